@@ -1,0 +1,141 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: kernel-source.sh
+#
+# Prints the path of the kernel tree to build. KERNEL_SRC names one; without it
+# the tree is the distribution's linux-source package, fetched and unpacked into
+# the cache when it is not there yet.
+
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/debian.sh"
+
+TESTED=7.3
+SUITES="trixie-backports forky sid experimental"
+
+tree_version()
+{
+	awk -F ' *= *' '/^VERSION/ { v = $2 } /^PATCHLEVEL/ { p = $2 } /^NAME/ { exit } END { print v "." p }' "$1/Makefile" 2>/dev/null
+}
+
+if [ -n "${KERNEL_SRC:-}" ]; then
+	src=$(cd "$KERNEL_SRC" 2>/dev/null && pwd -P) || die "KERNEL_SRC=$KERNEL_SRC: no such directory"
+	[ -f "$src/Kconfig" ] && [ -f "$src/Kbuild" ] && [ -d "$src/rust/kernel" ] ||
+		die "KERNEL_SRC=$KERNEL_SRC is not a linux source tree with Rust: name the top directory of one"
+	version=$(tree_version "$src")
+	version_ok "$version" "$MIN_KERNEL" ||
+		die "KERNEL_SRC=$KERNEL_SRC is linux $version: $MIN_KERNEL or newer is needed"
+	case $src in
+	*[[:space:]:%]*) die "KERNEL_SRC=$src has a blank, colon or percent sign, which kbuild cannot take: move the tree" ;;
+	esac
+	[ ! -e "$src/.config" ] && [ ! -e "$src/include/config" ] ||
+		die "KERNEL_SRC=$KERNEL_SRC was built in place, which rules out a build elsewhere: run 'make mrproper' there"
+	echo "$src"
+	exit
+fi
+
+make_cache
+sources=$CACHE/sources
+mkdir -p "$sources"
+
+# The link is made once the tree is whole, so what it names can be trusted.
+if [ -f "$sources/default/Makefile" ]; then
+	(cd "$sources/default" && pwd -P)
+	exit
+fi
+
+lock "$sources/lock" "kernel tree"
+if [ -f "$sources/default/Makefile" ]; then
+	(cd "$sources/default" && pwd -P)
+	exit
+fi
+
+DEBIAN_MIRROR=$(debian_mirror) ||
+	die "this machine's apt knows no Debian mirror to fetch linux-source from: set KERNEL_SRC=/path/to/a/linux-tree ($MIN_KERNEL or newer)"
+need_space "$sources" 2600 "a kernel tree"
+
+# Lists "RANK SUITE PACKAGE VERSION" of all that would do. The tested series
+# ranks first, then the nearest newer ones, then the older one that still works.
+found=
+unreachable=
+for suite in $SUITES; do
+	say "kernel tree: looking for linux-source-$TESTED in $suite"
+	if ! debian_suite "$suite"; then
+		unreachable="$unreachable$suite: $(debian_error)
+"
+		continue
+	fi
+	version=$(debian_version "linux-source-$TESTED")
+	case $version in
+	*~rc*) version= ;;
+	esac
+	if [ -n "$version" ]; then
+		found="$suite linux-source-$TESTED $version"
+		break
+	fi
+done
+
+if [ -z "$found" ]; then
+	for suite in $SUITES; do
+		APT=$CACHE/apt/$suite
+		for package in $(debian_packages linux-source-); do
+			series=${package#linux-source-}
+			version=$(debian_version "$package")
+			case $series:$version in
+			*[!0-9.]*:* | *: | *~rc*) continue ;;
+			esac
+			if version_ok "$series" "$TESTED"; then
+				echo "0 $series $suite $package $version"
+			elif version_ok "$series" "$MIN_KERNEL"; then
+				echo "1 $series $suite $package $version"
+			fi
+		done
+	done >"$sources/candidates"
+	found=$(sort -s -k 1,1n -k 2,2V "$sources/candidates" | sed -n '1s/^[^ ]* [^ ]* //p')
+	rm -f "$sources/candidates"
+fi
+
+if [ -z "$found" ] && [ -n "$unreachable" ]; then
+	die "could not fetch the package index of $(printf %s "$unreachable" | head -n 1): check the network, or set KERNEL_SRC=/path/to/a/linux-tree"
+fi
+[ -n "$found" ] ||
+	die "the mirror has no linux-source of $MIN_KERNEL or newer in $SUITES: set KERNEL_SRC=/path/to/a/linux-tree"
+
+# shellcheck disable=SC2086 # three words
+set -- $found
+suite=$1 package=$2 version=$3
+APT=$CACHE/apt/$suite
+size=$(debian_size "$package")
+
+# Whatever an interrupted run left is of no use to this one.
+rm -rf "$sources"/new.*
+new=$(mktemp -d "$sources/new.XXXXXX")
+
+downloaded()
+{
+	du -sk "$new" | cut -f 1
+}
+
+say "kernel tree: downloading $package $version from $suite ($((size / 1024)) MiB)"
+progress_start "kernel tree: downloading" "$size" downloaded
+debian_download "$package" "$new" ||
+	die "the download of $package failed: $(debian_error) (all of it: $APT/log)"
+progress_stop
+
+# The unpacked tree is about 1.8 GB; only the estimate depends on this.
+say "kernel tree: unpacking"
+progress_start "kernel tree: unpacking" 1900000 downloaded
+dpkg-deb --fsys-tarfile "$new"/*.deb |
+	tar -xO "./usr/src/$package.tar.xz" |
+	tar -xJ -C "$new" || die "unpacking $package failed: see above; free space: $(df -Pk "$new" | awk 'NR == 2 { print int($4 / 1024) }') MiB"
+progress_stop
+[ -f "$new/$package/Makefile" ] || die "$package does not hold the tree that it should: set KERNEL_SRC=/path/to/a/linux-tree"
+
+# Kbuild is used with this path in many unquoted places, so keep it plain.
+tree=linux-$(printf '%s\n' "$version" | tr -c 'A-Za-z0-9.\n' -)
+rm -rf "${sources:?}/$tree"
+mv "$new/$package" "$sources/$tree"
+ln -sfn "$tree" "$sources/default"
+rm -rf "$new"
+say "kernel tree: $package $version from $suite is in $sources/$tree"
+echo "$sources/$tree"

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What the host scripts share. Sourced, never run.
+
+# The oldest tools that linux 7.2 and 7.3 accept (scripts/min-tool-version.sh
+# there); needed before a tree is at hand.
+MIN_RUSTC=1.85.0
+MIN_BINDGEN=0.71.1
+MIN_LLVM=17.0.1
+# shellcheck disable=SC2034 # for the scripts that source this
+MIN_KERNEL=7.2
+
+TOP=$(cd "$(dirname "$0")/.." && pwd)
+CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set: set it or XDG_CACHE_HOME}/.cache}/rust-kthread-demo
+
+say()
+{
+	printf '%s\n' "$*" >&2
+}
+
+die()
+{
+	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+	exit 1
+}
+
+# kbuild takes no path with blanks, so the cache must not have one. A checkout
+# may: build-module.sh builds from a copy then.
+make_cache()
+{
+	case $CACHE in
+	*[[:space:]:%]*)
+		die "the cache's path '$CACHE' has a blank, colon or percent sign, which kbuild cannot take: set XDG_CACHE_HOME to a path without" ;;
+	/*) ;;
+	*) die "XDG_CACHE_HOME must be an absolute path, not '$XDG_CACHE_HOME'" ;;
+	esac
+	mkdir -p "$CACHE" || die "cannot make the cache directory $CACHE: set XDG_CACHE_HOME to one that can be written"
+}
+
+# need_space DIR MIB WHAT: dies before the work starts rather than amid it.
+need_space()
+{
+	_free=$(df -Pk "$1" | awk 'NR == 2 { print int($4 / 1024) }')
+	[ "${_free:-0}" -ge "$2" ] ||
+		die "$3 needs $2 MiB in $1, which has $_free MiB free: make room or set XDG_CACHE_HOME to another disk"
+}
+
+# version_ok HAVE MIN: whether HAVE is MIN or newer.
+version_ok()
+{
+	[ -n "$1" ] && [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
+}
+
+# version_of COMMAND...: the first x.y or x.y.z in what "COMMAND --version" says.
+version_of()
+{
+	"$@" --version 2>/dev/null | sed -n 's/^[^0-9]*\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' | head -n 1
+}
+
+hash_of()
+{
+	sha256sum | cut -c 1-12
+}
+
+# lock FILE NAME: one run at a time in the cache; a second one waits and says so.
+# Descriptor 8 stays open, and the lock held, until the script ends.
+lock()
+{
+	exec 8>"$1"
+	flock -n 8 && return
+	say "$2: another run is at it, waiting for it to end ($1)"
+	flock 8
+}
+
+# progress_start LABEL TOTAL COUNT: prints how far a long step is, every second
+# over one line on a terminal, every ten seconds as a line elsewhere. COUNT is a
+# command that prints how much of TOTAL is done; with TOTAL 0 only the time
+# passed is shown. The step itself stays in the foreground, where Ctrl-C reaches it.
+progress_start()
+{
+	progress_loop "$@" &
+	PROGRESS=$!
+	trap progress_stop EXIT
+	trap 'progress_stop; exit 130' INT TERM HUP
+}
+
+progress_stop()
+{
+	[ -n "${PROGRESS:-}" ] || return 0
+	kill "$PROGRESS" 2>/dev/null
+	wait "$PROGRESS" 2>/dev/null
+	PROGRESS=
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+}
+
+progress_loop()
+{
+	# The lock belongs to the step, and must not outlive it through this loop.
+	exec 8>&- 9>&-
+	_start=$(date +%s)
+	_first=$($3)
+	_pause=10
+	[ ! -t 2 ] || _pause=1
+	while sleep $_pause; do
+		_line=$(progress_line "$1" "$2" "$_first" "$($3)" $(($(date +%s) - _start)))
+		if [ -t 2 ]; then
+			printf '\r\033[K%s' "$_line" >&2
+		else
+			say "$_line"
+		fi
+	done
+}
+
+# progress_line LABEL TOTAL FIRST DONE SECONDS
+progress_line()
+{
+	if [ "$2" -eq 0 ] || [ "$4" -le "$3" ]; then
+		echo "$1: $5 s"
+		return
+	fi
+	_percent=$(($4 * 100 / $2))
+	# The total is an estimate: never claim an end that has not come.
+	[ $_percent -le 99 ] || _percent=99
+	_left=$((($2 - $4) * $5 / ($4 - $3)))
+	[ $_left -ge 0 ] || _left=0
+	if [ $_left -ge 90 ]; then
+		echo "$1: $_percent %, about $(((_left + 30) / 60)) min left"
+	else
+		echo "$1: $_percent %, about $_left s left"
+	fi
+}
