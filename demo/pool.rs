@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The workers, by name, and the commands on them.
+
+use super::{
+    command::{
+        Command,
+        Kind,
+        Options,
+        Place, //
+    },
+    files::WorkerFiles,
+    name::Name,
+    stats::{
+        State,
+        Totals,
+        WorkerStats, //
+    },
+    worker, //
+};
+use crate::{
+    debugfs::Dir,
+    kthread::{
+        Builder,
+        NewThread,
+        Placement,
+        Thread,
+        ThreadGroup, //
+    }, //
+};
+use kernel::{
+    cpu::CpuId,
+    new_mutex,
+    prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNode, //
+    },
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
+};
+
+/// The thread of a worker.
+enum Handle {
+    /// Not made yet, or being stopped. To other commands there is no such worker.
+    None,
+    Created(NewThread<()>),
+    Started(Thread<()>),
+}
+
+/// A name that is taken.
+#[pin_data]
+struct Slot {
+    stats: Arc<WorkerStats>,
+    #[pin]
+    handle: Mutex<Handle>,
+    #[pin]
+    files: Mutex<Option<WorkerFiles>>,
+}
+
+impl Slot {
+    /// Takes the worker away from other commands, which answer from then on that there is none.
+    fn take_handle(&self) -> Result<Handle> {
+        match core::mem::replace(&mut *self.handle.lock(), Handle::None) {
+            Handle::None => Err(ENOENT),
+            handle => Ok(handle),
+        }
+    }
+}
+
+/// All workers.
+///
+/// No lock is held while a thread is made or stopped but the one of its own slot. The table is
+/// locked only to look names up.
+#[pin_data]
+pub(crate) struct Pool {
+    #[pin]
+    slots: Mutex<Slots>,
+    totals: Arc<Totals>,
+    max_workers: u64,
+    period_us: u64,
+    dir: Arc<Dir>,
+    threads: ThreadGroup,
+}
+
+struct Slots {
+    by_name: RBTree<Name, Arc<Slot>>,
+    len: u64,
+}
+
+impl Pool {
+    /// Creates a pool whose workers get directories in `dir`.
+    pub(super) fn new(
+        threads: ThreadGroup,
+        totals: Arc<Totals>,
+        max_workers: u64,
+        period_us: u64,
+        dir: Arc<Dir>,
+    ) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                slots <- new_mutex!(Slots {
+                    by_name: RBTree::new(),
+                    len: 0,
+                }),
+                totals,
+                max_workers,
+                period_us,
+                dir,
+                threads,
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Returns the period of periodic workers that name no other, in microseconds.
+    pub(super) fn period_us(&self) -> u64 {
+        self.period_us
+    }
+
+    /// Carries out a command, all of it or nothing.
+    pub(super) fn execute(&self, command: Command) -> Result {
+        match command {
+            Command::Create(name, options) => self.create(name, options, false),
+            Command::Run(name, options) => self.create(name, options, true),
+            Command::Start(name) => self.start(name),
+            Command::Wake(name) => self.wake(name),
+            Command::Park(name) => self.park(name),
+            Command::Unpark(name) => self.unpark(name),
+            Command::Stop(name) => self.stop(name),
+            Command::StopAll => self.stop_all(),
+        }
+    }
+
+    fn create(&self, name: Name, options: Options, start: bool) -> Result {
+        let slot = self.reserve(name, options.kind)?;
+        let (thread, files) = self
+            .make(name, options, &slot)
+            .inspect_err(|_| self.release(name))?;
+
+        *slot.files.lock() = Some(files);
+        self.totals.count(|counts| {
+            counts.created += 1;
+            counts.workers += 1;
+            counts.workers_peak = counts.workers_peak.max(counts.workers);
+        });
+
+        // From here on other commands find the worker.
+        let mut handle = slot.handle.lock();
+        *handle = Handle::Created(thread);
+        if start {
+            self.start_created(&slot, &mut handle)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a name for a worker that is about to be made.
+    fn reserve(&self, name: Name, kind: Kind) -> Result<Arc<Slot>> {
+        let slot = Arc::pin_init(
+            pin_init!(Slot {
+                stats: Arc::new(WorkerStats::new(kind), GFP_KERNEL)?,
+                handle <- new_mutex!(Handle::None),
+                files <- new_mutex!(None),
+            }? Error),
+            GFP_KERNEL,
+        )?;
+        let node = RBTreeNode::new(name, slot.clone(), GFP_KERNEL)?;
+        let mut slots = self.slots.lock();
+
+        if slots.by_name.get(&name).is_some() {
+            return Err(EEXIST);
+        }
+        if slots.len >= self.max_workers {
+            return Err(ENOSPC);
+        }
+        slots.by_name.insert(node);
+        slots.len += 1;
+        Ok(slot)
+    }
+
+    /// Gives a name back.
+    fn release(&self, name: Name) {
+        let mut slots = self.slots.lock();
+        let node = slots.by_name.remove_node(&name);
+
+        slots.len -= 1;
+        drop(slots);
+        // What is left of the worker is dropped without the lock.
+        drop(node);
+    }
+
+    /// Makes thread and files of a worker.
+    fn make(
+        &self,
+        name: Name,
+        options: Options,
+        slot: &Slot,
+    ) -> Result<(NewThread<()>, WorkerFiles)> {
+        let placement = match options.place {
+            Place::Anywhere => Placement::Anywhere,
+            Place::Node(node) => Placement::Node(node),
+            Place::Cpu(cpu) => Placement::Cpu(CpuId::from_u32(cpu).ok_or(ENODEV)?),
+        };
+        let stats = slot.stats.clone();
+        let totals = self.totals.clone();
+        let thread = Builder::new(fmt!("{name}"))
+            .placement(placement)
+            .policy(options.policy)
+            .create(&self.threads, move |ctx| worker::run(ctx, &stats, &totals))?;
+        let files = WorkerFiles::new(name, &self.dir, &slot.stats)?;
+
+        Ok((thread, files))
+    }
+
+    fn start(&self, name: Name) -> Result {
+        let slot = self.find(name)?;
+        let mut handle = slot.handle.lock();
+
+        self.start_created(&slot, &mut handle)
+    }
+
+    fn start_created(&self, slot: &Slot, handle: &mut Handle) -> Result {
+        match core::mem::replace(handle, Handle::None) {
+            Handle::None => Err(ENOENT),
+            Handle::Created(thread) => {
+                slot.stats.set_state(State::Running);
+                self.totals.count(|counts| counts.started += 1);
+                *handle = Handle::Started(thread.start());
+                Ok(())
+            }
+            started @ Handle::Started(_) => {
+                *handle = started;
+                Err(EBUSY)
+            }
+        }
+    }
+
+    fn wake(&self, name: Name) -> Result {
+        self.with_started(name, |slot, thread| {
+            if slot.stats.kind() != Kind::Event {
+                return Err(EINVAL);
+            }
+            if thread.is_parked() {
+                return Err(EBUSY);
+            }
+            slot.stats.add_wake();
+            self.totals.count(|counts| counts.wakes += 1);
+            thread.wake();
+            Ok(())
+        })
+    }
+
+    fn park(&self, name: Name) -> Result {
+        self.with_started(name, |slot, thread| {
+            thread.park()?;
+            slot.stats.set_state(State::Parked);
+            slot.stats.add_park();
+            self.totals.count(|counts| counts.parks += 1);
+            Ok(())
+        })
+    }
+
+    fn unpark(&self, name: Name) -> Result {
+        self.with_started(name, |slot, thread| {
+            if !thread.is_parked() {
+                return Err(EBUSY);
+            }
+            // A periodic worker looks at the count when it goes on.
+            slot.stats.add_unpark();
+            slot.stats.set_state(State::Running);
+            self.totals.count(|counts| counts.unparks += 1);
+            thread.unpark()
+        })
+    }
+
+    fn stop(&self, name: Name) -> Result {
+        let slot = self.find(name)?;
+        let handle = slot.take_handle()?;
+
+        self.finish_stop(name, &slot, handle);
+        Ok(())
+    }
+
+    pub(super) fn stop_all(&self) -> Result {
+        let mut found = KVVec::new();
+        {
+            let slots = self.slots.lock();
+
+            // CAST: The table fits into memory.
+            found.reserve(slots.len as usize, GFP_KERNEL)?;
+            for (name, slot) in slots.by_name.iter() {
+                found.push((*name, slot.clone()), GFP_KERNEL)?;
+            }
+        }
+        let mut taken = KVVec::with_capacity(found.len(), GFP_KERNEL)?;
+
+        // All are asked before the first is waited for.
+        for (name, slot) in found {
+            // Whoever makes or stops a worker meanwhile keeps it.
+            if let Ok(handle) = slot.take_handle() {
+                if let Handle::Started(thread) = &handle {
+                    thread.request_stop();
+                }
+                taken.push((name, slot, handle), GFP_KERNEL)?;
+            }
+        }
+        for (name, slot, handle) in taken {
+            self.finish_stop(name, &slot, handle);
+        }
+        Ok(())
+    }
+
+    /// Stops the thread of a worker that other commands do not find any more, and its directory.
+    fn finish_stop(&self, name: Name, slot: &Slot, handle: Handle) {
+        drop(handle);
+        let files = slot.files.lock().take();
+        drop(files);
+        self.totals.count(|counts| {
+            counts.stopped += 1;
+            counts.workers -= 1;
+        });
+        self.release(name);
+    }
+
+    fn find(&self, name: Name) -> Result<Arc<Slot>> {
+        self.slots.lock().by_name.get(&name).cloned().ok_or(ENOENT)
+    }
+
+    fn with_started(&self, name: Name, f: impl FnOnce(&Slot, &mut Thread<()>) -> Result) -> Result {
+        let slot = self.find(name)?;
+        let mut handle = slot.handle.lock();
+
+        match &mut *handle {
+            Handle::None => Err(ENOENT),
+            Handle::Created(_) => Err(EBUSY),
+            Handle::Started(thread) => f(&slot, thread),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is counted.
+
+use super::command::Kind;
+use kernel::{
+    fmt,
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        Mutex, //
+    },
+    time::Delta, //
+};
+
+/// The totals of the module.
+///
+/// What the commands change stands under a lock, so that a reader sees numbers that add up. What the
+/// workers themselves change does not, as they must never wait for a reader.
+#[pin_data]
+pub(crate) struct Totals {
+    #[pin]
+    counts: Mutex<Counts>,
+    pub(super) runs: Atomic<u64>,
+}
+
+/// What commands change.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) workers: u64,
+    pub(super) workers_peak: u64,
+    pub(super) created: u64,
+    pub(super) create_failed: u64,
+    pub(super) started: u64,
+    pub(super) stopped: u64,
+    pub(super) wakes: u64,
+    pub(super) parks: u64,
+    pub(super) unparks: u64,
+    pub(super) commands: u64,
+    pub(super) commands_rejected: u64,
+}
+
+impl Totals {
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            counts <- new_mutex!(Counts::default()),
+            runs: Atomic::new(0),
+        })
+    }
+
+    pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts.lock());
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = *self.counts.lock();
+
+        writeln!(f, "workers {}", counts.workers)?;
+        writeln!(f, "workers_peak {}", counts.workers_peak)?;
+        writeln!(f, "created {}", counts.created)?;
+        writeln!(f, "create_failed {}", counts.create_failed)?;
+        writeln!(f, "started {}", counts.started)?;
+        writeln!(f, "stopped {}", counts.stopped)?;
+        writeln!(f, "wakes {}", counts.wakes)?;
+        writeln!(f, "runs {}", self.runs.load(Relaxed))?;
+        writeln!(f, "parks {}", counts.parks)?;
+        writeln!(f, "unparks {}", counts.unparks)?;
+        writeln!(f, "commands {}", counts.commands)?;
+        writeln!(f, "commands_rejected {}", counts.commands_rejected)
+    }
+}
+
+/// The state of a worker, as its `stats` file names it.
+#[derive(Clone, Copy)]
+pub(super) enum State {
+    Created = 0,
+    Running = 1,
+    Parked = 2,
+}
+
+/// The statistics of one worker, which can be read without a lock.
+pub(crate) struct WorkerStats {
+    kind: Kind,
+    state: Atomic<u32>,
+    finished: Atomic<bool>,
+    wakes: Atomic<u64>,
+    runs: Atomic<u64>,
+    parks: Atomic<u64>,
+    unparks: Atomic<u64>,
+    run_time_ns: Atomic<i64>,
+    last_run_ns: Atomic<i64>,
+    overruns: Atomic<u64>,
+}
+
+impl WorkerStats {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            state: Atomic::new(State::Created as u32),
+            finished: Atomic::new(false),
+            wakes: Atomic::new(0),
+            runs: Atomic::new(0),
+            parks: Atomic::new(0),
+            unparks: Atomic::new(0),
+            run_time_ns: Atomic::new(0),
+            last_run_ns: Atomic::new(0),
+            overruns: Atomic::new(0),
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn set_state(&self, state: State) {
+        self.state.store(state as u32, Relaxed);
+    }
+
+    /// The body of the worker has returned.
+    pub(super) fn set_finished(&self) {
+        self.finished.store(true, Relaxed);
+    }
+
+    /// Asks for one unit of work. The worker has to be woken after this.
+    pub(super) fn add_wake(&self) {
+        self.wakes.fetch_add(1, Release);
+    }
+
+    /// Tells whether units of work have been asked for that have not been done.
+    pub(super) fn is_work_pending(&self) -> bool {
+        self.runs.load(Relaxed) < self.wakes.load(Acquire)
+    }
+
+    /// Counts a unit of work that took `time`. Only the worker calls this.
+    pub(super) fn add_run(&self, time: Delta) {
+        self.last_run_ns.store(time.as_nanos(), Relaxed);
+        self.run_time_ns.fetch_add(time.as_nanos(), Relaxed);
+        self.runs.fetch_add(1, Release);
+    }
+
+    pub(super) fn add_park(&self) {
+        self.parks.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn add_unpark(&self) {
+        self.unparks.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn unparks(&self) -> u64 {
+        self.unparks.load(Relaxed)
+    }
+
+    pub(super) fn add_overruns(&self, missed: u64) {
+        self.overruns.fetch_add(missed, Relaxed);
+    }
+
+    fn state_name(&self) -> &'static str {
+        if self.finished.load(Relaxed) {
+            return "finished";
+        }
+        match self.state.load(Relaxed) {
+            state if state == State::Created as u32 => "created",
+            state if state == State::Parked as u32 => "parked",
+            _ => "running",
+        }
+    }
+}
+
+impl fmt::Display for WorkerStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Read before `wakes`, so that no reader sees more runs than wakes.
+        let runs = self.runs.load(Acquire);
+        let kind = match self.kind {
+            Kind::Event => "event",
+            Kind::Periodic { .. } => "periodic",
+        };
+
+        writeln!(f, "state {}", self.state_name())?;
+        writeln!(f, "kind {kind}")?;
+        writeln!(f, "wakes {}", self.wakes.load(Relaxed))?;
+        writeln!(f, "runs {runs}")?;
+        writeln!(f, "parks {}", self.parks.load(Relaxed))?;
+        writeln!(f, "unparks {}", self.unparks())?;
+        writeln!(f, "run_time_ns {}", self.run_time_ns.load(Relaxed))?;
+        writeln!(f, "last_run_ns {}", self.last_run_ns.load(Relaxed))?;
+        writeln!(f, "overruns {}", self.overruns.load(Relaxed))
+    }
+}

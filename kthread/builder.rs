@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can be chosen about a thread before it runs.
+
+use super::{
+    context::Context,
+    group::ThreadGroup,
+    packet,
+    thread::{
+        NewThread,
+        Thread, //
+    }, //
+};
+use core::fmt::Write;
+use kernel::{
+    bindings,
+    cpu::CpuId,
+    cpumask::Cpumask,
+    error::to_result,
+    fmt,
+    prelude::*, //
+};
+
+/// Where a thread may run and where its memory comes from.
+///
+/// These exclude each other: the C side warns about, or corrupts a list upon, their combinations.
+#[derive(Clone, Copy, Default)]
+pub enum Placement<'a> {
+    /// On all CPUs that are meant for housekeeping.
+    #[default]
+    Anywhere,
+    /// On the CPUs of a NUMA node, with stack and task structure in its memory.
+    ///
+    /// Fails with [`ENODEV`] if the node is not online.
+    Node(u32),
+    /// On these CPUs as long as one of them is online. CPU hotplug is followed.
+    ///
+    /// Wraps `kthread_affine_preferred()`. Fails with [`EINVAL`] if the mask is empty, [`ENOMEM`].
+    Preferred(&'a Cpumask),
+    /// On one CPU, from which nobody can move the thread while the CPU is online.
+    ///
+    /// When that CPU goes offline the binding is lost for good.
+    ///
+    /// Wraps `kthread_bind()`. Fails with [`ENODEV`] if the CPU is not online.
+    Cpu(CpuId),
+}
+
+/// How a thread is scheduled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Policy {
+    /// `SCHED_NORMAL` with a nice value, which is clamped to -20..=19.
+    Normal {
+        /// From -20, the most favoured, to 19.
+        nice: i32,
+    },
+    /// `SCHED_FIFO` in the middle of the range. Wraps `sched_set_fifo()`.
+    Fifo,
+    /// `SCHED_FIFO` at the lowest priority. Wraps `sched_set_fifo_low()`.
+    FifoLow,
+}
+
+/// Creates threads.
+///
+/// # Examples
+///
+/// ```
+/// # fn f(group: &ThreadGroup) -> Result {
+/// let thread = Builder::new(fmt!("flush-{}", 7))
+///     .policy(Policy::Normal { nice: 10 })
+///     .spawn(group, |ctx| while ctx.wait() != Wake::Stop {})?;
+///
+/// drop(thread);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing before `create` or `spawn`"]
+pub struct Builder<'a> {
+    name: fmt::Arguments<'a>,
+    placement: Placement<'a>,
+    policy: Policy,
+    freezable: bool,
+}
+
+impl<'a> Builder<'a> {
+    /// Begins with a name, and the defaults of the kernel for all else.
+    ///
+    /// The name is what `/proc/PID/comm` shows; `comm` itself holds its first 15 bytes.
+    pub fn new(name: fmt::Arguments<'a>) -> Self {
+        Self {
+            name,
+            placement: Placement::Anywhere,
+            policy: Policy::Normal { nice: 0 },
+            freezable: false,
+        }
+    }
+
+    /// Chooses where the thread runs.
+    pub fn placement(mut self, placement: Placement<'a>) -> Self {
+        self.placement = placement;
+        self
+    }
+
+    /// Chooses how the thread is scheduled.
+    #[doc(alias = "sched_set_fifo")]
+    #[doc(alias = "sched_set_normal")]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Makes the thread one that is frozen when the system is suspended.
+    ///
+    /// Without this, kernel threads run on.
+    #[doc(alias = "set_freezable")]
+    pub fn freezable(mut self) -> Self {
+        self.freezable = true;
+        self
+    }
+
+    /// Creates a thread that runs `closure` once it is started.
+    ///
+    /// Sleeps until kthreadd has forked the task. Fails with
+    /// - [`EINVAL`] if the name is empty or holds a NUL,
+    /// - [`ENAMETOOLONG`] if the name is longer than 63 bytes,
+    /// - [`ENOMEM`] if memory could not be had,
+    /// - [`EAGAIN`] if there are too many tasks,
+    /// - [`EINTR`] if the caller was killed meanwhile,
+    /// - what the chosen [`Placement`] fails with.
+    ///
+    /// If it fails, `closure` has been dropped.
+    ///
+    /// Wraps `kthread_create_on_node()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
+    #[doc(alias = "kthread_create")]
+    pub fn create<F, T>(self, group: &ThreadGroup, closure: F) -> Result<NewThread<T>>
+    where
+        F: FnOnce(&Context<'_>) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let name = Name::format(self.name)?;
+        let node = match self.placement {
+            Placement::Anywhere | Placement::Preferred(_) => bindings::NUMA_NO_NODE,
+            Placement::Node(node) => online_node(node)?,
+            Placement::Cpu(cpu) => {
+                check_online(cpu)?;
+                bindings::NUMA_NO_NODE
+            }
+        };
+        let packet = packet::create(
+            group.members(),
+            name.as_c_str()?,
+            node,
+            self.freezable,
+            closure,
+        )?;
+        let task = packet.core().task().as_ptr();
+        // From here on an early return stops the task and drops the closure.
+        let thread = NewThread::new(packet);
+
+        match self.placement {
+            Placement::Anywhere | Placement::Node(_) => {}
+            Placement::Preferred(mask) => {
+                // SAFETY: The task has not been woken, and this is done once. The mask is copied.
+                to_result(unsafe { bindings::kthread_affine_preferred(task, mask.as_raw()) })?;
+            }
+            Placement::Cpu(cpu) => {
+                // SAFETY: The task has not been woken, and the CPU is possible.
+                unsafe { bindings::kthread_bind(task, cpu.as_u32()) };
+            }
+        }
+        match self.policy {
+            Policy::Normal { nice: 0 } => {}
+            // SAFETY: `thread` keeps the task alive.
+            Policy::Normal { nice } => unsafe {
+                bindings::sched_set_normal(task, nice.clamp(-20, 19))
+            },
+            // SAFETY: As above.
+            Policy::Fifo => unsafe { bindings::sched_set_fifo(task) },
+            // SAFETY: As above.
+            Policy::FifoLow => unsafe { bindings::sched_set_fifo_low(task) },
+        }
+        Ok(thread)
+    }
+
+    /// Creates a thread that runs `closure`, and starts it.
+    ///
+    /// Context and errors are those of [`Builder::create`].
+    #[doc(alias = "kthread_run")]
+    pub fn spawn<F, T>(self, group: &ThreadGroup, closure: F) -> Result<Thread<T>>
+    where
+        F: FnOnce(&Context<'_>) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Ok(self.create(group, closure)?.start())
+    }
+}
+
+/// Returns `node` as C takes it if it is online.
+fn online_node(node: u32) -> Result<c_int> {
+    if node >= bindings::MAX_NUMNODES {
+        return Err(ENODEV);
+    }
+
+    let bits = c_ulong::BITS;
+    // SAFETY: `node_states` is there since boot, and holds `MAX_NUMNODES` bits for each state. C
+    // changes its words atomically.
+    let word = unsafe {
+        (&raw const bindings::node_states[bindings::node_states_N_ONLINE as usize])
+            .cast::<c_ulong>()
+            .add((node / bits) as usize)
+            .read_volatile()
+    };
+
+    if word >> (node % bits) & 1 == 0 {
+        return Err(ENODEV);
+    }
+    Ok(node as c_int)
+}
+
+/// Checks that `cpu` is online, and so possible.
+fn check_online(cpu: CpuId) -> Result {
+    // SAFETY: The mask is there since boot, and C changes it with atomic operations only.
+    let online = unsafe { Cpumask::from_raw(&raw const bindings::__cpu_online_mask) };
+
+    if !online.test(cpu) {
+        return Err(ENODEV);
+    }
+    Ok(())
+}
+
+/// The name of a thread.
+///
+/// It is formatted here, and not by the C side, which formats twice and warns if both differ.
+struct Name {
+    bytes: [u8; Name::SIZE],
+    len: usize,
+}
+
+impl Name {
+    /// What `proc_task_name()` of [`fs/proc/array.c`](srctree/fs/proc/array.c) has room for.
+    const SIZE: usize = 64;
+
+    fn format(args: fmt::Arguments<'_>) -> Result<Self> {
+        let mut name = Self {
+            bytes: [0; Self::SIZE],
+            len: 0,
+        };
+
+        name.write_fmt(args).map_err(|_| ENAMETOOLONG)?;
+        Ok(name)
+    }
+
+    fn as_c_str(&self) -> Result<&CStr> {
+        if self.len == 0 {
+            return Err(EINVAL);
+        }
+        let bytes = self.bytes.get(..=self.len).ok_or(ENAMETOOLONG)?;
+
+        CStr::from_bytes_with_nul(bytes).map_err(|_| EINVAL)
+    }
+}
+
+impl Write for Name {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        let end = self.len + s.len();
+
+        // The last byte stays NUL.
+        if end >= Self::SIZE {
+            return Err(fmt::Error);
+        }
+        self.bytes
+            .get_mut(self.len..end)
+            .ok_or(fmt::Error)?
+            .copy_from_slice(s.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Completions, with every wait that the C side has.
+//!
+//! C header: [`include/linux/completion.h`](srctree/include/linux/completion.h)
+
+use kernel::{
+    bindings,
+    error::to_result,
+    prelude::*,
+    task::might_sleep,
+    time::Jiffies,
+    types::Opaque, //
+};
+
+/// Lets tasks wait until something has been done.
+///
+/// A completion counts: each [`complete`] lets one wait through, whether that wait has begun or is
+/// still to come. [`complete_all`] lets all through, for good, until [`reinit`].
+///
+/// Wraps the kernel's `struct completion`.
+///
+/// # Examples
+///
+/// ```
+/// let done = KBox::pin_init(Completion::new(), GFP_KERNEL)?;
+///
+/// done.complete();
+/// assert!(done.is_done());
+/// done.wait();
+/// assert!(!done.try_wait());
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// [`complete`]: Completion::complete
+/// [`complete_all`]: Completion::complete_all
+/// [`reinit`]: Completion::reinit
+#[pin_data]
+pub struct Completion {
+    #[pin]
+    inner: Opaque<bindings::completion>,
+}
+
+// SAFETY: A `struct completion` belongs to no task, so that any may use or drop it.
+unsafe impl Send for Completion {}
+
+// SAFETY: All that `&Completion` gives access to is serialised by the lock in the C structure.
+unsafe impl Sync for Completion {}
+
+impl Completion {
+    /// Creates an initialiser for a completion that nothing has completed yet.
+    #[doc(alias = "init_completion")]
+    pub fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            inner <- Opaque::ffi_init(|slot: *mut bindings::completion| {
+                // SAFETY: `slot` is valid for writes, and pinned from here on.
+                unsafe { bindings::init_completion(slot) }
+            }),
+        })
+    }
+
+    fn as_raw(&self) -> *mut bindings::completion {
+        self.inner.get()
+    }
+
+    /// Lets one waiter through.
+    ///
+    /// May be called from any context.
+    #[inline]
+    pub fn complete(&self) {
+        // SAFETY: `self` holds an initialised `struct completion`.
+        unsafe { bindings::complete(self.as_raw()) }
+    }
+
+    /// Lets all waiters through, now and until [`Completion::reinit`].
+    ///
+    /// May be called from any context.
+    #[inline]
+    pub fn complete_all(&self) {
+        // SAFETY: `self` holds an initialised `struct completion`.
+        unsafe { bindings::complete_all(self.as_raw()) }
+    }
+
+    /// Waits, and nothing but a completion ends it.
+    ///
+    /// Sleeps: must be called from process context.
+    #[doc(alias = "wait_for_completion")]
+    #[inline]
+    pub fn wait(&self) {
+        might_sleep();
+        // SAFETY: `self` holds an initialised `struct completion`.
+        unsafe { bindings::wait_for_completion(self.as_raw()) }
+    }
+
+    /// Waits for at most `timeout` jiffies, and tells whether the completion came in time.
+    ///
+    /// Sleeps: must be called from process context.
+    #[doc(alias = "wait_for_completion_timeout")]
+    #[inline]
+    pub fn wait_timeout(&self, timeout: Jiffies) -> bool {
+        might_sleep();
+        // SAFETY: `self` holds an initialised `struct completion`.
+        unsafe { bindings::wait_for_completion_timeout(self.as_raw(), timeout) != 0 }
+    }
+
+    /// Waits until completed, or until the caller gets a signal or is asked to stop, which gives
+    /// [`ERESTARTSYS`].
+    ///
+    /// Sleeps: must be called from process context.
+    #[doc(alias = "wait_for_completion_interruptible")]
+    #[inline]
+    pub fn wait_interruptible(&self) -> Result {
+        might_sleep();
+        // SAFETY: `self` holds an initialised `struct completion`.
+        to_result(unsafe { bindings::wait_for_completion_interruptible(self.as_raw()) })
+    }
+
+    /// Waits until completed, or until the caller is killed, which gives [`ERESTARTSYS`].
+    ///
+    /// A kernel thread is never killed: it ignores all signals.
+    ///
+    /// Sleeps: must be called from process context.
+    #[doc(alias = "wait_for_completion_killable")]
+    #[inline]
+    pub fn wait_killable(&self) -> Result {
+        might_sleep();
+        // SAFETY: `self` holds an initialised `struct completion`.
+        to_result(unsafe { bindings::wait_for_completion_killable(self.as_raw()) })
+    }
+
+    /// Like [`Completion::wait_interruptible`], for at most `timeout` jiffies.
+    ///
+    /// `Ok(false)` says that the time ran out.
+    ///
+    /// Sleeps: must be called from process context.
+    #[doc(alias = "wait_for_completion_interruptible_timeout")]
+    #[inline]
+    pub fn wait_interruptible_timeout(&self, timeout: Jiffies) -> Result<bool> {
+        might_sleep();
+        // SAFETY: `self` holds an initialised `struct completion`.
+        from_remaining(unsafe {
+            bindings::wait_for_completion_interruptible_timeout(self.as_raw(), timeout)
+        })
+    }
+
+    /// Like [`Completion::wait_killable`], for at most `timeout` jiffies.
+    ///
+    /// `Ok(false)` says that the time ran out.
+    ///
+    /// Sleeps: must be called from process context.
+    #[doc(alias = "wait_for_completion_killable_timeout")]
+    #[inline]
+    pub fn wait_killable_timeout(&self, timeout: Jiffies) -> Result<bool> {
+        might_sleep();
+        // SAFETY: `self` holds an initialised `struct completion`.
+        from_remaining(unsafe {
+            bindings::wait_for_completion_killable_timeout(self.as_raw(), timeout)
+        })
+    }
+
+    /// Takes one completion if there is one, without waiting.
+    ///
+    /// May be called from any context.
+    #[doc(alias = "try_wait_for_completion")]
+    #[inline]
+    pub fn try_wait(&self) -> bool {
+        // SAFETY: `self` holds an initialised `struct completion`.
+        unsafe { bindings::try_wait_for_completion(self.as_raw()) }
+    }
+
+    /// Tells whether a wait would go through at once.
+    ///
+    /// May be called from any context.
+    #[doc(alias = "completion_done")]
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        // SAFETY: `self` holds an initialised `struct completion`.
+        unsafe { bindings::completion_done(self.as_raw()) }
+    }
+
+    /// Takes back every completion that nobody has waited for yet.
+    ///
+    /// The exclusive borrow proves what C leaves to the caller: that nobody waits or completes
+    /// meanwhile.
+    #[doc(alias = "reinit_completion")]
+    #[inline]
+    pub fn reinit(self: Pin<&mut Self>) {
+        // SAFETY: `self` holds an initialised `struct completion`, and nobody else uses it.
+        unsafe { (*self.as_raw()).done = 0 }
+    }
+}
+
+/// Converts what the timed waits return: jiffies left, none, or a negative errno.
+fn from_remaining(ret: c_long) -> Result<bool> {
+    if ret < 0 {
+        // CAST: Every errno fits an `i32`.
+        return Err(Error::from_errno(ret as i32));
+    }
+    Ok(ret > 0)
+}

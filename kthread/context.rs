@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What only the running thread itself can do.
+
+use super::packet::Core;
+use kernel::{
+    bindings,
+    task::{
+        might_sleep,
+        Task, //
+    },
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    },
+    types::NotThreadSafe, //
+};
+
+/// Why a wait of [`Context`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a body that ignores `Wake::Stop` keeps whoever stops it waiting"]
+pub enum Wake {
+    /// What was waited for has happened.
+    Ready,
+    /// The thread has been asked to stop, so the closure should return.
+    Stop,
+    /// The time ran out.
+    Timeout,
+}
+
+/// The capabilities of a running kernel thread.
+///
+/// C offers `kthread_should_stop()` and its kin to every caller, and dereferences a null pointer if
+/// that is not a kernel thread. Here they need a `Context`, which only the function that runs the
+/// closure of a thread makes. It can neither be sent to another thread nor outlive the closure.
+///
+/// Every wait returns at once when the thread is asked to stop, parks when it is asked to park and
+/// goes on waiting once it is unparked, and enters the refrigerator if the thread is freezable and
+/// tasks are being frozen. No wait loses a wake-up, and no code of the caller runs while the task
+/// is in any state but `TASK_RUNNING`.
+///
+/// # Invariants
+///
+/// The current task is that of `core`.
+pub struct Context<'a> {
+    core: &'a Core,
+    _not_thread_safe: NotThreadSafe,
+}
+
+impl<'a> Context<'a> {
+    /// Creates the context of the current task.
+    ///
+    /// # Safety
+    ///
+    /// The current task must be that of `core`.
+    pub(super) unsafe fn new(core: &'a Core) -> Self {
+        // INVARIANT: By the requirements of this function.
+        Self {
+            core,
+            _not_thread_safe: NotThreadSafe,
+        }
+    }
+
+    /// Tells whether the closure should return.
+    ///
+    /// True from the moment that someone stops the thread, drops its handle or group, or calls
+    /// [`Thread::request_stop`].
+    ///
+    /// Does not sleep.
+    ///
+    /// [`Thread::request_stop`]: super::Thread::request_stop
+    #[doc(alias = "kthread_should_stop")]
+    #[inline]
+    pub fn should_stop(&self) -> bool {
+        self.core.stop_requested() || self.stopping()
+    }
+
+    /// Tells whether `kthread_stop()` has been called.
+    #[inline]
+    fn stopping(&self) -> bool {
+        // SAFETY: By the type invariants the current task is a kernel thread.
+        unsafe { bindings::kthread_should_stop() }
+    }
+
+    /// Tells whether someone waits for the thread to park.
+    ///
+    /// Does not sleep.
+    #[doc(alias = "kthread_should_park")]
+    #[inline]
+    pub fn should_park(&self) -> bool {
+        // SAFETY: By the type invariants the current task is a kernel thread.
+        unsafe { bindings::kthread_should_park() }
+    }
+
+    /// Parks if asked to, and returns once unparked or stopped.
+    ///
+    /// A body that computes for long without waiting should call this now and then, as whoever
+    /// parks the thread sleeps until it does.
+    ///
+    /// Sleeps.
+    #[doc(alias = "kthread_parkme")]
+    #[inline]
+    pub fn park_point(&self) {
+        might_sleep();
+        if self.should_park() {
+            // SAFETY: By the type invariants the current task is a kernel thread.
+            unsafe { bindings::kthread_parkme() };
+        }
+    }
+
+    /// Enters the refrigerator if the thread is [freezable] and tasks are being frozen, and tells
+    /// whether the closure should return.
+    ///
+    /// Sleeps.
+    ///
+    /// [freezable]: super::Builder::freezable
+    #[doc(alias = "kthread_freezable_should_stop")]
+    #[inline]
+    pub fn freeze_point(&self) -> bool {
+        if self.core.freezable {
+            // SAFETY: By the type invariants the current task is a kernel thread. The out parameter
+            // is optional.
+            unsafe { bindings::kthread_freezable_should_stop(core::ptr::null_mut()) };
+        }
+        self.should_stop()
+    }
+
+    /// Waits to be woken by [`Thread::wake`] or a [`Waker`].
+    ///
+    /// A wake-up that came since the last wait ends this one at once, and any number of them count
+    /// as one.
+    ///
+    /// Sleeps.
+    ///
+    /// [`Thread::wake`]: super::Thread::wake
+    /// [`Waker`]: super::Waker
+    pub fn wait(&self) -> Wake {
+        self.wait_deadline(None)
+    }
+
+    /// Like [`Context::wait`], for at most `timeout`.
+    ///
+    /// Sleeps.
+    pub fn wait_timeout(&self, timeout: Delta) -> Wake {
+        // Half of what fits is more than a century, and leaves room for the time since boot.
+        let nanos = timeout.as_nanos().clamp(0, i64::MAX / 2);
+
+        self.wait_deadline(Some(Instant::now() + Delta::from_nanos(nanos)))
+    }
+
+    /// Like [`Context::wait`], until `deadline` at the latest if there is one.
+    ///
+    /// Sleeps.
+    pub fn wait_deadline(&self, deadline: Option<Instant<Monotonic>>) -> Wake {
+        might_sleep();
+        loop {
+            if self.freeze_point() {
+                return Wake::Stop;
+            }
+            self.park_point();
+            // Someone may have stopped the thread while it was parked.
+            if self.should_stop() {
+                return Wake::Stop;
+            }
+            if self.core.take_token() {
+                return Wake::Ready;
+            }
+            if deadline.is_some_and(|deadline| has_passed(deadline)) {
+                return Wake::Timeout;
+            }
+            self.sleep_unless(deadline, || {
+                self.core.has_token() || self.core.stop_requested()
+            });
+        }
+    }
+
+    /// Waits until `ready` returns true.
+    ///
+    /// `ready` is called once at first, and again after each wake-up, always in `TASK_RUNNING`, so
+    /// that it may lock and sleep. Whoever makes it true has to wake the thread after that.
+    ///
+    /// Sleeps.
+    pub fn wait_until(&self, mut ready: impl FnMut() -> bool) -> Wake {
+        loop {
+            if self.freeze_point() {
+                return Wake::Stop;
+            }
+            self.park_point();
+            if self.should_stop() {
+                return Wake::Stop;
+            }
+            if ready() {
+                return Wake::Ready;
+            }
+            if self.wait() == Wake::Stop {
+                return Wake::Stop;
+            }
+        }
+    }
+
+    /// Sleeps and parks until `kthread_stop()` is called.
+    ///
+    /// A thread whose closure has returned must not exit by itself: `kthread_park()` of a thread
+    /// that exits instead of parking never returns.
+    pub(super) fn linger(&self) {
+        while !self.stopping() {
+            if self.core.freezable {
+                self.freeze_point();
+            }
+            self.park_point();
+            self.sleep_unless(None, || false);
+        }
+    }
+
+    /// Sleeps until woken or `deadline`, unless `woken` or a request to stop or to park says that
+    /// there is no reason to. `woken` only reads flags of `Core`.
+    ///
+    /// May return early.
+    fn sleep_unless(&self, deadline: Option<Instant<Monotonic>>, woken: impl Fn() -> bool) {
+        set_current_state(bindings::TASK_INTERRUPTIBLE);
+        if woken() || self.stopping() || self.should_park() {
+            set_current_state(bindings::TASK_RUNNING);
+            return;
+        }
+
+        match deadline {
+            // SAFETY: The task state has been set, and this is process context.
+            None => unsafe { bindings::schedule() },
+            Some(deadline) => {
+                // The least that is not "do not sleep at all" to the C side.
+                let mut left = (deadline - Instant::now()).as_nanos().max(1);
+                // SAFETY: The task state has been set, this is process context, and `left` outlives
+                // the call.
+                unsafe {
+                    bindings::schedule_hrtimeout(
+                        &raw mut left,
+                        bindings::hrtimer_mode_HRTIMER_MODE_REL,
+                    )
+                };
+            }
+        }
+        set_current_state(bindings::TASK_RUNNING);
+    }
+}
+
+/// Sets the state of the current task, with a full barrier after it.
+///
+/// In C this is a macro of [`include/linux/sched.h`](srctree/include/linux/sched.h).
+fn set_current_state(state: u32) {
+    // SAFETY: The current task is alive, and only it itself and those who wake it write its state,
+    // as the scheduler expects.
+    unsafe { (&raw mut (*Task::current_raw()).__state).write_volatile(state) };
+    // SAFETY: A memory barrier has no requirements.
+    unsafe { bindings::smp_mb() };
+}
+
+/// Tells whether it is `deadline` or later.
+fn has_passed(deadline: Instant<Monotonic>) -> bool {
+    deadline.elapsed() >= Delta::ZERO
+}

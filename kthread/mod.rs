@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Kernel threads.
+//!
+//! A kernel thread is a task without an address space of its own. It is forked by `kthreadd`
+//! (PID 2) on behalf of whoever asks for it, waits to be woken for the first time, runs one
+//! function, and ends when that function returns.
+//!
+//! # Vocabulary
+//!
+//! States:
+//!
+//! - New: the task exists, and has never been woken. It is a [`NewThread`].
+//! - Running: the closure runs, or waits in one of the waits of its [`Context`]. The thread is a
+//!   [`Thread`].
+//! - Parked: the thread sleeps in `TASK_PARKED` and only [`Thread::unpark`] or a stop ends that.
+//! - Finished: the closure has returned. The task lingers, and can still be parked, until its
+//!   handle stops or joins it.
+//! - Gone: the task has exited.
+//!
+//! Operations, by whoever holds the handle: create, start, wake, park, unpark, stop, join.
+//!
+//! # State diagram
+//!
+//! ```text
+//!                      Return of the closure
+//!                  ┌───────────────────────────┐
+//!                  │                           ▼
+//!  ┌─────┐     ┌───┴─────┐                ┌──────────┐
+//!  │ New ├────►│ Running │                │ Finished │
+//!  └──┬──┘start└┬──────▲─┘                └─┬──────▲─┘
+//!     │    park │      │ unpark        park │      │ unpark
+//!     │        ┌▼──────┴─┐                ┌─▼──────┴─┐
+//!     │        │ Parked  │                │  Parked  │
+//!     │        └────┬────┘                └────┬─────┘
+//!     │ drop        │ stop                     │ stop, join
+//!     ▼             ▼                          ▼
+//!  ┌─────────────────────────────────────────────────┐
+//!  │                      Gone                       │
+//!  └─────────────────────────────────────────────────┘
+//! ```
+//!
+//! A stop leads to Gone from every state; a thread that runs is first asked
+//! ([`Context::should_stop`]) and then waited for.
+//!
+//! # Who keeps a thread from outliving its module
+//!
+//! The text of a module that is removed is freed, whatever still runs in it. So every thread is
+//! member of a [`ThreadGroup`], and the group stops what is left of its members when it is dropped.
+//! [`ThreadGroup::new`] carries the one `unsafe` promise of a module: that the group is dropped
+//! before the module is gone. In return every operation on threads is safe, and a handle that is
+//! leaked, by [`core::mem::forget`] or in a reference cycle, does no harm.
+//!
+//! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
+
+mod builder;
+mod completion;
+mod context;
+mod group;
+mod packet;
+mod thread;
+
+mod tests;
+
+pub use self::{
+    builder::{
+        Builder,
+        Placement,
+        Policy, //
+    },
+    completion::Completion,
+    context::{
+        Context,
+        Wake, //
+    },
+    group::ThreadGroup,
+    thread::{
+        JoinError,
+        NewThread,
+        Parked,
+        Thread,
+        Waker, //
+    },
+};

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Handles to threads.
+
+use super::packet::{
+    self,
+    Member,
+    Returns,
+    State, //
+};
+use core::{
+    mem::ManuallyDrop,
+    ops::Deref, //
+};
+use kernel::{
+    bindings,
+    error::to_result,
+    prelude::*,
+    sync::{
+        atomic::Acquire,
+        Arc, //
+    },
+    task::{
+        might_sleep,
+        Task, //
+    }, //
+};
+
+/// Why there is no value of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinError {
+    /// The thread died of an oops or a Rust panic. What it owned is leaked.
+    Died,
+    /// The group stopped the thread before it was started.
+    NeverRan,
+    /// The caller is the thread itself, which goes on, and is left to its group.
+    WouldDeadlock,
+}
+
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Error {
+        match error {
+            JoinError::Died => EFAULT,
+            JoinError::NeverRan => ECANCELED,
+            JoinError::WouldDeadlock => EDEADLK,
+        }
+    }
+}
+
+/// A kernel thread that has been created, and not started.
+///
+/// Its task exists, sleeps, and would start to run on any wake-up, which is why this type gives no
+/// access to it. In the eyes of the kernel it is in an uninterruptible sleep: it counts for the load
+/// average, and the hung task detector reports it if it stays so for long.
+///
+/// Dropping this ends the task and drops the closure, which then has never run.
+///
+/// # Examples
+///
+/// ```
+/// # fn f(group: &ThreadGroup) -> Result {
+/// let thread = Builder::new(fmt!("adder")).create(group, |_ctx| 1 + 1)?;
+///
+/// assert_eq!(thread.start().join(), Ok(2));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a thread that is not started is dropped, and never runs"]
+pub struct NewThread<T: Send + 'static> {
+    thread: ManuallyDrop<Thread<T>>,
+}
+
+impl<T: Send + 'static> NewThread<T> {
+    pub(super) fn new(packet: Arc<dyn Returns<T>>) -> Self {
+        Self {
+            thread: ManuallyDrop::new(Thread { packet }),
+        }
+    }
+
+    /// Wakes the thread for the first time.
+    ///
+    /// Sleeps, though not for long.
+    ///
+    /// # Guarantees
+    ///
+    /// The closure will run, even if the thread is stopped at once.
+    #[doc(alias = "wake_up_process")]
+    pub fn start(self) -> Thread<T> {
+        let mut this = ManuallyDrop::new(self);
+
+        // SAFETY: `this` is not used again, nor dropped.
+        let thread = unsafe { ManuallyDrop::take(&mut this.thread) };
+        thread.packet.core().start();
+        thread
+    }
+
+    /// Returns a [`Waker`] to hand out before the thread runs.
+    ///
+    /// It does not start the thread. A wake-up that comes before the start is kept.
+    pub fn waker(&self) -> Waker {
+        self.thread.waker()
+    }
+}
+
+impl<T: Send + 'static> Drop for NewThread<T> {
+    fn drop(&mut self) {
+        // SAFETY: `self.thread` is not used again.
+        drop(unsafe { ManuallyDrop::take(&mut self.thread) });
+    }
+}
+
+/// A kernel thread that has been started.
+///
+/// The thread lives until it is stopped or joined, which its handle does when it is dropped.
+///
+/// # Examples
+///
+/// A thread that counts how often it is woken:
+///
+/// ```
+/// # fn f(group: &ThreadGroup) -> Result {
+/// let thread = group.spawn(fmt!("counter"), |ctx| {
+///     let mut count = 0;
+///     while ctx.wait() == Wake::Ready {
+///         count += 1;
+///     }
+///     count
+/// })?;
+///
+/// thread.wake();
+/// pr_info!("woken up to {} times\n", thread.stop()?);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a thread is stopped when its handle is dropped"]
+pub struct Thread<T: Send + 'static> {
+    packet: Arc<dyn Returns<T>>,
+}
+
+impl<T: Send + 'static> Thread<T> {
+    /// Returns the task of the thread.
+    pub fn task(&self) -> &Task {
+        self.packet.core().task()
+    }
+
+    /// Tells whether the closure has returned.
+    ///
+    /// May be called from any context.
+    pub fn is_finished(&self) -> bool {
+        self.packet.core().state.load(Acquire) == State::Done
+    }
+
+    /// Tells whether the thread is parked.
+    ///
+    /// Sleeps while someone else stops the thread.
+    pub fn is_parked(&self) -> bool {
+        self.packet.core().control.lock().parked
+    }
+
+    /// Ends the thread's present wait, or its next one if it does not wait.
+    ///
+    /// May be called from any context.
+    #[doc(alias = "wake_up_process")]
+    #[inline]
+    pub fn wake(&self) {
+        self.packet.core().wake();
+    }
+
+    /// Returns something that can wake the thread without owning it.
+    pub fn waker(&self) -> Waker {
+        Waker {
+            member: self.packet.clone().into_member(),
+        }
+    }
+
+    /// Asks the closure to return, without waiting until it does.
+    ///
+    /// Ends the waits of [`Context`]. A sleep outside of these, such as an interruptible wait for a
+    /// lock or a completion, ends only when the thread is actually stopped.
+    ///
+    /// May be called from any context.
+    ///
+    /// [`Context`]: super::Context
+    pub fn request_stop(&self) {
+        self.packet.core().request_stop();
+    }
+
+    /// Parks the thread, and returns once it sleeps and will not run until it is unparked.
+    ///
+    /// That is when it reaches a wait or a park point, or when its closure has returned. A closure
+    /// that does none of these keeps the caller waiting.
+    ///
+    /// Sleeps. Fails with
+    /// - [`EBUSY`] if the thread is parked already,
+    /// - [`EDEADLK`] if the caller is the thread itself,
+    /// - [`ESRCH`] if the thread is gone, because its group stopped it or because it died.
+    ///
+    /// Wraps `kthread_park()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
+    #[doc(alias = "kthread_park")]
+    pub fn park(&mut self) -> Result {
+        might_sleep();
+
+        let core = self.packet.core();
+        if core.is_current() {
+            return Err(EDEADLK);
+        }
+        // A thread that parks before its first instruction would have to be unparked again by
+        // whoever stops it, for its closure to run.
+        core.wait_entered();
+
+        let mut control = core.control.lock();
+        if control.reaped || core.is_exiting() {
+            return Err(ESRCH);
+        }
+        if control.parked {
+            return Err(EBUSY);
+        }
+        // SAFETY: The task is alive, as it only exits when reaped, for which one has to lock
+        // `control`. For the same reason nobody else parks it.
+        to_result(unsafe { bindings::kthread_park(core.task().as_ptr()) })?;
+        control.parked = true;
+        Ok(())
+    }
+
+    /// Lets a parked thread go on.
+    ///
+    /// Sleeps, though not for long. Fails with [`EBUSY`] if the thread is not parked.
+    ///
+    /// Wraps `kthread_unpark()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
+    #[doc(alias = "kthread_unpark")]
+    pub fn unpark(&mut self) -> Result {
+        let core = self.packet.core();
+        let mut control = core.control.lock();
+
+        if !control.parked {
+            return Err(EBUSY);
+        }
+        control.parked = false;
+        // SAFETY: `core` holds a reference to the task. The call does nothing to one that is gone.
+        unsafe { bindings::kthread_unpark(core.task().as_ptr()) };
+        Ok(())
+    }
+
+    /// Parks the thread for as long as the returned guard lives.
+    ///
+    /// Context and errors are those of [`Thread::park`].
+    pub fn park_guard(&mut self) -> Result<Parked<'_, T>> {
+        self.park()?;
+        Ok(Parked { thread: self })
+    }
+
+    /// Stops the thread: asks the closure to return, waits until the task is gone, and returns the
+    /// closure's value.
+    ///
+    /// A parked thread is unparked.
+    ///
+    /// Sleeps. A thread in the refrigerator stops once it is thawed.
+    ///
+    /// Wraps `kthread_stop()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
+    #[doc(alias = "kthread_stop")]
+    pub fn stop(self) -> Result<T, JoinError> {
+        if self.packet.core().is_current() {
+            return Err(JoinError::WouldDeadlock);
+        }
+        self.finish()
+    }
+
+    /// Waits until the closure returns by itself, and returns its value.
+    ///
+    /// The thread is not asked to stop. If it is parked it is unparked.
+    ///
+    /// Sleeps.
+    pub fn join(mut self) -> Result<T, JoinError> {
+        might_sleep();
+        if self.packet.core().is_current() {
+            return Err(JoinError::WouldDeadlock);
+        }
+        // That it is not parked is as good.
+        let _ = self.unpark();
+        self.packet.core().wait_done();
+        self.finish()
+    }
+
+    /// Reaps the thread and takes its value. The caller is not the thread itself.
+    fn finish(&self) -> Result<T, JoinError> {
+        packet::reap(&*self.packet);
+
+        // SAFETY: The task is gone. This is the only handle, and it is not abandoned, because that
+        // happens only when it is dropped.
+        match unsafe { self.packet.take_value() } {
+            Some(value) => Ok(value),
+            None if self.packet.core().state.load(Acquire) == State::Entered => {
+                Err(JoinError::Died)
+            }
+            None => Err(JoinError::NeverRan),
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for Thread<T> {
+    /// Stops the thread and drops its value.
+    ///
+    /// In the thread itself this only lets go of the handle, and leaves the thread to its group.
+    ///
+    /// Sleeps.
+    fn drop(&mut self) {
+        if self.packet.core().is_current() {
+            self.packet.core().abandon();
+        } else {
+            let _ = self.finish();
+        }
+    }
+}
+
+/// A thread that is parked until this guard is dropped.
+///
+/// Leaking the guard leaves the thread parked.
+#[must_use = "the thread is unparked when the guard is dropped"]
+pub struct Parked<'a, T: Send + 'static> {
+    thread: &'a mut Thread<T>,
+}
+
+impl<T: Send + 'static> Deref for Parked<'_, T> {
+    type Target = Thread<T>;
+
+    fn deref(&self) -> &Thread<T> {
+        self.thread
+    }
+}
+
+impl<T: Send + 'static> Drop for Parked<'_, T> {
+    fn drop(&mut self) {
+        // The thread is parked, unless its group has stopped it, which undoes that too.
+        let _ = self.thread.unpark();
+    }
+}
+
+/// Wakes a thread, and keeps nobody from stopping it.
+///
+/// To wake a thread that is gone does nothing.
+#[derive(Clone)]
+pub struct Waker {
+    member: Arc<dyn Member>,
+}
+
+impl Waker {
+    /// Ends the thread's present wait, or its next one if it does not wait.
+    ///
+    /// May be called from any context.
+    #[doc(alias = "wake_up_process")]
+    #[inline]
+    pub fn wake(&self) {
+        self.member.core().wake();
+    }
+}
