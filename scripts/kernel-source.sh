@@ -18,9 +18,14 @@ tree_version()
 	awk -F ' *= *' '/^VERSION/ { v = $2 } /^PATCHLEVEL/ { p = $2 } /^NAME/ { exit } END { print v "." p }' "$1/Makefile" 2>/dev/null
 }
 
+is_tree()
+{
+	[ -f "$1/Kconfig" ] && [ -f "$1/Kbuild" ] && [ -d "$1/rust/kernel" ]
+}
+
 if [ -n "${KERNEL_SRC:-}" ]; then
 	src=$(cd "$KERNEL_SRC" 2>/dev/null && pwd -P) || die "KERNEL_SRC=$KERNEL_SRC: no such directory"
-	[ -f "$src/Kconfig" ] && [ -f "$src/Kbuild" ] && [ -d "$src/rust/kernel" ] ||
+	is_tree "$src" ||
 		die "KERNEL_SRC=$KERNEL_SRC is not a linux source tree with Rust: name the top directory of one"
 	version=$(tree_version "$src")
 	version_ok "$version" "$MIN_KERNEL" ||
@@ -28,8 +33,9 @@ if [ -n "${KERNEL_SRC:-}" ]; then
 	case $src in
 	*[[:space:]:%]*) die "KERNEL_SRC=$src has a blank, colon or percent sign, which kbuild cannot take: move the tree" ;;
 	esac
-	[ ! -e "$src/.config" ] && [ ! -e "$src/include/config" ] ||
+	if [ -e "$src/.config" ] || [ -e "$src/include/config" ]; then
 		die "KERNEL_SRC=$KERNEL_SRC was built in place, which rules out a build elsewhere: run 'make mrproper' there"
+	fi
 	echo "$src"
 	exit
 fi

@@ -2,13 +2,14 @@
 # shellcheck shell=sh
 #
 # What the host scripts share. Sourced, never run.
+#
+# shellcheck disable=SC2034 # the variables are for the scripts that source this
 
 # The oldest tools that linux 7.2 and 7.3 accept (scripts/min-tool-version.sh
 # there); needed before a tree is at hand.
 MIN_RUSTC=1.85.0
 MIN_BINDGEN=0.71.1
 MIN_LLVM=17.0.1
-# shellcheck disable=SC2034 # for the scripts that source this
 MIN_KERNEL=7.2
 
 TOP=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# "make help" lists the targets. What kbuild reads is Kbuild, not this file.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KERNEL ?= fast
+export KERNEL_SRC V
+
+guest = --kernel "$(KERNEL)" $(if $(SMP),--smp "$(SMP)") $(if $(MEM),--mem "$(MEM)")
+prepare = scripts/prepare.sh "$(KERNEL)"
+
+modules:
+	@scripts/check-kdir.sh "$(KDIR)"
+	@scripts/build-module.sh "$(abspath $(KDIR))/" . build/kdir
+	@echo "built build/kdir/rust_kthread_demo.ko"
+
+modules_install: modules
+	@scripts/build-module.sh "$(abspath $(KDIR))/" . build/kdir modules_install
+
+demo:
+	@$(prepare) qemu/vm.py $(guest) --script qemu/tour.sh
+
+test:
+	@$(prepare) qemu/test.py $(guest) $(if $(TESTS),--tests "$(TESTS)")
+
+test-all:
+	@scripts/test-all.sh
+
+vm:
+	@[ -f "$(SCRIPT)" ] || { echo "usage: make vm SCRIPT=FILE (there is no file '$(SCRIPT)')" >&2; exit 2; }
+	@$(prepare)
+	@qemu/vm.py $(guest) --script "$(SCRIPT)"
+
+shell:
+	@$(prepare)
+	@qemu/vm.py $(guest) --shell
+
+gdb:
+	@$(prepare)
+	@qemu/vm.py $(guest) --gdb
+
+doctor:
+	@scripts/doctor.sh "$(KDIR)"
+
+lint:
+	@scripts/setup.sh --lint
+	@$(prepare) scripts/lint.sh "$(KERNEL)"
+
+rust-analyzer:
+	@$(prepare) scripts/rust-analyzer.sh "$(KERNEL)"
+
+clean:
+	rm -rf build rust-project.json
+
+help:
+	@scripts/help.sh
+
+.PHONY: modules modules_install demo test test-all vm shell gdb doctor lint \
+	rust-analyzer clean help

@@ -1,0 +1,60 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: bindgen.sh
+#
+# Puts a bindgen that the kernel accepts into the cache, for a release whose own
+# is too old. It comes from a newer suite together with that suite's libc, which
+# runs it beside the machine's own.
+
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/debian.sh"
+
+SUITE=trixie
+
+make_cache
+lock "$CACHE/bindgen.lock" bindgen
+[ ! -x "$CACHE/bindgen/bindgen" ] || exit 0
+
+DEBIAN_MIRROR=$(debian_mirror) ||
+	die "this machine's apt knows no Debian mirror to fetch bindgen from: install bindgen $MIN_BINDGEN or newer and set BINDGEN="
+need_space "$CACHE" 200 bindgen
+
+say "bindgen: downloading bindgen and libc6 from $SUITE into the cache"
+debian_suite "$SUITE" ||
+	die "could not fetch the package index of $SUITE: $(debian_error): check the network, or set BINDGEN="
+version=$(debian_version bindgen)
+version_ok "$version" "$MIN_BINDGEN" ||
+	die "$SUITE has bindgen ${version:-(none)}: $MIN_BINDGEN or newer is needed; install one and set BINDGEN="
+
+rm -rf "$CACHE"/bindgen.new.*
+new=$(mktemp -d "$CACHE/bindgen.new.XXXXXX")
+for package in bindgen libc6; do
+	debian_download "$package" "$new" ||
+		die "the download of $package failed: $(debian_error) (all of it: $APT/log)"
+	dpkg-deb -x "$new/$package"_*.deb "$new/root" || die "cannot unpack $package in $new"
+done
+rm -f "$new"/*.deb
+
+# bindgen opens libclang at run time; it must be the one of the clang that builds
+# the kernel, or the two may disagree on the layout of a structure.
+cat >"$new/bindgen" <<'EOF'
+#!/bin/sh
+# Made by scripts/bindgen.sh.
+root=$(dirname "$0")/root
+arch=$(uname -m)-linux-gnu
+for llvm in "${LIBCLANG_PATH:-}" /usr/lib/llvm-19/lib /usr/lib/llvm-2[0-9]/lib /usr/lib/llvm-1[78]/lib; do
+	[ -n "$llvm" ] && [ -d "$llvm" ] && break
+done
+export LIBCLANG_PATH="$llvm"
+for ld in "$root/usr/lib/$arch"/ld-linux*; do
+	exec "$ld" --library-path "$root/usr/lib/$arch:$llvm:/lib/$arch:/usr/lib/$arch" \
+		"$root/usr/bin/bindgen" "$@"
+done
+EOF
+chmod +x "$new/bindgen"
+version_ok "$(version_of "$new/bindgen")" "$MIN_BINDGEN" ||
+	die "the bindgen of $SUITE does not run on this machine: install bindgen $MIN_BINDGEN or newer and set BINDGEN="
+rm -rf "$CACHE/bindgen"
+mv "$new" "$CACHE/bindgen"
+say "bindgen: $version from $SUITE is in $CACHE/bindgen"

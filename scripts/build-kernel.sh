@@ -1,0 +1,118 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: build-kernel.sh NAME
+#
+# Builds the kernel that qemu/config/NAME.config describes, in the cache, and
+# points build/NAME/kernel at it. Installs nothing: that is setup.sh's job.
+
+. "$(dirname "$0")/lib.sh"
+
+# What this was called from must not steer the kernel's own build.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH CROSS_COMPILE \
+	KBUILD_OUTPUT KBUILD_EXTMOD KBUILD_EXTMOD_OUTPUT KCONFIG_CONFIG
+
+name=${1:?usage: build-kernel.sh NAME}
+fragment=$TOP/qemu/config/$name.config
+[ -f "$fragment" ] ||
+	die "there is no kernel '$name': KERNEL is one of $(cd "$TOP/qemu/config" && printf '%s ' *.config | sed 's/\.config//g')"
+
+make_cache
+src=$("$TOP/scripts/kernel-source.sh") || exit 1
+tools=$("$TOP/scripts/toolchain.sh") || exit 1
+
+tool()
+{
+	printf '%s\n' "$tools" | sed -n "s/^$1=//p"
+}
+
+llvm=$(tool LLVM)
+[ "$llvm" != 1 ] || llvm=
+key=$({
+	echo "$src"
+	cat "$fragment"
+	"clang$llvm" --version | head -n 1
+	"$(tool RUSTC)" --version
+	"$(tool BINDGEN)" --version
+} | hash_of)
+out=$CACHE/kernels/$name-$key
+log=$out/build.log
+
+link()
+{
+	mkdir -p "$TOP/build/$name"
+	ln -sfn "$out" "$TOP/build/$name/kernel"
+}
+
+# A tree of the user's own may change under a finished build.
+current()
+{
+	[ -f "$out/built" ] || return 1
+	[ -n "${KERNEL_SRC:-}" ] || return 0
+	[ -z "$(find "$src" -name .git -prune -o -newer "$out/built" -type f -print | head -n 1)" ]
+}
+
+if current; then
+	link
+	exit
+fi
+
+mkdir -p "$CACHE/kernels"
+lock "$out.lock" "kernel $name"
+if current; then
+	link
+	exit
+fi
+need_space "$CACHE/kernels" 1500 "kernel $name"
+mkdir -p "$out"
+[ ! -f "$out/built" ] || mv "$out/built" "$out/built.before"
+
+# kmake TARGET...: $tools holds one NAME=VALUE a line, none with blanks.
+kmake()
+{
+	# shellcheck disable=SC2086
+	make -C "$src" O="$out" V="${V:-0}" $tools "$@" </dev/null >>"$log" 2>&1
+}
+
+failed()
+{
+	progress_stop
+	say "kernel $name: the first errors are:"
+	grep -nE '(^|[^a-z_-])(error|Error)(\[E[0-9]+\])?:|\*\*\*|No space left|Killed' "$log" | head -n 8 >&2
+	die "$1; the whole log: $log"
+}
+
+: >"$log"
+if [ ! -f "$out/configured" ]; then
+	kmake KCONFIG_ALLCONFIG="$fragment" allnoconfig || failed "cannot configure kernel $name"
+	# Kconfig drops in silence what it does not know or what depends on something absent.
+	lost=$(sed -n 's/^# \(CONFIG_[A-Za-z0-9_]*\) is not set.*/\1=n/p; s/^\(CONFIG_[^#]*[^#[:blank:]]\).*/\1/p' "$fragment" |
+		while read -r line; do
+			case $line in
+			*=n) ! grep -q "^${line%=n}=" "$out/.config" || echo "$line" ;;
+			*) grep -qxF "$line" "$out/.config" || echo "$line" ;;
+			esac
+		done | tr '\n' ' ')
+	if [ -n "$lost" ]; then
+		kmake rustavailable || say "$(grep '^\*\*\*' "$log" | head -n 5)"
+		die "this tree or toolchain cannot give what qemu/config/$name.config asks for: $lost"
+	fi
+	: >"$out/configured"
+fi
+
+objects()
+{
+	find "$out" -name '*.o' | wc -l
+}
+
+# The fragment names the count of objects of a whole build; a finished build knows better.
+total=$(cat "$CACHE/kernels/$name.objects" 2>/dev/null || sed -n 's/^# Objects: //p' "$fragment")
+say "kernel $name: building $(basename "$src"), log in $log"
+start=$(date +%s)
+progress_start "kernel $name: building" "${total:-0}" objects
+kmake -j"$(nproc)" vmlinux modules || failed "kernel $name could not be built"
+progress_stop
+objects >"$CACHE/kernels/$name.objects"
+date +%s >"$out/built"
+link
+say "kernel $name: built in $(($(date +%s) - start)) s, in $out"

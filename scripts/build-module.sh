@@ -1,0 +1,68 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: build-module.sh NAME|KDIR SRCDIR OUTDIR [TARGET]
+#
+# Builds the external module in SRCDIR against the kernel build/NAME/kernel, or
+# against KDIR (told by its slash), with all that is made in OUTDIR.
+
+. "$(dirname "$0")/lib.sh"
+
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH CROSS_COMPILE \
+	KBUILD_OUTPUT KBUILD_EXTMOD KBUILD_EXTMOD_OUTPUT
+
+[ $# -ge 3 ] || die "usage: build-module.sh NAME|KDIR SRCDIR OUTDIR [TARGET]"
+case $1 in
+*/*) kdir=$1 ;;
+*) kdir=$TOP/build/$1/kernel ;;
+esac
+kdir=$(cd "$kdir" 2>/dev/null && pwd -P) || die "$1: there is no such kernel build: scripts/build-kernel.sh makes build/NAME/kernel"
+src=$(cd "$2" && pwd -P) || exit 1
+mkdir -p "$3" || exit 1
+out=$(cd "$3" && pwd -P)
+target=${4:-modules}
+log=$out.log
+
+tools=$("$TOP/scripts/toolchain.sh") || exit 1
+
+# The stamp tells what went in, so that nothing is built twice.
+inputs=$({
+	echo "$kdir $target ${CLIPPY:-}"
+	cat "$kdir/built" "$kdir/Module.symvers" 2>/dev/null
+	cd "$src" && find . \( -name .git -o -name build \) -prune -o \
+		\( -name '*.rs' -o -name '*.[chS]' -o -name Kbuild -o -name Makefile \) -type f -print0 |
+		LC_ALL=C sort -z | xargs -0 sha256sum
+} | hash_of)
+if [ "$(cat "$out/.inputs" 2>/dev/null)" = "$inputs" ]; then
+	exit
+fi
+rm -f "$out/.inputs"
+
+# kbuild takes no path with blanks: build from a copy in the cache then.
+work=$src
+result=$out
+case $src$out in
+*[[:space:]:%]*)
+	make_cache
+	copy=$CACHE/copies/$(printf '%s\n' "$src" "$out" | hash_of)
+	rm -rf "$copy"
+	mkdir -p "$copy/src" "$copy/out"
+	tar -C "$src" --exclude=./build --exclude=./.git -cf - . | tar -C "$copy/src" -xf - || exit 1
+	work=$copy/src
+	result=$copy/out
+	;;
+esac
+
+# shellcheck disable=SC2086 # $tools holds one NAME=VALUE a line, none with blanks
+if ! make -C "$kdir" M="$work" MO="$result" V="${V:-0}" -j"$(nproc)" $tools \
+	${CLIPPY:+CLIPPY=$CLIPPY} "$target" </dev/null >"$log" 2>&1; then
+	cat "$log" >&2
+	die "the module in $src could not be built; the log: $log"
+fi
+if [ "$result" != "$out" ]; then
+	cp -p "$result"/*.ko "$out" || die "no module came out of $src; the log: $log"
+fi
+if [ -n "${V:-}" ] || grep -q warning "$log"; then
+	cat "$log" >&2
+fi
+echo "$inputs" >"$out/.inputs"

@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: help.sh
+
+. "$(dirname "$0")/lib.sh"
+
+cat <<EOF
+The main job:
+  make demo             everything from nothing: set-up, kernel, module, then a
+                        guided tour of the life of kernel threads in a guest
+  make test             all tests, ends with "N passed, N failed, N skipped"
+  make test-all         the tests on every kernel
+
+The guest:
+  make vm SCRIPT=FILE   boots, runs FILE as root, exits with its status
+  make shell            the same guest, interactive
+  make gdb              the guest waits for a debugger; prints how to attach
+
+The module alone:
+  make [KDIR=DIR]       builds it against a kernel of yours
+  make modules_install  installs that (INSTALL_MOD_PATH as in every module)
+
+Around:
+  make doctor           what is missing or wrong here and with KDIR
+  make lint             format, clippy, shellcheck, checkpatch
+  make rust-analyzer    writes rust-project.json for editors
+  make clean            removes build/ (the cache stays)
+
+Variables:
+  KERNEL=NAME           one of: $(cd "$TOP/qemu/config" && printf '%s ' *.config | sed 's/\.config//g')(fast by default)
+  KERNEL_SRC=DIR        a linux tree ($MIN_KERNEL or newer) instead of the distribution's
+  KDIR=DIR              a kernel build for "make" alone
+  SMP=N MEM=SIZE        CPUs and memory of the guest
+  TESTS=GLOB            only the tests whose name matches
+  V=1                   what the builds print goes to the terminal
+
+The kernel tree and the kernels are in the cache, shared by all checkouts:
+  $CACHE
+EOF

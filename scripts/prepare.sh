@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: prepare.sh NAME [COMMAND...]
+#
+# Makes all that a guest with the kernel NAME needs, then runs COMMAND. One run
+# at a time in a checkout: the lock is held to the end of COMMAND.
+
+. "$(dirname "$0")/lib.sh"
+
+name=${1:?usage: prepare.sh NAME [COMMAND...]}
+shift
+cd "$TOP" || exit 1
+[ -f "qemu/config/$name.config" ] ||
+	die "there is no kernel '$name': KERNEL is one of $(cd qemu/config && printf '%s ' *.config | sed 's/\.config//g')"
+
+mkdir -p build || exit 1
+if command -v flock >/dev/null; then
+	exec 9>>build/lock
+	flock -n 9 || die "another run works in this checkout (process $(cat build/lock)): wait for it to end"
+	echo $$ >build/lock
+fi
+
+start=$(date +%s)
+scripts/setup.sh || exit 1
+ready=$(date +%s)
+scripts/build-kernel.sh "$name" || exit 1
+kernel=$(date +%s)
+scripts/build-module.sh "$name" . "build/$name/module" || exit 1
+if [ -f tests/selfcheck/modules/Kbuild ]; then
+	scripts/build-module.sh "$name" tests/selfcheck/modules "build/$name/selfcheck" || exit 1
+fi
+end=$(date +%s)
+printf 'setup %s\nkernel %s\nmodule %s\n' \
+	$((ready - start)) $((kernel - ready)) $((end - kernel)) >"build/$name/times"
+
+[ $# -eq 0 ] || exec "$@"

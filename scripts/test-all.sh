@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: test-all.sh [make variables]
+#
+# Runs "make test" for every kernel that has a fragment and sums the totals.
+
+. "$(dirname "$0")/lib.sh"
+
+cd "$TOP" || exit 1
+mkdir -p build || exit 1
+output=$(mktemp build/test-all.XXXXXX) || exit 1
+trap 'rm -f "$output"' EXIT
+
+bad=
+for fragment in qemu/config/*.config; do
+	name=$(basename "$fragment" .config)
+	say "test-all: kernel $name"
+	# The status goes through a file, for a pipe has only its last one.
+	{
+		"${MAKE:-make}" test KERNEL="$name" || echo "status $?" >>"$output"
+	} | tee -a "$output"
+	if grep -q '^status ' "$output"; then
+		bad="$bad $name"
+		sed -i '/^status /d' "$output"
+	fi
+done
+
+awk '/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { p += $1; f += $3; s += $5 }
+	END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' "$output"
+[ -z "$bad" ] || die "failed on:$bad"
