@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Choose between hardware virtualization and TCG.
+
+That /dev/kvm opens says nothing: there are hosts on which it does and then
+hangs every guest. KVM is used only where the real kernel has booted with it
+within a short budget. QEMU_ACCEL=kvm or tcg decides without a probe.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import guest
+import initramfs
+from verdict import RC_PASS, SetupError
+
+BUDGET = 10.0
+CPUS = ("host", "host,-arch-capabilities")
+
+
+class Accel:
+    def __init__(self, kind, cpu, reason):
+        self.kind = kind
+        self.cpu = cpu
+        self.reason = reason
+
+    def args(self):
+        kind = "tcg,thread=multi" if self.kind == "tcg" else self.kind
+        return ["-accel", kind, "-cpu", self.cpu]
+
+    def __str__(self):
+        return "%s (%s)" % (self.kind, self.reason)
+
+
+def _tcg(reason):
+    return Accel("tcg", "max", reason)
+
+
+def _key(kernel):
+    """Everything on which the answer of a probe depends."""
+    digest = hashlib.sha256()
+    with open(kernel.vmlinux, "rb") as f:
+        while chunk := f.read(1 << 20):
+            digest.update(chunk)
+    version = subprocess.run([guest.find_qemu(), "--version"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()[0]
+    node = os.stat("/dev/kvm")
+    return " ".join([version, digest.hexdigest(), "%d:%d" % (node.st_ino, node.st_rdev), platform.release()])
+
+
+def _probe(kernel, cpu, run_dir):
+    """Boot the kernel with KVM and an init that leaves at once. True or the reason why not."""
+    path = run_dir.subdir("kvm-" + cpu.replace(",", "_"))
+    initrd = os.path.join(path, "initrd")
+    initramfs.write(initrd, kernel, "mode=probe\n", tests=False)
+    probe = guest.Guest(kernel, Accel("kvm", cpu, "probe"), path, initrd, ["status"], smp=1, factor=1,
+                        limit=BUDGET, boot_limit=BUDGET)
+    failures = probe.run()
+    if probe.rc == RC_PASS and not failures:
+        return True
+    if any(f.kind in ("boot", "limit") for f in failures):
+        return "no answer in %.0f s" % BUDGET
+    if probe.rc is not None and probe.rc < 0:
+        return "QEMU died of signal %d" % -probe.rc
+    return failures[0].text if failures else "exit code %s" % probe.rc
+
+
+def _auto(kernel, run_dir):
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return _tcg("the host is no x86-64 machine")
+    if not os.path.exists("/dev/kvm"):
+        return _tcg("no /dev/kvm")
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return _tcg("/dev/kvm may not be opened")
+    cache = os.path.join(kernel.dir, "accel.json")
+    key = _key(kernel)
+    try:
+        with open(cache) as f:
+            entry = json.load(f)
+        if entry["key"] == key:
+            return Accel(entry["kind"], entry["cpu"], entry["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    print("# accel: trying KVM with this kernel, at most %.0f s a CPU model" % BUDGET, file=sys.stderr, flush=True)
+    verdicts = []
+    found = None
+    for cpu in CPUS:
+        start = time.monotonic()
+        answer = _probe(kernel, cpu, run_dir)
+        if answer is True:
+            found = Accel("kvm", cpu, "boot probe with -cpu %s: %.1f s" % (cpu, time.monotonic() - start))
+            break
+        verdicts.append("-cpu %s: %s" % (cpu, answer))
+    if found is None:
+        found = _tcg("kvm boot probe: " + "; ".join(verdicts))
+    part = "%s.%d" % (cache, os.getpid())
+    with open(part, "w") as f:
+        json.dump({"key": key, "kind": found.kind, "cpu": found.cpu, "reason": found.reason}, f)
+    os.rename(part, cache)
+    return found
+
+
+def choose(kernel, run_dir):
+    """The accelerator for this kernel on this machine, with the reason."""
+    wish = os.environ.get("QEMU_ACCEL", "") or "auto"
+    if wish == "tcg":
+        return _tcg("QEMU_ACCEL=tcg")
+    if wish == "kvm":
+        return Accel("kvm", "host", "QEMU_ACCEL=kvm")
+    if wish == "auto":
+        return _auto(kernel, run_dir)
+    raise SetupError("QEMU_ACCEL=%s: use kvm, tcg or auto" % wish)

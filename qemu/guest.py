@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Boot one guest in QEMU, relay its channels and say how it ended.
+
+Channels, each a socket pair so that nothing in the file system can collide:
+console (ttyS0, the kernel log), qmp (QEMU's own control), and the virtio ports
+by name: `status` (the guest's init reports its progress), `ktap`, `stdout` and
+`stderr`. Each is also written to a file of its own in the run directory.
+"""
+
+import ctypes
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import clock
+from verdict import RC_FAIL, RC_INIT, RC_PASS, Failure, SetupError
+
+QEMU = "qemu-system-x86_64"
+
+BOOT_LIMIT = 20.0  # from QEMU's start to the first word of user space
+IDLE_LIMIT = 30.0  # between two tests, and from the last word to the end
+GRACE = 10.0  # what the guest gets to end an overdue test by itself
+DEATH_LIMIT = 3.0  # from the last words on the console to QEMU's end
+
+LAST_WORDS = (
+    ("panic", "Kernel panic - not syncing"),
+    ("reboot", "reboot: Restarting system"),
+    ("poweroff", "reboot: Power down"),
+    ("poweroff", "reboot: System halted"),
+    ("poweroff", "reboot: Power off not available"),
+)
+
+
+def find_qemu():
+    path = shutil.which(QEMU)
+    if path is None:
+        raise SetupError("%s is not installed: install the package qemu-system-x86" % QEMU)
+    return path
+
+
+def _die_with_parent():
+    """Let the kernel kill QEMU should this process be killed (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def machine_args(accel, smp, mem):
+    """The QEMU arguments that every guest has in common."""
+    return [
+        "-M", "microvm,acpi=off,pcie=off,rtc=on",
+        *accel.args(),
+        "-smp", str(smp), "-m", str(mem),
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+    ]
+
+
+def command_line(extra=()):
+    """The kernel's command line."""
+    words = ["console=ttyS0", "loglevel=7", "panic=-1", "reboot=t", "kunit.enable=1"]
+    khz = clock.tsc_khz()
+    if khz:
+        words += ["tsc=reliable", "tsc_early_khz=%d" % khz]
+    return " ".join([*words, *extra])
+
+
+class Channel:
+    """One stream from the guest: logged raw, handed on by line or by chunk."""
+
+    def __init__(self, name, log, on_line=None, on_data=None):
+        self.name = name
+        self.log = log
+        self.on_line = on_line
+        self.on_data = on_data
+        self.host, self.guest = socket.socketpair()
+        self.host.setblocking(False)
+        self.rest = b""
+        self.open = True
+
+    def feed(self, data):
+        self.log.write(data)
+        self.log.flush()
+        if self.on_data:
+            self.on_data(data)
+        if self.on_line:
+            *lines, self.rest = (self.rest + data).split(b"\n")
+            for line in lines:
+                self.on_line(line.decode(errors="replace").rstrip("\r"))
+
+    def finish(self):
+        """Hand on a last line that has no newline."""
+        if self.on_line and self.rest:
+            self.on_line(self.rest.decode(errors="replace"))
+        self.rest = b""
+
+
+class Guest:
+    """One boot. Override the on_* methods, then call run()."""
+
+    def __init__(self, kernel, accel, run_path, initrd, ports, smp=2, mem=512,
+                 append=(), factor=None, limit=600.0, boot_limit=None):
+        self.kernel = kernel
+        self.accel = accel
+        self.run_path = run_path
+        self.initrd = initrd
+        self.smp = smp
+        self.mem = mem
+        self.append = append
+        self.factor = kernel.factor if factor is None else factor
+        self.limit = limit
+        self.boot_limit = (BOOT_LIMIT if boot_limit is None else boot_limit) * self.factor
+        self.ports = ports
+        self.channels = {}
+        self.failures = []
+        self.current = None  # the test that is running
+        self.console_lines = []
+        self.last_words = None
+        self.panic_text = None
+        self.up_after = None  # seconds from QEMU's start to user space
+        self.done = False  # the guest said that it is through
+        self.rc = None
+        self._deadline = None
+
+    # What a user of this class may override.
+
+    def on_ktap(self, line):
+        pass
+
+    def on_status(self, words):
+        pass
+
+    def on_console(self, line):
+        pass
+
+    def on_output(self, port, data):
+        pass
+
+    # Life of the guest.
+
+    def run(self):
+        """Boot, wait for the end, and return the list of what did not hold."""
+        os.makedirs(self.run_path, exist_ok=True)
+        try:
+            self._start()
+            try:
+                self._loop()
+            finally:
+                self._kill()
+            self._judge_end()
+        finally:
+            for channel in self.channels.values():
+                channel.host.close()
+                channel.log.close()
+        return self.failures
+
+    def _start(self):
+        qemu = find_qemu()
+        self._channel("console", on_line=self._console_line)
+        self._channel("qmp")
+        args = [qemu, *machine_args(self.accel, self.smp, self.mem),
+                "-kernel", self.kernel.vmlinux, "-initrd", self.initrd,
+                "-append", command_line(self.append),
+                "-serial", "chardev:console",
+                "-mon", "chardev=qmp,mode=control",
+                "-device", "virtio-serial-device"]
+        for port in self.ports:
+            if port == "status":
+                self._channel(port, on_line=self._status_line)
+            elif port == "ktap":
+                self._channel(port, on_line=self.on_ktap)
+            else:
+                self._channel(port, on_data=lambda data, port=port: self.on_output(port, data))
+            args += ["-device", "virtserialport,chardev=%s,name=%s" % (port, port)]
+        for name, channel in self.channels.items():
+            args += ["-chardev", "socket,id=%s,fd=%d" % (name, channel.guest.fileno())]
+        with open(os.path.join(self.run_path, "qemu.args"), "w") as f:
+            f.write("\n".join(args) + "\n")
+        self.start = time.monotonic()
+        self._until(self.boot_limit)
+        with open(os.path.join(self.run_path, "qemu.log"), "wb") as log:
+            self.process = subprocess.Popen(
+                args, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                pass_fds=[c.guest.fileno() for c in self.channels.values()],
+                start_new_session=True, preexec_fn=_die_with_parent)
+        for channel in self.channels.values():
+            channel.guest.close()
+        self._qmp("qmp_capabilities")
+
+    def _channel(self, name, **hooks):
+        suffix = {"console": "console.log", "ktap": "results.ktap"}.get(name, name + ".log")
+        log = open(os.path.join(self.run_path, suffix), "wb")
+        self.channels[name] = Channel(name, log, **hooks)
+
+    def _qmp(self, command, **arguments):
+        text = json.dumps({"execute": command, "arguments": arguments}) + "\n"
+        try:
+            self.channels["qmp"].host.sendall(text.encode())
+        except OSError:
+            # QEMU is gone; the loop sees that by itself.
+            pass
+
+    def _until(self, seconds):
+        self._deadline = time.monotonic() + seconds
+
+    def _loop(self):
+        hard = self.start + self.limit
+        with selectors.DefaultSelector() as sel:
+            for channel in self.channels.values():
+                sel.register(channel.host, selectors.EVENT_READ, channel)
+            while sel.get_map():
+                now = time.monotonic()
+                end = min(self._deadline, hard)
+                if now >= end:
+                    self._overdue(sel, hard_limit=hard <= self._deadline)
+                    return
+                self._read(sel, end - now)
+        try:
+            self.process.wait(DEATH_LIMIT)
+        except subprocess.TimeoutExpired:
+            self.failures.append(Failure("qemu", "QEMU closed its channels but did not end"))
+
+    @staticmethod
+    def _read(sel, timeout):
+        for key, _ in sel.select(timeout):
+            channel = key.data
+            try:
+                data = channel.host.recv(65536)
+            except ConnectionResetError:
+                data = b""
+            if data:
+                channel.feed(data)
+            else:
+                sel.unregister(channel.host)
+                channel.finish()
+
+    def _console_line(self, line):
+        self.console_lines.append(line)
+        for kind, text in LAST_WORDS:
+            if text in line and self.last_words is None:
+                self.last_words = kind
+                if kind == "panic":
+                    self.panic_text = line[line.index(text):]
+                self._until(DEATH_LIMIT * self.factor)
+        self.on_console(line)
+
+    def _status_line(self, line):
+        words = line.split(" ")
+        if words[0] == "up":
+            self.up_after = time.monotonic() - self.start
+        elif words[0] == "clock":
+            self.failures.append(Failure("clock", "the guest's clock has a resolution of %s ns, not 1 ns: "
+                                         "its latencies would mean nothing" % words[1]))
+        elif words[0] == "error":
+            self.failures.append(Failure("init", "the guest's init failed: " + " ".join(words[1:])))
+        elif words[0] == "begin":
+            self.current = words[1]
+        elif words[0] == "end":
+            self.current = None
+        elif words[0] == "done":
+            self.done = True
+        if self.last_words is None:
+            self._until(float(words[2]) + GRACE * self.factor if words[0] == "begin"
+                        else IDLE_LIMIT * self.factor)
+        self.on_status(words)
+
+    def _overdue(self, sel, hard_limit):
+        if self.last_words:
+            return
+        self._ask_for_stacks(sel)
+        where = " in the middle of %s" % self.current if self.current else ""
+        if hard_limit:
+            self.failures.append(Failure("limit", "the whole run took longer than its limit of %.0f s and was "
+                                         "ended%s" % (self.limit, where), self.current))
+        elif self.up_after is None:
+            self.failures.append(Failure("boot", "no word from user space within the boot limit of %.0f s"
+                                         % self.boot_limit))
+        else:
+            self.failures.append(Failure("hang", "the guest stopped answering" + where, self.current))
+
+    def _ask_for_stacks(self, sel):
+        """Send SysRq over the serial line: blocked tasks, then every CPU's stack, into the console log."""
+        for key in b"wl":
+            self._qmp("chardev-send-break", id="console")
+            end = time.monotonic() + 0.2
+            try:
+                # The key must come after the break, and QEMU takes QMP and data from two sockets.
+                while time.monotonic() < end and sel.get_map():
+                    self._read(sel, 0.05)
+                self.channels["console"].host.send(bytes([key]))
+            except OSError:
+                return
+            end = time.monotonic() + 1.0
+            while time.monotonic() < end and sel.get_map():
+                self._read(sel, 0.1)
+
+    def _kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        elif self.rc is None:
+            self.rc = self.process.returncode
+        self.process.wait()
+
+    def _judge_end(self):
+        """Turn the way in which QEMU ended into a failure, unless one is known already."""
+        kinds = {f.kind for f in self.failures}
+        where = " in the middle of %s" % self.current if self.current else ""
+        if self.last_words == "panic":
+            self.failures.append(Failure("panic", "the kernel panicked%s: %s" % (where, self.panic_text), self.current))
+        elif self.last_words == "reboot":
+            self.failures.append(Failure("reboot", "the guest rebooted%s before its verdict" % where, self.current))
+        elif self.last_words == "poweroff":
+            self.failures.append(Failure("poweroff", "the guest powered off%s before its verdict" % where,
+                                         self.current))
+        elif kinds & {"boot", "hang", "limit"}:
+            pass
+        elif self.rc == RC_INIT:
+            if "init" not in kinds and "clock" not in kinds:
+                self.failures.append(Failure("init", "the guest's init failed without a reason%s" % where))
+        elif self.rc == 0:
+            self.failures.append(Failure("reboot", "the guest was reset%s without a word on the console "
+                                         "(a triple fault)" % where, self.current))
+        elif self.rc not in (RC_PASS, RC_FAIL):
+            self.failures.append(Failure("qemu", "QEMU ended with status %s: %s" % (self.rc, self._qemu_words()),
+                                         self.current))
+        elif not self.done:
+            self.failures.append(Failure("init", "the guest left with the code %d but never said that it was "
+                                         "through" % self.rc, self.current))
+
+    def _qemu_words(self):
+        with open(os.path.join(self.run_path, "qemu.log"), errors="replace") as f:
+            words = f.read().strip().splitlines()
+        return words[-1] if words else "no message"

@@ -1,0 +1,122 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# PID 1 of the guest: sets up, does what /etc/guest.conf says, reports on the
+# virtio port `status`, and leaves through the ISA debug exit port, whose value
+# V the host sees as QEMU's exit status 2 * V + 1.
+
+export PATH=/bin HOME=/root TERM="${TERM:-linux}"
+
+leave()
+{
+	case $1 in
+	pass) printf '\020' ;;
+	fail) printf '\021' ;;
+	*) printf '\022' ;;
+	esac | dd of=/dev/port bs=1 seek=244 2>/dev/null
+	# Only reached when the exit port does not work.
+	echo "kdemo-init: the exit port did not end the guest"
+	poweroff -f
+}
+
+say()
+{
+	echo "$*" >&3
+}
+
+die()
+{
+	echo "kdemo-init: $*"
+	say "error $*"
+	leave error
+}
+
+# find_port NAME: sets $port to the device of the virtio port of that name.
+find_port()
+{
+	tries=500
+	while [ "$tries" -gt 0 ]; do
+		for dir in /sys/class/virtio-ports/*; do
+			[ -r "$dir/name" ] && read -r name <"$dir/name" || continue
+			port=/dev/${dir##*/}
+			[ "$name" = "$1" ] && [ -c "$port" ] && return 0
+		done
+		# The port is announced by the host shortly after the device.
+		usleep 10000
+		tries=$((tries - 1))
+	done
+	return 1
+}
+
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs tmp /tmp
+mount -t tmpfs run /run
+mount -t debugfs debugfs /sys/kernel/debug
+
+mode=error
+. /etc/guest.conf
+
+if [ "$mode" = silent ]; then
+	# For the self-check: a guest from which no word comes.
+	while :; do
+		sleep 1000
+	done
+fi
+if [ "$mode" = shell ]; then
+	echo "kernel $(uname -r); modprobe rust_kthread_demo loads the module; Ctrl-A X leaves"
+	setsid cttyhack sh -l
+	leave pass
+fi
+
+exec 3>/dev/null
+find_port status || leave error
+exec 3>"$port"
+say "up"
+if [ "$mode" = probe ]; then
+	say "done"
+	leave pass
+fi
+
+while read -r key value _; do
+	if [ "$key" = .resolution: ] && [ "$value" != 1 ]; then
+		say "clock $value"
+		leave error
+	fi
+done </proc/timer_list
+
+case $mode in
+tests)
+	find_port ktap || die "no virtio port 'ktap'"
+	exec 4>"$port"
+	. /lib/run-tests.sh
+	if run_tests 4; then
+		say "done"
+		leave pass
+	fi
+	say "done"
+	leave fail
+	;;
+script)
+	find_port stdout || die "no virtio port 'stdout'"
+	exec 5>"$port"
+	find_port stderr || die "no virtio port 'stderr'"
+	exec 6>"$port"
+	echo "kdemo-test: begin script" >/dev/kmsg
+	say "begin script $limit"
+	(
+		cd /root || exit 125
+		exec /script </dev/null >&5 2>&6 3>&- 5>&- 6>&-
+	)
+	status=$?
+	echo "kdemo-test: end script" >/dev/kmsg
+	say "end script"
+	say "exit $status"
+	say "done"
+	leave pass
+	;;
+*)
+	die "unknown mode '$mode'"
+	;;
+esac

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Pack the guest's user space: one busybox, the init, the tests and the modules.
+
+The archive is written anew for each boot: that takes a few milliseconds, needs
+no root, and can therefore never be out of date.
+"""
+
+import os
+import shutil
+import struct
+import subprocess
+
+import lab
+from verdict import SetupError
+
+STATIC_CFLAGS = ["-static", "-O2", "-Wall", "-Wextra", "-Werror"]
+
+
+class Cpio:
+    """Writer of the newc format, of which the kernel unpacks an initramfs."""
+
+    def __init__(self, out):
+        self.out = out
+        self.inode = 0
+        self.dirs = set()
+
+    def _entry(self, name, mode, data=b"", rdev=(0, 0)):
+        self.inode += 1
+        raw = name.encode() + b"\0"
+        fields = [self.inode, mode, 0, 0, 1, 0, len(data), 0, 0,
+                  rdev[0], rdev[1], len(raw), 0]
+        head = b"070701" + b"".join(b"%08x" % f for f in fields)
+        self.out.write(head + raw + b"\0" * (-(len(head) + len(raw)) % 4))
+        self.out.write(data + b"\0" * (-len(data) % 4))
+
+    def directory(self, name):
+        """Add a directory and those above it, once."""
+        name = name.strip("/")
+        if not name or name in self.dirs:
+            return
+        self.directory(os.path.dirname(name))
+        self.dirs.add(name)
+        self._entry(name, 0o040755)
+
+    def data(self, name, data, mode=0o755):
+        name = name.strip("/")
+        self.directory(os.path.dirname(name))
+        if isinstance(data, str):
+            data = data.encode()
+        self._entry(name, 0o100000 | mode, data)
+
+    def file(self, name, path, mode=0o755):
+        with open(path, "rb") as f:
+            self.data(name, f.read(), mode)
+
+    def symlink(self, name, target):
+        name = name.strip("/")
+        self.directory(os.path.dirname(name))
+        self._entry(name, 0o120777, target.encode())
+
+    def char_device(self, name, major, minor):
+        name = name.strip("/")
+        self.directory(os.path.dirname(name))
+        self._entry(name, 0o020600, rdev=(major, minor))
+
+    def tree(self, name, path):
+        for top, dirs, files in os.walk(path):
+            dirs.sort()
+            place = os.path.normpath(os.path.join(name, os.path.relpath(top, path)))
+            self.directory(place)
+            for item in sorted(files):
+                self.file(os.path.join(place, item), os.path.join(top, item))
+
+    def close(self):
+        self._entry("TRAILER!!!", 0)
+
+
+def is_static(path):
+    """True for an ELF program that needs no interpreter (no PT_INTERP)."""
+    with open(path, "rb") as f:
+        head = f.read(64)
+        if head[:5] != b"\x7fELF\x02":
+            return False
+        phoff, = struct.unpack_from("<Q", head, 32)
+        size, count = struct.unpack_from("<HH", head, 54)
+        for i in range(count):
+            f.seek(phoff + i * size)
+            if struct.unpack("<I", f.read(4))[0] == 3:
+                return False
+    return True
+
+
+def busybox():
+    path = shutil.which("busybox")
+    if path is None or not is_static(path):
+        raise SetupError("the guest needs a static busybox: install the package busybox-static")
+    return path
+
+
+def compiler():
+    """The command that compiles C for the guest; any C compiler does."""
+    names = [os.environ.get("CC", ""), "cc", "gcc", "clang"]
+    names += ["clang-%d" % v for v in range(30, 13, -1)]
+    for name in names:
+        if name and shutil.which(name):
+            return name
+    raise SetupError("no C compiler found for tests/programs: install clang or gcc")
+
+
+def programs():
+    """Compile tests/programs/*.c for the guest where that was not yet done."""
+    source_dir = os.path.join(lab.ROOT, "tests", "programs")
+    out_dir = os.path.join(lab.ROOT, "build", "programs")
+    built = {}
+    if not os.path.isdir(source_dir):
+        return built
+    os.makedirs(out_dir, exist_ok=True)
+    for item in sorted(os.listdir(source_dir)):
+        if not item.endswith(".c"):
+            continue
+        source = os.path.join(source_dir, item)
+        name = item[:-2]
+        program = os.path.join(out_dir, name)
+        if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
+            part = "%s.%d" % (program, os.getpid())
+            run = subprocess.run([compiler(), *STATIC_CFLAGS, "-o", part, source],
+                                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            if run.returncode != 0:
+                raise SetupError("cannot compile tests/programs/%s for the guest:\n%s"
+                                 % (item, run.stderr.rstrip()))
+            os.rename(part, program)
+        built[name] = program
+    return built
+
+
+def module_depends(path):
+    """The names in the `depends=` line of a module's .modinfo."""
+    with open(path, "rb") as f:
+        image = f.read()
+    start = image.find(b"\0depends=")
+    if start < 0:
+        return []
+    value = image[start + 9:image.index(b"\0", start + 9)].decode()
+    return [name for name in value.split(",") if name]
+
+
+def add_modules(cpio, release, paths):
+    """Put the modules where modprobe looks and write the modules.dep that depmod would."""
+    place = "lib/modules/" + release
+    by_name = {os.path.basename(p)[:-3].replace("-", "_"): p for p in paths}
+    lines = []
+    for path in by_name.values():
+        cpio.file(place + "/" + os.path.basename(path), path, 0o644)
+        needs = [os.path.basename(by_name[n]) for n in module_depends(path) if n in by_name]
+        lines.append("%s:%s\n" % (os.path.basename(path), "".join(" " + n for n in needs)))
+    cpio.data(place + "/modules.dep", "".join(lines), 0o644)
+
+
+def write(path, kernel, conf, modules=(), extra=(), tests=True):
+    """Write the initramfs for one boot.
+
+    conf: text of /etc/guest.conf, which init.sh reads as shell.
+    extra: pairs (name in the guest, bytes or text), for example the script to run.
+    """
+    box = busybox()
+    applets = subprocess.run([box, "--list"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, check=True, text=True).stdout.split()
+    with open(path, "wb") as out:
+        cpio = Cpio(out)
+        for name in ("dev", "proc", "sys", "tmp", "run", "etc", "root"):
+            cpio.directory(name)
+        cpio.char_device("dev/console", 5, 1)
+        cpio.file("bin/busybox", box)
+        for name in applets:
+            if name != "busybox":
+                cpio.symlink("bin/" + name, "busybox")
+        cpio.symlink("sbin", "bin")
+        cpio.file("init", os.path.join(lab.ROOT, "qemu", "init.sh"))
+        cpio.file("lib/run-tests.sh", os.path.join(lab.ROOT, "qemu", "run-tests.sh"))
+        cpio.data("etc/guest.conf", conf, 0o644)
+        cpio.data("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644)
+        add_modules(cpio, kernel.release, modules)
+        if tests:
+            cpio.tree("tests", os.path.join(lab.ROOT, "tests"))
+            for name, program in programs().items():
+                cpio.file("bin/" + name, program)
+        for name, data in extra:
+            cpio.data(name, data)
+        cpio.close()

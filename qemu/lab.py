@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where things are in a checkout: the kernel, the modules and the run directories."""
+
+import fcntl
+import glob
+import os
+import re
+import time
+
+from verdict import SetupError
+
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+TESTS = os.path.join(ROOT, "tests")
+
+# How much longer than the fast kernel a kernel takes for the same work.
+SLOWNESS = {"debug": 8, "kcsan": 8, "rt": 2}
+
+# Memory of the guest in MiB; the sanitizers need more.
+MEMORY = {"debug": 1024, "kcsan": 1024}
+
+KEPT_RUNS = 10
+
+
+class Kernel:
+    """A finished kernel build, as scripts/build-kernel.sh leaves it in build/NAME/kernel."""
+
+    def __init__(self, name):
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name) or name.startswith("."):
+            raise SetupError("'%s' is no kernel name: use a name from qemu/config" % name)
+        self.name = name
+        self.dir = os.path.join(ROOT, "build", name)
+        self.build = os.path.join(self.dir, "kernel")
+        self.vmlinux = os.path.join(self.build, "vmlinux")
+        self.factor = SLOWNESS.get(name, 1)
+        self.mem = MEMORY.get(name, 512)
+        if not os.path.exists(self.vmlinux):
+            raise SetupError("the kernel '%s' is not built: run scripts/build-kernel.sh %s" % (name, name))
+        with open(os.path.join(self.build, "include", "config", "kernel.release")) as f:
+            self.release = f.read().strip()
+
+    def modules(self, kind="module"):
+        """The modules that were built against this kernel (kind: module or selfcheck)."""
+        return sorted(glob.glob(os.path.join(glob.escape(self.dir), kind, "*.ko")))
+
+    def demo_module(self):
+        path = os.path.join(self.dir, "module", "rust_kthread_demo.ko")
+        if not os.path.exists(path):
+            raise SetupError("the module is not built for the kernel '%s': run "
+                             "scripts/build-module.sh %s . build/%s/module" % ((self.name,) * 3))
+        return path
+
+
+class RunDir:
+    """A directory of this run's own, so that two runs at once share no file."""
+
+    def __init__(self, kernel, kind):
+        base = os.path.join(kernel.dir, "runs")
+        os.makedirs(base, exist_ok=True)
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        for n in range(1000):
+            path = os.path.join(base, "%s-%s%s" % (kind, stamp, "-%d" % n if n else ""))
+            try:
+                os.mkdir(path)
+                break
+            except FileExistsError:
+                continue
+        self.path = path
+        # The lock tells other runs that this directory is in use; it goes with the process.
+        self.lock = os.open(os.path.join(path, "lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self._forget_old(base, kind)
+
+    @staticmethod
+    def _forget_old(base, kind):
+        old = sorted(glob.glob(os.path.join(glob.escape(base), kind + "-*")), key=os.path.getmtime)
+        for path in old[:-KEPT_RUNS]:
+            try:
+                lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CLOEXEC)
+            except OSError:
+                continue
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for top, dirs, files in os.walk(path, topdown=False):
+                    for item in files:
+                        os.unlink(os.path.join(top, item))
+                    for item in dirs:
+                        os.rmdir(os.path.join(top, item))
+                os.rmdir(path)
+            except OSError:
+                pass
+            finally:
+                os.close(lock)
+
+    def file(self, *names):
+        return os.path.join(self.path, *names)
+
+    def subdir(self, name):
+        path = self.file(name)
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def __str__(self):
+        return os.path.relpath(self.path) if self.path.startswith(os.getcwd() + os.sep) else self.path

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Run a list of guest tests, in as many boots as it takes, and judge each."""
+
+import os
+import re
+
+import guest
+import initramfs
+import ktap
+import lab
+import splat
+from verdict import Failure, SetupError
+
+DEFAULT_LIMIT = 45
+HEADER = re.compile(r"^# ksft-(timeout|expect-splat):\s*(.*?)\s*$", re.M)
+
+
+class Test:
+    """A test program and what its header declares."""
+
+    def __init__(self, path):
+        self.path = path
+        self.name = os.path.splitext(os.path.basename(path))[0]
+        self.limit = DEFAULT_LIMIT
+        self.expects = []
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", self.name):
+            raise SetupError("%s: a test's name may only have letters, digits, '_', '.' and '-'" % path)
+        with open(path, encoding="utf-8", errors="replace") as f:
+            for key, value in HEADER.findall(f.read()):
+                if key == "timeout":
+                    if not value.isdigit() or int(value) == 0:
+                        raise SetupError("%s: 'ksft-timeout: %s' is no number of seconds" % (path, value))
+                    self.limit = int(value)
+                else:
+                    try:
+                        re.compile(value)
+                    except re.error as e:
+                        raise SetupError("%s: 'ksft-expect-splat: %s': %s" % (path, value, e)) from None
+                    if not value:
+                        raise SetupError("%s: 'ksft-expect-splat:' without a pattern" % path)
+                    self.expects.append(value)
+
+
+def judge_console(test, lines):
+    """Compare the complaints on the console during a test with those that it declares."""
+    failures = []
+    splats = splat.find(lines)
+    for item in splats:
+        if not any(item.matches(pattern) for pattern in test.expects):
+            failures.append(Failure("splat", "the kernel complained: %s" % item.title, test.name))
+    for pattern in test.expects:
+        if not any(item.matches(pattern) for item in splats):
+            failures.append(Failure("no-splat", "the kernel should have complained of '%s', but did not"
+                                    % pattern, test.name))
+    return failures
+
+
+def judge_result(result, errors):
+    """What does not hold about a test's result line and the KTAP nested in it."""
+    name = result.name
+    failures = [Failure("ktap", "bad KTAP: " + error, name) for error in errors]
+    if result.directive == "TIMEOUT":
+        failures.append(Failure("timeout", "it ran longer than its limit of %s" % result.reason, name))
+    elif result.directive == "ERROR":
+        kind, _, text = result.reason.partition(": ")
+        words = {"counters": "kernel counters changed: ", "left-behind": "it left behind: ", "status": ""}
+        if kind in words:
+            failures.append(Failure(kind, words[kind] + text, name))
+        else:
+            failures.append(Failure("test", result.reason, name))
+    elif not result.ok and not result.skipped:
+        bad = [leaf.name for leaf in result.leaves() if not leaf.ok and not leaf.skipped and leaf is not result]
+        failures.append(Failure("test", "failed: " + ", ".join(bad) if bad
+                                else "it exited with 1, though no subtest failed", name))
+    elif not result.children and not result.skipped:
+        failures.append(Failure("ktap", "it reported no result", name))
+    return failures
+
+
+class TestGuest(guest.Guest):
+    """Judges each test as soon as both its result and the console's marker are there."""
+
+    def __init__(self, *args, tests, report, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.tests = {test.name: test for test in tests}
+        self.report = report
+        self.parser = ktap.Parser(on_result=self._on_result)
+        self.pending = None
+        self.waiting = []  # KTAP lines that came while a result waits for its marker
+        self.segments = {}  # name of a test -> console lines between its markers
+        self.ended = set()
+        self.in_test = None
+        self.outside = []  # console lines that belong to no test
+        self.errors_seen = 0
+        self.judged = []
+
+    def on_console(self, line):
+        marker = splat.MARKER.search(line)
+        if marker and marker.group(1) == "begin":
+            self.in_test = marker.group(2)
+            self.segments[self.in_test] = []
+        elif marker:
+            self.ended.add(marker.group(2))
+            self.in_test = None
+            self._drain()
+        elif self.in_test:
+            self.segments[self.in_test].append(line)
+        else:
+            self.outside.append(line)
+
+    def on_ktap(self, line):
+        self.waiting.append(line)
+        self._drain()
+
+    def _drain(self):
+        while True:
+            if self.pending:
+                if self.pending.name in self.tests and self.pending.name not in self.ended:
+                    return
+                self._judge(self.pending)
+            if not self.waiting:
+                return
+            line = self.waiting.pop(0)
+            if line.startswith("  "):
+                self.report.nested(line)
+            self.parser.feed(line)
+
+    def _on_result(self, result):
+        self.pending = result
+
+    def _judge(self, result):
+        self.pending = None
+        errors = self.parser.errors[self.errors_seen:]
+        self.errors_seen = len(self.parser.errors)
+        test = self.tests.get(result.name)
+        if test is None:
+            self.failures.append(Failure("ktap", "a result for '%s', which is not among the tests" % result.name))
+            return
+        failures = judge_console(test, self.segments.get(test.name, ()))
+        failures += judge_result(result, errors)
+        if test.name not in self.ended:
+            failures.append(Failure("ktap", "its markers are missing on the console", test.name))
+        self.judged.append(test.name)
+        self.report.result(test.name, failures, result)
+
+    def finish(self):
+        """After the end of the guest: judge what is left, and the guest itself."""
+        if self.pending:
+            self.ended.add(self.pending.name)
+            self._drain()
+        if self.current is None and not self.failures:
+            self.parser.finish()
+            for error in self.parser.errors[self.errors_seen:]:
+                self.failures.append(Failure("ktap", "bad KTAP from the guest's runner: " + error))
+        for item in splat.find(self.outside):
+            if not self.last_words or "panic" not in item.title:
+                self.failures.append(Failure("splat", "the kernel complained outside of any test: %s" % item.title))
+
+
+def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, **kwargs):
+    """One boot with these tests. Returns the guest, its failures judged."""
+    os.makedirs(path, exist_ok=True)
+    factor = kernel.factor
+    listing = "".join("%s %d %s\n" % (test.name, test.limit * factor, "yes" if test.expects else "no")
+                      for test in tests)
+    initrd = os.path.join(path, "initrd")
+    extra = [("etc/tests.list", listing)]
+    for test in tests:
+        if os.path.dirname(test.path) != lab.TESTS:
+            with open(test.path, "rb") as f:
+                extra.append(("tests/%s.sh" % test.name, f.read()))
+    initramfs.write(initrd, kernel, "mode=tests\nfactor=%d\n" % factor, modules=modules, extra=extra)
+    vm = TestGuest(kernel, accel, path, initrd, ["status", "ktap"], tests=tests, report=report,
+                   limit=limit, smp=smp, mem=mem, **kwargs)
+    vm.run()
+    vm.finish()
+    return vm
+
+
+def run(kernel, accel, run_dir, tests, report, limit, smp, mem, **kwargs):
+    """Run all tests. A test that broke its guest is blamed, the others get a fresh one.
+
+    Returns (guests, failures of the guests that no test is to blame for)."""
+    guests = []
+    failures = []
+    left = list(tests)
+    while left:
+        path = run_dir.subdir("boot%d" % (len(guests) + 1))
+        vm = run_boot(kernel, accel, path, left, report, limit, smp, mem, **kwargs)
+        guests.append(vm)
+        blamed = [f for f in vm.failures if f.test and f.test not in vm.judged]
+        failures += [f for f in vm.failures if f not in blamed]
+        if blamed:
+            name = blamed[0].test
+            lines = vm.segments.get(name, ())
+            test = vm.tests[name]
+            more = [f for f in judge_console(test, lines) if f.kind == "splat" and "panic" not in f.text]
+            report.result(name, blamed + more, None)
+            vm.judged.append(name)
+        if not vm.judged or any(f.kind in ("limit", "boot", "clock", "qemu", "init") for f in vm.failures):
+            break
+        left = [test for test in left if test.name not in vm.judged]
+    for test in left:
+        if guests and test.name not in guests[-1].judged:
+            report.result(test.name, [Failure("init", "it was not run", test.name)], None)
+    return guests, failures

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Run all tests: those in the guest, those on the host, and the harness's check of itself.
+
+Prints KTAP as it comes; the last line is `N passed, N failed, N skipped`. The
+exit codes are those of qemu/verdict.py.
+"""
+
+import argparse
+import fnmatch
+import glob
+import os
+import signal
+import sys
+import time
+
+import accel
+import hosttest
+import ktap
+import lab
+import suite
+import verdict
+from verdict import SetupError
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="test.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kernel", default="fast", metavar="NAME", help="a kernel in build/ (default: fast)")
+    parser.add_argument("--smp", type=int, default=2, metavar="N", help="number of CPUs (default: 2)")
+    parser.add_argument("--mem", type=int, metavar="MB", help="memory in MiB")
+    parser.add_argument("--tests", default="*", metavar="GLOB",
+                        help="only the tests whose name matches (host tests are host/NAME, the self-check is "
+                             "selfcheck)")
+    parser.add_argument("--limit", type=float, metavar="SECONDS", help="end all guests after this time (default: 600, "
+                        "more for slow kernels)")
+    args = parser.parse_args(argv)
+    if args.smp < 1 or (args.limit is not None and args.limit <= 0) or (args.mem is not None and args.mem < 64):
+        parser.error("--smp wants at least 1, --mem at least 64, --limit more than 0")
+    return args
+
+
+class Report:
+    """Prints the outermost KTAP, and counts."""
+
+    def __init__(self, out, total):
+        self.out = out
+        self.number = 0
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []
+        self._print("KTAP version 1")
+        self._print("1..%d" % total)
+
+    def _print(self, line):
+        self.out.write(line + "\n")
+        self.out.flush()
+
+    def note(self, text):
+        self._print("# " + text)
+
+    def nested(self, line):
+        """A line of a test's own KTAP, already indented."""
+        self._print(line)
+
+    def result(self, name, failures, result):
+        """The final word on a test; `result` is its parsed line, or None if none came."""
+        self.number += 1
+        self.failures += failures
+        passed, failed, skipped = ktap.count([result]) if result else (0, 0, 0)
+        if failures and not failed:
+            # The harness found fault where the test itself did not.
+            failed = 1
+            if result and not result.children:
+                passed = skipped = 0
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+        for failure in failures[1:]:
+            self._print("# %s" % failure.sentence())
+        if failures:
+            directive = "TIMEOUT " if failures[0].kind == "timeout" else ""
+            self._print("not ok %d %s # %s%s" % (self.number, name, directive, failures[0].text))
+        elif result.skipped:
+            self._print("ok %d %s # SKIP %s" % (self.number, name, result.reason or "no reason given"))
+        else:
+            self._print("ok %d %s" % (self.number, name))
+
+
+def guest_tests(report, kernel, choice, run_dir, tests, args):
+    limit = args.limit or 600.0 * kernel.factor
+    kernel.demo_module()
+    guests, failures = suite.run(kernel, choice, run_dir, tests, report, limit, args.smp,
+                                 args.mem or kernel.mem, modules=kernel.modules())
+    for n, vm in enumerate(guests):
+        if vm.up_after is not None:
+            report.note("guest %d: user space after %.2f s" % (n + 1, vm.up_after))
+    result = ktap.Result(not failures, 0, "guest", None, "", [])
+    report.result("guest", failures, result)
+
+
+def run(args):
+    start = time.monotonic()
+    kernel = lab.Kernel(args.kernel)
+    tests = [suite.Test(path) for path in sorted(glob.glob(os.path.join(glob.escape(lab.TESTS), "*.sh")))]
+    tests = [test for test in tests if fnmatch.fnmatchcase(test.name, args.tests)]
+    hosts = [test for test in hosttest.find() if fnmatch.fnmatchcase(test.name, args.tests)]
+    if not tests and not hosts:
+        raise SetupError("no test matches '%s'" % args.tests)
+    run_dir = lab.RunDir(kernel, "test")
+    choice = accel.choose(kernel, run_dir)
+    out = Tee(sys.stdout, open(run_dir.file("report.ktap"), "w"))
+    report = Report(out, len(tests) + len(hosts) + bool(tests))
+    report.note("accel: %s" % choice)
+    try:
+        if tests:
+            guest_tests(report, kernel, choice, run_dir, tests, args)
+        for test in hosts:
+            test.run(report, kernel, run_dir)
+    except KeyboardInterrupt:
+        report.note("interrupted, QEMU was killed; logs are in %s" % run_dir)
+        return verdict.INTERRUPTED
+    if report.failures:
+        kinds = sorted({f.kind for f in report.failures})
+        end = "did not hold (%s)" % ", ".join(kinds)
+    else:
+        end = "held"
+    report.note("kernel %s: %s after %.1f s; logs are in %s" % (kernel.name, end, time.monotonic() - start, run_dir))
+    out.write("%d passed, %d failed, %d skipped\n" % (report.passed, report.failed, report.skipped))
+    out.flush()
+    return verdict.exit_code(report.failures)
+
+
+class Tee:
+    """Writes to the terminal and to the run's own copy."""
+
+    def __init__(self, *files):
+        self.files = files
+
+    def write(self, text):
+        for f in self.files:
+            f.write(text)
+
+    def flush(self):
+        for f in self.files:
+            f.flush()
+
+
+def main(argv):
+    args = parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run(args)
+    except SetupError as e:
+        print("test.py: %s" % e, file=sys.stderr)
+        return verdict.CODES["setup"]
+    except KeyboardInterrupt:
+        print("# interrupted, QEMU was killed", file=sys.stderr)
+        return verdict.INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What can go wrong, each with its own exit code and its own sentence.
+
+A run holds only if five independent facts do: the guest left through the exit
+code that stands for success, its KTAP is complete, no kernel counter moved in
+any test, the console shows no splat, and nothing was left behind.
+
+exit  kind          sentence
+   0                everything held
+   1  test          a test said `not ok`
+   2                the command line is wrong
+   3  setup         something is missing on this machine or in build/; nothing was booted
+ 101  boot          the guest said nothing from user space within the boot limit
+ 102  clock         the guest's clock does not tick in nanoseconds
+ 103  panic         the kernel panicked
+ 104  reboot        the guest rebooted before it gave its verdict
+ 105  poweroff      the guest powered off or halted before it gave its verdict
+ 106  hang          the guest stopped answering in the middle of a test or script
+ 107  limit         the whole run took longer than its limit
+ 108  qemu          QEMU failed or was killed by somebody else
+ 109  init          the guest's own runner failed
+ 110  status        the exit status of a test or of the script was lost
+ 111  ktap          the KTAP is malformed, out of order or truncated
+ 112  counters      a kernel counter (taint, warnings, oopses, ...) changed in a test
+ 113  splat         the console shows a kernel complaint that no test declared
+ 114  left-behind   a test left a thread, module, process or debugfs entry behind
+ 115  timeout       a test took longer than its limit and was killed
+ 116  no-splat      a test declared a kernel complaint that did not come
+ 130               interrupted
+"""
+
+# The order is that of importance: a run with several failures exits with the first of these.
+CODES = {
+    "setup": 3,
+    "clock": 102,
+    "panic": 103,
+    "reboot": 104,
+    "poweroff": 105,
+    "hang": 106,
+    "limit": 107,
+    "boot": 101,
+    "qemu": 108,
+    "init": 109,
+    "status": 110,
+    "splat": 113,
+    "counters": 112,
+    "no-splat": 116,
+    "left-behind": 114,
+    "timeout": 115,
+    "ktap": 111,
+    "test": 1,
+}
+
+INTERRUPTED = 130
+
+# What the guest writes to the ISA debug exit port comes back as 2 * value + 1.
+RC_PASS, RC_FAIL, RC_INIT = 33, 35, 37
+
+
+class SetupError(Exception):
+    """Nothing can be run: the text says what to do about it."""
+
+
+class Failure:
+    """One thing that did not hold, and the test to blame for it, if any."""
+
+    def __init__(self, kind, text, test=None):
+        assert kind in CODES
+        self.kind = kind
+        self.text = text
+        self.test = test
+
+    def sentence(self):
+        return "%s: %s" % (self.test, self.text) if self.test else self.text
+
+    def __repr__(self):
+        return "Failure(%r, %r, %r)" % (self.kind, self.text, self.test)
+
+
+def exit_code(failures):
+    """The exit status for a run in which these failures were found."""
+    if not failures:
+        return 0
+    order = list(CODES)
+    return CODES[min((f.kind for f in failures), key=order.index)]

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Boot the guest: run a script in it, open a shell in it, or let a debugger in."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+
+import accel
+import guest
+import initramfs
+import lab
+import splat
+import verdict
+from verdict import SetupError
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="vm.py", description=__doc__)
+    parser.add_argument("--kernel", default="fast", metavar="NAME", help="a kernel in build/ (default: fast)")
+    parser.add_argument("--smp", type=int, default=2, metavar="N", help="number of CPUs (default: 2)")
+    parser.add_argument("--mem", type=int, metavar="MB", help="memory in MiB")
+    parser.add_argument("--limit", type=float, default=600, metavar="SECONDS",
+                        help="end the script after this time (default: 600)")
+    parser.add_argument("--fail-on-splat", action="store_true",
+                        help="fail if the kernel complained although the script did not")
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--script", metavar="FILE", help="run FILE as root and exit with its status")
+    mode.add_argument("--shell", action="store_true", help="an interactive shell")
+    mode.add_argument("--gdb", action="store_true", help="like --shell, but wait for a debugger first")
+    args = parser.parse_args(argv)
+    if args.smp < 1 or args.limit <= 0 or (args.mem is not None and args.mem < 64):
+        parser.error("--smp wants at least 1, --mem at least 64, --limit more than 0")
+    return args
+
+
+class ScriptGuest(guest.Guest):
+    """Shows the script's output as it comes and keeps its exit status."""
+
+    status = None
+
+    def on_output(self, port, data):
+        stream = sys.stdout if port == "stdout" else sys.stderr
+        stream.buffer.write(data)
+        stream.buffer.flush()
+
+    def on_status(self, words):
+        if words[0] == "exit" and len(words) == 2 and words[1].isdigit():
+            self.status = int(words[1])
+
+
+def run_script(kernel, args):
+    try:
+        with open(args.script, "rb") as f:
+            script = f.read()
+    except OSError as e:
+        raise SetupError("cannot read the script: %s" % e) from None
+    module = kernel.demo_module()
+    run_dir = lab.RunDir(kernel, "vm")
+    choice = accel.choose(kernel, run_dir)
+    print("# accel: %s" % choice, file=sys.stderr, flush=True)
+    initrd = run_dir.file("initrd")
+    conf = "mode=script\nlimit=%g\nfactor=%d\n" % (args.limit, kernel.factor)
+    initramfs.write(initrd, kernel, conf, modules=[module], extra=[("script", script)])
+    vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ["status", "stdout", "stderr"],
+                     smp=args.smp, mem=args.mem or kernel.mem, limit=args.limit)
+    failures = vm.run()
+    splats = splat.find(vm.console_lines)
+    if not failures and vm.status is None:
+        failures.append(verdict.Failure("status", "the exit status of the script was lost"))
+    if failures:
+        code = verdict.exit_code(failures)
+        end = failures[0].text
+    elif args.fail_on_splat and splats and vm.status == 0:
+        code = verdict.CODES["splat"]
+        end = "the script exited with 0, but the kernel complained"
+    else:
+        code = vm.status
+        end = "the script exited with %d" % vm.status
+    for item in splats:
+        print("# kernel: %s" % item.title, file=sys.stderr)
+    print("# %s; logs are in %s" % (end, run_dir), file=sys.stderr)
+    return code
+
+
+GDB_HELP = """# The guest waits for a debugger on port %(port)s. In another terminal:
+#   gdb -ex 'target remote %(port)s' '%(vmlinux)s'
+# then `continue`, and once the module is loaded:
+%(module)s
+"""
+
+WITH_SCRIPTS = """#   lx-symbols '%(dir)s'            (add-auto-load-safe-path '%(build)s' first)"""
+WITHOUT_SCRIPTS = """#   (guest) cat /sys/module/rust_kthread_demo/sections/.text
+#   (gdb)   add-symbol-file '%(ko)s' ADDRESS"""
+
+
+def run_interactive(kernel, args):
+    run_dir = lab.RunDir(kernel, "vm")
+    choice = accel.choose(kernel, run_dir)
+    print("# accel: %s" % choice, file=sys.stderr, flush=True)
+    initrd = run_dir.file("initrd")
+    initramfs.write(initrd, kernel, "mode=shell\n", modules=kernel.modules())
+    qemu = [guest.find_qemu(), *guest.machine_args(choice, args.smp, args.mem or kernel.mem),
+            "-kernel", kernel.vmlinux, "-initrd", initrd,
+            "-append", guest.command_line(["nokaslr"] if args.gdb else []),
+            "-serial", "mon:stdio"]
+    if args.gdb:
+        port = os.environ.get("GDB_PORT", ":1234")
+        qemu += ["-S", "-gdb", "tcp:" + port if port.startswith(":") else port]
+        scripts = os.path.exists(os.path.join(kernel.build, "vmlinux-gdb.py"))
+        names = {"dir": os.path.join(kernel.dir, "module"), "build": kernel.build,
+                 "ko": os.path.join(kernel.dir, "module", "rust_kthread_demo.ko")}
+        sys.stderr.write(GDB_HELP % {"port": port, "vmlinux": kernel.vmlinux,
+                                     "module": (WITH_SCRIPTS if scripts else WITHOUT_SCRIPTS) % names})
+    # The terminal belongs to the guest: Ctrl-C goes there, Ctrl-A X ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    status = subprocess.call(qemu, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    # Ctrl-A X gives 0, leaving the shell the code of the exit port.
+    if status in (0, verdict.RC_PASS):
+        print("\n# the guest has ended", file=sys.stderr)
+        return 0
+    print("\n# QEMU ended with status %d" % status, file=sys.stderr)
+    return verdict.CODES["qemu"]
+
+
+def main(argv):
+    args = parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        kernel = lab.Kernel(args.kernel)
+        return run_script(kernel, args) if args.script else run_interactive(kernel, args)
+    except SetupError as e:
+        print("vm.py: %s" % e, file=sys.stderr)
+        return verdict.CODES["setup"]
+    except KeyboardInterrupt:
+        print("\n# interrupted, QEMU was killed", file=sys.stderr)
+        return verdict.INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
