@@ -216,6 +216,7 @@ fn number<T: TryFrom<i64>>(digits: &[u8]) -> Result<T> {
 #[kunit_tests(rust_kthread_demo_command)]
 mod tests {
     use super::*;
+    use crate::kthread::enametoolong;
 
     fn parse(text: &[u8]) -> Result<Command> {
         Command::parse(text, 7)
@@ -322,6 +323,6 @@ mod tests {
         ] {
             assert!(parse(text) == Err(EINVAL));
         }
-        assert!(parse(b"wake 1234567890123456") == Err(ENAMETOOLONG));
+        assert!(parse(b"wake 1234567890123456") == Err(enametoolong()));
     }
 }

@@ -2,6 +2,7 @@
 
 //! Names of workers.
 
+use crate::kthread::enametoolong;
 use kernel::{
     fmt,
     prelude::*,
@@ -31,7 +32,7 @@ impl Name {
             return Err(EINVAL);
         }
         if bytes.len() >= Self::SIZE {
-            return Err(ENAMETOOLONG);
+            return Err(enametoolong());
         }
 
         let mut name = [0; Self::SIZE];
@@ -80,6 +81,6 @@ mod tests {
         ] {
             assert_eq!(Name::new(bad).err(), Some(EINVAL));
         }
-        assert_eq!(Name::new(b"1234567890123456").err(), Some(ENAMETOOLONG));
+        assert_eq!(Name::new(b"1234567890123456").err(), Some(enametoolong()));
     }
 }

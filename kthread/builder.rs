@@ -4,6 +4,7 @@
 
 use super::{
     context::Context,
+    errno::enametoolong,
     group::ThreadGroup,
     packet,
     thread::{
@@ -245,7 +246,7 @@ impl Name {
             len: 0,
         };
 
-        name.write_fmt(args).map_err(|_| ENAMETOOLONG)?;
+        name.write_fmt(args).map_err(|_| enametoolong())?;
         Ok(name)
     }
 
@@ -253,7 +254,7 @@ impl Name {
         if self.len == 0 {
             return Err(EINVAL);
         }
-        let bytes = self.bytes.get(..=self.len).ok_or(ENAMETOOLONG)?;
+        let bytes = self.bytes.get(..=self.len).ok_or_else(enametoolong)?;
 
         CStr::from_bytes_with_nul(bytes).map_err(|_| EINVAL)
     }

@@ -56,6 +56,7 @@
 mod builder;
 mod completion;
 mod context;
+mod errno;
 mod group;
 mod packet;
 mod thread;
@@ -73,6 +74,7 @@ pub use self::{
         Context,
         Wake, //
     },
+    errno::enametoolong,
     group::ThreadGroup,
     thread::{
         JoinError,

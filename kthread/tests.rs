@@ -6,7 +6,10 @@ use kernel::prelude::*;
 
 #[kunit_tests(rust_kthread)]
 mod threads {
-    use super::super::*;
+    use super::super::{
+        errno::edeadlk,
+        *, //
+    };
     use kernel::{
         bindings,
         cpu::CpuId,
@@ -174,7 +177,7 @@ mod threads {
         assert_eq!(create(fmt!("a\0b"), Placement::Anywhere), Err(EINVAL));
         assert_eq!(
             create(fmt!("{long}"), Placement::Anywhere),
-            Err(ENAMETOOLONG)
+            Err(enametoolong())
         );
         assert_eq!(create(fmt!("node"), Placement::Node(u32::MAX)), Err(ENODEV));
         assert_eq!(drops.load(Relaxed), 4);
@@ -376,7 +379,7 @@ mod threads {
                 let refused = match (taken, way) {
                     (Some(thread), 0) => thread.stop().err() == Some(JoinError::WouldDeadlock),
                     (Some(thread), 1) => thread.join().err() == Some(JoinError::WouldDeadlock),
-                    (Some(mut thread), 2) => thread.park() == Err(EDEADLK),
+                    (Some(mut thread), 2) => thread.park() == Err(edeadlk()),
                     (taken, _) => taken.is_some(),
                 };
                 if refused {

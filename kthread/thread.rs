@@ -2,11 +2,17 @@
 
 //! Handles to threads.
 
-use super::packet::{
-    self,
-    Member,
-    Returns,
-    State, //
+use super::{
+    errno::{
+        ecanceled,
+        edeadlk, //
+    },
+    packet::{
+        self,
+        Member,
+        Returns,
+        State, //
+    }, //
 };
 use core::{
     mem::ManuallyDrop,
@@ -41,8 +47,8 @@ impl From<JoinError> for Error {
     fn from(error: JoinError) -> Error {
         match error {
             JoinError::Died => EFAULT,
-            JoinError::NeverRan => ECANCELED,
-            JoinError::WouldDeadlock => EDEADLK,
+            JoinError::NeverRan => ecanceled(),
+            JoinError::WouldDeadlock => edeadlk(),
         }
     }
 }
@@ -202,7 +208,7 @@ impl<T: Send + 'static> Thread<T> {
 
         let core = self.packet.core();
         if core.is_current() {
-            return Err(EDEADLK);
+            return Err(edeadlk());
         }
         // A thread that parks before its first instruction would have to be unparked again by
         // whoever stops it, for its closure to run.
