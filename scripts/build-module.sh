@@ -24,6 +24,10 @@ target=${4:-modules}
 log=$out.log
 
 tools=$("$TOP/scripts/toolchain.sh") || exit 1
+# A kernel that was built with gcc wants gcc for its modules.
+if grep -q '^CONFIG_CC_IS_GCC=y' "$kdir/include/config/auto.conf" 2>/dev/null; then
+	tools=$(printf '%s\n' "$tools" | grep -v '^LLVM=')
+fi
 
 # The stamp tells what went in, so that nothing is built twice.
 inputs=$({

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: setup.sh [--lint]
+# usage: setup.sh [--lint|--list]
 #
 # Installs what this machine lacks to build and boot the kernel, and with --lint
 # also what only "make lint" needs. Looks for the programs and files themselves,
 # says which packages it takes and why, and does nothing where all is there.
+# With --list it only prints what is missing, PACKAGE and WHY with a tab between.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -111,10 +112,13 @@ nothing()
 	echo 0
 }
 
+list
+if [ "${1:-}" = --list ]; then
+	printf %s "$wants"
+	exit
+fi
 make_cache
 log=$CACHE/setup.log
-
-list
 if [ -n "$wants" ]; then
 	names=$(printf %s "$wants" | cut -f 1 | tr '\n' ' ')
 	command -v apt-get >/dev/null ||

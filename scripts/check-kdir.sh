@@ -1,0 +1,93 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: check-kdir.sh KDIR
+#
+# Exits 0 if an external Rust module can be built against KDIR. Otherwise says
+# in one line what is in the way, and what to do.
+
+. "$(dirname "$0")/lib.sh"
+
+kdir=${1:?usage: check-kdir.sh KDIR}
+
+cannot()
+{
+	die "KDIR=$kdir $1"
+}
+
+use="'make demo' builds a kernel that works, and make KDIR=build/fast/kernel uses it"
+
+# conf FILE OPTION: its value without quotes.
+conf()
+{
+	sed -n "s/^$2=//p" "$1" | sed 's/^"\(.*\)"$/\1/'
+}
+
+[ -d "$kdir" ] ||
+	cannot "does not exist: install the kernel's headers, or name a kernel build tree; $use"
+[ -f "$kdir/Makefile" ] ||
+	cannot "is not a kernel build tree (no Makefile): name the directory in which the kernel was built; $use"
+
+# A build directory made with O= holds a Makefile that only includes the tree's.
+source=$(sed -n 's/^include \(.*\)\/Makefile$/\1/p' "$kdir/Makefile" | head -n 1)
+[ -n "$source" ] || source=$kdir
+version=$(awk -F ' *= *' '/^VERSION/ { v = $2 } /^PATCHLEVEL/ { p = $2 } /^NAME/ { exit }
+	END { if (v != "") print v "." p }' "$source/Makefile" 2>/dev/null)
+if [ -z "$version" ]; then
+	[ -f "$source/Makefile" ] ||
+		cannot "belongs to a source tree that is gone ($source): unpack it again, or build that kernel anew; $use"
+	cannot "is not a kernel build tree (its Makefile names no version): name the directory in which the kernel was built; $use"
+fi
+version_ok "$version" "$MIN_KERNEL" ||
+	cannot "is linux $version, and the Rust interfaces used here came with $MIN_KERNEL: take a newer kernel; $use"
+
+config=$kdir/include/config/auto.conf
+if [ ! -f "$config" ]; then
+	[ -f "$kdir/.config" ] ||
+		cannot "is a tree that was never configured: configure it with CONFIG_RUST=y and build it; $use"
+	config=$kdir/.config
+fi
+
+if [ "$(conf "$config" CONFIG_RUST)" != y ]; then
+	clang=$(conf "$config" CONFIG_CLANG_VERSION)
+	if [ "$(conf "$config" CONFIG_CC_IS_CLANG)" = y ] && [ "${clang:-0}" -lt 170001 ]; then
+		cannot "has CONFIG_RUST off, as its LLVM is too old ($(conf "$config" CONFIG_CC_VERSION_TEXT)): build that kernel with LLVM $MIN_LLVM or newer; $use"
+	fi
+	# Kconfig notes an empty version for a tool that it did not find.
+	if grep -q '^CONFIG_BINDGEN_VERSION_TEXT=""' "$config"; then
+		cannot "has CONFIG_RUST off, as there was no bindgen when it was configured: install bindgen $MIN_BINDGEN or newer, then configure and build that kernel with CONFIG_RUST=y; $use"
+	fi
+	if grep -q '^CONFIG_RUSTC_VERSION_TEXT=""' "$config"; then
+		cannot "has CONFIG_RUST off, as there was no rustc when it was configured: install rustc $MIN_RUSTC or newer, then configure and build that kernel with CONFIG_RUST=y; $use"
+	fi
+	cannot "has CONFIG_RUST off: configure and build that kernel with CONFIG_RUST=y; $use"
+fi
+
+lacking=$("$TOP/scripts/toolchain.sh" --missing)
+if [ ! -f "$kdir/rust/libkernel.rmeta" ] || [ ! -f "$kdir/rust/libcore.rmeta" ]; then
+	if [ ! -f "$kdir/vmlinux" ] && [ ! -f "$source/rust/kernel/lib.rs" ]; then
+		cannot "holds headers without rust/*.rmeta, which Rust modules are built against (Debian's packages leave them out): build the kernel from source; $use"
+	fi
+	case $lacking in
+	*bindgen*)
+		cannot "has no rust/*.rmeta and cannot get them, for there is no bindgen $MIN_BINDGEN or newer: install one (or set BINDGEN=), then build that kernel; $use" ;;
+	esac
+	cannot "has no rust/*.rmeta, so its build was never finished: run make there; $use"
+fi
+
+# The metadata can be read by the very compiler that wrote it, and by no other.
+wanted=$(conf "$config" CONFIG_RUSTC_VERSION_TEXT)
+rustc=$("$TOP/scripts/toolchain.sh" 2>/dev/null | sed -n 's/^RUSTC=//p')
+[ -n "$rustc" ] || rustc=${RUSTC:-$(command -v rustc)}
+[ -n "$rustc" ] || cannot "was built with '$wanted', and no rustc is here: install that one, or set RUSTC="
+have=$("$rustc" --version 2>/dev/null)
+[ "$have" = "$wanted" ] ||
+	cannot "was built with '$wanted', but $rustc is '$have': set RUSTC= to the first, or build that kernel again with the second; $use"
+
+# The C of the module and the kernel's must come from the same family of compiler.
+if [ "$(conf "$config" CONFIG_CC_IS_CLANG)" = y ]; then
+	case $lacking in
+	*llvm*) cannot "was built with LLVM, and no complete clang, lld and llvm of $MIN_LLVM or newer is here: install them, or set LLVM=; $use" ;;
+	esac
+fi
+exit 0

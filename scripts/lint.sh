@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: lint.sh NAME
+#
+# Format, warnings and style of everything in the project, with the rules of the
+# kernel tree that the kernel NAME was built from. Fails at the first kind that
+# finds anything, after all kinds have had their say.
+
+. "$(dirname "$0")/lib.sh"
+
+name=${1:?usage: lint.sh NAME}
+cd "$TOP" || exit 1
+src=$("$TOP/scripts/kernel-source.sh") || exit 1
+tools=$("$TOP/scripts/toolchain.sh") || exit 1
+status=0
+
+tool()
+{
+	printf '%s\n' "$tools" | sed -n "s/^$1=//p"
+}
+
+# files PATTERN...: the project's own files with such names.
+files()
+{
+	_tests=
+	for _pattern; do
+		_tests="$_tests${_tests:+ -o }-name $_pattern"
+	done
+	set -f
+	# shellcheck disable=SC2086 # the tests are words
+	find . \( -name .git -o -path ./build \) -prune -o -type f \( $_tests \) -print | LC_ALL=C sort
+	set +f
+}
+
+# check WHAT COMMAND...: tells what runs, and remembers a failure. The files are
+# given on standard input, one a line.
+check()
+{
+	_what=$1
+	shift
+	_list=$(cat)
+	if [ -z "$_list" ]; then
+		return
+	fi
+	if printf '%s\n' "$_list" | tr '\n' '\0' | xargs -0 "$@"; then
+		say "lint: $_what: clean ($(printf '%s\n' "$_list" | grep -c '') files)"
+	else
+		say "lint: $_what: see above"
+		status=1
+	fi
+}
+
+files '*.rs' | check rustfmt "$(tool RUSTFMT)" --check --edition 2021 --config-path "$src/.rustfmt.toml"
+{
+	files '*.sh'
+	echo ./.ci/run
+} | check shellcheck shellcheck -x -P SCRIPTDIR
+files '*.py' | check python python3 -c '
+import sys
+for name in sys.argv[1:]:
+    with open(name, encoding="utf-8") as source:
+        compile(source.read(), name, "exec")
+'
+# The kernel's style where it is meant for: C, and the SPDX line and blanks of all
+# else. Types of message that only make sense for a patch or in the tree are off.
+files '*.[ch]' '*.rs' '*.sh' '*.py' |
+	check checkpatch "$src/scripts/checkpatch.pl" --no-tree --terse --quiet --no-summary --show-types \
+		--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,LONG_LINE,LONG_LINE_STRING,LONG_LINE_COMMENT,MAINTAINERS_STYLE -f
+
+rm -rf "build/$name/clippy"
+if CLIPPY=1 scripts/build-module.sh "$name" . "build/$name/clippy" &&
+	! grep -q '^warning' "build/$name/clippy.log"; then
+	say "lint: clippy: clean"
+else
+	say "lint: clippy: see above"
+	status=1
+fi
+exit $status
