@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What the tests of rust_kthread_demo share. Read after ktap.sh.
+
+MODULE=rust_kthread_demo
+DEMO=/sys/kernel/debug/$MODULE
+
+# demo_load [PARAMETER=VALUE...]: loads the module or bails out.
+demo_load()
+{
+	modprobe "$MODULE" "$@" || ktap_bail "$MODULE $* does not load"
+}
+
+# demo_unload: unloads the module or bails out.
+demo_unload()
+{
+	rmmod "$MODULE" || ktap_bail "$MODULE does not unload"
+}
+
+# demo_is_gone: whether neither module nor debugfs entry is left.
+demo_is_gone()
+{
+	! grep -q "^$MODULE " /proc/modules && [ ! -e "$DEMO" ]
+}
+
+# control WORDS...: gives a command, and prints the name of its errno, or OK.
+control()
+{
+	write_errno "$DEMO/control" "$*"
+}
+
+# do_all COMMAND...: gives commands that are expected to be taken.
+do_all()
+{
+	for demo_command; do
+		demo_errno=$(control "$demo_command")
+		if [ "$demo_errno" != OK ]; then
+			ktap_diag "'$demo_command' gave $demo_errno"
+			return 1
+		fi
+	done
+}
+
+# workers: the names of all workers.
+workers()
+{
+	for demo_dir in "$DEMO"/workers/*/; do
+		[ -d "$demo_dir" ] && basename "$demo_dir"
+	done | xargs
+}
+
+# total KEY: a value of the module's stats.
+total()
+{
+	sed -n "s/^$1 //p" "$DEMO/stats"
+}
+
+# value NAME KEY [FILE]: a value of a worker's stats, or of another file of it.
+value()
+{
+	sed -n "s/^$2 //p" "$DEMO/workers/$1/${3:-stats}"
+}
+
+# is NAME KEY VALUE: whether a worker's stats say so.
+is()
+{
+	[ "$(value "$1" "$2")" = "$3" ]
+}
+
+# at_least NAME KEY N: whether a worker's counter has come so far.
+at_least()
+{
+	[ "$(value "$1" "$2")" -ge "$3" ]
+}
+
+# thread_state NAME: the state letter of the kernel thread of that name.
+thread_state()
+{
+	ps -o stat,ppid,args | awk -v name="[$1]" '$2 == 2 && $3 == name { print substr($1, 1, 1) }'
+}
+
+# thread_is NAME LETTER: whether the kernel thread of that name is in that state.
+thread_is()
+{
+	[ "$(thread_state "$1")" = "$2" ]
+}

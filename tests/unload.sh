@@ -1,0 +1,73 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# That the module can be unloaded whatever its workers do, and not while its files are open.
+
+. "$(dirname "$0")/lib/ktap.sh"
+. "$(dirname "$0")/lib/demo.sh"
+
+# threads: the kernel threads that there are, without those of workqueues, which come and go.
+threads()
+{
+	ps -o ppid,args | awk '$1 == 2 && $2 !~ /^\[kworker/ { print $2 }'
+}
+
+# unload_with WHAT COMMAND...: unloads after these commands, and nothing is left.
+unload_with()
+{
+	what=$1
+	shift
+	demo_load workers=0
+	ktap_ok_if "$what" do_all "$@"
+	ktap_ok_if "$what: unload" rmmod "$MODULE"
+	ktap_ok_if "$what: nothing is left" demo_is_gone
+}
+
+# open_while_unloading FILE: an open file keeps the module loaded.
+open_while_unloading()
+{
+	demo_load
+	exec 3< "$DEMO/$1"
+	error=$(rmmod "$MODULE" 2>&1)
+	ktap_match "an open $1 keeps the module loaded" '*Resource temporarily unavailable*' "$error"
+	ktap_ok_if "an open $1 can be read" [ -n "$(cat <&3)" ]
+	exec 3<&-
+	ktap_ok_if "a closed $1 lets it go" rmmod "$MODULE"
+}
+
+ktap_plan 31
+
+before=$(threads)
+
+unload_with 'created workers' 'create a' 'create b' 'create c cpu=1'
+unload_with 'running workers' 'run a' 'run b kind=periodic period_us=1000' 'run c policy=fifo'
+unload_with 'parked workers' 'run a' 'run b kind=periodic' 'park a' 'park b'
+unload_with 'workers of every kind' 'create a' 'run b' 'run c' 'park c' 'run d kind=periodic'
+unload_with 'workers that have work to do' 'run a' 'wake a' 'wake a' 'park a'
+
+for file in control stats workers/w0/stats; do
+	open_while_unloading $file
+done
+
+# The file of a worker that is gone can still be open.
+demo_load
+exec 3< "$DEMO/workers/w0/stats"
+ktap_eq 'a worker stops while its file is open' OK "$(control stop w0)"
+ktap_ok_if 'its directory is gone' [ ! -e "$DEMO/workers/w0" ]
+cat <&3 > /dev/null 2>&1
+ktap_eq 'its file can not be read any more' 1 $?
+error=$(rmmod "$MODULE" 2>&1)
+ktap_match 'it keeps the module loaded' '*Resource temporarily unavailable*' "$error"
+exec 3<&-
+demo_unload
+ktap_ok_if 'nothing is left' demo_is_gone
+
+failed=0
+for _ in $(seq 50); do
+	modprobe "$MODULE" && echo 'wake w0' > "$DEMO/control" && rmmod "$MODULE" ||
+		failed=$((failed + 1))
+done
+ktap_eq '50 loads and unloads' 0 $failed
+ktap_ok_if 'nothing is left after them' [ "$(threads)" = "$before" ]
+
+ktap_finished
