@@ -62,6 +62,10 @@ impl<'a> Context<'a> {
         }
     }
 
+    pub(super) fn task(&self) -> &Task {
+        self.core.task()
+    }
+
     /// Tells whether the closure should return.
     ///
     /// True from the moment that someone stops the thread, drops its handle or group, or calls

@@ -58,6 +58,7 @@ mod completion;
 mod context;
 mod errno;
 mod group;
+mod identity;
 mod packet;
 mod thread;
 
@@ -76,6 +77,12 @@ pub use self::{
     },
     errno::enametoolong,
     group::ThreadGroup,
+    identity::{
+        Comm,
+        CpuList,
+        Identity,
+        Observer, //
+    },
     thread::{
         JoinError,
         NewThread,

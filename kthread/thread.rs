@@ -7,6 +7,7 @@ use super::{
         ecanceled,
         edeadlk, //
     },
+    identity::Observer,
     packet::{
         self,
         Member,
@@ -106,6 +107,11 @@ impl<T: Send + 'static> NewThread<T> {
     pub fn waker(&self) -> Waker {
         self.thread.waker()
     }
+
+    /// Returns an [`Observer`] of the thread.
+    pub fn observer(&self) -> Observer {
+        self.thread.observer()
+    }
 }
 
 impl<T: Send + 'static> Drop for NewThread<T> {
@@ -177,6 +183,11 @@ impl<T: Send + 'static> Thread<T> {
         Waker {
             member: self.packet.clone().into_member(),
         }
+    }
+
+    /// Returns something that can look at the thread without owning it.
+    pub fn observer(&self) -> Observer {
+        Observer::new(self.packet.clone().into_member())
     }
 
     /// Asks the closure to return, without waiting until it does.

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a kernel thread is, in the words of its task structure.
+
+use super::{
+    context::Context,
+    packet::Member, //
+};
+use kernel::{
+    bindings,
+    fmt,
+    prelude::*,
+    sync::{
+        rcu,
+        Arc, //
+    },
+    task::{
+        Pid,
+        Task, //
+    }, //
+};
+
+/// The size of `comm`, with the NUL at its end.
+const COMM_LEN: usize = bindings::TASK_COMM_LEN as usize;
+
+/// A name as the task structure holds it.
+#[derive(Clone, Copy)]
+pub struct Comm([u8; COMM_LEN]);
+
+impl fmt::Display for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = self.0.iter().position(|byte| *byte == 0);
+        let bytes = self.0.get(..len.unwrap_or(COMM_LEN)).unwrap_or_default();
+
+        fmt::Display::fmt(kernel::str::BStr::from_bytes(bytes), f)
+    }
+}
+
+/// A set of CPUs, which displays itself as the kernel prints CPU lists: `0-3,7`.
+#[derive(Clone, Copy)]
+pub struct CpuList(bindings::cpumask);
+
+impl CpuList {
+    fn contains(&self, cpu: u32) -> bool {
+        let bits = c_ulong::BITS;
+
+        self.0
+            .bits
+            .get((cpu / bits) as usize)
+            .is_some_and(|word| word >> (cpu % bits) & 1 != 0)
+    }
+}
+
+impl fmt::Display for CpuList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = kernel::cpu::nr_cpu_ids();
+        let mut separator = "";
+        let mut cpu = 0;
+
+        while cpu < count {
+            if !self.contains(cpu) {
+                cpu += 1;
+                continue;
+            }
+            let first = cpu;
+            while cpu < count && self.contains(cpu) {
+                cpu += 1;
+            }
+            let last = cpu - 1;
+            if first == last {
+                write!(f, "{separator}{first}")?;
+            } else {
+                write!(f, "{separator}{first}-{last}")?;
+            }
+            separator = ",";
+        }
+        Ok(())
+    }
+}
+
+/// What the task structure of a thread says at one moment.
+#[derive(Clone, Copy)]
+pub struct Identity {
+    /// The name of the task, which `kthread_create_on_node()` has cut to 15 bytes.
+    pub comm: Comm,
+    /// The task's number.
+    pub pid: Pid,
+    /// The number of its thread group, of which a kernel thread is the only member.
+    pub tgid: Pid,
+    /// The number of its parent, which is kthreadd.
+    pub ppid: Pid,
+    /// The name of its parent.
+    pub parent_comm: Comm,
+    /// Whether it is a kernel thread: `PF_KTHREAD`.
+    pub kthread: bool,
+    /// Whether it has an address space, which a kernel thread has only between `kthread_use_mm()`
+    /// and `kthread_unuse_mm()`.
+    pub mm: bool,
+    /// Whether it runs on the page tables of another task: `active_mm`. A kernel thread borrows
+    /// these from the task that ran before it on the same CPU, and has none while it sleeps.
+    pub active_mm: bool,
+    /// The scheduling policy, as `SCHED_FIFO` is one.
+    pub policy: u32,
+    /// The nice value, from -20 to 19.
+    pub nice: i32,
+    /// The real-time priority, from 1 to 99, or 0 if the policy is none of the real-time ones.
+    pub rt_priority: u32,
+    /// Where it may run.
+    pub cpus_allowed: CpuList,
+    /// Whether it runs on when tasks are frozen: `PF_NOFREEZE`.
+    pub nofreeze: bool,
+}
+
+impl Identity {
+    /// Whether the policy is `SCHED_FIFO`.
+    pub fn is_fifo(&self) -> bool {
+        self.policy == bindings::SCHED_FIFO
+    }
+
+    fn of(task: &Task) -> Self {
+        let task = task.as_ptr();
+        let guard = rcu::read_lock();
+
+        // SAFETY: The caller holds a reference to the task. The fields may change at any time, so
+        // that each is read once, as C does it in `/proc`. The parent is kthreadd, which never exits;
+        // that any other parent would be valid, too, is what the RCU read-side critical section is
+        // for.
+        let identity = unsafe {
+            let parent = (&raw const (*task).real_parent).read_volatile();
+            let flags = (&raw const (*task).flags).read_volatile();
+
+            Self {
+                comm: comm(task),
+                pid: (*task).pid,
+                tgid: (*task).tgid,
+                ppid: (*parent).tgid,
+                parent_comm: comm(parent),
+                kthread: flags & bindings::PF_KTHREAD != 0,
+                mm: !(&raw const (*task).mm).read_volatile().is_null(),
+                active_mm: !(&raw const (*task).active_mm).read_volatile().is_null(),
+                policy: (&raw const (*task).policy).read_volatile(),
+                // The nice value 0 has the static priority 120.
+                nice: (&raw const (*task).static_prio).read_volatile() - 120,
+                rt_priority: (&raw const (*task).rt_priority).read_volatile(),
+                cpus_allowed: CpuList((&raw const (*task).cpus_mask).read_volatile()),
+                nofreeze: flags & bindings::PF_NOFREEZE != 0,
+            }
+        };
+
+        drop(guard);
+        identity
+    }
+}
+
+/// Copies the name of a task.
+///
+/// # Safety
+///
+/// `task` must be valid.
+unsafe fn comm(task: *const bindings::task_struct) -> Comm {
+    // SAFETY: By the requirements of this function. A name that changes meanwhile gives a mixture,
+    // as it does in C.
+    let comm = unsafe { (&raw const (*task).comm).read_volatile() };
+
+    // CAST: Bytes, whatever sign they have in C.
+    Comm(comm.map(|byte| byte as u8))
+}
+
+/// Watches a thread, and keeps nobody from stopping it.
+#[derive(Clone)]
+pub struct Observer {
+    member: Arc<dyn Member>,
+}
+
+impl Observer {
+    pub(super) fn new(member: Arc<dyn Member>) -> Self {
+        Self { member }
+    }
+
+    /// Reads what the task structure says now.
+    ///
+    /// May be called from any context.
+    pub fn identity(&self) -> Identity {
+        Identity::of(self.member.core().task())
+    }
+}
+
+impl Context<'_> {
+    /// Reads what the task structure of the current thread says now.
+    ///
+    /// Does not sleep.
+    pub fn identity(&self) -> Identity {
+        Identity::of(self.task())
+    }
+}
