@@ -28,9 +28,11 @@ tool()
 
 llvm=$(tool LLVM)
 [ "$llvm" != 1 ] || llvm=
+# What the options are, whatever the comments about them say.
+options=$(sed -n 's/^# \(CONFIG_[A-Za-z0-9_]*\) is not set.*/\1=n/p; s/^\(CONFIG_[^#]*[^#[:blank:]]\).*/\1/p' "$fragment")
 key=$({
 	echo "$src"
-	cat "$fragment"
+	echo "$options"
 	"clang$llvm" --version | head -n 1
 	"$(tool RUSTC)" --version
 	"$(tool BINDGEN)" --version
@@ -86,7 +88,7 @@ failed()
 if [ ! -f "$out/configured" ]; then
 	kmake KCONFIG_ALLCONFIG="$fragment" allnoconfig || failed "cannot configure kernel $name"
 	# Kconfig drops in silence what it does not know or what depends on something absent.
-	lost=$(sed -n 's/^# \(CONFIG_[A-Za-z0-9_]*\) is not set.*/\1=n/p; s/^\(CONFIG_[^#]*[^#[:blank:]]\).*/\1/p' "$fragment" |
+	lost=$(printf '%s\n' "$options" |
 		while read -r line; do
 			case $line in
 			*=n) ! grep -q "^${line%=n}=" "$out/.config" || echo "$line" ;;
@@ -100,19 +102,22 @@ if [ ! -f "$out/configured" ]; then
 	: >"$out/configured"
 fi
 
-objects()
+# How much is done, in C files: a crate takes as long as a dozen of them.
+work()
 {
-	find "$out" -name '*.o' | wc -l
+	find "$out" -name '*.o' -printf '1\n' -o -path '*/rust/*' \
+		\( -name '*.rmeta' -o -name '*.rlib' -o -name '*.so' -o -name '*_generated.rs' \) -printf '12\n' |
+		awk '{ n += $1 } END { print n + 0 }'
 }
 
-# The fragment names the count of objects of a whole build; a finished build knows better.
-total=$(cat "$CACHE/kernels/$name.objects" 2>/dev/null || sed -n 's/^# Objects: //p' "$fragment")
+# The fragment names what a whole build comes to; a finished build knows better.
+total=$(cat "$CACHE/kernels/$name.work" 2>/dev/null || sed -n 's/^# Work: //p' "$fragment")
 say "kernel $name: building $(basename "$src"), log in $log"
 start=$(date +%s)
-progress_start "kernel $name: building" "${total:-0}" objects
+progress_start "kernel $name: building" "${total:-0}" work
 kmake -j"$(nproc)" vmlinux modules || failed "kernel $name could not be built"
 progress_stop
-objects >"$CACHE/kernels/$name.objects"
+work >"$CACHE/kernels/$name.work"
 date +%s >"$out/built"
 link
 say "kernel $name: built in $(($(date +%s) - start)) s, in $out"
