@@ -2,6 +2,7 @@
 
 //! Kernel threads in Rust, to be driven and watched from debugfs.
 
+mod clock;
 mod debugfs;
 mod demo;
 pub mod kthread;

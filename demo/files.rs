@@ -9,9 +9,10 @@ use super::{
     },
     name::Name,
     pool::Pool,
-    stats::{
-        Totals,
-        WorkerStats, //
+    stats::Totals,
+    worker::{
+        Who,
+        Worker, //
     }, //
 };
 use crate::debugfs::{
@@ -79,33 +80,65 @@ impl Store for Control {
     }
 }
 
-/// Shows a value as it displays itself.
-struct Displayed<T>(core::marker::PhantomData<T>);
+/// Declares files that show one thing about their data.
+macro_rules! shows {
+    ($($(#[$doc:meta])* $name:ident: |$data:ident: &$type:ty| $shown:expr;)*) => {
+        $(
+            $(#[$doc])*
+            struct $name;
 
-impl<T: fmt::Display + Send + Sync + 'static> Show for Displayed<T> {
-    type Data = T;
+            impl Show for $name {
+                type Data = $type;
 
-    fn show(data: &T, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        data.fmt(f)
-    }
+                fn show($data: &$type, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    fmt::Display::fmt(&$shown, f)
+                }
+            }
+        )*
+    };
+}
+
+shows! {
+    /// `stats` of the module.
+    Stats: |totals: &Totals| totals;
+    /// `latency` of the module.
+    ModuleLatency: |totals: &Totals| totals.latency;
+    /// `stats` of a worker.
+    StatsOfWorker: |worker: &Worker| worker.stats;
+    /// `identity` of a worker.
+    IdentityOfWorker: |worker: &Worker| Who(worker);
+    /// `latency` of a worker.
+    LatencyOfWorker: |worker: &Worker| worker.latency;
+    /// `lifecycle` of a worker.
+    LifecycleOfWorker: |worker: &Worker| worker.lifecycle;
 }
 
 /// Makes `stats` at the top level.
-pub(super) fn totals_file(dir: &Arc<Dir>, totals: Arc<Totals>) -> Result<File<Totals>> {
-    File::read_only::<Displayed<Totals>>(c"stats", dir, totals)
+pub(super) fn stats(dir: &Arc<Dir>, totals: Arc<Totals>) -> Result<File<Totals>> {
+    File::read_only::<Stats>(c"stats", dir, totals)
+}
+
+/// Makes `latency` at the top level.
+pub(super) fn latency(dir: &Arc<Dir>, totals: Arc<Totals>) -> Result<File<Totals>> {
+    File::read_only::<ModuleLatency>(c"latency", dir, totals)
 }
 
 /// The directory of a worker.
 pub(super) struct WorkerFiles {
-    _stats: File<WorkerStats>,
+    _files: [File<Worker>; 4],
 }
 
 impl WorkerFiles {
-    pub(super) fn new(name: Name, workers: &Arc<Dir>, stats: &Arc<WorkerStats>) -> Result<Self> {
+    pub(super) fn new(name: Name, workers: &Arc<Dir>, worker: &Arc<Worker>) -> Result<Self> {
         let dir = Dir::new(name.as_c_str(), Some(workers.clone()))?;
 
         Ok(Self {
-            _stats: File::read_only::<Displayed<WorkerStats>>(c"stats", &dir, stats.clone())?,
+            _files: [
+                File::read_only::<StatsOfWorker>(c"stats", &dir, worker.clone())?,
+                File::read_only::<IdentityOfWorker>(c"identity", &dir, worker.clone())?,
+                File::read_only::<LatencyOfWorker>(c"latency", &dir, worker.clone())?,
+                File::read_only::<LifecycleOfWorker>(c"lifecycle", &dir, worker.clone())?,
+            ],
         })
     }
 }

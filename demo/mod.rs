@@ -4,6 +4,8 @@
 
 mod command;
 mod files;
+mod latency;
+mod lifecycle;
 mod name;
 mod pool;
 mod stats;
@@ -71,6 +73,7 @@ pub(crate) struct Demo {
     // The files go first, so that nobody gives commands any more.
     _control: File<Control>,
     _stats: File<Totals>,
+    _latency: File<Totals>,
     pool: Arc<Pool>,
 }
 
@@ -89,7 +92,8 @@ impl Demo {
             Dir::new(c"workers", Some(dir.clone()))?,
         )?;
         let demo = Self {
-            _stats: files::totals_file(&dir, totals.clone())?,
+            _stats: files::stats(&dir, totals.clone())?,
+            _latency: files::latency(&dir, totals.clone())?,
             _control: Control::file(&dir, pool.clone(), totals)?,
             pool,
         };

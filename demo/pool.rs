@@ -10,15 +10,17 @@ use super::{
         Place, //
     },
     files::WorkerFiles,
+    latency::Measure,
+    lifecycle::Event,
     name::Name,
     stats::{
         State,
-        Totals,
-        WorkerStats, //
+        Totals, //
     },
-    worker, //
+    worker::Worker, //
 };
 use crate::{
+    clock::monotonic_ns,
     debugfs::Dir,
     kthread::{
         Builder,
@@ -53,7 +55,7 @@ enum Handle {
 /// A name that is taken.
 #[pin_data]
 struct Slot {
-    stats: Arc<WorkerStats>,
+    worker: Arc<Worker>,
     #[pin]
     handle: Mutex<Handle>,
     #[pin]
@@ -135,7 +137,7 @@ impl Pool {
     }
 
     fn create(&self, name: Name, options: Options, start: bool) -> Result {
-        let slot = self.reserve(name, options.kind)?;
+        let slot = self.reserve(name, &options)?;
         let (thread, files) = self
             .make(name, options, &slot)
             .inspect_err(|_| self.release(name))?;
@@ -157,10 +159,10 @@ impl Pool {
     }
 
     /// Takes a name for a worker that is about to be made.
-    fn reserve(&self, name: Name, kind: Kind) -> Result<Arc<Slot>> {
+    fn reserve(&self, name: Name, options: &Options) -> Result<Arc<Slot>> {
         let slot = Arc::pin_init(
             pin_init!(Slot {
-                stats: Arc::new(WorkerStats::new(kind), GFP_KERNEL)?,
+                worker: Arc::new(Worker::new(options, self.totals.clone()), GFP_KERNEL)?,
                 handle <- new_mutex!(Handle::None),
                 files <- new_mutex!(None),
             }? Error),
@@ -203,13 +205,19 @@ impl Pool {
             Place::Node(node) => Placement::Node(node),
             Place::Cpu(cpu) => Placement::Cpu(CpuId::from_u32(cpu).ok_or(ENODEV)?),
         };
-        let stats = slot.stats.clone();
-        let totals = self.totals.clone();
+        let worker = slot.worker.clone();
+
+        let requested_ns = monotonic_ns();
+        worker.lifecycle.record(Event::Requested);
+        let body = worker.clone();
         let thread = Builder::new(fmt!("{name}"))
             .placement(placement)
             .policy(options.policy)
-            .create(&self.threads, move |ctx| worker::run(ctx, &stats, &totals))?;
-        let files = WorkerFiles::new(name, &self.dir, &slot.stats)?;
+            .create(&self.threads, move |ctx| body.run(ctx))?;
+        worker.measure(Measure::Create, requested_ns);
+        worker.lifecycle.record(Event::Created);
+        worker.set_observer(thread.observer());
+        let files = WorkerFiles::new(name, &self.dir, &worker)?;
 
         Ok((thread, files))
     }
@@ -225,8 +233,9 @@ impl Pool {
         match core::mem::replace(handle, Handle::None) {
             Handle::None => Err(ENOENT),
             Handle::Created(thread) => {
-                slot.stats.set_state(State::Running);
+                slot.worker.stats.set_state(State::Running);
                 self.totals.count(|counts| counts.started += 1);
+                slot.worker.about_to_wake();
                 *handle = Handle::Started(thread.start());
                 Ok(())
             }
@@ -238,14 +247,15 @@ impl Pool {
     }
 
     fn wake(&self, name: Name) -> Result {
-        self.with_started(name, |slot, thread| {
-            if slot.stats.kind() != Kind::Event {
+        self.with_started(name, |worker, thread| {
+            if worker.stats.kind() != Kind::Event {
                 return Err(EINVAL);
             }
             if thread.is_parked() {
                 return Err(EBUSY);
             }
-            slot.stats.add_wake();
+            worker.about_to_wake();
+            worker.stats.add_wake();
             self.totals.count(|counts| counts.wakes += 1);
             thread.wake();
             Ok(())
@@ -253,25 +263,36 @@ impl Pool {
     }
 
     fn park(&self, name: Name) -> Result {
-        self.with_started(name, |slot, thread| {
+        self.with_started(name, |worker, thread| {
+            if thread.is_parked() {
+                return Err(EBUSY);
+            }
+            let requested_ns = monotonic_ns();
+            worker.lifecycle.record(Event::ParkRequested);
             thread.park()?;
-            slot.stats.set_state(State::Parked);
-            slot.stats.add_park();
+            worker.measure(Measure::Park, requested_ns);
+            worker.lifecycle.record(Event::Parked);
+            worker.stats.set_state(State::Parked);
+            worker.stats.add_park();
             self.totals.count(|counts| counts.parks += 1);
             Ok(())
         })
     }
 
     fn unpark(&self, name: Name) -> Result {
-        self.with_started(name, |slot, thread| {
+        self.with_started(name, |worker, thread| {
             if !thread.is_parked() {
                 return Err(EBUSY);
             }
             // A periodic worker looks at the count when it goes on.
-            slot.stats.add_unpark();
-            slot.stats.set_state(State::Running);
+            worker.stats.add_unpark();
+            worker.stats.set_state(State::Running);
+            worker.lifecycle.record(Event::Unparked);
             self.totals.count(|counts| counts.unparks += 1);
-            thread.unpark()
+            let requested_ns = monotonic_ns();
+            thread.unpark()?;
+            worker.measure(Measure::Unpark, requested_ns);
+            Ok(())
         })
     }
 
@@ -279,6 +300,7 @@ impl Pool {
         let slot = self.find(name)?;
         let handle = slot.take_handle()?;
 
+        slot.worker.lifecycle.record(Event::StopRequested);
         self.finish_stop(name, &slot, handle);
         Ok(())
     }
@@ -300,6 +322,7 @@ impl Pool {
         for (name, slot) in found {
             // Whoever makes or stops a worker meanwhile keeps it.
             if let Ok(handle) = slot.take_handle() {
+                slot.worker.lifecycle.record(Event::StopRequested);
                 if let Handle::Started(thread) = &handle {
                     thread.request_stop();
                 }
@@ -314,7 +337,9 @@ impl Pool {
 
     /// Stops the thread of a worker that other commands do not find any more, and its directory.
     fn finish_stop(&self, name: Name, slot: &Slot, handle: Handle) {
+        let requested_ns = monotonic_ns();
         drop(handle);
+        slot.worker.measure(Measure::Stop, requested_ns);
         let files = slot.files.lock().take();
         drop(files);
         self.totals.count(|counts| {
@@ -328,14 +353,18 @@ impl Pool {
         self.slots.lock().by_name.get(&name).cloned().ok_or(ENOENT)
     }
 
-    fn with_started(&self, name: Name, f: impl FnOnce(&Slot, &mut Thread<()>) -> Result) -> Result {
+    fn with_started(
+        &self,
+        name: Name,
+        f: impl FnOnce(&Worker, &mut Thread<()>) -> Result,
+    ) -> Result {
         let slot = self.find(name)?;
         let mut handle = slot.handle.lock();
 
         match &mut *handle {
             Handle::None => Err(ENOENT),
             Handle::Created(_) => Err(EBUSY),
-            Handle::Started(thread) => f(&slot, thread),
+            Handle::Started(thread) => f(&slot.worker, thread),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 //! What is counted.
 
-use super::command::Kind;
+use super::{
+    command::Kind,
+    latency::Latency, //
+};
 use kernel::{
     fmt,
     new_mutex,
@@ -28,6 +31,7 @@ pub(crate) struct Totals {
     #[pin]
     counts: Mutex<Counts>,
     pub(super) runs: Atomic<u64>,
+    pub(super) latency: Latency,
 }
 
 /// What commands change.
@@ -51,6 +55,7 @@ impl Totals {
         pin_init!(Self {
             counts <- new_mutex!(Counts::default()),
             runs: Atomic::new(0),
+            latency: Latency::default(),
         })
     }
 
@@ -87,7 +92,7 @@ pub(super) enum State {
 }
 
 /// The statistics of one worker, which can be read without a lock.
-pub(crate) struct WorkerStats {
+pub(super) struct WorkerStats {
     kind: Kind,
     state: Atomic<u32>,
     finished: Atomic<bool>,

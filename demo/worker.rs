@@ -1,22 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the threads of the demo do.
+//! What the threads of the demo do, and what is kept about each.
 
 use super::{
-    command::Kind,
+    command::{
+        Kind,
+        Options,
+        Place, //
+    },
+    latency::{
+        Latency,
+        Measure, //
+    },
+    lifecycle::{
+        Event,
+        Lifecycle, //
+    },
     stats::{
         Totals,
         WorkerStats, //
     }, //
 };
-use crate::kthread::{
-    Context,
-    Wake, //
+use crate::{
+    clock::monotonic_ns,
+    kthread::{
+        Context,
+        Observer,
+        Wake, //
+    }, //
 };
 use kernel::{
+    fmt,
+    prelude::*,
     sync::{
-        atomic::Relaxed,
-        Arc, //
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        SetOnce, //
     },
     time::{
         Delta,
@@ -25,64 +47,166 @@ use kernel::{
     }, //
 };
 
-/// Runs a worker until it is asked to stop.
-pub(super) fn run(ctx: &Context<'_>, stats: &WorkerStats, totals: &Arc<Totals>) {
-    match stats.kind() {
-        Kind::Event => run_event(ctx, stats, totals),
-        Kind::Periodic { period_us } => run_periodic(ctx, period_us, stats, totals),
-    }
-    stats.set_finished();
+/// What is kept about a worker, for its thread to write and for its files to show.
+///
+/// Nothing in it takes a lock, so that nobody who reads it keeps the thread waiting.
+pub(crate) struct Worker {
+    pub(super) stats: WorkerStats,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) latency: Latency,
+    totals: Arc<Totals>,
+    place: Place,
+    observer: SetOnce<Observer>,
+    /// Whether it ran on borrowed page tables when it looked last.
+    active_mm: Atomic<bool>,
+    /// When it was woken for what it has not begun yet, or 0.
+    woken_ns: Atomic<u64>,
 }
 
-/// Does one unit of work for every wake, and keeps those that are pending while it is parked.
-fn run_event(ctx: &Context<'_>, stats: &WorkerStats, totals: &Totals) {
-    while ctx.wait_until(|| stats.is_work_pending()) == Wake::Ready {
-        unit_of_work(stats, totals);
+impl Worker {
+    pub(super) fn new(options: &Options, totals: Arc<Totals>) -> Self {
+        Self {
+            stats: WorkerStats::new(options.kind),
+            lifecycle: Lifecycle::new(),
+            latency: Latency::default(),
+            totals,
+            place: options.place,
+            observer: SetOnce::new(),
+            active_mm: Atomic::new(false),
+            woken_ns: Atomic::new(0),
+        }
+    }
+
+    pub(super) fn set_observer(&self, observer: Observer) {
+        self.observer.populate(observer);
+    }
+
+    /// Records that `measure` has taken from `since_ns` until now.
+    pub(super) fn measure(&self, measure: Measure, since_ns: u64) {
+        // CAST: The clock is monotonic, and the difference of two times fits.
+        let latency = Delta::from_nanos(monotonic_ns().wrapping_sub(since_ns) as i64);
+
+        self.latency.record(measure, latency);
+        self.totals.latency.record(measure, latency);
+    }
+
+    /// Someone is about to wake the thread.
+    pub(super) fn about_to_wake(&self) {
+        self.lifecycle.record(Event::Woken);
+        // An earlier wake-up that it has not answered counts on.
+        let _ = self.woken_ns.cmpxchg(0, monotonic_ns(), Relaxed);
+    }
+
+    /// The thread has woken up, for the first time or to work.
+    fn has_woken(&self, measure: Measure) {
+        let since_ns = self.woken_ns.xchg(0, Relaxed);
+
+        if since_ns != 0 {
+            self.measure(measure, since_ns);
+        }
+    }
+
+    /// Runs until it is asked to stop. This is the body of the thread.
+    pub(super) fn run(&self, ctx: &Context<'_>) {
+        self.has_woken(Measure::Start);
+        self.lifecycle.record(Event::FirstRun);
+        self.active_mm.store(ctx.identity().active_mm, Relaxed);
+
+        match self.stats.kind() {
+            Kind::Event => self.run_event(ctx),
+            Kind::Periodic { period_us } => self.run_periodic(ctx, period_us),
+        }
+
+        self.stats.set_finished();
+        self.lifecycle.record(Event::Returned);
+    }
+
+    /// Does one unit of work for every wake, and keeps those that are pending while it is parked.
+    fn run_event(&self, ctx: &Context<'_>) {
+        while ctx.wait_until(|| self.stats.is_work_pending()) == Wake::Ready {
+            self.has_woken(Measure::Wake);
+            self.unit_of_work();
+        }
+    }
+
+    /// Does one unit of work per period, at times that do not depend on when the last one ended.
+    fn run_periodic(&self, ctx: &Context<'_>, period_us: u64) {
+        // CAST: The parser allows no period that does not fit.
+        let period = Delta::from_micros(period_us as i64);
+        let mut deadline = Instant::<Monotonic>::now() + period;
+        let mut unparks = self.stats.unparks();
+
+        loop {
+            match ctx.wait_deadline(Some(deadline)) {
+                Wake::Stop => return,
+                Wake::Ready => continue,
+                Wake::Timeout => {}
+            }
+            // Periods that pass while the worker is parked are not missed: the beat begins anew.
+            if unparks != self.stats.unparks() {
+                unparks = self.stats.unparks();
+                deadline = Instant::now() + period;
+                continue;
+            }
+
+            self.unit_of_work();
+
+            deadline = deadline + period;
+            let late = deadline.elapsed();
+            if late >= Delta::ZERO {
+                // The parser allows no period of zero.
+                let missed = late.as_nanos().checked_div(period.as_nanos()).unwrap_or(0) + 1;
+                self.stats.add_overruns(missed.unsigned_abs());
+                deadline = deadline + period * missed;
+            }
+        }
+    }
+
+    /// Stands for what a real worker would do: hashes a little, without sleeping.
+    fn unit_of_work(&self) {
+        let start = Instant::<Monotonic>::now();
+
+        let hash = (0..1024u32).fold(0x811c_9dc5u32, |hash, byte| {
+            (hash ^ (byte & 0xff)).wrapping_mul(0x0100_0193)
+        });
+        core::hint::black_box(hash);
+
+        self.stats.add_run(start.elapsed());
+        self.totals.runs.fetch_add(1, Relaxed);
     }
 }
 
-/// Does one unit of work per period, at times that do not depend on when the last one ended.
-fn run_periodic(ctx: &Context<'_>, period_us: u64, stats: &WorkerStats, totals: &Totals) {
-    // CAST: The parser allows no period that does not fit.
-    let period = Delta::from_micros(period_us as i64);
-    let mut deadline = Instant::<Monotonic>::now() + period;
-    let mut unparks = stats.unparks();
+/// Shows who the thread of a worker is.
+pub(super) struct Who<'a>(pub(super) &'a Worker);
 
-    loop {
-        match ctx.wait_deadline(Some(deadline)) {
-            Wake::Stop => return,
-            Wake::Ready => continue,
-            Wake::Timeout => {}
-        }
-        // Periods that pass while the worker is parked are not missed: the beat begins anew.
-        if unparks != stats.unparks() {
-            unparks = stats.unparks();
-            deadline = Instant::now() + period;
-            continue;
-        }
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(worker) = self;
+        let Some(who) = worker.observer.as_ref().map(Observer::identity) else {
+            return Ok(());
+        };
+        let yes_no = |yes| if yes { "yes" } else { "no" };
+        let borrowed = |yes| if yes { "borrowed" } else { "none" };
 
-        unit_of_work(stats, totals);
-
-        deadline = deadline + period;
-        let late = deadline.elapsed();
-        if late >= Delta::ZERO {
-            // The parser allows no period of zero.
-            let missed = late.as_nanos().checked_div(period.as_nanos()).unwrap_or(0) + 1;
-            stats.add_overruns(missed as u64);
-            deadline = deadline + period * missed;
+        f.write_fmt(fmt!("comm {}\n", who.comm))?;
+        writeln!(f, "pid {}", who.pid)?;
+        writeln!(f, "tgid {}", who.tgid)?;
+        writeln!(f, "ppid {}", who.ppid)?;
+        f.write_fmt(fmt!("parent_comm {}\n", who.parent_comm))?;
+        writeln!(f, "kthread {}", yes_no(who.kthread))?;
+        writeln!(f, "mm {}", borrowed(who.mm))?;
+        // While it sleeps it has none, so this is what it had when it ran for the first time.
+        writeln!(f, "active_mm {}", borrowed(worker.active_mm.load(Relaxed)))?;
+        let policy = if who.is_fifo() { "fifo" } else { "normal" };
+        writeln!(f, "policy {policy}")?;
+        writeln!(f, "nice {}", who.nice)?;
+        writeln!(f, "rt_priority {}", who.rt_priority)?;
+        f.write_fmt(fmt!("cpus_allowed {}\n", who.cpus_allowed))?;
+        match worker.place {
+            Place::Node(node) => writeln!(f, "numa_node {node}")?,
+            // NUMA_NO_NODE
+            Place::Anywhere | Place::Cpu(_) => writeln!(f, "numa_node -1")?,
         }
+        writeln!(f, "nofreeze {}", yes_no(who.nofreeze))
     }
-}
-
-/// Stands for what a real worker would do: hashes a little, without sleeping.
-fn unit_of_work(stats: &WorkerStats, totals: &Totals) {
-    let start = Instant::<Monotonic>::now();
-
-    let hash = (0..1024u32).fold(0x811c_9dc5u32, |hash, byte| {
-        (hash ^ (byte & 0xff)).wrapping_mul(0x0100_0193)
-    });
-    core::hint::black_box(hash);
-
-    stats.add_run(start.elapsed());
-    totals.runs.fetch_add(1, Relaxed);
 }

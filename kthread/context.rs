@@ -170,7 +170,7 @@ impl<'a> Context<'a> {
             if self.core.take_token() {
                 return Wake::Ready;
             }
-            if deadline.is_some_and(|deadline| has_passed(deadline)) {
+            if deadline.is_some_and(has_passed) {
                 return Wake::Timeout;
             }
             self.sleep_unless(deadline, || {

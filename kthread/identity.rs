@@ -160,10 +160,7 @@ impl Identity {
 unsafe fn comm(task: *const bindings::task_struct) -> Comm {
     // SAFETY: By the requirements of this function. A name that changes meanwhile gives a mixture,
     // as it does in C.
-    let comm = unsafe { (&raw const (*task).comm).read_volatile() };
-
-    // CAST: Bytes, whatever sign they have in C.
-    Comm(comm.map(|byte| byte as u8))
+    Comm(unsafe { (&raw const (*task).comm).read_volatile() })
 }
 
 /// Watches a thread, and keeps nobody from stopping it.

@@ -56,9 +56,7 @@ mod threads {
 
     fn comm<T: Send>(thread: &Thread<T>) -> [u8; 16] {
         // SAFETY: `task` is alive, and nobody renames it.
-        let comm = unsafe { (*thread.task().as_ptr()).comm };
-
-        comm.map(|byte| byte as u8)
+        unsafe { (*thread.task().as_ptr()).comm }
     }
 
     #[test]
@@ -534,10 +532,7 @@ mod threads {
             .create(&group, |ctx| ctx.identity())?;
 
         let new = thread.observer().identity();
-        let running = match thread.start().join() {
-            Ok(identity) => identity,
-            Err(error) => return Err(error.into()),
-        };
+        let running = thread.start().join()?;
         for identity in [new, running] {
             assert!(identity.kthread && identity.nofreeze && !identity.mm);
             assert!(identity.pid > 2 && identity.tgid == identity.pid);

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How long things take: histograms that cost neither a lock nor an allocation.
+
+use kernel::{
+    fmt,
+    prelude::*,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Full,
+        Relaxed,
+        Release, //
+    },
+    time::Delta, //
+};
+
+/// What is measured.
+#[derive(Clone, Copy)]
+pub(super) enum Measure {
+    /// From the request for a thread until kthreadd has made it.
+    Create,
+    /// From the first wake-up to the first instruction.
+    Start,
+    /// From the wake-up of an event worker that has nothing to do until it begins to work.
+    Wake,
+    /// From the request to park until the thread is parked.
+    Park,
+    /// How long it takes to let a parked thread go.
+    Unpark,
+    /// From the request to stop until the task is gone.
+    Stop,
+}
+
+/// One histogram for each measure.
+#[derive(Default)]
+pub(crate) struct Latency {
+    create: Histogram,
+    start: Histogram,
+    wake: Histogram,
+    park: Histogram,
+    unpark: Histogram,
+    stop: Histogram,
+}
+
+impl Latency {
+    /// May be called from any context.
+    pub(super) fn record(&self, measure: Measure, latency: Delta) {
+        let histogram = match measure {
+            Measure::Create => &self.create,
+            Measure::Start => &self.start,
+            Measure::Wake => &self.wake,
+            Measure::Park => &self.park,
+            Measure::Unpark => &self.unpark,
+            Measure::Stop => &self.stop,
+        };
+
+        // A clock that ran backwards would make it negative.
+        histogram.record(latency.as_nanos().unsigned_abs());
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, histogram) in [
+            ("create", &self.create),
+            ("start", &self.start),
+            ("wake", &self.wake),
+            ("park", &self.park),
+            ("unpark", &self.unpark),
+            ("stop", &self.stop),
+        ] {
+            write!(f, "{name} ")?;
+            fmt::Display::fmt(&histogram.snapshot(), f)?;
+        }
+        Ok(())
+    }
+}
+
+/// The last bucket holds all that takes longer than four minutes.
+const BUCKETS: usize = 39;
+
+/// Counts of values by their power of two.
+///
+/// Writers never wait. A reader starts over if a value came in meanwhile.
+struct Histogram {
+    begun: Atomic<u64>,
+    ended: Atomic<u64>,
+    sum: Atomic<u64>,
+    /// Negated, so that both ends can only grow from zero.
+    min_inverted: Atomic<u64>,
+    max: Atomic<u64>,
+    buckets: [Atomic<u64>; BUCKETS],
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            begun: Atomic::new(0),
+            ended: Atomic::new(0),
+            sum: Atomic::new(0),
+            min_inverted: Atomic::new(0),
+            max: Atomic::new(0),
+            buckets: core::array::from_fn(|_| Atomic::new(0)),
+        }
+    }
+}
+
+impl Histogram {
+    fn record(&self, value: u64) {
+        self.begun.fetch_add(1, Full);
+
+        if let Some(bucket) = self.buckets.get(bucket_of(value)) {
+            bucket.fetch_add(1, Relaxed);
+        }
+        self.sum.fetch_add(value, Relaxed);
+        raise(&self.min_inverted, !value);
+        raise(&self.max, value);
+
+        self.ended.fetch_add(1, Release);
+    }
+
+    /// Reads a state in which no value was half recorded.
+    ///
+    /// Gives up after some tries, in which case the last values may be in some of the numbers only.
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+
+        for _ in 0..1000 {
+            let ended = self.ended.load(Acquire);
+
+            for (to, from) in snapshot.buckets.iter_mut().zip(&self.buckets) {
+                *to = from.load(Relaxed);
+            }
+            snapshot.sum = self.sum.load(Relaxed);
+            snapshot.min = !self.min_inverted.load(Relaxed);
+            snapshot.max = self.max.load(Relaxed);
+
+            // An addition is ordered after the loads above, which a load would not be.
+            if self.begun.fetch_add(0, Full) == ended {
+                break;
+            }
+            core::hint::spin_loop();
+        }
+        snapshot
+    }
+}
+
+/// Sets `to` to `value` if that is more.
+fn raise(to: &Atomic<u64>, value: u64) {
+    let mut seen = to.load(Relaxed);
+
+    while seen < value {
+        match to.cmpxchg(seen, value, Relaxed) {
+            Ok(_) => return,
+            Err(now) => seen = now,
+        }
+    }
+}
+
+/// The bucket of `n` holds the values from 2^n to 2^(n+1) - 1, and that of 0 holds 0 as well.
+fn bucket_of(value: u64) -> usize {
+    // CAST: A logarithm is small.
+    let log2 = value.checked_ilog2().unwrap_or(0) as usize;
+
+    log2.min(BUCKETS - 1)
+}
+
+/// What a histogram held at one moment.
+struct Snapshot {
+    sum: u64,
+    min: u64,
+    max: u64,
+    buckets: [u64; BUCKETS],
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            sum: 0,
+            min: u64::MAX,
+            max: 0,
+            buckets: [0; BUCKETS],
+        }
+    }
+}
+
+impl Snapshot {
+    fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// Returns a bound that `percent` of the values do not exceed: the end of a bucket, or the
+    /// largest value.
+    fn percentile(&self, percent: u64) -> u64 {
+        // CAST: Values are counted one by one, so that the product fits.
+        let rank = (self.count() * percent).div_ceil(100);
+        let mut seen = 0;
+
+        for (bucket, count) in self.buckets.iter().enumerate() {
+            seen += count;
+            if seen >= rank && bucket + 1 < BUCKETS {
+                return ((2u64 << bucket) - 1).clamp(self.min, self.max);
+            }
+        }
+        self.max
+    }
+}
+
+impl fmt::Display for Snapshot {
+    /// `count min mean p50 p99 max` in nanoseconds, then a line for each bucket that is not empty.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.count();
+        let Some(mean) = self.sum.checked_div(count) else {
+            return writeln!(f, "0 0 0 0 0 0");
+        };
+
+        writeln!(
+            f,
+            "{count} {} {mean} {} {} {}",
+            self.min,
+            self.percentile(50),
+            self.percentile(99),
+            self.max
+        )?;
+        for (bucket, count) in self.buckets.iter().enumerate() {
+            if *count != 0 {
+                let from = if bucket == 0 { 0 } else { 1u64 << bucket };
+                writeln!(f, "\t{from} {count}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[kunit_tests(rust_kthread_demo_latency)]
+mod tests {
+    use super::*;
+    use kernel::str::CString;
+
+    fn text(values: &[u64]) -> Result<CString> {
+        let histogram = KBox::new(Histogram::default(), GFP_KERNEL)?;
+
+        for value in values {
+            histogram.record(*value);
+        }
+        CString::try_from_fmt(fmt!("{}", histogram.snapshot()))
+    }
+
+    #[test]
+    fn an_empty_one_is_all_zero() -> Result {
+        assert_eq!(text(&[])?.to_bytes(), b"0 0 0 0 0 0\n");
+        Ok(())
+    }
+
+    #[test]
+    fn one_value_is_all_there_is() -> Result {
+        assert_eq!(text(&[5])?.to_bytes(), b"1 5 5 5 5 5\n\t4 1\n");
+        assert_eq!(text(&[0])?.to_bytes(), b"1 0 0 0 0 0\n\t0 1\n");
+        Ok(())
+    }
+
+    #[test]
+    fn values_go_by_their_power_of_two() -> Result {
+        assert_eq!(
+            text(&[0, 1, 2, 3, 4, 1023, 1024])?.to_bytes(),
+            b"7 0 293 3 1024 1024\n\t0 2\n\t2 2\n\t4 1\n\t512 1\n\t1024 1\n"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn percentiles_are_bounds() -> Result {
+        let mut values = [10; 100];
+        values[98] = 1000;
+        values[99] = 100_000;
+
+        assert_eq!(
+            text(&values)?.to_bytes(),
+            b"100 10 1019 15 1023 100000\n\t8 98\n\t512 1\n\t65536 1\n"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn the_last_bucket_takes_all_that_is_longer() -> Result {
+        assert_eq!(
+            text(&[1 << 38, 1 << 50])?.to_bytes(),
+            b"2 274877906944 563087392374784 1125899906842624 1125899906842624 1125899906842624\n\
+              \t274877906944 2\n"
+        );
+        Ok(())
+    }
+}
