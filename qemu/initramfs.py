@@ -63,9 +63,9 @@ class Cpio:
         self.directory(os.path.dirname(name))
         self._entry(name, 0o020600, rdev=(major, minor))
 
-    def tree(self, name, path):
+    def tree(self, name, path, without=()):
         for top, dirs, files in os.walk(path):
-            dirs.sort()
+            dirs[:] = sorted(d for d in dirs if d not in without)
             place = os.path.normpath(os.path.join(name, os.path.relpath(top, path)))
             self.directory(place)
             for item in sorted(files):
@@ -181,7 +181,7 @@ def write(path, kernel, conf, modules=(), extra=(), tests=True):
         cpio.data("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644)
         add_modules(cpio, kernel.release, modules)
         if tests:
-            cpio.tree("tests", os.path.join(lab.ROOT, "tests"))
+            cpio.tree("tests", lab.TESTS, without=("host", "selfcheck", "programs", "__pycache__"))
             for name, program in programs().items():
                 cpio.file("bin/" + name, program)
         for name, data in extra:

@@ -37,6 +37,8 @@ class Kernel:
             raise SetupError("the kernel '%s' is not built: run scripts/build-kernel.sh %s" % (name, name))
         with open(os.path.join(self.build, "include", "config", "kernel.release")) as f:
             self.release = f.read().strip()
+        with open(os.path.join(self.build, ".config")) as f:
+            self.hz = int(re.search(r"^CONFIG_HZ=(\d+)$", f.read(), re.M).group(1))
 
     def modules(self, kind="module"):
         """The modules that were built against this kernel (kind: module or selfcheck)."""

@@ -157,7 +157,7 @@ class TestGuest(guest.Guest):
                 self.failures.append(Failure("splat", "the kernel complained outside of any test: %s" % item.title))
 
 
-def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, **kwargs):
+def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settle=3, **kwargs):
     """One boot with these tests. Returns the guest, its failures judged."""
     os.makedirs(path, exist_ok=True)
     factor = kernel.factor
@@ -169,7 +169,7 @@ def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, **kwa
         if os.path.dirname(test.path) != lab.TESTS:
             with open(test.path, "rb") as f:
                 extra.append(("tests/%s.sh" % test.name, f.read()))
-    initramfs.write(initrd, kernel, "mode=tests\nfactor=%d\n" % factor, modules=modules, extra=extra)
+    initramfs.write(initrd, kernel, "mode=tests\nfactor=%d\nsettle=%d\n" % (factor, settle), modules=modules, extra=extra)
     vm = TestGuest(kernel, accel, path, initrd, ["status", "ktap"], tests=tests, report=report,
                    limit=limit, smp=smp, mem=mem, **kwargs)
     vm.run()

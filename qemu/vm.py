@@ -104,7 +104,7 @@ def run_interactive(kernel, args):
     initramfs.write(initrd, kernel, "mode=shell\n", modules=kernel.modules())
     qemu = [guest.find_qemu(), *guest.machine_args(choice, args.smp, args.mem or kernel.mem),
             "-kernel", kernel.vmlinux, "-initrd", initrd,
-            "-append", guest.command_line(["nokaslr"] if args.gdb else []),
+            "-append", guest.command_line(kernel, ["nokaslr"] if args.gdb else []),
             "-serial", "mon:stdio"]
     if args.gdb:
         port = os.environ.get("GDB_PORT", ":1234")

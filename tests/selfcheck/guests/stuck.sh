@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# A test that hangs in the kernel and cannot be killed.
+# ksft-timeout: 1
+# selfcheck: timeout longer than its limit of 1 seconds, and it could not be killed
+# selfcheck-boot: own
+
+. "$(dirname "$0")/lib/ktap.sh"
+
+ktap_plan 1
+ktap_pass "as if nothing had happened"
+modprobe broken_stuck

@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The harness's check of itself: guests and logs that it must fail, each for the right reason.
+
+usage: run.py [GLOB]    ($KERNEL names the kernel, default fast; $RUN_DIR takes the logs)
+
+Parts: units.py checks the parsers on canned logs; guests/*.sh are tests that are
+wrong in some way, which their header declares in a line for each failure that
+the harness must find:
+    # selfcheck: KIND REGEX     KIND as in qemu/verdict.py; hold and skip are none
+    # selfcheck-boot: own       it breaks its guest
+and the guests below are wrong before any test could run.
+"""
+
+import concurrent.futures
+import fnmatch
+import glob
+import os
+import re
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+QEMU_DIR = os.path.join(os.path.dirname(os.path.dirname(HERE)), "qemu")
+sys.path[:0] = [QEMU_DIR, HERE]
+
+import accel  # noqa: E402
+import guest  # noqa: E402
+import initramfs  # noqa: E402
+import lab  # noqa: E402
+import suite  # noqa: E402
+import units  # noqa: E402
+import verdict  # noqa: E402
+
+MEM = 256
+GRACE = 4.0  # a stuck test takes the guest 2 s to find out
+SETTLE = 1
+DECLARED = re.compile(r"^# selfcheck: (\S+) ?(.*)$", re.M)
+OWN_BOOT = re.compile(r"^# selfcheck-boot: own$", re.M)
+
+
+class Capture:
+    """A report that keeps the results in place of printing them."""
+
+    def __init__(self):
+        self.results = {}
+
+    def nested(self, line):
+        pass
+
+    def result(self, name, failures, result):
+        self.results.setdefault(name, []).append((failures, result))
+
+
+def compare(expected, failures, result):
+    """What is wrong with these failures, given the declared pairs (kind, regex). None if nothing."""
+    found = ["%s: %s" % (f.kind, f.text) for f in failures]
+    kinds = {kind for kind, _ in expected}
+    if kinds == {"hold"}:
+        if failures or result is None or not result.ok or result.skipped:
+            return "expected it to hold, got %s" % (found or result)
+        return None
+    if kinds == {"skip"}:
+        if failures or result is None or not result.skipped or not re.search(expected[0][1], result.reason or ""):
+            return "expected a skip, got %s" % (found or (result and result.reason))
+        return None
+    for kind, pattern in expected:
+        if not any(f.kind == kind and re.search(pattern, f.text) for f in failures):
+            return "expected %s with '%s', got %s" % (kind, pattern, found)
+    extra = {f.kind for f in failures} - kinds
+    if extra:
+        return "besides what was expected: %s" % [f for f in found if f.split(":")[0] in extra]
+    # The run as a whole must end with the code of one of the declared kinds.
+    code = verdict.exit_code(failures)
+    if code not in {verdict.CODES[kind] for kind in kinds}:
+        return "exit code %d" % code
+    return None
+
+
+class Checks:
+    def __init__(self, kernel, choice, out_dir):
+        self.kernel = kernel
+        self.choice = choice
+        self.out_dir = out_dir
+        self.modules = kernel.modules("selfcheck")
+
+    def path(self, name):
+        path = os.path.join(self.out_dir, name)
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def tests(self, names, scripts, expected):
+        """Boot with these test programs; yields (name, what is wrong or None)."""
+        report = Capture()
+        path = self.path(names)
+        tests = [suite.Test(script) for script in scripts]
+        vm = suite.run_boot(self.kernel, self.choice, path, tests, report, limit=60 * self.kernel.factor,
+                            smp=1, mem=MEM * self.kernel.mem // 512, modules=self.modules, grace=GRACE, settle=SETTLE)
+        wrong = []
+        for test in tests:
+            declared = expected[test.name]
+            results = report.results.get(test.name, [])
+            if len(results) > 1:
+                wrong.append((test.name, "judged %d times" % len(results)))
+                continue
+            failures, result = results[0] if results else ([], None)
+            failures = failures + [f for f in vm.failures if f.test == test.name and f not in failures]
+            if not results and not failures:
+                wrong.append((test.name, "neither a result nor a failure of the guest: %s" % vm.failures))
+                continue
+            wrong.append((test.name, compare(declared, failures, result)))
+        stray = [f for f in vm.failures if f.test is None]
+        if len(tests) > 1:
+            wrong.append(("together", "failures that no test is to blame for: %s" % stray if stray else None))
+        elif stray and wrong[0][1] is None:
+            wrong[0] = (wrong[0][0], "failures that no test is to blame for: %s" % stray)
+        return wrong
+
+    def bare(self, name, kind, pattern, mode, append=(), cls=guest.Guest, **kwargs):
+        """Boot a guest that is wrong by itself."""
+        path = self.path(name)
+        initrd = os.path.join(path, "initrd")
+        initramfs.write(initrd, self.kernel, "mode=%s\nfactor=1\n" % mode, tests=False)
+        vm = cls(self.kernel, self.choice, path, initrd, ["status", "ktap"], smp=1, mem=MEM * self.kernel.mem // 512,
+                 append=append, **{"limit": 60 * self.kernel.factor, "grace": GRACE, **kwargs})
+        failures = vm.run()
+        return [(name, compare([(kind, pattern)], failures, None))]
+
+    def script(self, name, text, code, pattern):
+        """Run vm.py --script as a user would."""
+        path = os.path.join(self.path(name), "script")
+        with open(path, "w") as f:
+            f.write(text)
+        run = subprocess.run([sys.executable, os.path.join(QEMU_DIR, "vm.py"), "--kernel", self.kernel.name,
+                              "--smp", "1", "--mem", str(MEM * self.kernel.mem // 512), "--script", path],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             env={**os.environ, "QEMU_ACCEL": self.choice.kind})
+        text = run.stdout + run.stderr
+        if run.returncode != code:
+            return [(name, "exit status %d, expected %d: %s" % (run.returncode, code, text))]
+        if not re.search(pattern, text):
+            return [(name, "expected '%s', got: %s" % (pattern, text))]
+        return [(name, None)]
+
+
+class KilledGuest(guest.Guest):
+    """QEMU is killed by somebody else as soon as the guest is up."""
+
+    def on_status(self, words):
+        if words[0] == "up":
+            self.process.kill()
+
+
+def qemu_missing(checks):
+    """Without QEMU there is one clear line."""
+    run = subprocess.run([sys.executable, os.path.join(QEMU_DIR, "vm.py"), "--kernel", checks.kernel.name,
+                          "--script", os.devnull], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True, env={**os.environ, "PATH": HERE, "QEMU_ACCEL": "tcg"})
+    lines = (run.stdout + run.stderr).splitlines()
+    lines = [line for line in lines if not line.startswith("# accel:")]
+    good = run.returncode == verdict.CODES["setup"] and len(lines) == 1 and "install" in lines[0]
+    return [("qemu-missing", None if good else "status %d: %s" % (run.returncode, lines))]
+
+
+def jobs(checks):
+    """All guests: a list of (names, function). What takes longest comes first."""
+    scripts = {os.path.splitext(os.path.basename(p))[0]: p
+               for p in sorted(glob.glob(os.path.join(glob.escape(HERE), "guests", "*.sh")))}
+    expected = {}
+    own, together = [], []
+    for name, path in scripts.items():
+        with open(path) as f:
+            text = f.read()
+        expected[name] = DECLARED.findall(text)
+        if not expected[name] or any(kind not in verdict.CODES and kind not in ("hold", "skip")
+                                     for kind, _ in expected[name]):
+            raise SystemExit("%s declares no 'selfcheck: KIND REGEX'" % path)
+        (own if OWN_BOOT.search(text) else together).append(name)
+    slow = ["dead", "stuck", "thread", "process", "debugfs"]
+    own.sort(key=lambda name: slow.index(name) if name in slow else len(slow))
+    boot_limit = 4.0
+    found = [
+        (together + ["together"], lambda: checks.tests("together", [scripts[n] for n in together], expected)),
+        (["silent"], lambda: checks.bare("silent", "boot", "no word from user space", "silent",
+                                         boot_limit=boot_limit)),
+    ]
+    found += [([name], lambda name=name: checks.tests(name, [scripts[name]], expected)) for name in own]
+    found += [
+        (["coarse-clock"], lambda: checks.bare("coarse-clock", "clock", "resolution of [0-9]{7,} ns", "tests",
+                                               append=["highres=off"])),
+        (["init-error"], lambda: checks.bare("init-error", "init", "unknown mode 'nonsense'", "nonsense")),
+        (["qemu-killed"], lambda: checks.bare("qemu-killed", "qemu", "QEMU ended with status -9", "script",
+                                              cls=KilledGuest)),
+        (["run-limit"], lambda: checks.bare("run-limit", "limit", "longer than its limit of 2 s", "silent",
+                                            limit=2.0)),
+        (["script-status"], lambda: checks.script("script-status", "echo out; echo err >&2; exit 42", 42,
+                                                  r"(?s)out\n.*err\n.*the script exited with 42; logs are in")),
+        (["script-lost"], lambda: checks.script("script-lost", "echo 3 >/proc/sys/kernel/panic_on_oops\n"
+                                                "printf '\\020' | dd of=/dev/port bs=1 seek=244", 109,
+                                                "never said that it was through")),
+        (["script-panic"], lambda: checks.script("script-panic", "echo c >/proc/sysrq-trigger", 103,
+                                                 "the kernel panicked")),
+        (["qemu-missing"], lambda: qemu_missing(checks)),
+    ]
+    return found
+
+
+def main(argv):
+    wish = argv[0] if argv else "*"
+    kernel = lab.Kernel(os.environ.get("KERNEL", "fast"))
+    if not kernel.modules("selfcheck"):
+        raise verdict.SetupError("the broken modules are not built: run scripts/build-module.sh %s "
+                                 "tests/selfcheck/modules build/%s/selfcheck" % (kernel.name, kernel.name))
+    run_dir = lab.RunDir(kernel, "selfcheck") if "RUN_DIR" not in os.environ else None
+    out_dir = run_dir.path if run_dir else os.path.join(os.environ["RUN_DIR"], "selfcheck")
+    os.makedirs(out_dir, exist_ok=True)
+    choice = accel.choose(kernel, run_dir or lab.RunDir(kernel, "selfcheck"))
+    checks = Checks(kernel, choice, out_dir)
+    todo = [(names, call) for names, call in jobs(checks) if any(fnmatch.fnmatchcase(n, wish) for n in names)]
+    tests = [test for test in units.tests() if fnmatch.fnmatchcase(units.name(test), wish)]
+    print("KTAP version 1\n1..%d" % (len(tests) + sum(len(names) for names, _ in todo)), flush=True)
+    number = 0
+    failed = 0
+
+    def show(name, wrong, seconds=None):
+        nonlocal number, failed
+        number += 1
+        if wrong:
+            failed += 1
+            print("".join("# %s\n" % line for line in str(wrong).splitlines()), end="")
+        took = " # %.1f s" % seconds if seconds is not None else ""
+        print("%s %d %s%s" % ("not ok" if wrong else "ok", number, name, took), flush=True)
+
+    for test in tests:
+        show(units.name(test), units.run(test))
+
+    def timed(names, call):
+        start = time.monotonic()
+        try:
+            wrong = call()
+        except Exception as e:  # A check that cannot be made is a failed check, not a lost one.
+            wrong = [(name, "%s: %s" % (type(e).__name__, e)) for name in names]
+        return wrong, time.monotonic() - start
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
+        for future in [pool.submit(timed, names, call) for names, call in todo]:
+            wrong, seconds = future.result()
+            for name, text in wrong:
+                show(name, text, seconds)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except verdict.SetupError as e:
+        print("Bail out! %s" % e)
+        sys.exit(1)

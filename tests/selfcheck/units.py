@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Checks of the harness's pure parts on canned logs."""
+
+import glob
+import io
+import os
+import re
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "qemu"))
+
+import initramfs  # noqa: E402
+import ktap  # noqa: E402
+import splat  # noqa: E402
+import suite  # noqa: E402
+import test as test_py  # noqa: E402
+import verdict  # noqa: E402
+
+GOOD = """\
+KTAP version 1
+1..3
+# a diagnostic
+  KTAP version 1
+  # Subtest: one
+  1..2
+  ok 1 a
+  an unknown line
+  ok 2 b # SKIP no need
+ok 1 one
+ok 2 - two # time=3
+  KTAP version 1
+  1..0 # SKIP nothing there
+ok 3 three # SKIP
+"""
+
+# Name, log, the errors (regexes), (passed, failed, skipped).
+KTAP_CASES = [
+    ("good", GOOD, [], (2, 0, 2)),
+    ("empty", "", ["no KTAP at all"], (0, 0, 0)),
+    ("no_version", "1..1\nok 1 a\n", ["no version line"], (1, 0, 0)),
+    ("no_plan", "KTAP version 1\nok 1 a\n", ["result before the plan", "has 1 results, planned were 0"], (1, 0, 0)),
+    ("second_plan", "KTAP version 1\n1..1\n1..1\nok 1 a\n", ["a second plan"], (1, 0, 0)),
+    ("late_plan", "KTAP version 1\nok 1 a\n1..1\n", ["before the plan", "second plan"], (1, 0, 0)),
+    ("too_few", "KTAP version 1\n1..2\nok 1 a\n", ["has 1 results, planned were 2"], (1, 0, 0)),
+    ("too_many", "KTAP version 1\n1..1\nok 1 a\nok 2 b\n", ["has 2 results, planned were 1"], (2, 0, 0)),
+    ("gap", "KTAP version 1\n1..2\nok 1 a\nok 3 b\n", ["result 3 where 2 was due"], (2, 0, 0)),
+    ("twice", "KTAP version 1\n1..2\nok 1 a\nok 1 b\n", ["result 1 where 2 was due"], (2, 0, 0)),
+    ("no_number", "KTAP version 1\n1..1\nok a\n", ["result without a number"], (1, 0, 0)),
+    ("failed", "KTAP version 1\n1..2\nok 1 a\nnot ok 2 b\n", [], (1, 1, 0)),
+    ("failed_skip", "KTAP version 1\n1..1\nnot ok 1 b # SKIP why\n", [], (0, 0, 1)),
+    ("bail", "KTAP version 1\n1..2\nok 1 a\nBail out! enough\n", [], (1, 0, 0)),
+    ("nested_bail", "KTAP version 1\n1..1\n  KTAP version 1\n  1..2\n  Bail out! enough\nnot ok 1 a\n",
+     ["a nested test bailed out", "has 0 results, planned were 2"], (0, 1, 0)),
+    ("truncated_nested", "KTAP version 1\n1..1\n  KTAP version 1\n  1..1\n  ok 1 x\n",
+     ["ends within a nested level", "before a parent's result", "has 0 results, planned were 1"], (0, 0, 0)),
+    ("nested_too_few", "KTAP version 1\n1..1\n  KTAP version 1\n  1..2\n  ok 1 x\nok 1 a\n",
+     ["a nested level has 1 results, planned were 2"], (1, 0, 0)),
+    ("ok_over_failed", "KTAP version 1\n1..1\n  KTAP version 1\n  1..1\n  not ok 1 x\nok 1 a\n",
+     ["'a' is ok, but a test nested in it is not"], (0, 1, 0)),
+    ("failed_over_ok", "KTAP version 1\n1..1\n  KTAP version 1\n  1..1\n  ok 1 x\nnot ok 1 a\n", [], (1, 1, 0)),
+    ("lost_parent", "KTAP version 1\n1..1\n  KTAP version 1\n  1..1\n  ok 1 x\n  KTAP version 1\n  1..1\n  ok 1 y\n"
+     "ok 1 a\n", ["without its parent's result"], (2, 0, 0)),
+    ("wrong_indent", "KTAP version 1\n1..1\n   KTAP version 1\n   1..1\n   ok 1 x\nok 1 a\n",
+     ["indented by 3, not by 2"], (1, 0, 0)),
+    ("second_document", "KTAP version 1\n1..1\nok 1 a\nKTAP version 1\n1..1\nok 1 b\n",
+     ["nested KTAP is indented by 0", "second plan", "result 1 where 2", "has 2 results"], (2, 0, 0)),
+]
+
+
+class Ktap(unittest.TestCase):
+    pass
+
+
+def _ktap_case(log, errors, counts):
+    def check(self):
+        results, found, _ = ktap.parse(log.splitlines())
+        self.assertEqual(len(found), len(errors), found)
+        for pattern, text in zip(errors, found):
+            self.assertRegex(text, pattern)
+        self.assertEqual(ktap.count(results), counts)
+    return check
+
+
+for case, *rest in KTAP_CASES:
+    setattr(Ktap, "test_" + case, _ktap_case(*rest))
+
+
+class KtapDetails(unittest.TestCase):
+    def test_fields(self):
+        results, _, bail = ktap.parse(GOOD.splitlines())
+        self.assertIsNone(bail)
+        self.assertEqual([r.name for r in results], ["one", "two", "three"])
+        self.assertEqual(results[0].children[1].reason, "no need")
+        self.assertEqual(results[1].reason, "time=3")
+        self.assertEqual(results[2].reason, "nothing there")
+
+    def test_bail_reason(self):
+        self.assertEqual(ktap.parse(["KTAP version 1", "1..1", "Bail out! enough"])[2], "enough")
+
+    def test_timeout_directive(self):
+        results, _, _ = ktap.parse(["KTAP version 1", "1..1", "not ok 1 a # TIMEOUT 30 seconds"])
+        self.assertEqual((results[0].directive, results[0].reason), ("TIMEOUT", "30 seconds"))
+
+
+class Splat(unittest.TestCase):
+    """canned/*.log are console logs; `#= TEST REGEX` lines name the complaints in them, in order."""
+
+
+def _splat_case(path):
+    def check(self):
+        with open(path) as f:
+            lines = f.read().splitlines()
+        expected = [line[3:].split(" ", 1) for line in lines if line.startswith("#= ")]
+        found = splat.find([line for line in lines if not line.startswith("#")])
+        titles = ["%s %s" % (s.test or "-", s.title) for s in found]
+        self.assertEqual(len(found), len(expected), titles)
+        for (name, pattern), item in zip(expected, found):
+            self.assertEqual(item.test or "-", name, titles)
+            self.assertRegex(item.title, pattern)
+    return check
+
+
+for log in sorted(glob.glob(os.path.join(glob.escape(HERE), "canned", "*.log"))):
+    setattr(Splat, "test_" + os.path.basename(log)[:-4], _splat_case(log))
+
+
+class Verdict(unittest.TestCase):
+    def test_codes_differ(self):
+        self.assertEqual(len(set(verdict.CODES.values())), len(verdict.CODES))
+        self.assertNotIn(0, verdict.CODES.values())
+
+    def test_table_is_complete(self):
+        for kind, code in verdict.CODES.items():
+            self.assertRegex(verdict.__doc__, r"(?m)^ +%d +%s +\S" % (code, re.escape(kind)))
+
+    def test_order(self):
+        failures = [verdict.Failure("test", "x"), verdict.Failure("panic", "y"), verdict.Failure("ktap", "z")]
+        self.assertEqual(verdict.exit_code(failures), verdict.CODES["panic"])
+        self.assertEqual(verdict.exit_code([]), 0)
+
+
+class Reports(unittest.TestCase):
+    """What test.py prints must itself be good KTAP, with the right counts."""
+
+    def report(self, *results):
+        out = io.StringIO()
+        report = test_py.Report(out, len(results))
+        for failures, result in results:
+            name = result.name if result else "gone"
+            if result and result.children:
+                report.nested("  KTAP version 1")
+                report.nested("  1..%d" % len(result.children))
+                for n, child in enumerate(result.children):
+                    report.nested("  %s %d %s" % ("ok" if child.ok else "not ok", n + 1, child.name))
+            report.result(name, failures, result)
+        results, errors, _ = ktap.parse(out.getvalue().splitlines())
+        self.assertEqual(errors, [])
+        counts = report.passed, report.failed, report.skipped
+        self.assertEqual(ktap.count(results), counts)
+        return counts, verdict.exit_code(report.failures)
+
+    @staticmethod
+    def one(*children, ok=True, directive=None):
+        children = [ktap.Result(good, n + 1, "sub", None, "", []) for n, good in enumerate(children)]
+        return ktap.Result(ok, 1, "name", directive, "", children)
+
+    def test_pass(self):
+        self.assertEqual(self.report(([], self.one(True, True)), ([], self.one(True))), ((3, 0, 0), 0))
+
+    def test_skip(self):
+        self.assertEqual(self.report(([], self.one(directive="SKIP"))), ((0, 0, 1), 0))
+
+    def test_fail(self):
+        bad = [verdict.Failure("test", "failed: sub", "name")]
+        self.assertEqual(self.report((bad, self.one(True, False, ok=False))), ((1, 1, 0), 1))
+
+    def test_fault_found_by_harness(self):
+        bad = [verdict.Failure("splat", "WARNING", "name"), verdict.Failure("counters", "x", "name")]
+        self.assertEqual(self.report((bad, self.one(True))), ((1, 1, 0), 113))
+
+    def test_gone(self):
+        bad = [verdict.Failure("panic", "the kernel panicked", "gone")]
+        self.assertEqual(self.report((bad, None), ([], self.one(True))), ((1, 1, 0), 103))
+
+
+class Headers(unittest.TestCase):
+    def make(self, text):
+        path = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "name.sh")
+        with open(path, "w") as f:
+            f.write(text)
+        return suite.Test(path)
+
+    def test_defaults(self):
+        test = self.make("#!/bin/sh\n")
+        self.assertEqual((test.name, test.limit, test.expects), ("name", 45, []))
+
+    def test_values(self):
+        test = self.make("#!/bin/sh\n# ksft-timeout: 7\n# ksft-expect-splat: WARNING: a\n# ksft-expect-splat: b\n")
+        self.assertEqual((test.limit, test.expects), (7, ["WARNING: a", "b"]))
+
+    def test_bad(self):
+        for line in ("# ksft-timeout: x", "# ksft-timeout: 0", "# ksft-timeout:", "# ksft-expect-splat: (",
+                     "# ksft-expect-splat:"):
+            with self.assertRaises(verdict.SetupError, msg=line):
+                self.make(line + "\n")
+
+
+class Initramfs(unittest.TestCase):
+    def test_not_static(self):
+        self.assertFalse(initramfs.is_static(__file__))
+
+    def test_depends(self):
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(b"x\0license=GPL\0depends=a,b\0name=c\0")
+            f.flush()
+            self.assertEqual(initramfs.module_depends(f.name), ["a", "b"])
+
+
+def tests():
+    """All checks, one by one."""
+    found = []
+
+    def walk(item):
+        if isinstance(item, unittest.TestCase):
+            found.append(item)
+        else:
+            for inner in item:
+                walk(inner)
+
+    walk(unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__]))
+    return found
+
+
+def name(check):
+    return "%s-%s" % (type(check).__name__, check._testMethodName[5:])
+
+
+def run(check):
+    """None, or what is wrong."""
+    result = unittest.TestResult()
+    check.run(result)
+    problems = result.failures + result.errors + [(check, text) for _, text in result.skipped]
+    return problems[0][1].rstrip() if problems else None
+
+
+if __name__ == "__main__":
+    unittest.main()
