@@ -52,10 +52,10 @@ unsafe impl AtomicType for State {
     type Repr = i32;
 }
 
-/// What only one party at a time may do with the task.
+/// What excludes starting, parking and stopping the task from each other.
+///
+/// Whoever stops the task has it locked until the task is gone, so the task itself must not lock it.
 pub(super) struct Control {
-    /// `kthread_park()` has returned, and `kthread_unpark()` has not been called since.
-    pub(super) parked: bool,
     /// `kthread_stop()` has returned: the task is gone.
     pub(super) reaped: bool,
 }
@@ -76,6 +76,9 @@ pub(super) struct Core {
     token: Atomic<bool>,
     /// Nobody is left to take the value: whoever reaps the thread drops it.
     abandoned: Atomic<bool>,
+    /// `kthread_park()` has returned, and `kthread_unpark()` has not been called since. Only the
+    /// holder of the handle changes it.
+    pub(super) parked: Atomic<bool>,
     pub(super) freezable: bool,
     task: SetOnce<ARef<Task>>,
     members: Arc<Members>,
@@ -96,16 +99,14 @@ impl Core {
             stop_requested: Atomic::new(false),
             token: Atomic::new(false),
             abandoned: Atomic::new(false),
+            parked: Atomic::new(false),
             freezable,
             task: SetOnce::new(),
             members,
             index: Atomic::new(usize::MAX),
             entered <- Completion::new(),
             done <- Completion::new(),
-            control <- new_mutex!(Control {
-                parked: false,
-                reaped: false,
-            }),
+            control <- new_mutex!(Control { reaped: false }),
         })
     }
 
@@ -346,6 +347,9 @@ where
     // SAFETY: By the type invariants of `Packet`, `closure` belongs to this task from here on.
     let closure = unsafe { (*packet.closure.get()).take() };
     core.entered.complete_all();
+    if core.freezable {
+        set_freezable();
+    }
 
     // SAFETY: This is the task of `core`, and the context does not leave this function.
     let context = unsafe { Context::new(core) };
@@ -360,6 +364,21 @@ where
 
     context.linger();
     0
+}
+
+/// Lets the freezer freeze the current thread, which it does not do to kernel threads otherwise.
+fn set_freezable() {
+    #[cfg(CONFIG_FREEZER)]
+    {
+        extern "C" {
+            /// Declared in [`include/linux/freezer.h`](srctree/include/linux/freezer.h), which the
+            /// bindings do not cover.
+            fn set_freezable() -> bool;
+        }
+
+        // SAFETY: The function changes the flags of the current task, and may sleep.
+        unsafe { set_freezable() };
+    }
 }
 
 /// Stops the thread, waits until its task is gone, and lets go of it.

@@ -400,6 +400,29 @@ mod threads {
     }
 
     #[test]
+    fn a_thread_that_is_being_stopped_can_ask_its_own_handle() -> Result {
+        let group = group()?;
+        let slot = Arc::pin_init(new_mutex!(None::<Thread<()>>), GFP_KERNEL)?;
+        let (own, answers) = (slot.clone(), count()?);
+        let answered = answers.clone();
+        let thread = group.spawn(fmt!("asks"), move |ctx| {
+            until_stopped(ctx);
+            // The group waits for this thread by now.
+            if let Some(mut thread) = own.lock().take() {
+                let busy = thread.unpark() == Err(EBUSY);
+                if busy && !thread.is_parked() && !thread.is_finished() {
+                    answered.fetch_add(1, Relaxed);
+                }
+            }
+        })?;
+
+        *slot.lock() = Some(thread);
+        drop(group);
+        assert_eq!(answers.load(Relaxed), 1);
+        Ok(())
+    }
+
+    #[test]
     fn a_group_stops_what_was_leaked() -> Result {
         let (runs, drops) = (count()?, count()?);
         let group = group()?;
@@ -550,11 +573,14 @@ mod threads {
         let group = group()?;
         let mut thread = Builder::new(fmt!("freezable"))
             .freezable()
-            .spawn(&group, until_stopped)?;
+            .spawn(&group, |ctx| {
+                until_stopped(ctx);
+                ctx.identity().nofreeze
+            })?;
 
         thread.park()?;
         thread.unpark()?;
-        assert_eq!(thread.stop(), Ok(()));
+        assert_eq!(thread.stop(), Ok(!cfg!(CONFIG_FREEZER)));
         Ok(())
     }
 }

@@ -24,7 +24,10 @@ use kernel::{
     error::to_result,
     prelude::*,
     sync::{
-        atomic::Acquire,
+        atomic::{
+            Acquire,
+            Relaxed, //
+        },
         Arc, //
     },
     task::{
@@ -162,11 +165,11 @@ impl<T: Send + 'static> Thread<T> {
         self.packet.core().state.load(Acquire) == State::Done
     }
 
-    /// Tells whether the thread is parked.
+    /// Tells whether the thread has been parked, and not unparked since.
     ///
-    /// Sleeps while someone else stops the thread.
+    /// May be called from any context.
     pub fn is_parked(&self) -> bool {
-        self.packet.core().control.lock().parked
+        self.packet.core().parked.load(Relaxed)
     }
 
     /// Ends the thread's present wait, or its next one if it does not wait.
@@ -225,35 +228,35 @@ impl<T: Send + 'static> Thread<T> {
         // whoever stops it, for its closure to run.
         core.wait_entered();
 
-        let mut control = core.control.lock();
+        let control = core.control.lock();
         if control.reaped || core.is_exiting() {
             return Err(ESRCH);
         }
-        if control.parked {
+        if self.is_parked() {
             return Err(EBUSY);
         }
         // SAFETY: The task is alive, as it only exits when reaped, for which one has to lock
         // `control`. For the same reason nobody else parks it.
         to_result(unsafe { bindings::kthread_park(core.task().as_ptr()) })?;
-        control.parked = true;
+        core.parked.store(true, Relaxed);
         Ok(())
     }
 
     /// Lets a parked thread go on.
     ///
-    /// Sleeps, though not for long. Fails with [`EBUSY`] if the thread is not parked.
+    /// Does not sleep. Fails with [`EBUSY`] if the thread is not parked.
     ///
     /// Wraps `kthread_unpark()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_unpark")]
     pub fn unpark(&mut self) -> Result {
         let core = self.packet.core();
-        let mut control = core.control.lock();
 
-        if !control.parked {
+        if !self.is_parked() {
             return Err(EBUSY);
         }
-        control.parked = false;
-        // SAFETY: `core` holds a reference to the task. The call does nothing to one that is gone.
+        core.parked.store(false, Relaxed);
+        // SAFETY: `core` holds a reference to the task. The call does nothing to one that is gone or
+        // that `kthread_stop()` has unparked.
         unsafe { bindings::kthread_unpark(core.task().as_ptr()) };
         Ok(())
     }
