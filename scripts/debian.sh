@@ -50,6 +50,8 @@ debian_suite()
 		APT::Update::Error-Mode "any";
 		Acquire::Languages "none";
 		Acquire::Retries "1";
+		Acquire::http::Timeout "30";
+		Acquire::https::Timeout "30";
 		Acquire::IndexTargets::deb::Packages::DefaultEnabled "true";
 		Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 		Acquire::IndexTargets::deb::DEP-11-icons-small::DefaultEnabled "false";

@@ -4,8 +4,8 @@
 # usage: lint.sh NAME
 #
 # Format, warnings and style of everything in the project, with the rules of the
-# kernel tree that the kernel NAME was built from. Fails at the first kind that
-# finds anything, after all kinds have had their say.
+# kernel tree that the kernel NAME was built from. Fails if any kind of check finds
+# something, after all have had their say.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -55,7 +55,7 @@ files '*.rs' | check rustfmt "$(tool RUSTFMT)" --check --edition 2021 --config-p
 {
 	files '*.sh'
 	echo ./.ci/run
-} | check shellcheck shellcheck -x -P SCRIPTDIR
+} | check shellcheck shellcheck -x -P SCRIPTDIR -P tests
 files '*.py' | check python python3 -c '
 import sys
 for name in sys.argv[1:]:
@@ -66,7 +66,7 @@ for name in sys.argv[1:]:
 # else. Types of message that only make sense for a patch or in the tree are off.
 files '*.[ch]' '*.rs' '*.sh' '*.py' |
 	check checkpatch "$src/scripts/checkpatch.pl" --no-tree --terse --quiet --no-summary --show-types \
-		--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,LONG_LINE,LONG_LINE_STRING,LONG_LINE_COMMENT,MAINTAINERS_STYLE -f
+		--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,REPEATED_WORD,LONG_LINE,LONG_LINE_STRING,LONG_LINE_COMMENT,MAINTAINERS_STYLE -f
 
 rm -rf "build/$name/clippy"
 if CLIPPY=1 scripts/build-module.sh "$name" . "build/$name/clippy" &&
