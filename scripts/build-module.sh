@@ -37,7 +37,7 @@ inputs=$({
 		\( -name '*.rs' -o -name '*.[chS]' -o -name Kbuild -o -name Makefile \) -type f -print0 |
 		LC_ALL=C sort -z | xargs -0 sha256sum
 } | hash_of)
-if [ "$(cat "$out/.inputs" 2>/dev/null)" = "$inputs" ]; then
+if [ "$target" = modules ] && [ "$(cat "$out/.inputs" 2>/dev/null)" = "$inputs" ]; then
 	exit
 fi
 rm -f "$out/.inputs"
@@ -64,9 +64,9 @@ if ! make -C "$kdir" M="$work" MO="$result" V="${V:-0}" -j"$(nproc)" $tools \
 	die "the module in $src could not be built; the log: $log"
 fi
 if [ "$result" != "$out" ]; then
-	cp -p "$result"/*.ko "$out" || die "no module came out of $src; the log: $log"
+	cp -p "$result"/*.* "$out" || die "nothing came out of $src; the log: $log"
 fi
 if [ -n "${V:-}" ] || grep -q warning "$log"; then
 	cat "$log" >&2
 fi
-echo "$inputs" >"$out/.inputs"
+[ "$target" != modules ] || echo "$inputs" >"$out/.inputs"
