@@ -34,12 +34,23 @@ control()
 do_all()
 {
 	for demo_command; do
-		demo_errno=$(control "$demo_command")
-		if [ "$demo_errno" != OK ]; then
-			ktap_diag "'$demo_command' gave $demo_errno"
+		if ! printf '%s' "$demo_command" > "$DEMO/control"; then
+			ktap_diag "'$demo_command' was not taken"
 			return 1
 		fi
 	done
+}
+
+# field KEY FILE: the value of the first line `KEY VALUE`. Starts no process: that takes longer than
+# all else here.
+field()
+{
+	while read -r demo_key demo_value; do
+		if [ "$demo_key" = "$1" ]; then
+			printf '%s\n' "$demo_value"
+			break
+		fi
+	done < "$2"
 }
 
 # workers: the names of all workers.
@@ -53,13 +64,13 @@ workers()
 # total KEY: a value of the module's stats.
 total()
 {
-	sed -n "s/^$1 //p" "$DEMO/stats"
+	field "$1" "$DEMO/stats"
 }
 
 # value NAME KEY [FILE]: a value of a worker's stats, or of another file of it.
 value()
 {
-	sed -n "s/^$2 //p" "$DEMO/workers/$1/${3:-stats}"
+	field "$2" "$DEMO/workers/$1/${3:-stats}"
 }
 
 # is NAME KEY VALUE: whether a worker's stats say so.
