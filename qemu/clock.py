@@ -7,6 +7,7 @@ passes rdtsc through, with and without TCG: the host's rate is the guest's.
 """
 
 import ctypes
+import functools
 import mmap
 import platform
 import re
@@ -54,6 +55,7 @@ def cpuinfo_khz():
     return round(float(found.group(1)) * 500) if found else None
 
 
+@functools.lru_cache(maxsize=None)
 def tsc_khz():
     """The TSC rate in kHz, or None where the host has no TSC."""
     if platform.machine() not in ("x86_64", "AMD64"):

@@ -37,7 +37,8 @@ find_port()
 	tries=500
 	while [ "$tries" -gt 0 ]; do
 		for dir in /sys/class/virtio-ports/*; do
-			[ -r "$dir/name" ] && read -r name <"$dir/name" || continue
+			name=
+			[ ! -r "$dir/name" ] || read -r name <"$dir/name"
 			port=/dev/${dir##*/}
 			[ "$name" = "$1" ] && [ -c "$port" ] && return 0
 		done
@@ -65,6 +66,8 @@ if [ "$mode" = silent ]; then
 	done
 fi
 if [ "$mode" = shell ]; then
+	grep -q '\.resolution: 1 nsecs' /proc/timer_list ||
+		echo "warning: the clock is coarse in this boot, latencies will mean nothing"
 	echo "kernel $(uname -r); modprobe rust_kthread_demo loads the module; Ctrl-A X leaves"
 	setsid cttyhack sh -l
 	leave pass
@@ -79,12 +82,12 @@ if [ "$mode" = probe ]; then
 	leave pass
 fi
 
-while read -r key value _; do
-	if [ "$key" = .resolution: ] && [ "$value" != 1 ]; then
-		say "clock $value"
-		leave error
-	fi
-done </proc/timer_list
+resolution=$(grep -m 1 '\.resolution:' /proc/timer_list)
+resolution=${resolution##*: }
+if [ "$resolution" != "1 nsecs" ]; then
+	say "clock ${resolution% nsecs}"
+	leave error
+fi
 
 case $mode in
 tests)

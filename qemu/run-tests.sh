@@ -57,27 +57,44 @@ changes()
 	done
 }
 
+newline='
+'
+
+# processes: prints the line /proc/PID/stat of every process and kernel thread.
+# To be called in a subshell only, which it turns into cat.
+processes()
+{
+	# Some may go while they are being listed.
+	exec cat /proc/[0-9]*/stat 2>/dev/null
+}
+
 # read_inventory: sets $inventory to what is alive: every process and kernel
 # thread but kworkers, which come and go, every module and debugfs entry.
 read_inventory()
 {
 	inventory=
-	for dir in /proc/[0-9]*; do
-		{ read -r stat <"$dir/stat"; } 2>/dev/null || continue
+	IFS=$newline
+	for stat in $(processes); do
+		pid=${stat%% *}
 		comm=${stat#*(}
 		comm=${comm%)*}
-		# The second word after the name is the parent's id.
+		# After the name come the state and the parent.
 		rest=${stat##*) }
+		state=${rest%% *}
 		rest=${rest#* }
-		case ${rest%% *}:$comm in
-		2:kworker/*) continue ;;
-		2:*) inventory="$inventory thread:[$comm]:${dir#/proc/}" ;;
-		*) inventory="$inventory process:$comm:${dir#/proc/}" ;;
+		case "${rest%% *} $state $comm" in
+		'1 R cat') ;; # the lister itself
+		'2 '?' kworker/'*) ;;
+		'2 '*) inventory="$inventory thread:[$comm]:$pid" ;;
+		*) inventory="$inventory process:$comm:$pid" ;;
 		esac
 	done
-	while read -r name _; do
-		inventory="$inventory module:$name"
-	done </proc/modules
+	unset IFS
+	IFS=$newline
+	for line in $(cat /proc/modules); do
+		inventory="$inventory module:${line%% *}"
+	done
+	unset IFS
 	for dir in /sys/kernel/debug/* /sys/kernel/debug/kunit/*; do
 		[ -e "$dir" ] && inventory="$inventory debugfs:$dir"
 	done
@@ -94,41 +111,53 @@ left_behind()
 	done
 }
 
+uptime_seconds()
+{
+	read -r now _ </proc/uptime
+	now=${now%.*}
+}
+
+# set_deadline SECONDS: for before_deadline; rounded up to the clock of whole seconds.
+set_deadline()
+{
+	uptime_seconds
+	deadline=$((now + $1 + 1))
+}
+
+before_deadline()
+{
+	uptime_seconds
+	[ "$now" -lt "$deadline" ]
+}
+
 # settle BEFORE: waits until the kernel has let go of everything new, at most
 # $settle seconds.
 settle()
 {
-	tries=$((settle * factor * 20))
+	set_deadline $((settle * factor))
 	while :; do
 		read_inventory
 		left=$(left_behind "$1")
-		[ -n "$left" ] && [ "$tries" -gt 0 ] || return 0
+		[ -n "$left" ] && before_deadline || return 0
 		usleep 50000
-		tries=$((tries - 1))
 	done
 }
 
 # group_alive PGID: whether a process of the group is left, zombies not counted.
 group_alive()
 {
-	for dir in /proc/[0-9]*; do
-		{ read -r stat <"$dir/stat"; } 2>/dev/null || continue
-		# shellcheck disable=SC2086 # The fields are meant to be split.
-		set -- "$1" ${stat##*) }
-		[ "$4" = "$1" ] && [ "$2" != Z ] && return 0
-	done
-	return 1
+	# After the name come the state, the parent and the group.
+	processes | grep -q ") [^Z] [0-9]* $1 "
 }
 
 # await_group_end PGID: kills the group and waits until it is gone.
 await_group_end()
 {
 	kill -KILL "-$1" 2>/dev/null
-	tries=40
+	set_deadline $((2 * factor))
 	while group_alive "$1"; do
-		[ "$tries" -gt 0 ] || return 1
+		before_deadline || return 1
 		usleep 50000
-		tries=$((tries - 1))
 	done
 }
 
@@ -138,12 +167,6 @@ indent()
 	while IFS= read -r line || [ -n "$line" ]; do
 		printf '  %s\n' "$line"
 	done
-}
-
-uptime_seconds()
-{
-	read -r now _ </proc/uptime
-	now=${now%.*}
 }
 
 # execute NAME LIMIT FD: runs the test, its lines going to FD, and sets $status

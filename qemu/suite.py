@@ -81,9 +81,12 @@ class TestGuest(guest.Guest):
     """Judges each test as soon as both its result and the console's marker are there."""
 
     def __init__(self, *args, tests, report, **kwargs):
-        super().__init__(*args, **kwargs)
         self.tests = {test.name: test for test in tests}
         self.report = report
+        super().__init__(*args, **kwargs)
+
+    def _forget(self):
+        super()._forget()
         self.parser = ktap.Parser(on_result=self._on_result)
         self.pending = None
         self.waiting = []  # KTAP lines that came while a result waits for its marker

@@ -34,7 +34,7 @@ import units  # noqa: E402
 import verdict  # noqa: E402
 
 MEM = 256
-GRACE = 4.0  # a stuck test takes the guest 2 s to find out
+GRACE = {"dead": 1.5}  # what is known to be dead needs no patience
 SETTLE = 1
 DECLARED = re.compile(r"^# selfcheck: (\S+) ?(.*)$", re.M)
 OWN_BOOT = re.compile(r"^# selfcheck-boot: own$", re.M)
@@ -96,7 +96,7 @@ class Checks:
         path = self.path(names)
         tests = [suite.Test(script) for script in scripts]
         vm = suite.run_boot(self.kernel, self.choice, path, tests, report, limit=60 * self.kernel.factor,
-                            smp=1, mem=MEM * self.kernel.mem // 512, modules=self.modules, grace=GRACE, settle=SETTLE)
+                            smp=1, mem=MEM * self.kernel.mem // 512, modules=self.modules, grace=GRACE.get(names, guest.GRACE), settle=SETTLE)
         wrong = []
         for test in tests:
             declared = expected[test.name]
@@ -123,7 +123,7 @@ class Checks:
         initrd = os.path.join(path, "initrd")
         initramfs.write(initrd, self.kernel, "mode=%s\nfactor=1\n" % mode, tests=False)
         vm = cls(self.kernel, self.choice, path, initrd, ["status", "ktap"], smp=1, mem=MEM * self.kernel.mem // 512,
-                 append=append, **{"limit": 60 * self.kernel.factor, "grace": GRACE, **kwargs})
+                 append=append, **{"limit": 60 * self.kernel.factor, **kwargs})
         failures = vm.run()
         return [(name, compare([(kind, pattern)], failures, None))]
 
@@ -243,7 +243,7 @@ def main(argv):
             wrong = [(name, "%s: %s" % (type(e).__name__, e)) for name in names]
         return wrong, time.monotonic() - start
 
-    with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, min(4, os.cpu_count() or 1))) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, min(8, 2 * (os.cpu_count() or 1)))) as pool:
         for future in [pool.submit(timed, names, call) for names, call in todo]:
             wrong, seconds = future.result()
             for name, text in wrong:
