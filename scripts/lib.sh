@@ -83,7 +83,7 @@ progress_start()
 	progress_loop "$@" &
 	PROGRESS=$!
 	trap progress_stop EXIT
-	trap 'progress_stop; exit 130' INT TERM HUP
+	trap 'progress_stop; say "interrupted: run it again to go on from here"; exit 130' INT TERM HUP
 }
 
 progress_stop()
