@@ -120,4 +120,6 @@ progress_stop
 work >"$CACHE/kernels/$name.work"
 date +%s >"$out/built"
 link
-say "kernel $name: built in $(($(date +%s) - start)) s, in $out"
+seconds=$(($(date +%s) - start))
+took "kernel-$name" $seconds
+say "kernel $name: built in $seconds s, in $out"

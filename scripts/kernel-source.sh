@@ -112,6 +112,7 @@ size=$(debian_size "$package")
 # Whatever an interrupted run left is of no use to this one.
 rm -rf "$sources"/new.*
 new=$(mktemp -d "$sources/new.XXXXXX")
+start=$(date +%s)
 
 downloaded()
 {
@@ -139,5 +140,6 @@ rm -rf "${sources:?}/$tree"
 mv "$new/$package" "$sources/$tree"
 ln -sfn "$tree" "$sources/default"
 rm -rf "$new"
+took source $(($(date +%s) - start))
 say "kernel tree: $package $version from $suite is in $sources/$tree"
 echo "$sources/$tree"

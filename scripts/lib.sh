@@ -74,6 +74,13 @@ lock()
 	flock 8
 }
 
+# took PHASE SECONDS: notes how long a phase took that really had to be done;
+# measure.py puts the notes into the README's table.
+took()
+{
+	mkdir -p "$CACHE/took" && echo "$2" >"$CACHE/took/$1"
+}
+
 # progress_start LABEL TOTAL COUNT: prints how far a long step is, every second
 # over one line on a terminal, every ten seconds as a line elsewhere. COUNT is a
 # command that prints how much of TOTAL is done; with TOTAL 0 only the time

@@ -21,17 +21,11 @@ if command -v flock >/dev/null; then
 	echo $$ >build/lock
 fi
 
-start=$(date +%s)
 scripts/setup.sh || exit 1
-ready=$(date +%s)
 scripts/build-kernel.sh "$name" || exit 1
-kernel=$(date +%s)
 scripts/build-module.sh "$name" . "build/$name/module" || exit 1
 if [ -f tests/selfcheck/modules/Kbuild ]; then
 	scripts/build-module.sh "$name" tests/selfcheck/modules "build/$name/selfcheck" || exit 1
 fi
-end=$(date +%s)
-printf 'setup %s\nkernel %s\nmodule %s\n' \
-	$((ready - start)) $((kernel - ready)) $((end - kernel)) >"build/$name/times"
 
 [ $# -eq 0 ] || exec "$@"

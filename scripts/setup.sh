@@ -129,6 +129,7 @@ if [ -n "$wants" ]; then
 			die "root is needed to install packages, and there is no sudo: as root, run: apt-get install --no-install-recommends $names"
 		root=sudo
 	fi
+	start=$(date +%s)
 	need_space /var/cache/apt 1500 "installing packages"
 	say "set-up: something is missing; fetching the package indexes"
 	progress_start "set-up: fetching the package indexes" 0 nothing
@@ -150,6 +151,7 @@ if [ -n "$wants" ]; then
 	list
 	[ -z "$wants" ] ||
 		die "still missing after installing $names: $(printf %s "$wants" | cut -f 1 | tr '\n' ' '); the log: $log"
+	took setup $(($(date +%s) - start))
 	say "set-up: installed"
 fi
 
