@@ -5,11 +5,19 @@
 use super::{
     context::Context,
     errno::enametoolong,
-    group::ThreadGroup,
-    packet,
+    group::{
+        Members,
+        ThreadGroup, //
+    },
+    packet::{
+        self,
+        Detached,
+        ModuleRef, //
+    },
     thread::{
         NewThread,
-        Thread, //
+        Thread,
+        Waker, //
     }, //
 };
 use core::fmt::Write;
@@ -19,7 +27,8 @@ use kernel::{
     cpumask::Cpumask,
     error::to_result,
     fmt,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 /// Where a thread may run and where its memory comes from.
@@ -138,26 +147,112 @@ impl<'a> Builder<'a> {
         F: FnOnce(&Context<'_>) -> T + Send + 'static,
         T: Send + 'static,
     {
+        // SAFETY: Neither `F` nor `T` borrows anything.
+        unsafe { self.create_in(group.members(), closure) }
+    }
+
+    /// Like [`Builder::create`], with a closure and a value that may borrow.
+    ///
+    /// # Safety
+    ///
+    /// That of [`packet::create`].
+    pub(super) unsafe fn create_in<F, T, S>(
+        self,
+        members: &Arc<Members>,
+        closure: F,
+    ) -> Result<NewThread<T, S>>
+    where
+        F: FnOnce(&Context<'_>) -> T + Send,
+        T: Send,
+    {
         let name = Name::format(self.name)?;
-        let node = match self.placement {
-            Placement::Anywhere | Placement::Preferred(_) => bindings::NUMA_NO_NODE,
-            Placement::Node(node) => online_node(node)?,
-            Placement::Cpu(cpu) => {
-                check_online(cpu)?;
-                bindings::NUMA_NO_NODE
-            }
+
+        // SAFETY: By the requirements of this function.
+        let packet = unsafe {
+            packet::create(
+                members,
+                name.as_c_str()?,
+                self.node()?,
+                self.freezable,
+                closure,
+            )?
         };
-        let packet = packet::create(
-            group.members(),
-            name.as_c_str()?,
-            node,
-            self.freezable,
-            closure,
-        )?;
         let task = packet.core().task().as_ptr();
         // From here on an early return stops the task and drops the closure.
         let thread = NewThread::new(packet);
 
+        // SAFETY: `thread` keeps the task, which was created just now.
+        unsafe { self.set_up(task)? };
+        Ok(thread)
+    }
+
+    /// Creates a thread that runs `closure` and is never stopped, and starts it.
+    ///
+    /// `module`, whose code the closure is, can not be unloaded until the closure has returned. The
+    /// thread then ends by itself. Nobody can ask it to stop or to park, so that all it can wait for
+    /// is to be woken by the returned [`Waker`], and time.
+    ///
+    /// Sleeps. Fails with what [`Builder::create`] fails with, and
+    /// - [`EBUSY`] while the module is being loaded, as that may still fail,
+    /// - [`ENOENT`] if the module is being unloaded.
+    ///
+    /// If it fails, `closure` has been dropped.
+    ///
+    /// Wraps `__module_put_and_kthread_exit()` of
+    /// [`kernel/module/main.c`](srctree/kernel/module/main.c).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// fn remind(module: &'static ThisModule) -> Result {
+    ///     Builder::new(fmt!("reminder")).spawn_detached(module, |ctx| {
+    ///         let _ = ctx.wait_timeout(Delta::from_secs(10));
+    ///         pr_info!("ten seconds have passed\n");
+    ///     })?;
+    ///     Ok(())
+    /// }
+    /// ```
+    #[doc(alias = "module_put_and_kthread_exit")]
+    #[doc(alias = "try_module_get")]
+    pub fn spawn_detached<F>(self, module: &'static ThisModule, closure: F) -> Result<Waker>
+    where
+        F: FnOnce(&Context<'_>) + Send + 'static,
+    {
+        let name = Name::format(self.name)?;
+        let thread = Detached::create(
+            ModuleRef::get(module)?,
+            name.as_c_str()?,
+            self.node()?,
+            self.freezable,
+            closure,
+        )?;
+
+        // SAFETY: `thread` keeps the task, which was created just now.
+        unsafe { self.set_up(thread.task().as_ptr())? };
+        Ok(Waker::new(thread.start()))
+    }
+
+    /// Returns the NUMA node to create the task on, having checked the placement.
+    pub(super) fn node(&self) -> Result<c_int> {
+        match self.placement {
+            Placement::Anywhere => Ok(bindings::NUMA_NO_NODE),
+            Placement::Preferred(mask) if mask.empty() => Err(EINVAL),
+            Placement::Preferred(_) => Ok(bindings::NUMA_NO_NODE),
+            Placement::Node(node) => online_node(node),
+            Placement::Cpu(cpu) => {
+                check_online(cpu)?;
+                Ok(bindings::NUMA_NO_NODE)
+            }
+        }
+    }
+
+    /// Applies placement and policy to a new task.
+    ///
+    /// # Safety
+    ///
+    /// The task must be alive and have never been woken. This may be done once, after
+    /// [`Builder::node`].
+    pub(super) unsafe fn set_up(&self, task: *mut bindings::task_struct) -> Result {
         match self.placement {
             Placement::Anywhere | Placement::Node(_) => {}
             Placement::Preferred(mask) => {
@@ -171,7 +266,7 @@ impl<'a> Builder<'a> {
         }
         match self.policy {
             Policy::Normal { nice: 0 } => {}
-            // SAFETY: `thread` keeps the task alive.
+            // SAFETY: The task is alive.
             Policy::Normal { nice } => unsafe {
                 bindings::sched_set_normal(task, nice.clamp(-20, 19))
             },
@@ -180,7 +275,7 @@ impl<'a> Builder<'a> {
             // SAFETY: As above.
             Policy::FifoLow => unsafe { bindings::sched_set_fifo_low(task) },
         }
-        Ok(thread)
+        Ok(())
     }
 
     /// Creates a thread that runs `closure`, and starts it.

@@ -5,11 +5,6 @@
 use super::{
     builder::Builder,
     context::Context,
-    packet::{
-        self,
-        Core,
-        Member, //
-    },
     thread::Thread, //
 };
 use kernel::{
@@ -17,56 +12,152 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{
-        atomic::Relaxed,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     },
     task::might_sleep, //
 };
 
-/// The threads of a group that are not gone yet.
+/// Where the table of a group holds an entry. Used under the lock of that table.
+pub(super) struct Place(Atomic<usize>);
+
+impl Place {
+    pub(super) fn new() -> Self {
+        Self(Atomic::new(usize::MAX))
+    }
+}
+
+/// What a group can be made to stop: a thread, or something that has threads.
+pub(super) trait Entry: Send + Sync {
+    fn place(&self) -> &Place;
+
+    /// Tells whether the caller is a thread that [`Entry::reap`] would wait for.
+    fn is_current(&self) -> bool;
+
+    /// Asks for what [`Entry::reap`] waits for.
+    fn request_stop(&self);
+
+    /// Returns once all threads are gone, and the table has let go of the entry.
+    ///
+    /// Whoever comes second waits for the first. Sleeps.
+    fn reap(&self);
+
+    /// Drops all that the threads have left.
+    ///
+    /// # Safety
+    ///
+    /// The entry must have been reaped, and nobody may use a handle of it at the same time.
+    unsafe fn drop_contents(&self);
+}
+
+/// The entries of a group that are not gone yet.
 ///
 /// # Invariants
 ///
-/// The `index` of each member is its place in the table.
+/// The `place` of each entry is its place in the table.
 #[pin_data]
 pub(super) struct Members {
     #[pin]
-    table: Mutex<KVVec<Arc<dyn Member>>>,
+    table: Mutex<KVVec<Arc<dyn Entry>>>,
 }
 
 impl Members {
-    pub(super) fn insert(&self, member: Arc<dyn Member>) -> Result {
+    pub(super) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                table <- new_mutex!(KVVec::new()),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    pub(super) fn insert(&self, entry: Arc<dyn Entry>) -> Result {
         let mut table = self.table.lock();
 
-        // INVARIANT: The new member goes to the end.
-        member.core().index.store(table.len(), Relaxed);
-        table.push(member, GFP_KERNEL)?;
+        // INVARIANT: The new entry goes to the end.
+        entry.place().0.store(table.len(), Relaxed);
+        table.push(entry, GFP_KERNEL)?;
         Ok(())
     }
 
-    /// Lets go of a member, which may not be there any more.
-    pub(super) fn remove(&self, core: &Core) {
+    /// Lets go of an entry, which may not be there any more.
+    pub(super) fn remove(&self, place: &Place) {
         let mut table = self.table.lock();
-        let index = core.index.load(Relaxed);
+        let index = place.0.load(Relaxed);
 
         if !table
             .get(index)
-            .is_some_and(|member| core::ptr::eq(member.core(), core))
+            .is_some_and(|entry| core::ptr::eq(entry.place(), place))
         {
             return;
         }
-        // INVARIANT: The last member takes the place of the one that goes.
+        // INVARIANT: The last entry takes the place of the one that goes.
         let last = table.len() - 1;
         table.swap(index, last);
         let gone = table.pop();
         if let Some(moved) = table.get(index) {
-            moved.core().index.store(index, Relaxed);
+            moved.place().0.store(index, Relaxed);
         }
 
         // To drop the last reference drops what the thread has left, which must be free to lock.
         drop(table);
         drop(gone);
+    }
+
+    fn len(&self) -> usize {
+        self.table.lock().len()
+    }
+
+    /// Stops all entries, except for one that the caller is a thread of.
+    ///
+    /// All are asked before the first is waited for. Nobody may insert entries meanwhile.
+    fn stop_all(&self) {
+        might_sleep();
+
+        for entry in self.table.lock().iter() {
+            entry.request_stop();
+        }
+        while let Some(entry) = self.last_but_own() {
+            entry.reap();
+            // Someone else may have reaped it, who is about to do this.
+            self.remove(entry.place());
+        }
+    }
+
+    fn last_but_own(&self) -> Option<Arc<dyn Entry>> {
+        let table = self.table.lock();
+
+        table
+            .iter()
+            .rev()
+            .find(|entry| !entry.is_current())
+            .cloned()
+    }
+
+    /// Like [`Members::stop_all`], and drops all that the threads have left.
+    ///
+    /// # Safety
+    ///
+    /// The caller is none of the threads, and from when all are gone nobody uses a handle of them.
+    pub(super) unsafe fn stop_and_clear(&self) {
+        might_sleep();
+
+        let entries = core::mem::take(&mut *self.table.lock());
+        for entry in &entries {
+            entry.request_stop();
+        }
+        for entry in &entries {
+            entry.reap();
+        }
+        for entry in &entries {
+            // SAFETY: All entries have been reaped, and by the requirements of this function nobody
+            // uses a handle any more.
+            unsafe { entry.drop_contents() };
+        }
     }
 }
 
@@ -108,14 +199,9 @@ impl ThreadGroup {
     /// [`core::mem::forget`]. A group that is part of the value that [`kernel::Module::init`]
     /// returns satisfies this.
     pub unsafe fn new() -> Result<Self> {
-        let members = Arc::pin_init(
-            pin_init!(Members {
-                table <- new_mutex!(KVVec::new()),
-            }),
-            GFP_KERNEL,
-        )?;
-
-        Ok(Self { members })
+        Ok(Self {
+            members: Members::new()?,
+        })
     }
 
     /// Creates a thread named `name` and starts it, with defaults for everything else.
@@ -135,7 +221,7 @@ impl ThreadGroup {
     ///
     /// Sleeps.
     pub fn len(&self) -> usize {
-        self.members.table.lock().len()
+        self.members.len()
     }
 
     /// Tells whether all threads of the group are gone.
@@ -147,19 +233,12 @@ impl ThreadGroup {
 
     /// Stops all members, and returns once they are gone.
     ///
-    /// All are asked before the first is waited for, so that this takes as long as the slowest.
+    /// All are asked before the first is waited for, so that this takes as long as the slowest. A
+    /// member that calls this is asked, and otherwise left alone.
     ///
     /// Sleeps.
     pub fn stop_all(&mut self) {
-        might_sleep();
-
-        let members = core::mem::take(&mut *self.members.table.lock());
-        for member in &members {
-            member.core().request_stop();
-        }
-        for member in members {
-            packet::reap(&*member);
-        }
+        self.members.stop_all();
     }
 
     pub(super) fn members(&self) -> &Arc<Members> {

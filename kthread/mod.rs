@@ -60,6 +60,7 @@ mod errno;
 mod group;
 mod identity;
 mod packet;
+mod scope;
 mod thread;
 
 mod tests;
@@ -82,6 +83,12 @@ pub use self::{
         CpuList,
         Identity,
         Observer, //
+    },
+    scope::{
+        scope,
+        Scope,
+        Scoped,
+        ScopedThread, //
     },
     thread::{
         JoinError,

@@ -5,9 +5,16 @@
 use super::{
     completion::Completion,
     context::Context,
-    group::Members, //
+    group::{
+        Entry,
+        Members,
+        Place, //
+    }, //
 };
-use core::cell::UnsafeCell;
+use core::{
+    cell::UnsafeCell,
+    mem::ManuallyDrop, //
+};
 use kernel::{
     bindings,
     new_mutex,
@@ -65,7 +72,7 @@ pub(super) struct Control {
 /// # Invariants
 ///
 /// - `task` is populated before any handle, waker or context can reach this `Core`.
-/// - The table of `members` holds the packet of this `Core` from before the task exists until
+/// - If there are `members`, these hold the packet of this `Core` from before the task exists until
 ///   `kthread_stop()` on the task has returned.
 /// - `kthread_stop()` is called on the task only by [`reap`], with `control` locked, and only once.
 #[pin_data]
@@ -81,9 +88,8 @@ pub(super) struct Core {
     pub(super) parked: Atomic<bool>,
     pub(super) freezable: bool,
     task: SetOnce<ARef<Task>>,
-    members: Arc<Members>,
-    /// Where the table of `members` holds this packet. Used under the lock of that table.
-    pub(super) index: Atomic<usize>,
+    members: Option<Arc<Members>>,
+    place: Place,
     #[pin]
     entered: Completion,
     #[pin]
@@ -93,7 +99,7 @@ pub(super) struct Core {
 }
 
 impl Core {
-    fn new(members: Arc<Members>, freezable: bool) -> impl PinInit<Self> {
+    pub(super) fn new(members: Option<Arc<Members>>, freezable: bool) -> impl PinInit<Self> {
         pin_init!(Self {
             state: Atomic::new(State::New),
             stop_requested: Atomic::new(false),
@@ -103,7 +109,7 @@ impl Core {
             freezable,
             task: SetOnce::new(),
             members,
-            index: Atomic::new(usize::MAX),
+            place: Place::new(),
             entered <- Completion::new(),
             done <- Completion::new(),
             control <- new_mutex!(Control { reaped: false }),
@@ -156,6 +162,10 @@ impl Core {
     }
 
     fn wake_started(&self) {
+        // Pairs with the barriers of `wake_up_process()` in `start`: either `state` is seen to have
+        // changed here, or the thread that starts there sees the flag that the caller has set.
+        // SAFETY: A memory barrier has no requirements.
+        unsafe { bindings::smp_mb() };
         // `wake_up_process()` is a full barrier before it looks at the state of the task, and the
         // waits of `Context` have one between setting that state and looking at the flags.
         if self.state.load(Relaxed) != State::New {
@@ -171,6 +181,58 @@ impl Core {
             self.state.store(State::Started, Relaxed);
             self.task().wake_up();
         }
+    }
+
+    /// Asks kthreadd for the task, which will run `entry` with `data`.
+    ///
+    /// Sleeps.
+    ///
+    /// # Safety
+    ///
+    /// - There is no task yet, and nobody but the caller uses this `Core`.
+    /// - `entry` may be called with `data` until the task is gone.
+    pub(super) unsafe fn fork(
+        &self,
+        entry: unsafe extern "C" fn(*mut c_void) -> c_int,
+        data: *const c_void,
+        name: &CStr,
+        node: c_int,
+    ) -> Result {
+        might_sleep();
+
+        // SAFETY: By the requirements of this function `entry` may be called with `data`. The format
+        // expects one C string, and `name` is one that outlives the call.
+        let task = kernel::error::from_err_ptr(unsafe {
+            bindings::kthread_create_on_node(
+                Some(entry),
+                data.cast_mut(),
+                node,
+                c"%s".as_char_ptr(),
+                name.as_char_ptr(),
+            )
+        })?;
+
+        // SAFETY: The task was created just now, and can not exit before it is woken or stopped,
+        // which nobody but the caller can do. So it is alive.
+        let task = ARef::from(unsafe { &*task.cast::<Task>() });
+        // INVARIANT: Nobody but the caller uses this `Core` yet.
+        self.task.populate(task);
+        Ok(())
+    }
+
+    /// Begins the entry function, once what it runs has been taken.
+    pub(super) fn enter(&self) {
+        self.state.store(State::Entered, Relaxed);
+        self.entered.complete_all();
+        if self.freezable {
+            set_freezable();
+        }
+    }
+
+    /// Tells that the closure has returned and that its value is stored.
+    pub(super) fn finish(&self) {
+        self.state.store(State::Done, Release);
+        self.done.complete_all();
     }
 
     /// Waits until the entry function runs. The thread has been started.
@@ -193,16 +255,53 @@ impl Core {
     }
 }
 
-/// Closure and value of a thread, seen without their types.
+/// What a thread runs and leaves behind, seen without its types.
 pub(super) trait Member: Send + Sync {
     fn core(&self) -> &Core;
 
-    /// Drops the closure, or the value, if it is still there.
+    /// Brings a thread that can not be stopped at any time into a state in which it can.
+    ///
+    /// Called before `kthread_stop()`, after the thread has entered, and not by the thread itself.
+    fn quiesce(&self) {}
+
+    /// Drops what a thread that never ran would have run.
     ///
     /// # Safety
     ///
-    /// The task must be gone, and nobody else may take or drop the contents.
-    unsafe fn drop_contents(&self);
+    /// The task must be gone, and nobody else may take or drop this.
+    unsafe fn drop_closure(&self);
+
+    /// Drops what the thread has left behind and nobody has taken.
+    ///
+    /// # Safety
+    ///
+    /// The task must be gone, and nobody else may take or drop this.
+    unsafe fn drop_value(&self);
+}
+
+impl<M: Member> Entry for M {
+    fn place(&self) -> &Place {
+        &self.core().place
+    }
+
+    fn is_current(&self) -> bool {
+        self.core().is_current()
+    }
+
+    fn request_stop(&self) {
+        self.core().request_stop();
+    }
+
+    fn reap(&self) {
+        reap(self);
+    }
+
+    unsafe fn drop_contents(&self) {
+        // SAFETY: By the requirements of this function.
+        unsafe { self.drop_closure() };
+        // SAFETY: By the requirements of this function.
+        unsafe { self.drop_value() };
+    }
 }
 
 /// A [`Member`] whose closure returns `T`.
@@ -211,7 +310,7 @@ pub(super) trait Returns<T>: Member {
     ///
     /// # Safety
     ///
-    /// The task must be gone, and nobody else may take or drop the contents.
+    /// The task must be gone, and nobody else may take or drop the value.
     unsafe fn take_value(&self) -> Option<T>;
 
     fn into_member(self: Arc<Self>) -> Arc<dyn Member>;
@@ -221,9 +320,10 @@ pub(super) trait Returns<T>: Member {
 ///
 /// # Invariants
 ///
-/// - Until the task has entered, `closure` belongs to nobody; from then on until it is gone,
-///   `closure` and `value` belong to the task; after that to whoever reaped it or, unless the
-///   handle is abandoned, to the holder of the handle.
+/// - Until the task has entered, `closure` and `value` belong to nobody, and from then on to the
+///   task until it is gone. After that, `closure` belongs to whoever reaped the task, and `value` to
+///   the holder of the handle, or if that has abandoned it, to whoever reaped the task.
+/// - When something that `F` or `T` borrows ends, the task is gone, and both cells are empty.
 #[pin_data]
 pub(super) struct Packet<F, T> {
     #[pin]
@@ -239,12 +339,8 @@ unsafe impl<F: Send, T: Send> Send for Packet<F, T> {}
 // invariants name, so that it suffices that they can be sent to that party.
 unsafe impl<F: Send, T: Send> Sync for Packet<F, T> {}
 
-impl<F, T> Packet<F, T>
-where
-    F: FnOnce(&Context<'_>) -> T + Send,
-    T: Send,
-{
-    fn new(members: Arc<Members>, freezable: bool, closure: F) -> impl PinInit<Self> {
+impl<F, T> Packet<F, T> {
+    fn new(members: Option<Arc<Members>>, freezable: bool, closure: F) -> impl PinInit<Self> {
         // INVARIANT: There is no task yet.
         pin_init!(Self {
             core <- Core::new(members, freezable),
@@ -259,33 +355,41 @@ impl<F: Send, T: Send> Member for Packet<F, T> {
         &self.core
     }
 
-    unsafe fn drop_contents(&self) {
+    unsafe fn drop_closure(&self) {
         // SAFETY: By the requirements of this function nobody else accesses `closure`.
         drop(unsafe { (*self.closure.get()).take() });
-        // SAFETY: Likewise for `value`.
+    }
+
+    unsafe fn drop_value(&self) {
+        // SAFETY: By the requirements of this function nobody else accesses `value`.
         drop(unsafe { (*self.value.get()).take() });
     }
 }
 
-impl<F, T> Returns<T> for Packet<F, T>
-where
-    F: Send + 'static,
-    T: Send + 'static,
-{
+impl<F: Send, T: Send> Returns<T> for Packet<F, T> {
     unsafe fn take_value(&self) -> Option<T> {
         // SAFETY: By the requirements of this function nobody else accesses `value`.
         unsafe { (*self.value.get()).take() }
     }
 
     fn into_member(self: Arc<Self>) -> Arc<dyn Member> {
-        self
+        let member: Arc<dyn Member + '_> = self;
+
+        // SAFETY: The types differ in a lifetime only. By the type invariants the packet holds
+        // nothing that borrows once something that it borrowed has ended.
+        unsafe { core::mem::transmute::<Arc<dyn Member + '_>, Arc<dyn Member>>(member) }
     }
 }
 
-/// Asks kthreadd for a task that will run `closure`.
+/// Creates a thread that will run `closure` and is a member of `members`.
 ///
 /// On failure `closure` has been dropped, and nothing is left behind.
-pub(super) fn create<F, T>(
+///
+/// # Safety
+///
+/// If `F` or `T` borrow something, then before that ends the thread must have been reaped, and its
+/// closure and value must have been taken or dropped.
+pub(super) unsafe fn create<F, T>(
     members: &Arc<Members>,
     name: &CStr,
     node: c_int,
@@ -293,42 +397,36 @@ pub(super) fn create<F, T>(
     closure: F,
 ) -> Result<Arc<dyn Returns<T>>>
 where
-    F: FnOnce(&Context<'_>) -> T + Send + 'static,
-    T: Send + 'static,
+    F: FnOnce(&Context<'_>) -> T + Send,
+    T: Send,
 {
-    might_sleep();
-
-    let packet = Arc::pin_init(Packet::new(members.clone(), freezable, closure), GFP_KERNEL)?;
+    // INVARIANT: By the requirements of this function nothing is borrowed for too short.
+    let packet = Arc::pin_init(
+        Packet::new(Some(members.clone()), freezable, closure),
+        GFP_KERNEL,
+    )?;
+    let data = Arc::as_ptr(&packet);
+    let as_entry: Arc<dyn Entry + '_> = packet.clone();
 
     // INVARIANT: The table holds the packet before there is a task.
-    members.insert(packet.clone())?;
-    let undo = ScopeGuard::new(|| members.remove(packet.core()));
+    members.insert(
+        // SAFETY: The types differ in a lifetime only. By the type invariants the packet holds
+        // nothing that borrows once something that it borrowed has ended.
+        unsafe { core::mem::transmute::<Arc<dyn Entry + '_>, Arc<dyn Entry>>(as_entry) },
+    )?;
+    let undo = ScopeGuard::new(|| members.remove(&packet.core.place));
 
-    // SAFETY:
-    // - `entry` is instantiated for the type that `data` points to, and `data` stays valid until
-    //   `kthread_stop()` has returned, because the table of members holds it until then.
-    // - The format expects one C string, and `name` is one that outlives the call.
-    let task = kernel::error::from_err_ptr(unsafe {
-        bindings::kthread_create_on_node(
-            Some(entry::<F, T>),
-            Arc::as_ptr(&packet).cast_mut().cast(),
-            node,
-            c"%s".as_char_ptr(),
-            name.as_char_ptr(),
-        )
-    })?;
-
-    // SAFETY: The task was created just now, and can not exit before it is woken or stopped, which
-    // nobody but the caller of this function can do. So it is alive.
-    let task = ARef::from(unsafe { &*task.cast::<Task>() });
-    // INVARIANT: Nobody but this function knows the packet yet.
-    packet.core.task.populate(task);
-
+    // SAFETY: `entry` is instantiated for the type that `data` points to, and `data` stays valid
+    // until `kthread_stop()` has returned, because the table of members holds it until then.
+    unsafe { packet.core.fork(entry::<F, T>, data.cast(), name, node)? };
     undo.dismiss();
-    Ok(packet)
+
+    let packet: Arc<dyn Returns<T> + '_> = packet;
+    // SAFETY: As above.
+    Ok(unsafe { core::mem::transmute::<Arc<dyn Returns<T> + '_>, Arc<dyn Returns<T>>>(packet) })
 }
 
-/// What the task runs.
+/// What the task of a member of a group or a scope runs.
 ///
 /// # Safety
 ///
@@ -343,13 +441,9 @@ where
     let packet = unsafe { &*data.cast::<Packet<F, T>>() };
     let core = &packet.core;
 
-    core.state.store(State::Entered, Relaxed);
     // SAFETY: By the type invariants of `Packet`, `closure` belongs to this task from here on.
     let closure = unsafe { (*packet.closure.get()).take() };
-    core.entered.complete_all();
-    if core.freezable {
-        set_freezable();
-    }
+    core.enter();
 
     // SAFETY: This is the task of `core`, and the context does not leave this function.
     let context = unsafe { Context::new(core) };
@@ -358,12 +452,166 @@ where
 
         // SAFETY: By the type invariants of `Packet`, `value` belongs to this task.
         unsafe { *packet.value.get() = Some(value) };
-        core.state.store(State::Done, Release);
     }
-    core.done.complete_all();
+    core.finish();
 
     context.linger();
     0
+}
+
+/// A reference to a module, which keeps it from being unloaded.
+///
+/// # Invariants
+///
+/// The pointer is null, for code that is built into the kernel, or a module of which a reference is
+/// held.
+pub(super) struct ModuleRef(*mut bindings::module);
+
+// SAFETY: References to a module are counted, whoever takes or puts them.
+unsafe impl Send for ModuleRef {}
+
+impl ModuleRef {
+    /// Takes a reference, which fails with [`EBUSY`] while the module is being loaded, and with
+    /// [`ENOENT`] when it is being unloaded.
+    pub(super) fn get(module: &'static ThisModule) -> Result<Self> {
+        let module = module.as_ptr();
+
+        if !module.is_null() {
+            // SAFETY: The code of a module that runs keeps the structure of the module. The state
+            // may change under the read, as it may for C's own readers.
+            let state = unsafe { (&raw const (*module).state).read_volatile() };
+
+            // A module whose init fails is freed, whoever holds references: see `do_init_module()`.
+            if state == bindings::module_state_MODULE_STATE_COMING {
+                return Err(EBUSY);
+            }
+        }
+        // SAFETY: `module` is null or a module, as above.
+        if !unsafe { bindings::try_module_get(module) } {
+            return Err(ENOENT);
+        }
+        // INVARIANT: A reference has just been taken.
+        Ok(Self(module))
+    }
+
+    fn into_raw(self) -> *mut bindings::module {
+        let module = self.0;
+
+        core::mem::forget(self);
+        module
+    }
+}
+
+impl Drop for ModuleRef {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants there is a reference to put.
+        unsafe { bindings::module_put(self.0) };
+    }
+}
+
+/// A thread that nobody will stop or join, before it is started.
+///
+/// # Invariants
+///
+/// The task has never been woken, and a reference to `packet` waits for it.
+pub(super) struct Detached<F: Send> {
+    packet: Arc<Packet<(F, ModuleRef), ()>>,
+}
+
+impl<F: Send> Detached<F> {
+    pub(super) fn task(&self) -> &Task {
+        self.packet.core.task()
+    }
+}
+
+impl<F> Detached<F>
+where
+    F: FnOnce(&Context<'_>) + Send + 'static,
+{
+    /// Creates a thread that will run `closure` and keeps `module` until that has returned.
+    ///
+    /// On failure `closure` has been dropped, and nothing is left behind.
+    pub(super) fn create(
+        module: ModuleRef,
+        name: &CStr,
+        node: c_int,
+        freezable: bool,
+        closure: F,
+    ) -> Result<Self> {
+        let packet = Arc::pin_init(Packet::new(None, freezable, (closure, module)), GFP_KERNEL)?;
+        let data = Arc::into_raw(packet.clone());
+
+        // SAFETY: `detached_entry` is instantiated for the type that `data` points to, and is given
+        // the reference that keeps it valid.
+        match unsafe {
+            packet
+                .core
+                .fork(detached_entry::<F>, data.cast(), name, node)
+        } {
+            // INVARIANT: The task has just been created, and `data` is what waits for it.
+            Ok(()) => Ok(Self { packet }),
+            Err(error) => {
+                // SAFETY: There is no task that the reference was given to.
+                drop(unsafe { Arc::from_raw(data) });
+                Err(error)
+            }
+        }
+    }
+
+    /// Wakes the thread for the first time, and gives up control of it.
+    pub(super) fn start(self) -> Arc<dyn Member> {
+        // The thread ends by itself from here on.
+        let this = ManuallyDrop::new(self);
+
+        // SAFETY: `this` is not used again, nor dropped.
+        let packet = unsafe { core::ptr::read(&raw const this.packet) };
+        packet.core.start();
+        packet
+    }
+}
+
+impl<F: Send> Drop for Detached<F> {
+    /// Ends a thread that has not been started.
+    fn drop(&mut self) {
+        // SAFETY: `packet` holds a reference to the task, which has never been woken, so that nobody
+        // has stopped it.
+        unsafe { bindings::kthread_stop(self.task().as_ptr()) };
+        // SAFETY: The task is gone without having run `detached_entry`, to which this reference from
+        // `Arc::into_raw()` was given.
+        drop(unsafe { Arc::from_raw(Arc::as_ptr(&self.packet)) });
+    }
+}
+
+/// What the task of a detached thread runs.
+///
+/// # Safety
+///
+/// Must only be run by a task that [`Detached::create`] made, with the pointer that it passed.
+unsafe extern "C" fn detached_entry<F>(data: *mut c_void) -> c_int
+where
+    F: FnOnce(&Context<'_>) + Send + 'static,
+{
+    let module = {
+        // SAFETY: By the requirements of this function `data` comes from `Arc::into_raw()`, and the
+        // reference is this function's.
+        let packet = unsafe { Arc::from_raw(data.cast::<Packet<(F, ModuleRef), ()>>()) };
+        let core = &packet.core;
+
+        // SAFETY: By the type invariants of `Packet`, `closure` belongs to this task from here on.
+        let Some((closure, module)) = (unsafe { (*packet.closure.get()).take() }) else {
+            return 0;
+        };
+        core.enter();
+        // SAFETY: This is the task of `core`, and the context does not leave this block.
+        closure(&unsafe { Context::new(core) });
+        core.finish();
+        module.into_raw()
+    };
+
+    // SAFETY: All values of this function are gone, so that nothing is leaked by not returning. The
+    // reference to the module, if it is one, was given up above, and code of the module does not run
+    // in this thread any more once it has been put.
+    unsafe { bindings::__module_put_and_kthread_exit(module, 0) }
 }
 
 /// Lets the freezer freeze the current thread, which it does not do to kernel threads otherwise.
@@ -385,7 +633,7 @@ fn set_freezable() {
 ///
 /// A thread that was started has then run its closure, unless it died. Whoever comes second waits
 /// for the first and finds nothing left to do. The caller must not be the thread itself.
-pub(super) fn reap(member: &dyn Member) {
+pub(super) fn reap<M: Member + ?Sized>(member: &M) {
     might_sleep();
 
     let core = member.core();
@@ -398,6 +646,7 @@ pub(super) fn reap(member: &dyn Member) {
     if started {
         // `kthread()` skips the thread function if it finds the thread to be stopped already.
         core.entered.wait();
+        member.quiesce();
     }
 
     // SAFETY: `core` holds a reference to the task. By the invariants of `Core` this is the only
@@ -410,10 +659,16 @@ pub(super) fn reap(member: &dyn Member) {
     core.entered.complete_all();
     core.done.complete_all();
 
-    if !started || core.abandoned.load(Acquire) {
-        // SAFETY: The task is gone. The holder of the handle only takes the value of a thread that
-        // it has not abandoned, and there is none in a thread that never ran.
-        unsafe { member.drop_contents() };
+    if !started {
+        // SAFETY: The task is gone and has not taken the closure, which belongs to whoever reaps it.
+        unsafe { member.drop_closure() };
     }
-    core.members.remove(core);
+    if core.abandoned.load(Acquire) {
+        // SAFETY: The task is gone, and the holder of the handle does not take the value of a thread
+        // that it has abandoned.
+        unsafe { member.drop_value() };
+    }
+    if let Some(members) = &core.members {
+        members.remove(&core.place);
+    }
 }

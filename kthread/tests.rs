@@ -13,9 +13,14 @@ mod threads {
     use kernel::{
         bindings,
         cpu::CpuId,
+        cpumask::{
+            Cpumask,
+            CpumaskVar, //
+        },
         fmt,
         new_mutex,
         prelude::*,
+        str::CString,
         sync::{
             atomic::{
                 Atomic,
@@ -423,6 +428,64 @@ mod threads {
     }
 
     #[test]
+    fn a_group_that_is_stopped_by_a_member_stops_the_others() -> Result {
+        let group = Arc::pin_init(new_mutex!(group()?), GFP_KERNEL)?;
+        let own = group.clone();
+        let drops = count()?;
+        let (one, other) = (Counted(drops.clone()), Counted(drops.clone()));
+
+        core::mem::forget(group.lock().spawn(fmt!("other"), move |ctx| {
+            until_stopped(ctx);
+            drop(one);
+        })?);
+        let thread = group.lock().spawn(fmt!("member"), move |ctx| {
+            let mut group = own.lock();
+
+            group.stop_all();
+            drop(other);
+            (group.len(), ctx.should_stop())
+        })?;
+        assert_eq!(thread.join(), Ok((1, true)));
+        assert_eq!(drops.load(Relaxed), 2);
+        assert!(group.lock().is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_wake_up_that_races_with_the_start_is_not_lost() -> Result {
+        let group = group()?;
+        let slot = Arc::pin_init(new_mutex!(None::<Waker>), GFP_KERNEL)?;
+        let (ready, done) = (count()?, count()?);
+        let (given, seen, echo) = (slot.clone(), ready.clone(), done.clone());
+        let other = group.spawn(fmt!("waker"), move |ctx| {
+            while !ctx.should_stop() {
+                if seen.load(Relaxed) == echo.load(Relaxed) {
+                    continue;
+                }
+                if let Some(waker) = given.lock().take() {
+                    // The other side is about to start the thread.
+                    echo.fetch_add(1, Relaxed);
+                    waker.wake();
+                }
+            }
+        })?;
+
+        for round in 1..=ROUNDS / 10 {
+            let thread = Builder::new(fmt!("raced")).create(&group, |ctx| ctx.wait())?;
+
+            *slot.lock() = Some(thread.waker());
+            ready.fetch_add(1, Relaxed);
+            while done.load(Relaxed) < round {
+                kernel::task::might_sleep();
+            }
+            assert_eq!(thread.start().join(), Ok(Wake::Ready));
+        }
+        other.request_stop();
+        assert_eq!(other.join(), Ok(()));
+        Ok(())
+    }
+
+    #[test]
     fn a_group_stops_what_was_leaked() -> Result {
         let (runs, drops) = (count()?, count()?);
         let group = group()?;
@@ -518,6 +581,31 @@ mod threads {
     }
 
     #[test]
+    fn a_thread_runs_on_the_cpus_that_it_prefers() -> Result {
+        let group = group()?;
+        let mut mask = CpumaskVar::new_zero(GFP_KERNEL)?;
+        let place = |mask: &Cpumask| {
+            Builder::new(fmt!("prefers"))
+                .placement(Placement::Preferred(mask))
+                .spawn(&group, |ctx| {
+                    (CpuId::current().as_u32(), ctx.identity().cpus_allowed)
+                })
+        };
+
+        assert_eq!(place(&mask).err(), Some(EINVAL));
+        let last = kernel::cpu::nr_cpu_ids() - 1;
+        mask.set(CpuId::from_u32(last).ok_or(EINVAL)?);
+        let (cpu, allowed) = place(&mask)?.join()?;
+        assert_eq!(cpu, last);
+        // It is a preference: nobody has taken the right to move the thread.
+        assert_eq!(
+            CString::try_from_fmt(fmt!("{allowed}"))?.to_bytes(),
+            CString::try_from_fmt(fmt!("{last}"))?.to_bytes()
+        );
+        Ok(())
+    }
+
+    #[test]
     fn a_thread_has_the_policy_that_was_chosen() -> Result {
         let group = group()?;
         let policy = |policy| -> Result<(u32, i32)> {
@@ -581,6 +669,261 @@ mod threads {
         thread.park()?;
         thread.unpark()?;
         assert_eq!(thread.stop(), Ok(!cfg!(CONFIG_FREEZER)));
+        Ok(())
+    }
+}
+
+#[kunit_tests(rust_kthread_scope)]
+mod scoped {
+    use super::super::*;
+    use kernel::{
+        prelude::*,
+        sync::atomic::{
+            Atomic,
+            Relaxed, //
+        }, //
+    };
+
+    const ROUNDS: usize = 50;
+
+    /// Counts how often it is dropped.
+    struct Counted<'a>(&'a Atomic<usize>);
+
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn until_stopped(ctx: &Context<'_>) {
+        while ctx.wait() != Wake::Stop {}
+    }
+
+    #[test]
+    fn a_scoped_thread_borrows_and_returns_what_it_borrowed() -> Result {
+        let numbers = [1, 2, 3];
+
+        let (sum, last) = scope(|s| -> Result<_> {
+            let sum = s.spawn(fmt!("sum"), |_| numbers.iter().sum::<i32>())?;
+            let last = s.spawn(fmt!("last"), |_| numbers.last())?;
+
+            Ok((sum.join()?, last.stop()?))
+        })??;
+        assert_eq!((sum, last), (6, Some(&3)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_scope_ends_with_all_threads_gone_and_all_they_left_dropped() -> Result {
+        for _ in 0..ROUNDS {
+            let (runs, drops) = (Atomic::new(0usize), Atomic::new(0usize));
+
+            scope(|s| -> Result {
+                // Leaked while it runs, before it is started, while it is parked, and finished.
+                for _ in 0..2 {
+                    let counted = Counted(&drops);
+                    core::mem::forget(s.spawn(fmt!("leaked"), |ctx| {
+                        until_stopped(ctx);
+                        runs.fetch_add(1, Relaxed);
+                        counted
+                    })?);
+                }
+                let counted = Counted(&drops);
+                core::mem::forget(
+                    Builder::new(fmt!("new")).create_scoped(s, move |_| drop(counted))?,
+                );
+                let mut parked = s.spawn(fmt!("parked"), |ctx| {
+                    until_stopped(ctx);
+                    Counted(&drops)
+                })?;
+                parked.park()?;
+                core::mem::forget(parked);
+                let finished = s.spawn(fmt!("finished"), |_| Counted(&drops))?;
+                while !finished.is_finished() {
+                    kernel::task::might_sleep();
+                }
+                core::mem::forget(finished);
+                Ok(())
+            })??;
+            assert_eq!(runs.load(Relaxed), 2);
+            assert_eq!(drops.load(Relaxed), 5);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_scoped_handle_may_be_dropped_by_any_thread_of_its_scope() -> Result {
+        for _ in 0..ROUNDS {
+            let drops = Atomic::new(0usize);
+            scope(|s| -> Result {
+                let first = s.spawn(fmt!("first"), |ctx| {
+                    until_stopped(ctx);
+                    Counted(&drops)
+                })?;
+                // Drops the handle of the first one while the scope ends, too.
+                drop(s.spawn(fmt!("second"), move |ctx| {
+                    let _ = ctx.wait_timeout(kernel::time::Delta::from_micros(50));
+                    drop(first);
+                })?);
+                Ok(())
+            })??;
+            assert_eq!(drops.load(Relaxed), 1);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_waker_may_outlive_the_scope() -> Result {
+        let number = 7;
+        let waker = scope(|s| -> Result<_> {
+            let thread = s.spawn(fmt!("wakee"), |ctx| (ctx.wait(), &number))?;
+            let waker = thread.waker();
+
+            waker.wake();
+            assert_eq!(thread.join(), Ok((Wake::Ready, &7)));
+            Ok(waker)
+        })??;
+
+        waker.wake();
+        Ok(())
+    }
+
+    #[test]
+    fn a_scope_takes_as_long_as_its_slowest_thread() -> Result {
+        let asked = Atomic::new(0usize);
+        let count = 8;
+
+        // Each thread waits until all others have been asked to stop: stopping one after the other
+        // would never end.
+        scope(|s| -> Result {
+            for _ in 0..count {
+                core::mem::forget(s.spawn(fmt!("together"), |ctx| {
+                    until_stopped(ctx);
+                    asked.fetch_add(1, Relaxed);
+                    while asked.load(Relaxed) < count {
+                        kernel::time::delay::fsleep(kernel::time::Delta::from_micros(50));
+                    }
+                })?);
+            }
+            Ok(())
+        })??;
+        Ok(())
+    }
+}
+
+#[kunit_tests(rust_kthread_detached)]
+mod detached {
+    use super::super::*;
+    use kernel::{
+        bindings,
+        fmt,
+        prelude::*,
+        sync::Arc,
+        time::{
+            delay::fsleep,
+            Delta, //
+        }, //
+    };
+
+    /// Returns the module that these tests are part of.
+    fn this_module() -> &'static ThisModule {
+        #[cfg(MODULE)]
+        extern "C" {
+            static __this_module: c_int;
+        }
+        #[cfg(MODULE)]
+        // SAFETY: Every module has this symbol, and its address alone is used.
+        static THIS_MODULE: ThisModule =
+            unsafe { ThisModule::from_ptr((&raw const __this_module).cast_mut().cast()) };
+        #[cfg(not(MODULE))]
+        // SAFETY: Code that is built in has no module.
+        static THIS_MODULE: ThisModule = unsafe { ThisModule::from_ptr(core::ptr::null_mut()) };
+
+        &THIS_MODULE
+    }
+
+    fn references() -> c_int {
+        match this_module().as_ptr() {
+            module if module.is_null() => 0,
+            // SAFETY: This is the module of the code that runs.
+            module => unsafe { bindings::module_refcount(module) },
+        }
+    }
+
+    #[test]
+    fn a_detached_thread_holds_its_module_until_it_is_gone() -> Result {
+        let before = references();
+        let ran = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+
+        for _ in 0..200 {
+            let done = ran.clone();
+            let waker =
+                Builder::new(fmt!("detached")).spawn_detached(this_module(), move |ctx| {
+                    if ctx.wait() == Wake::Ready {
+                        done.complete();
+                    }
+                })?;
+
+            if cfg!(MODULE) {
+                assert!(references() > before);
+            }
+            waker.wake();
+            ran.wait();
+        }
+        // It has been dropped by the thread, whose end nobody can wait for.
+        for _ in 0..10_000 {
+            if references() == before {
+                return Ok(());
+            }
+            fsleep(Delta::from_millis(1));
+        }
+        assert_eq!(references(), before);
+        Ok(())
+    }
+
+    #[test]
+    fn a_detached_thread_that_can_not_be_made_leaves_nothing_behind() -> Result {
+        let before = references();
+        let marker = Arc::new((), GFP_KERNEL)?;
+        let spawn = |name: fmt::Arguments<'_>, placement| {
+            let held = marker.clone();
+
+            Builder::new(name)
+                .placement(placement)
+                .spawn_detached(this_module(), move |_| drop(held))
+                .map(drop)
+        };
+
+        assert_eq!(spawn(fmt!(""), Placement::Anywhere), Err(EINVAL));
+        assert_eq!(spawn(fmt!("node"), Placement::Node(u32::MAX)), Err(ENODEV));
+        assert_eq!(references(), before);
+        // No clone of it is left.
+        assert!(Arc::into_unique_or_drop(marker).is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn a_module_that_comes_or_goes_can_not_be_held() -> Result {
+        // SAFETY: A C structure for which all zeroes is a value.
+        let mut fake = KBox::new(
+            unsafe { core::mem::zeroed::<bindings::module>() },
+            GFP_KERNEL,
+        )?;
+
+        for (state, error) in [
+            (bindings::module_state_MODULE_STATE_COMING, EBUSY),
+            (bindings::module_state_MODULE_STATE_GOING, ENOENT),
+        ] {
+            fake.state = state;
+            // SAFETY: This is no module, but its state and count are all that is looked at, and no
+            // thread is made.
+            let module = unsafe { ThisModule::from_ptr(&raw mut *fake) };
+            // SAFETY: `module` lives until the end of this function, longer than this reference.
+            let module = unsafe { &*core::ptr::from_ref(&module) };
+            let spawned = Builder::new(fmt!("never")).spawn_detached(module, |_| ());
+
+            assert_eq!(spawned.err(), Some(error));
+        }
         Ok(())
     }
 }

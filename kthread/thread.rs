@@ -16,6 +16,7 @@ use super::{
     }, //
 };
 use core::{
+    marker::PhantomData,
     mem::ManuallyDrop,
     ops::Deref, //
 };
@@ -76,14 +77,20 @@ impl From<JoinError> for Error {
 /// # }
 /// ```
 #[must_use = "a thread that is not started is dropped, and never runs"]
-pub struct NewThread<T: Send + 'static> {
-    thread: ManuallyDrop<Thread<T>>,
+pub struct NewThread<T: Send, S = ()> {
+    thread: ManuallyDrop<Thread<T, S>>,
 }
 
-impl<T: Send + 'static> NewThread<T> {
+impl<T: Send, S> NewThread<T, S> {
+    /// Takes control of a thread.
+    ///
+    /// `S` names what the thread must not outlive.
     pub(super) fn new(packet: Arc<dyn Returns<T>>) -> Self {
         Self {
-            thread: ManuallyDrop::new(Thread { packet }),
+            thread: ManuallyDrop::new(Thread {
+                packet,
+                _scope: PhantomData,
+            }),
         }
     }
 
@@ -95,7 +102,7 @@ impl<T: Send + 'static> NewThread<T> {
     ///
     /// The closure will run, even if the thread is stopped at once.
     #[doc(alias = "wake_up_process")]
-    pub fn start(self) -> Thread<T> {
+    pub fn start(self) -> Thread<T, S> {
         let mut this = ManuallyDrop::new(self);
 
         // SAFETY: `this` is not used again, nor dropped.
@@ -117,7 +124,7 @@ impl<T: Send + 'static> NewThread<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for NewThread<T> {
+impl<T: Send, S> Drop for NewThread<T, S> {
     fn drop(&mut self) {
         // SAFETY: `self.thread` is not used again.
         drop(unsafe { ManuallyDrop::take(&mut self.thread) });
@@ -148,11 +155,12 @@ impl<T: Send + 'static> Drop for NewThread<T> {
 /// # }
 /// ```
 #[must_use = "a thread is stopped when its handle is dropped"]
-pub struct Thread<T: Send + 'static> {
+pub struct Thread<T: Send, S = ()> {
     packet: Arc<dyn Returns<T>>,
+    _scope: PhantomData<S>,
 }
 
-impl<T: Send + 'static> Thread<T> {
+impl<T: Send, S> Thread<T, S> {
     /// Returns the task of the thread.
     pub fn task(&self) -> &Task {
         self.packet.core().task()
@@ -183,9 +191,7 @@ impl<T: Send + 'static> Thread<T> {
 
     /// Returns something that can wake the thread without owning it.
     pub fn waker(&self) -> Waker {
-        Waker {
-            member: self.packet.clone().into_member(),
-        }
+        Waker::new(self.packet.clone().into_member())
     }
 
     /// Returns something that can look at the thread without owning it.
@@ -264,7 +270,7 @@ impl<T: Send + 'static> Thread<T> {
     /// Parks the thread for as long as the returned guard lives.
     ///
     /// Context and errors are those of [`Thread::park`].
-    pub fn park_guard(&mut self) -> Result<Parked<'_, T>> {
+    pub fn park_guard(&mut self) -> Result<Parked<'_, T, S>> {
         self.park()?;
         Ok(Parked { thread: self })
     }
@@ -317,7 +323,7 @@ impl<T: Send + 'static> Thread<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Thread<T> {
+impl<T: Send, S> Drop for Thread<T, S> {
     /// Stops the thread and drops its value.
     ///
     /// In the thread itself this only lets go of the handle, and leaves the thread to its group.
@@ -336,19 +342,19 @@ impl<T: Send + 'static> Drop for Thread<T> {
 ///
 /// Leaking the guard leaves the thread parked.
 #[must_use = "the thread is unparked when the guard is dropped"]
-pub struct Parked<'a, T: Send + 'static> {
-    thread: &'a mut Thread<T>,
+pub struct Parked<'a, T: Send, S = ()> {
+    thread: &'a mut Thread<T, S>,
 }
 
-impl<T: Send + 'static> Deref for Parked<'_, T> {
-    type Target = Thread<T>;
+impl<T: Send, S> Deref for Parked<'_, T, S> {
+    type Target = Thread<T, S>;
 
-    fn deref(&self) -> &Thread<T> {
+    fn deref(&self) -> &Thread<T, S> {
         self.thread
     }
 }
 
-impl<T: Send + 'static> Drop for Parked<'_, T> {
+impl<T: Send, S> Drop for Parked<'_, T, S> {
     fn drop(&mut self) {
         // The thread is parked, unless its group has stopped it, which undoes that too.
         let _ = self.thread.unpark();
@@ -364,6 +370,10 @@ pub struct Waker {
 }
 
 impl Waker {
+    pub(super) fn new(member: Arc<dyn Member>) -> Self {
+        Self { member }
+    }
+
     /// Ends the thread's present wait, or its next one if it does not wait.
     ///
     /// May be called from any context.

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Threads that borrow from the function that spawns them.
+
+use super::{
+    builder::Builder,
+    context::Context,
+    group::Members,
+    thread::{
+        NewThread,
+        Thread, //
+    }, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    fmt,
+    prelude::*,
+    sync::Arc,
+    types::{
+        NotThreadSafe,
+        ScopeGuard, //
+    }, //
+};
+
+/// Says of a [`Thread`] or [`NewThread`] that it is gone when the scope `'scope` ends.
+///
+/// It is invariant in the lifetime, so that a handle can not be passed off as one of another scope.
+pub struct Scoped<'scope>(PhantomData<&'scope mut &'scope ()>);
+
+/// The handle of a thread of a [`Scope`].
+pub type ScopedThread<'scope, T> = Thread<T, Scoped<'scope>>;
+
+/// Where threads that borrow can be spawned. See [`scope`].
+///
+/// Only the function that opened the scope can spawn threads in it: a `Scope` can not be shared with
+/// other threads.
+pub struct Scope<'scope, 'env: 'scope> {
+    members: Arc<Members>,
+    _scope: PhantomData<&'scope mut &'scope ()>,
+    _env: PhantomData<&'env mut &'env ()>,
+    _not_thread_safe: NotThreadSafe,
+}
+
+/// Calls `f`, which can spawn threads that borrow from its environment, and stops them.
+///
+/// When `f` returns, all threads that are left are asked to stop, and then waited for, so that
+/// `scope` takes as long as the slowest. To wait until a thread returns by itself, call
+/// [`Thread::join`] in `f`. What the threads have left is dropped before `scope` returns, even if
+/// their handles have been leaked.
+///
+/// Sleeps. Fails with [`ENOMEM`], without having called `f`.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::sync::atomic::{Atomic, Relaxed};
+/// let words = ["a", "scope", "of", "threads"];
+/// let longest = Atomic::new(0usize);
+///
+/// kthread::scope(|s| -> Result {
+///     let all = s.spawn(fmt!("all"), |_ctx| words.iter().map(|word| word.len()).sum::<usize>())?;
+///
+///     // Nobody keeps this handle, which stops the thread: but it does run.
+///     drop(s.spawn(fmt!("longest"), |_ctx| {
+///         longest.store(words.iter().map(|word| word.len()).max().unwrap_or(0), Relaxed);
+///     })?);
+///     assert_eq!(all.join(), Ok(15));
+///     Ok(())
+/// })??;
+/// assert_eq!(longest.load(Relaxed), 7);
+/// # Ok::<(), Error>(())
+/// ```
+pub fn scope<'env, R>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R) -> Result<R> {
+    let scope = Scope {
+        members: Members::new()?,
+        _scope: PhantomData,
+        _env: PhantomData,
+        _not_thread_safe: NotThreadSafe,
+    };
+    let members = scope.members.clone();
+    let stop = ScopeGuard::new(|| {
+        // SAFETY: The caller is the function that opened the scope, and not one of its threads.
+        // Handles can not outlive the scope. Those that are owned by threads of the scope are gone
+        // when these are, and no others can be used from here on: `f` has returned, and a closure or
+        // value of another thread holds none, as these are `'static` or of a scope within `f`.
+        unsafe { members.stop_and_clear() }
+    });
+    let result = f(&scope);
+
+    drop(stop);
+    Ok(result)
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Creates a thread named `name` that can borrow, and starts it, with defaults for all else.
+    ///
+    /// See [`Builder`] for the choices that there are, and [`Builder::create`] for context and
+    /// errors.
+    pub fn spawn<F, T>(
+        &'scope self,
+        name: fmt::Arguments<'_>,
+        closure: F,
+    ) -> Result<ScopedThread<'scope, T>>
+    where
+        F: FnOnce(&Context<'_>) -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        Builder::new(name).spawn_scoped(self, closure)
+    }
+}
+
+impl Builder<'_> {
+    /// Creates a thread of a scope that runs `closure` once it is started.
+    ///
+    /// Context and errors are those of [`Builder::create`].
+    pub fn create_scoped<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        closure: F,
+    ) -> Result<NewThread<T, Scoped<'scope>>>
+    where
+        F: FnOnce(&Context<'_>) -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        // SAFETY: All that `F` and `T` borrow outlives `'scope`, and so the call of `scope()` that
+        // made the `Scope`, which ends with all its threads reaped and all that they left dropped:
+        // by it, or taken by the holder of a handle.
+        unsafe { self.create_in(&scope.members, closure) }
+    }
+
+    /// Creates a thread of a scope that runs `closure`, and starts it.
+    ///
+    /// Context and errors are those of [`Builder::create`].
+    pub fn spawn_scoped<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        closure: F,
+    ) -> Result<ScopedThread<'scope, T>>
+    where
+        F: FnOnce(&Context<'_>) -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        Ok(self.create_scoped(scope, closure)?.start())
+    }
+}
