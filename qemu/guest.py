@@ -345,6 +345,9 @@ class Guest:
         self.console_lines.append(line)
         if MISTIMED in line and self.up_after is None:
             self.mistimed = True
+        if line.endswith("kdemo-test: over"):
+            with contextlib.suppress(OSError):
+                self.channels["status"].write(b"bye\n")
         for kind, text in LAST_WORDS:
             if text in line and self.last_words is None:
                 self.last_words = kind

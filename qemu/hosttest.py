@@ -92,7 +92,7 @@ class HostTest:
             errors.append("it bailed out: " + parser.bail)
         if status == 0 and ktap.count(results)[1]:
             errors.append("it exited with 0, but a subtest failed")
-        failures = suite.judge_result(result, errors if directive != "TIMEOUT" else [])
+        failures = suite.judge_result(result, errors)
         return failures, result
 
 

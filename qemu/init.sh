@@ -24,6 +24,16 @@ say()
 	echo "$*" >&3
 }
 
+# over: says that all is done, and waits for the host to say that the console has
+# been read to this point. The kernel prints in the background, and leaving would
+# cut it short.
+over()
+{
+	echo "kdemo-test: over" >/dev/kmsg
+	say "done"
+	read -r -t 10 _ <&3
+}
+
 die()
 {
 	echo "kdemo-init: $*"
@@ -75,7 +85,7 @@ fi
 
 exec 3>/dev/null
 find_port status || leave error
-exec 3>"$port"
+exec 3<>"$port"
 say "up"
 if [ "$mode" = probe ]; then
 	say "done"
@@ -95,10 +105,10 @@ tests)
 	exec 4>"$port"
 	. /lib/run-tests.sh
 	if run_tests 4; then
-		say "done"
+		over
 		leave pass
 	fi
-	say "done"
+	over
 	leave fail
 	;;
 script)
@@ -116,7 +126,7 @@ script)
 	echo "kdemo-test: end script" >/dev/kmsg
 	say "end script"
 	say "exit $status"
-	say "done"
+	over
 	leave pass
 	;;
 *)

@@ -65,6 +65,7 @@ class Report:
     def result(self, name, failures, result):
         """The final word on a test; `result` is its parsed line, or None if none came."""
         self.number += 1
+        failures = verdict.by_importance(failures)
         self.failures += failures
         passed, failed, skipped = ktap.count([result]) if result else (0, 0, 0)
         if failures and not failed:

@@ -77,9 +77,14 @@ class Failure:
         return "Failure(%r, %r, %r)" % (self.kind, self.text, self.test)
 
 
+def by_importance(failures):
+    """The failures, the most important first."""
+    order = list(CODES)
+    return sorted(failures, key=lambda f: order.index(f.kind))
+
+
 def exit_code(failures):
     """The exit status for a run in which these failures were found."""
     if not failures:
         return 0
-    order = list(CODES)
-    return CODES[min((f.kind for f in failures), key=order.index)]
+    return CODES[by_importance(failures)[0].kind]

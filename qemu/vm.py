@@ -72,7 +72,7 @@ def run_script(kernel, args):
         failures.append(verdict.Failure("status", "the exit status of the script was lost"))
     if failures:
         code = verdict.exit_code(failures)
-        end = failures[0].text
+        end = verdict.by_importance(failures)[0].text
     elif args.fail_on_splat and splats and vm.status == 0:
         code = verdict.CODES["splat"]
         end = "the script exited with 0, but the kernel complained"

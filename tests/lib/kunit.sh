@@ -7,7 +7,8 @@
 
 KUNIT=/sys/kernel/debug/kunit
 
-# kunit_suites: prints the names of the suites, one a line.
+# kunit_suites: prints the names of all suites, one a line: those that are built
+# into the kernel, and those of loaded modules.
 kunit_suites()
 {
 	for kunit_dir in "$KUNIT"/*/; do
@@ -24,7 +25,7 @@ kunit_run()
 	printf '%s\n' "$kunit_results" | awk '
 		/^ / {
 			match($0, /^ */)
-			printf "%*s%s\n", int(RLENGTH / 2), "", substr($0, RLENGTH + 1)
+			print substr($0, 1, RLENGTH / 2) substr($0, RLENGTH + 1)
 		}'
 	case $(printf '%s\n' "$kunit_results" | tail -n 1) in
 	"ok 1 $1 # SKIP"*) ktap_skip "$1" "by KUnit" ;;
