@@ -12,7 +12,10 @@ use kernel::{
         Relaxed,
         Release, //
     },
-    time::Delta, //
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 
 /// What is measured.
@@ -122,11 +125,12 @@ impl Histogram {
 
     /// Reads a state in which no value was half recorded.
     ///
-    /// Gives up after some tries, in which case the last values may be in some of the numbers only.
+    /// Sleeps if that takes long, because the writer is not on a CPU. Gives up after some tries, in
+    /// which case the last values may be in some of the numbers only.
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
 
-        for _ in 0..1000 {
+        for tries in 0..200 {
             let ended = self.ended.load(Acquire);
 
             for (to, from) in snapshot.buckets.iter_mut().zip(&self.buckets) {
@@ -140,7 +144,11 @@ impl Histogram {
             if self.begun.fetch_add(0, Full) == ended {
                 break;
             }
-            core::hint::spin_loop();
+            if tries < 100 {
+                core::hint::spin_loop();
+            } else {
+                fsleep(Delta::from_millis(1));
+            }
         }
         snapshot
     }
@@ -200,7 +208,8 @@ impl Snapshot {
         for (bucket, count) in self.buckets.iter().enumerate() {
             seen += count;
             if seen >= rank && bucket + 1 < BUCKETS {
-                return ((2u64 << bucket) - 1).clamp(self.min, self.max);
+                // Not `clamp()`, which panics if `min` came in too late to be below `max`.
+                return ((2u64 << bucket) - 1).max(self.min).min(self.max);
             }
         }
         self.max
