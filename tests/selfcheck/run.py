@@ -145,11 +145,10 @@ class Checks:
 
 
 class KilledGuest(guest.Guest):
-    """QEMU is killed by somebody else as soon as the guest is up."""
+    """QEMU is killed by somebody else as soon as the guest says anything."""
 
-    def on_status(self, words):
-        if words[0] == "up":
-            self.process.kill()
+    def on_console(self, line):
+        self.process.kill()
 
 
 def qemu_missing(checks):
@@ -179,11 +178,10 @@ def jobs(checks):
         (own if OWN_BOOT.search(text) else together).append(name)
     slow = ["dead", "stuck", "thread", "process", "debugfs"]
     own.sort(key=lambda name: slow.index(name) if name in slow else len(slow))
-    boot_limit = 4.0
     found = [
         (together + ["together"], lambda: checks.tests("together", [scripts[n] for n in together], expected)),
         (["silent"], lambda: checks.bare("silent", "boot", "no word from user space", "silent",
-                                         boot_limit=boot_limit)),
+                                         boot_limit=1.5)),
     ]
     found += [([name], lambda name=name: checks.tests(name, [scripts[name]], expected)) for name in own]
     found += [
@@ -192,8 +190,8 @@ def jobs(checks):
         (["init-error"], lambda: checks.bare("init-error", "init", "unknown mode 'nonsense'", "nonsense")),
         (["qemu-killed"], lambda: checks.bare("qemu-killed", "qemu", "QEMU ended with status -9", "script",
                                               cls=KilledGuest)),
-        (["run-limit"], lambda: checks.bare("run-limit", "limit", "longer than its limit of 2 s", "silent",
-                                            limit=2.0)),
+        (["run-limit"], lambda: checks.bare("run-limit", "limit", "longer than its limit of 1 s", "silent",
+                                            limit=1.0)),
         (["script-status"], lambda: checks.script("script-status", "echo out; echo err >&2; exit 42", 42,
                                                   r"(?s)out\n.*err\n.*the script exited with 42; logs are in")),
         (["script-lost"], lambda: checks.script("script-lost", "echo 3 >/proc/sys/kernel/panic_on_oops\n"
