@@ -96,3 +96,26 @@ thread_is()
 {
 	[ "$(thread_state "$1")" = "$2" ]
 }
+
+# now: nanoseconds since the boot, by the clock that the module uses.
+now()
+{
+	sed -n 's/^now at \([0-9]*\) nsecs$/\1/p' /proc/timer_list
+}
+
+# starve CPU: keeps all but the most urgent threads off a CPU until feed.
+starve()
+{
+	rm -f /tmp/starved
+	sched 0 $((1 << $1)) 0 99 sh -c 'echo > /tmp/starved; while :; do :; done' &
+	demo_hog=$!
+	wait_for 10 [ -e /tmp/starved ] || ktap_bail "can not keep CPU $1 busy"
+	rm /tmp/starved
+}
+
+# feed: ends what starve began.
+feed()
+{
+	kill -KILL "$demo_hog"
+	wait "$demo_hog" 2> /dev/null
+}

@@ -15,6 +15,8 @@
 #define MODULE "rust_kthread_demo"
 #define DEMO "/sys/kernel/debug/" MODULE
 
+#define __noreturn __attribute__((noreturn))
+#define __printf(a, b) __attribute__((format(printf, a, b)))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* The totals of the module, in the order of the file. */
@@ -40,8 +42,7 @@ static inline const char *errno_name(int err)
 }
 
 /* Ends the program: something that is not under test went wrong. */
-__attribute__((noreturn, format(printf, 1, 2)))
-static inline void die(const char *format, ...)
+static inline void __noreturn __printf(1, 2) die(const char *format, ...)
 {
 	va_list args;
 

@@ -10,19 +10,19 @@
 #include "demo.h"
 #include <dirent.h>
 #include <signal.h>
+#include <stdatomic.h>
 
-static volatile sig_atomic_t terminated;
+static atomic_bool terminated;
 static unsigned long reads, gone, bad;
 static char text[1 << 16];
 
 static void terminate(int sig)
 {
 	(void)sig;
-	terminated = 1;
+	terminated = true;
 }
 
-__attribute__((format(printf, 2, 3)))
-static void complain(const char *path, const char *format, ...)
+static void __printf(2, 3) complain(const char *path, const char *format, ...)
 {
 	va_list args;
 
