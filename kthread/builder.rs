@@ -165,7 +165,7 @@ impl<'a> Builder<'a> {
         F: FnOnce(&Context<'_>) -> T + Send,
         T: Send,
     {
-        let name = Name::format(self.name)?;
+        let name = self.name()?;
 
         // SAFETY: By the requirements of this function.
         let packet = unsafe {
@@ -218,7 +218,7 @@ impl<'a> Builder<'a> {
     where
         F: FnOnce(&Context<'_>) + Send + 'static,
     {
-        let name = Name::format(self.name)?;
+        let name = self.name()?;
         let thread = Detached::create(
             ModuleRef::get(module)?,
             name.as_c_str()?,
@@ -230,6 +230,15 @@ impl<'a> Builder<'a> {
         // SAFETY: `thread` keeps the task, which was created just now.
         unsafe { self.set_up(thread.task().as_ptr())? };
         Ok(Waker::new(thread.start()))
+    }
+
+    /// Formats the name.
+    pub(super) fn name(&self) -> Result<Name> {
+        Name::format(self.name)
+    }
+
+    pub(super) fn is_freezable(&self) -> bool {
+        self.freezable
     }
 
     /// Returns the NUMA node to create the task on, having checked the placement.
@@ -327,7 +336,7 @@ fn check_online(cpu: CpuId) -> Result {
 /// The name of a thread.
 ///
 /// It is formatted here, and not by the C side, which formats twice and warns if both differ.
-struct Name {
+pub(super) struct Name {
     bytes: [u8; Name::SIZE],
     len: usize,
 }
@@ -346,7 +355,7 @@ impl Name {
         Ok(name)
     }
 
-    fn as_c_str(&self) -> Result<&CStr> {
+    pub(super) fn as_c_str(&self) -> Result<&CStr> {
         if self.len == 0 {
             return Err(EINVAL);
         }

@@ -62,6 +62,7 @@ mod identity;
 mod packet;
 mod scope;
 mod thread;
+mod worker;
 
 mod tests;
 
@@ -96,5 +97,12 @@ pub use self::{
         Parked,
         Thread,
         Waker, //
+    },
+    worker::{
+        Refusal,
+        Refused,
+        Work,
+        WorkItem,
+        Worker, //
     },
 };

@@ -121,6 +121,10 @@ impl Core {
         unsafe { self.task.as_ref().unwrap_unchecked() }
     }
 
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Tells whether the caller is the thread itself.
     pub(super) fn is_current(&self) -> bool {
         self.task().as_ptr() == Task::current_raw()
@@ -263,6 +267,13 @@ pub(super) trait Member: Send + Sync {
     ///
     /// Called before `kthread_stop()`, after the thread has entered, and not by the thread itself.
     fn quiesce(&self) {}
+
+    /// Cleans up what only the thread used.
+    ///
+    /// # Safety
+    ///
+    /// The task must be gone, and this must be called once.
+    unsafe fn reaped(&self) {}
 
     /// Drops what a thread that never ran would have run.
     ///
@@ -659,6 +670,8 @@ pub(super) fn reap<M: Member + ?Sized>(member: &M) {
     core.entered.complete_all();
     core.done.complete_all();
 
+    // SAFETY: The task is gone, and whoever comes second does not get here.
+    unsafe { member.reaped() };
     if !started {
         // SAFETY: The task is gone and has not taken the closure, which belongs to whoever reaps it.
         unsafe { member.drop_closure() };

@@ -996,3 +996,468 @@ mod completion {
         Ok(())
     }
 }
+
+#[kunit_tests(rust_kthread_worker)]
+mod worker {
+    use super::super::{
+        errno::edeadlk,
+        *, //
+    };
+    use kernel::{
+        cpu::CpuId,
+        new_mutex,
+        prelude::*,
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc,
+            Mutex, //
+        },
+        time::{
+            delay::fsleep,
+            msecs_to_jiffies,
+            Delta, //
+        }, //
+    };
+
+    const ROUNDS: usize = 200;
+    /// So long that a test that waited for it would be noticed.
+    const HOUR: u32 = 3_600_000;
+
+    fn group() -> Result<ThreadGroup> {
+        // SAFETY: The tests drop their groups when they end. One that fails is killed, and so it
+        // leaks its group, in which case this module must not be unloaded.
+        unsafe { ThreadGroup::new() }
+    }
+
+    fn worker(group: &ThreadGroup) -> Result<Worker> {
+        Builder::new(fmt!("worker")).spawn_worker(group)
+    }
+
+    /// Counts runs, and drops.
+    struct Counter {
+        runs: Arc<Atomic<usize>>,
+        drops: Arc<Atomic<usize>>,
+    }
+
+    impl Counter {
+        fn work(counts: &Counts) -> Result<Arc<Work<Self>>> {
+            let counter = Self {
+                runs: counts.runs.clone(),
+                drops: counts.drops.clone(),
+            };
+
+            Work::new_arc(counter, GFP_KERNEL)
+        }
+    }
+
+    impl WorkItem for Counter {
+        fn run(this: Arc<Work<Self>>) {
+            this.runs.fetch_add(1, Relaxed);
+        }
+    }
+
+    impl Drop for Counter {
+        fn drop(&mut self) {
+            self.drops.fetch_add(1, Relaxed);
+        }
+    }
+
+    struct Counts {
+        runs: Arc<Atomic<usize>>,
+        drops: Arc<Atomic<usize>>,
+    }
+
+    impl Counts {
+        fn new() -> Result<Self> {
+            Ok(Self {
+                runs: Arc::new(Atomic::new(0), GFP_KERNEL)?,
+                drops: Arc::new(Atomic::new(0), GFP_KERNEL)?,
+            })
+        }
+
+        fn get(&self) -> (usize, usize) {
+            (self.runs.load(Relaxed), self.drops.load(Relaxed))
+        }
+    }
+
+    /// A work that blocks the worker until it is let go.
+    struct Block {
+        reached: Arc<Completion>,
+        go: Arc<Completion>,
+    }
+
+    impl Block {
+        fn new() -> Result<Self> {
+            Ok(Self {
+                reached: Arc::pin_init(Completion::new(), GFP_KERNEL)?,
+                go: Arc::pin_init(Completion::new(), GFP_KERNEL)?,
+            })
+        }
+
+        fn put(worker: &Worker) -> Result<Self> {
+            let block = Self::new()?;
+            let (reached, go) = (block.reached.clone(), block.go.clone());
+
+            worker.spawn(GFP_KERNEL, move || {
+                reached.complete();
+                go.wait();
+            })?;
+            block.reached.wait();
+            Ok(block)
+        }
+    }
+
+    #[test]
+    fn work_runs_in_the_order_in_which_it_is_queued() -> Result {
+        let group = group()?;
+        let worker = worker(&group)?;
+        let order = Arc::pin_init(new_mutex!(KVec::new()), GFP_KERNEL)?;
+
+        for number in 0..100 {
+            let order: Arc<Mutex<KVec<i32>>> = order.clone();
+            worker.spawn(GFP_KERNEL, move || {
+                let _ = order.lock().push(number, GFP_KERNEL);
+            })?;
+        }
+        worker.flush()?;
+        let order = order.lock();
+        assert_eq!(order.len(), 100);
+        assert!(order.iter().copied().eq(0..100));
+        Ok(())
+    }
+
+    #[test]
+    fn work_that_is_pending_is_given_back() -> Result {
+        let group = group()?;
+        let worker = worker(&group)?;
+        let counts = Counts::new()?;
+        let work = Counter::work(&counts)?;
+        let block = Block::put(&worker)?;
+
+        assert!(worker.queue(work.clone()).is_ok());
+        let refused = worker.queue(work.clone()).err().ok_or(EINVAL)?;
+        assert_eq!(refused.reason, Refusal::Pending);
+        assert!(worker.queue_delayed(refused.work, 1).is_err());
+        block.go.complete();
+        worker.flush()?;
+        assert_eq!(counts.get(), (1, 0));
+        // It can be queued again, and nobody else holds it in the end.
+        assert!(worker.queue(work.clone()).is_ok());
+        worker.flush()?;
+        drop(work);
+        assert_eq!(counts.get(), (2, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn work_belongs_to_one_worker() -> Result {
+        let group = group()?;
+        let (one, other) = (worker(&group)?, worker(&group)?);
+        let counts = Counts::new()?;
+        let work = Counter::work(&counts)?;
+
+        assert!(one.queue(work.clone()).is_ok());
+        one.flush()?;
+        for refused in [
+            other.queue(work.clone()).err(),
+            other.queue_delayed(work.clone(), 1).err(),
+            other.mod_delayed(work.clone(), 1).err(),
+        ] {
+            assert_eq!(refused.ok_or(EINVAL)?.reason, Refusal::OtherWorker);
+        }
+        assert!(other.cancel_sync(&work)?.is_none());
+        drop(work);
+        assert_eq!(counts.get(), (1, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn delayed_work_runs_later_or_sooner() -> Result {
+        let group = group()?;
+        let worker = worker(&group)?;
+        let counts = Counts::new()?;
+        let work = Counter::work(&counts)?;
+
+        assert!(worker
+            .queue_delayed(work.clone(), msecs_to_jiffies(HOUR))
+            .is_ok());
+        worker.flush()?;
+        assert_eq!(counts.get(), (0, 0));
+        // It was pending, and runs now.
+        assert_eq!(worker.mod_delayed(work.clone(), 0).ok(), Some(true));
+        worker.flush()?;
+        assert_eq!(counts.get(), (1, 0));
+        // It was not pending.
+        assert_eq!(worker.mod_delayed(work.clone(), 1).ok(), Some(false));
+        while counts.get().0 < 2 {
+            fsleep(Delta::from_millis(1));
+        }
+        assert!(worker.queue_delayed(work.clone(), 0).is_ok());
+        worker.flush()?;
+        // A delay that would wrap around is one that does not end.
+        assert!(worker.queue_delayed(work.clone(), usize::MAX).is_ok());
+        fsleep(Delta::from_millis(20));
+        assert_eq!(counts.get(), (3, 0));
+        assert!(worker.cancel_sync(&work)?.is_some());
+        drop(work);
+        assert_eq!(counts.get(), (3, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn cancelled_work_is_given_back_and_does_not_run() -> Result {
+        let group = group()?;
+        let worker = worker(&group)?;
+        let counts = Counts::new()?;
+        let work = Counter::work(&counts)?;
+
+        assert!(worker.cancel_sync(&work)?.is_none());
+        for round in 0..ROUNDS {
+            // Cancelled while it is queued, while it waits, and about when its timer fires.
+            let queued = match round % 3 {
+                0 => worker.queue(work.clone()),
+                1 => worker.queue_delayed(work.clone(), msecs_to_jiffies(HOUR)),
+                _ => worker.queue_delayed(work.clone(), 1),
+            };
+            assert!(queued.is_ok());
+            if round % 3 == 2 {
+                fsleep(Delta::from_millis(1));
+            }
+            let before = counts.get().0;
+            let cancelled = worker.cancel_sync(&work)?.is_some();
+            let after = counts.get().0;
+            worker.flush()?;
+            assert_eq!(counts.get().0, after);
+            assert!(!cancelled || after == before);
+        }
+        drop(work);
+        assert_eq!(counts.get().1, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn to_cancel_waits_for_what_runs() -> Result {
+        struct Slow(Block, Atomic<usize>);
+
+        impl WorkItem for Slow {
+            fn run(this: Arc<Work<Self>>) {
+                this.0.reached.complete();
+                fsleep(Delta::from_millis(20));
+                this.1.store(1, Relaxed);
+            }
+        }
+
+        let group = group()?;
+        let worker = worker(&group)?;
+        let slow = Work::new_arc(Slow(Block::new()?, Atomic::new(0)), GFP_KERNEL)?;
+
+        assert!(worker.queue(slow.clone()).is_ok());
+        slow.0.reached.wait();
+        assert!(worker.cancel_sync(&slow)?.is_none());
+        assert_eq!(slow.1.load(Relaxed), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn work_can_not_wait_for_itself() -> Result {
+        struct Selfish {
+            worker: Arc<Worker>,
+            other: Arc<Work<Counter>>,
+            done: Arc<Completion>,
+        }
+
+        impl WorkItem for Selfish {
+            fn run(this: Arc<Work<Self>>) {
+                if this.worker.flush() == Err(edeadlk())
+                    && this.worker.cancel_sync(&this).err() == Some(edeadlk())
+                    && matches!(this.worker.cancel_sync(&this.other), Ok(Some(_)))
+                {
+                    this.done.complete();
+                }
+            }
+        }
+
+        let group = group()?;
+        let worker = Arc::new(worker(&group)?, GFP_KERNEL)?;
+        let counts = Counts::new()?;
+        let other = Counter::work(&counts)?;
+        let done = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let selfish = Selfish {
+            worker: worker.clone(),
+            other: other.clone(),
+            done: done.clone(),
+        };
+
+        assert!(worker.queue_delayed(other, msecs_to_jiffies(HOUR)).is_ok());
+        assert!(worker.queue(Work::new_arc(selfish, GFP_KERNEL)?).is_ok());
+        done.wait();
+        worker.flush()?;
+        assert_eq!(counts.get(), (0, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_that_is_dropped_runs_what_is_queued_and_drops_what_is_not() -> Result {
+        for _ in 0..ROUNDS {
+            let group = group()?;
+            let worker = worker(&group)?;
+            let (queued, waiting) = (Counts::new()?, Counts::new()?);
+
+            for _ in 0..3 {
+                assert!(worker.queue(Counter::work(&queued)?).is_ok());
+            }
+            for delay in [msecs_to_jiffies(HOUR), 1, 1] {
+                assert!(worker
+                    .queue_delayed(Counter::work(&waiting)?, delay)
+                    .is_ok());
+            }
+            drop(worker);
+            assert_eq!(queued.get(), (3, 3));
+            assert_eq!(waiting.get().1, 3);
+            assert!(group.is_empty());
+        }
+        Ok(())
+    }
+
+    /// Queues itself for ever, in three ways.
+    struct Again {
+        worker: Arc<Mutex<Option<Arc<Worker>>>>,
+        round: Atomic<usize>,
+        counter: Counter,
+    }
+
+    impl WorkItem for Again {
+        fn run(this: Arc<Work<Self>>) {
+            let worker = this.worker.lock().clone();
+
+            this.counter.runs.fetch_add(1, Relaxed);
+            if let Some(worker) = worker {
+                let _ = match this.round.fetch_add(1, Relaxed) % 3 {
+                    0 => worker.queue(this),
+                    1 => worker.queue_delayed(this, 1),
+                    _ => worker.mod_delayed(this, 0).map(|_| ()),
+                };
+            }
+        }
+    }
+
+    fn again(worker: &Arc<Mutex<Option<Arc<Worker>>>>, counts: &Counts) -> Result {
+        let again = Again {
+            worker: worker.clone(),
+            round: Atomic::new(0),
+            counter: Counter {
+                runs: counts.runs.clone(),
+                drops: counts.drops.clone(),
+            },
+        };
+
+        if let Some(worker) = worker.lock().as_ref() {
+            worker.queue(Work::new_arc(again, GFP_KERNEL)?)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_group_stops_a_worker_that_was_leaked_with_work_that_queues_itself() -> Result {
+        for _ in 0..ROUNDS / 10 {
+            let group = group()?;
+            let counts = Counts::new()?;
+            let worker = Arc::new(worker(&group)?, GFP_KERNEL)?;
+            let slot = Arc::pin_init(new_mutex!(Some(worker.clone())), GFP_KERNEL)?;
+
+            for _ in 0..5 {
+                again(&slot, &counts)?;
+            }
+            while counts.get().0 < 20 {
+                fsleep(Delta::from_micros(100));
+            }
+            drop(group);
+            // The queue holds none any more, and the worker takes none.
+            assert_eq!(counts.get().1, 5);
+            let refused = worker.queue(Counter::work(&counts)?).err();
+            assert_eq!(refused.ok_or(EINVAL)?.reason, Refusal::Stopped);
+            assert_eq!(worker.flush(), Err(ESRCH));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_that_is_dropped_by_its_own_work_is_left_to_its_group() -> Result {
+        let group = group()?;
+        let own = worker(&group)?;
+        let slot = Arc::pin_init(new_mutex!(None::<Worker>), GFP_KERNEL)?;
+        let taken = slot.clone();
+        let block = Block::put(&own)?;
+
+        own.spawn(GFP_KERNEL, move || drop(taken.lock().take()))?;
+        *slot.lock() = Some(own);
+        block.go.complete();
+        while slot.lock().is_some() {
+            fsleep(Delta::from_millis(1));
+        }
+        assert_eq!(group.len(), 1);
+        drop(group);
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_runs_where_and_how_its_builder_says() -> Result {
+        let group = group()?;
+        let cpu = kernel::cpu::nr_cpu_ids() - 1;
+        let worker = Builder::new(fmt!("last-cpu/{cpu}"))
+            .placement(Placement::Cpu(CpuId::from_u32(cpu).ok_or(EINVAL)?))
+            .policy(Policy::FifoLow)
+            .freezable()
+            .spawn_worker(&group)?;
+        let ran_on = Arc::new(Atomic::new(u32::MAX), GFP_KERNEL)?;
+        let here = ran_on.clone();
+
+        worker.spawn(GFP_KERNEL, move || {
+            here.store(CpuId::current().as_u32(), Relaxed)
+        })?;
+        worker.flush()?;
+        assert_eq!(ran_on.load(Relaxed), cpu);
+        let identity = worker.observer().identity();
+        assert!(identity.is_fifo());
+        assert_eq!(identity.nofreeze, !cfg!(CONFIG_FREEZER));
+        let node = Builder::new(fmt!("nowhere")).placement(Placement::Node(u32::MAX));
+        assert_eq!(node.spawn_worker(&group).err(), Some(ENODEV));
+        Ok(())
+    }
+
+    #[test]
+    fn cancel_and_queue_race_from_many_threads() -> Result {
+        let counts = Counts::new()?;
+
+        {
+            let group = group()?;
+            let worker = worker(&group)?;
+            let work = Counter::work(&counts)?;
+
+            scope(|s| -> Result {
+                for way in 0..4 {
+                    let (worker, work) = (&worker, &work);
+                    core::mem::forget(s.spawn(fmt!("racer-{way}"), move |ctx| {
+                        while !ctx.should_stop() {
+                            match way {
+                                0 => drop(worker.queue(work.clone())),
+                                1 => drop(worker.queue_delayed(work.clone(), 1)),
+                                2 => drop(worker.mod_delayed(work.clone(), 1)),
+                                _ => drop(worker.cancel_sync(work)),
+                            }
+                            kernel::task::might_sleep();
+                        }
+                    })?);
+                }
+                fsleep(Delta::from_millis(300));
+                Ok(())
+            })??;
+        }
+        // However they ended: the work is dropped, and once.
+        assert_eq!(counts.get().1, 1);
+        Ok(())
+    }
+}
