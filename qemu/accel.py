@@ -106,6 +106,7 @@ def _auto(kernel, run_dir):
 
 def choose(kernel, run_dir):
     """The accelerator for this kernel on this machine, with the reason."""
+    guest.find_qemu()
     wish = os.environ.get("QEMU_ACCEL", "") or "auto"
     if wish == "tcg":
         return _tcg("QEMU_ACCEL=tcg")

@@ -161,7 +161,7 @@ class TestGuest(guest.Guest):
                 self.failures.append(Failure("splat", "the kernel complained outside of any test: %s" % item.title))
 
 
-def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settle=3, **kwargs):
+def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settle=3, cls=TestGuest, **kwargs):
     """One boot with these tests. Returns the guest, its failures judged."""
     os.makedirs(path, exist_ok=True)
     factor = kernel.factor
@@ -174,8 +174,8 @@ def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settl
             with open(test.path, "rb") as f:
                 extra.append(("tests/%s.sh" % test.name, f.read()))
     initramfs.write(initrd, kernel, "mode=tests\nfactor=%d\nsettle=%d\n" % (factor, settle), modules=modules, extra=extra)
-    vm = TestGuest(kernel, accel, path, initrd, ["status", "ktap"], tests=tests, report=report,
-                   limit=limit, smp=smp, mem=mem, **kwargs)
+    vm = cls(kernel, accel, path, initrd, ["status", "ktap"], tests=tests, report=report,
+             limit=limit, smp=smp, mem=mem, **kwargs)
     vm.run()
     vm.finish()
     return vm

@@ -36,6 +36,7 @@ import verdict  # noqa: E402
 MEM = 256
 GRACE = {"dead": 1.5}  # what is known to be dead needs no patience
 SETTLE = 1
+PATIENCE = 15.0  # far above every limit that is set here, far below the default ones
 DECLARED = re.compile(r"^# selfcheck: (\S+) ?(.*)$", re.M)
 OWN_BOOT = re.compile(r"^# selfcheck-boot: own$", re.M)
 
@@ -90,13 +91,13 @@ class Checks:
         os.makedirs(path, exist_ok=True)
         return path
 
-    def tests(self, names, scripts, expected):
+    def tests(self, names, scripts, expected, cls=suite.TestGuest):
         """Boot with these test programs; yields (name, what is wrong or None)."""
         report = Capture()
         path = self.path(names)
         tests = [suite.Test(script) for script in scripts]
         vm = suite.run_boot(self.kernel, self.choice, path, tests, report, limit=60 * self.kernel.factor,
-                            smp=1, mem=MEM * self.kernel.mem // 512, modules=self.modules, grace=GRACE.get(names, guest.GRACE), settle=SETTLE)
+                            smp=1, mem=MEM * self.kernel.mem // 512, modules=self.modules, grace=GRACE.get(names, guest.GRACE), settle=SETTLE, cls=cls)
         wrong = []
         for test in tests:
             declared = expected[test.name]
@@ -117,6 +118,16 @@ class Checks:
             wrong[0] = (wrong[0][0], "failures that no test is to blame for: %s" % stray)
         return wrong
 
+    def flood(self, script, expected):
+        """A test that fills the kernel log, all of which must be in the console's."""
+        (name, wrong), = self.tests("flood", [script], expected, SleepyGuest)
+        with open(os.path.join(self.path("flood"), "console.log"), errors="replace") as f:
+            found = re.findall(r"line ([0-9]+): ([0-9 ]+)$", f.read(), re.M)
+        words = " ".join(str(n) for n in range(1, 151))
+        if not wrong and found != [(str(n), words) for n in range(150)]:
+            wrong = "of 150 lines %d are whole and in order" % sum(w == words for _, w in found)
+        return [(name, wrong)]
+
     def bare(self, name, kind, pattern, mode, append=(), cls=guest.Guest, **kwargs):
         """Boot a guest that is wrong by itself."""
         path = self.path(name)
@@ -124,8 +135,12 @@ class Checks:
         initramfs.write(initrd, self.kernel, "mode=%s\nfactor=1\n" % mode, tests=False)
         vm = cls(self.kernel, self.choice, path, initrd, ["status", "ktap"], smp=1, mem=MEM * self.kernel.mem // 512,
                  append=append, **{"limit": 60 * self.kernel.factor, **kwargs})
+        start = time.monotonic()
         failures = vm.run()
-        return [(name, compare([(kind, pattern)], failures, None))]
+        wrong = compare([(kind, pattern)], failures, None)
+        if not wrong and time.monotonic() - start > PATIENCE * self.kernel.factor:
+            wrong = "found, but not in time"
+        return [(name, wrong)]
 
     def script(self, name, text, code, pattern):
         """Run vm.py --script as a user would."""
@@ -144,6 +159,15 @@ class Checks:
         return [(name, None)]
 
 
+class SleepyGuest(suite.TestGuest):
+    """The host does not read for a while, as on a busy machine."""
+
+    def on_console(self, line):
+        super().on_console(line)
+        if " line 9: " in line:
+            time.sleep(1)
+
+
 class KilledGuest(guest.Guest):
     """QEMU is killed by somebody else as soon as the guest says anything."""
 
@@ -158,7 +182,7 @@ def qemu_missing(checks):
                          stderr=subprocess.PIPE, text=True, env={**os.environ, "PATH": HERE, "QEMU_ACCEL": "tcg"})
     lines = (run.stdout + run.stderr).splitlines()
     lines = [line for line in lines if not line.startswith("# accel:")]
-    good = run.returncode == verdict.CODES["setup"] and len(lines) == 1 and "install" in lines[0]
+    good = run.returncode == verdict.CODES["setup"] and len(lines) == 1 and re.search(r"qemu\S* is not installed", lines[0])
     return [("qemu-missing", None if good else "status %d: %s" % (run.returncode, lines))]
 
 
@@ -183,8 +207,10 @@ def jobs(checks):
         (["silent"], lambda: checks.bare("silent", "boot", "no word from user space", "silent",
                                          boot_limit=1.5)),
     ]
-    found += [([name], lambda name=name: checks.tests(name, [scripts[name]], expected)) for name in own]
+    found += [([name], lambda name=name: checks.tests(name, [scripts[name]], expected))
+              for name in own if name != "flood"]
     found += [
+        (["flood"], lambda: checks.flood(scripts["flood"], expected)),
         (["coarse-clock"], lambda: checks.bare("coarse-clock", "clock", "resolution of [0-9]{7,} ns", "tests",
                                                append=["highres=off"])),
         (["init-error"], lambda: checks.bare("init-error", "init", "unknown mode 'nonsense'", "nonsense")),
