@@ -43,7 +43,7 @@ doctor:
 	@scripts/doctor.sh "$(KDIR)"
 
 lint:
-	@scripts/setup.sh --lint
+	@scripts/setup.sh --lint "$(KERNEL)"
 	@$(prepare) scripts/lint.sh "$(KERNEL)"
 
 rust-analyzer:

@@ -36,16 +36,17 @@ for package in bindgen libc6; do
 done
 rm -f "$new"/*.deb
 
-# bindgen opens libclang at run time; it must be the one of the clang that builds
-# the kernel, or the two may disagree on the layout of a structure.
+# bindgen opens libclang at run time, so the wrapper names one that is new enough.
 cat >"$new/bindgen" <<'EOF'
 #!/bin/sh
 # Made by scripts/bindgen.sh.
 root=$(dirname "$0")/root
 arch=$(uname -m)-linux-gnu
-for llvm in "${LIBCLANG_PATH:-}" /usr/lib/llvm-19/lib /usr/lib/llvm-2[0-9]/lib /usr/lib/llvm-1[78]/lib; do
-	[ -n "$llvm" ] && [ -d "$llvm" ] && break
-done
+llvm=${LIBCLANG_PATH:-}
+if [ -z "$llvm" ]; then
+	lib=$(find /usr/lib/llvm-*/lib \( -name 'libclang-1[7-9].so*' -o -name 'libclang-2[0-9].so*' \) | head -n 1)
+	llvm=$(dirname "$lib")
+fi
 export LIBCLANG_PATH="$llvm"
 for ld in "$root/usr/lib/$arch"/ld-linux*; do
 	exec "$ld" --library-path "$root/usr/lib/$arch:$llvm:/lib/$arch:/usr/lib/$arch" \

@@ -26,14 +26,22 @@ tool()
 	printf '%s\n' "$tools" | sed -n "s/^$1=//p"
 }
 
-llvm=$(tool LLVM)
-[ "$llvm" != 1 ] || llvm=
+# The fragment says which compiler it is for.
+if built_with_gcc "$fragment"; then
+	cc=gcc
+	tools=$(printf '%s\n' "$tools" | grep -v '^LLVM=')
+else
+	[ -n "$(tool LLVM)" ] ||
+		die "kernel $name needs clang, lld and llvm $MIN_LLVM or newer: run scripts/setup.sh $name, or set LLVM="
+	cc=clang$(tool LLVM | sed 's/^1$//')
+fi
+
 # What the options are, whatever the comments about them say.
 options=$(sed -n 's/^# \(CONFIG_[A-Za-z0-9_]*\) is not set.*/\1=n/p; s/^\(CONFIG_[^#]*[^#[:blank:]]\).*/\1/p' "$fragment")
 key=$({
 	echo "$src"
 	echo "$options"
-	"clang$llvm" --version | head -n 1
+	"$cc" --version | head -n 1
 	"$(tool RUSTC)" --version
 	"$(tool BINDGEN)" --version
 } | hash_of)

@@ -25,7 +25,7 @@ log=$out.log
 
 tools=$("$TOP/scripts/toolchain.sh") || exit 1
 # A kernel that was built with gcc wants gcc for its modules.
-if grep -q '^CONFIG_CC_IS_GCC=y' "$kdir/include/config/auto.conf" 2>/dev/null; then
+if built_with_gcc "$kdir/include/config/auto.conf"; then
 	tools=$(printf '%s\n' "$tools" | grep -v '^LLVM=')
 fi
 

@@ -59,6 +59,12 @@ version_of()
 	"$@" --version 2>/dev/null | sed -n 's/^[^0-9]*\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' | head -n 1
 }
 
+# built_with_gcc CONFIG: whether a fragment or a kernel's configuration says so.
+built_with_gcc()
+{
+	grep -qx 'CONFIG_CC_IS_GCC=y' "$1" 2>/dev/null
+}
+
 hash_of()
 {
 	sha256sum | cut -c 1-12
@@ -130,6 +136,11 @@ progress_line()
 	_percent=$(($4 * 100 / $2))
 	# The total is an estimate: never claim an end that has not come.
 	[ $_percent -le 99 ] || _percent=99
+	# The first tenth is no measure of the rest.
+	if [ $_percent -lt 10 ]; then
+		echo "$1: $_percent %, $5 s so far"
+		return
+	fi
 	_left=$((($2 - $4) * $5 / ($4 - $3)))
 	[ $_left -ge 0 ] || _left=0
 	if [ $_left -ge 90 ]; then

@@ -21,7 +21,7 @@ if command -v flock >/dev/null; then
 	echo $$ >build/lock
 fi
 
-scripts/setup.sh || exit 1
+scripts/setup.sh "$name" || exit 1
 scripts/build-kernel.sh "$name" || exit 1
 scripts/build-module.sh "$name" . "build/$name/module" || exit 1
 if [ -f tests/selfcheck/modules/Kbuild ]; then

@@ -1,17 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: setup.sh [--lint|--list]
+# usage: setup.sh [--lint|--list] [NAME]
 #
-# Installs what this machine lacks to build and boot the kernel, and with --lint
-# also what only "make lint" needs. Looks for the programs and files themselves,
+# Installs what this machine lacks to build and boot the kernel NAME (fast by
+# default), and with --lint also what only "make lint" needs. Looks for the programs and files themselves,
 # says which packages it takes and why, and does nothing where all is there.
 # With --list it only prints what is missing, PACKAGE and WHY with a tab between.
 
 . "$(dirname "$0")/lib.sh"
 
 lint=
-[ "${1:-}" != --lint ] || lint=yes
+only_list=
+case ${1:-} in
+--lint) lint=yes ;;
+--list) only_list=yes ;;
+esac
+case ${1:-} in
+--*) shift ;;
+esac
+fragment=$TOP/qemu/config/${1:-fast}.config
 
 wants=
 
@@ -43,7 +51,7 @@ static_busybox()
 
 libclang()
 {
-	[ -n "$(find /usr/lib -name 'libclang*.so*' -print 2>/dev/null | head -n 1)" ]
+	find /usr/lib/llvm-*/lib \( -name 'libclang-1[7-9].so*' -o -name 'libclang-2[0-9].so*' \) 2>/dev/null | grep .
 }
 
 beside_rustc()
@@ -66,6 +74,7 @@ list()
 	want flex "builds the kernel's configuration tool" has flex
 	want bison "builds the kernel's configuration tool" has bison
 	want bc "computes the kernel's timer constants" has bc
+	want gcc "compiles C" has gcc
 	want libelf-dev "objtool, a part of the kernel build, reads ELF files" header gelf.h
 	want libc6-dev "programs that run during the kernel build" header stdlib.h
 	want python3 "runs the harness" has python3
@@ -74,6 +83,7 @@ list()
 	for _lacking in $("$TOP/scripts/toolchain.sh" --missing); do
 		case $_lacking in
 		llvm)
+			! built_with_gcc "$fragment" || continue
 			_suffix=
 			version_ok "$(offered clang)" "$MIN_LLVM" || _suffix=-19
 			want "clang$_suffix" "compiles the kernel's C" false
@@ -113,7 +123,7 @@ nothing()
 }
 
 list
-if [ "${1:-}" = --list ]; then
+if [ -n "$only_list" ]; then
 	printf %s "$wants"
 	exit
 fi

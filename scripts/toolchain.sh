@@ -5,7 +5,8 @@
 #
 # Prints the make variables that name the tools for a kernel with Rust, one a
 # line. With --missing it prints instead what lacks, one word a line out of
-# "llvm", "rustc" and "bindgen", and nothing where all is there.
+# "llvm", "rustc" and "bindgen", and nothing where all is there. LLVM is printed
+# where it was found; the others are an error if they were not.
 #
 # LLVM, RUSTC and BINDGEN in the environment replace the search for that tool.
 
@@ -94,12 +95,12 @@ if [ "${1:-}" = --missing ]; then
 	exit 0
 fi
 
-[ -n "$llvm" ] || die "no clang, lld and llvm tools of version $MIN_LLVM or newer: run scripts/setup.sh, or set LLVM="
 [ -n "$rustc" ] || die "no rustc of version $MIN_RUSTC or newer with its library source: run scripts/setup.sh, or set RUSTC="
 [ -n "$bindgen" ] || die "no bindgen of version $MIN_BINDGEN or newer: run scripts/setup.sh, or set BINDGEN="
 
 bin=$(dirname "$rustc")
-echo "LLVM=$llvm"
+# Only a kernel that is built with clang needs these.
+[ -z "$llvm" ] || echo "LLVM=$llvm"
 echo "RUSTC=$rustc"
 echo "HOSTRUSTC=$rustc"
 echo "BINDGEN=$bindgen"
