@@ -345,7 +345,7 @@ impl Name {
     /// What `proc_task_name()` of [`fs/proc/array.c`](srctree/fs/proc/array.c) has room for.
     const SIZE: usize = 64;
 
-    fn format(args: fmt::Arguments<'_>) -> Result<Self> {
+    pub(super) fn format(args: fmt::Arguments<'_>) -> Result<Self> {
         let mut name = Self {
             bytes: [0; Self::SIZE],
             len: 0,

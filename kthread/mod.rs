@@ -59,7 +59,9 @@ mod context;
 mod errno;
 mod group;
 mod identity;
+mod mm;
 mod packet;
+mod percpu;
 mod scope;
 mod thread;
 mod worker;
@@ -84,6 +86,13 @@ pub use self::{
         CpuList,
         Identity,
         Observer, //
+    },
+    percpu::{
+        impl_has_slot,
+        HasSlot,
+        PerCpuThread,
+        PerCpuThreads,
+        Slot, //
     },
     scope::{
         scope,

@@ -1461,3 +1461,332 @@ mod worker {
         Ok(())
     }
 }
+
+#[kunit_tests(rust_kthread_percpu)]
+mod percpu {
+    use super::super::{
+        errno::edeadlk,
+        *, //
+    };
+    use kernel::{
+        bindings,
+        cpu::CpuId,
+        new_mutex,
+        prelude::*,
+        str::CString,
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc,
+            Mutex, //
+        },
+        time::{
+            delay::fsleep,
+            Delta, //
+        }, //
+    };
+
+    fn group() -> Result<ThreadGroup> {
+        // SAFETY: The tests drop their groups when they end. One that fails is killed, and so it
+        // leaks its group, in which case this module must not be unloaded.
+        unsafe { ThreadGroup::new() }
+    }
+
+    /// What has happened on each of the first CPUs.
+    #[derive(Default)]
+    struct Log {
+        setups: usize,
+        runs: usize,
+        parks: usize,
+        unparks: usize,
+        cleanups: usize,
+        /// Calls on another CPU.
+        strays: usize,
+    }
+
+    impl Log {
+        fn calls(&self) -> [usize; 6] {
+            [
+                self.setups,
+                self.runs,
+                self.parks,
+                self.unparks,
+                self.cleanups,
+                self.strays,
+            ]
+        }
+    }
+
+    struct Logger {
+        logs: Arc<Mutex<KVec<Log>>>,
+    }
+
+    impl_has_slot!(Logger);
+
+    impl Logger {
+        fn log(&self, cpu: CpuId, what: impl FnOnce(&mut Log)) {
+            if let Some(log) = self.logs.lock().get_mut(cpu.as_u32() as usize) {
+                what(log);
+                if CpuId::current() != cpu {
+                    log.strays += 1;
+                }
+            }
+        }
+    }
+
+    impl PerCpuThread for Logger {
+        fn setup(&self, cpu: CpuId) {
+            self.log(cpu, |log| log.setups += 1);
+        }
+
+        fn run(&self, cpu: CpuId) {
+            self.log(cpu, |log| log.runs += 1);
+        }
+
+        fn park(&self, cpu: CpuId) {
+            self.log(cpu, |log| log.parks += 1);
+        }
+
+        fn unpark(&self, cpu: CpuId) {
+            self.log(cpu, |log| log.unparks += 1);
+        }
+
+        fn cleanup(&self, cpu: CpuId, online: bool) {
+            self.log(cpu, |log| log.cleanups += usize::from(online));
+        }
+    }
+
+    fn logs() -> Result<Arc<Mutex<KVec<Log>>>> {
+        let mut logs = KVec::new();
+
+        for _ in 0..kernel::cpu::nr_cpu_ids() {
+            logs.push(Log::default(), GFP_KERNEL)?;
+        }
+        Arc::pin_init(new_mutex!(logs), GFP_KERNEL)
+    }
+
+    /// Waits until the calls on `cpu` are these.
+    fn expect(logs: &Mutex<KVec<Log>>, cpu: CpuId, calls: [usize; 6]) {
+        let get = || logs.lock().get(cpu.as_u32() as usize).map(Log::calls);
+
+        for _ in 0..10_000 {
+            if get() == Some(calls) {
+                return;
+            }
+            fsleep(Delta::from_millis(1));
+        }
+        assert_eq!(get(), Some(calls));
+    }
+
+    #[test]
+    fn a_thread_for_each_cpu_runs_there_when_woken() -> Result {
+        let group = group()?;
+        let logs = logs()?;
+        let threads =
+            PerCpuThreads::register(&group, fmt!("log%s"), Logger { logs: logs.clone() })?;
+
+        for round in 1..=100 {
+            for cpu in (0..kernel::cpu::nr_cpu_ids()).filter_map(CpuId::from_u32) {
+                threads.wake(cpu);
+                expect(&logs, cpu, [1, round, 0, 0, 0, 0]);
+            }
+        }
+        let more = PerCpuThreads::register(&group, fmt!("more"), Logger { logs: logs.clone() });
+        assert_eq!(more.err(), Some(EBUSY));
+        drop(threads);
+        for cpu in (0..kernel::cpu::nr_cpu_ids()).filter_map(CpuId::from_u32) {
+            expect(&logs, cpu, [1, 100, 0, 0, 1, 0]);
+        }
+        // The slot is free again, and a group stops what has been leaked.
+        core::mem::forget(PerCpuThreads::register(
+            &group,
+            fmt!("again"),
+            Logger { logs: logs.clone() },
+        )?);
+        assert_eq!(group.len(), 1);
+        drop(group);
+        let other = self::group()?;
+        assert_eq!(
+            PerCpuThreads::register(&other, fmt!(""), Logger { logs: logs.clone() }).err(),
+            Some(EINVAL)
+        );
+        assert!(PerCpuThreads::register(&other, fmt!("last"), Logger { logs }).is_ok());
+        assert!(other.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn threads_follow_cpu_hotplug() -> Result {
+        let group = group()?;
+        let logs = logs()?;
+        let last = kernel::cpu::nr_cpu_ids() - 1;
+        let cpu = CpuId::from_u32(last).ok_or(EINVAL)?;
+        if last == 0 {
+            return Ok(());
+        }
+        let threads = PerCpuThreads::register(&group, fmt!("plug"), Logger { logs: logs.clone() })?;
+        // What is bound by the builder does not follow.
+        let bound = Builder::new(fmt!("bound"))
+            .placement(Placement::Cpu(cpu))
+            .spawn(&group, |ctx| {
+                while ctx.wait() != Wake::Stop {}
+                CString::try_from_fmt(fmt!("{}", ctx.identity().cpus_allowed))
+            })?;
+
+        expect(&logs, cpu, [1, 0, 0, 0, 0, 0]);
+        for round in 1..=3 {
+            // SAFETY: The CPU exists, and this may sleep.
+            let removed = unsafe { bindings::remove_cpu(last) };
+            assert_eq!(removed, 0);
+            expect(&logs, cpu, [1, round - 1, round, round - 1, 0, 0]);
+            // This is kept.
+            threads.wake(cpu);
+            bound.wake();
+            // SAFETY: As above.
+            let added = unsafe { bindings::add_cpu(last) };
+            assert_eq!(added, 0);
+            expect(&logs, cpu, [1, round, round, round, 0, 0]);
+        }
+        assert!(bound.stop()??.to_bytes().len() > 1);
+
+        // SAFETY: As above.
+        let removed = unsafe { bindings::remove_cpu(last) };
+        assert_eq!(removed, 0);
+        // The thread of a CPU that is offline cleans up on another one.
+        drop(threads);
+        expect(&logs, cpu, [1, 3, 4, 3, 0, 1]);
+        let threads = PerCpuThreads::register(&group, fmt!("late"), Logger { logs: logs.clone() })?;
+        expect(&logs, cpu, [1, 3, 4, 3, 0, 1]);
+        // SAFETY: As above.
+        let added = unsafe { bindings::add_cpu(last) };
+        assert_eq!(added, 0);
+        // It gets its thread when it comes.
+        threads.wake(cpu);
+        expect(&logs, cpu, [2, 4, 4, 3, 0, 1]);
+        Ok(())
+    }
+
+    struct Selfish {
+        own: Arc<Mutex<Option<PerCpuThreads<Selfish>>>>,
+        group: Arc<Mutex<ThreadGroup>>,
+        refused: Arc<Atomic<usize>>,
+    }
+
+    impl_has_slot!(Selfish);
+
+    struct Idle;
+
+    impl_has_slot!(Idle);
+
+    impl PerCpuThread for Idle {
+        fn run(&self, _cpu: CpuId) {}
+    }
+
+    impl PerCpuThread for Selfish {
+        fn run(&self, _cpu: CpuId) {
+            let mut group = self.group.lock();
+
+            if PerCpuThreads::register(&group, fmt!("idle"), Idle).err() == Some(edeadlk()) {
+                self.refused.fetch_add(1, Relaxed);
+            }
+            group.stop_all();
+            if group.len() == 1 {
+                self.refused.fetch_add(1, Relaxed);
+            }
+            drop(self.own.lock().take());
+            self.refused.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_percpu_thread_does_not_wait_for_cpu_hotplug() -> Result {
+        let group = Arc::pin_init(new_mutex!(group()?), GFP_KERNEL)?;
+        let own = Arc::pin_init(new_mutex!(None), GFP_KERNEL)?;
+        let refused = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let selfish = Selfish {
+            own: own.clone(),
+            group: group.clone(),
+            refused: refused.clone(),
+        };
+        let threads = PerCpuThreads::register(&group.lock(), fmt!("selfish"), selfish)?;
+
+        let mut slot = own.lock();
+        threads.wake(CpuId::from_u32(0).ok_or(EINVAL)?);
+        *slot = Some(threads);
+        drop(slot);
+        while refused.load(Relaxed) < 3 {
+            fsleep(Delta::from_millis(1));
+        }
+        assert_eq!(group.lock().len(), 1);
+        group.lock().stop_all();
+        assert!(group.lock().is_empty());
+        Ok(())
+    }
+}
+
+#[kunit_tests(rust_kthread_mm)]
+mod mm {
+    use super::super::*;
+    use kernel::{
+        bindings,
+        current,
+        error::to_result,
+        page::PAGE_SIZE,
+        prelude::*,
+        sync::aref::ARef,
+        uaccess::{
+            UserPtr,
+            UserSlice, //
+        }, //
+    };
+
+    // The bindings do not cover `asm/mman.h`. These are what most architectures have.
+    const PROT_READ: usize = 1;
+    const PROT_WRITE: usize = 2;
+    const MAP_PRIVATE: usize = 2;
+    const MAP_ANONYMOUS: usize = 0x20;
+
+    #[test]
+    fn a_thread_uses_an_address_space_for_as_long_as_it_says() -> Result {
+        // SAFETY: The group is dropped when the test ends.
+        let group = unsafe { ThreadGroup::new()? };
+        // SAFETY: The test runs in a kernel thread, which may use an address space until it ends.
+        to_result(unsafe { bindings::kunit_attach_mm() })?;
+        // SAFETY: The current task has an address space. The arguments ask for a new page.
+        let addr = unsafe {
+            bindings::vm_mmap(
+                core::ptr::null_mut(),
+                0,
+                PAGE_SIZE,
+                PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS,
+                0,
+            )
+        };
+        assert!(addr % PAGE_SIZE == 0);
+        let mm = ARef::from(current!().mm().ok_or(EINVAL)?);
+        let used = mm.clone();
+
+        let thread = group.spawn(fmt!("user"), move |ctx| -> Result<[bool; 3]> {
+            let before = ctx.identity().mm;
+            let within = ctx.use_mm(&used, || -> Result<bool> {
+                UserSlice::new(UserPtr::from_addr(addr), 4)
+                    .writer()
+                    .write(&0x1234_5678_u32)?;
+                Ok(current!().mm().is_some_and(|mm| core::ptr::eq(mm, &*used)))
+            })?;
+            // It can be done again, and says what the closure says.
+            assert_eq!(ctx.use_mm(&used, || 7), 7);
+            Ok([before, within, ctx.identity().mm])
+        })?;
+
+        assert_eq!(thread.join()??, [false, true, false]);
+        let found = UserSlice::new(UserPtr::from_addr(addr), 4)
+            .reader()
+            .read::<u32>()?;
+        assert_eq!(found, 0x1234_5678);
+        Ok(())
+    }
+}

@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Threads of which there is one on each CPU, and which follow CPU hotplug.
+//!
+//! A thread that is bound to a CPU by [`Placement::Cpu`] loses that when the CPU goes offline. Those
+//! here are parked meanwhile, and go on when it is back. A CPU that comes up for the first time gets
+//! its thread then.
+//!
+//! C header: [`include/linux/smpboot.h`](srctree/include/linux/smpboot.h)
+//!
+//! [`Placement::Cpu`]: super::Placement::Cpu
+
+use super::{
+    builder::Name,
+    errno::edeadlk,
+    group::{
+        Entry,
+        Members,
+        Place,
+        ThreadGroup, //
+    }, //
+};
+use core::{
+    cell::UnsafeCell,
+    ops::Deref,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings,
+    cpu::CpuId,
+    error::to_result,
+    fmt,
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        Arc,
+        Mutex,
+        SetOnce, //
+    },
+    task::{
+        might_sleep,
+        Task, //
+    },
+    types::{
+        Opaque,
+        ScopeGuard, //
+    }, //
+};
+
+/// What [`include/linux/smpboot.h`](srctree/include/linux/smpboot.h) declares. The bindings do not
+/// cover it.
+mod smpboot {
+    use kernel::{
+        bindings,
+        prelude::*, //
+    };
+
+    #[repr(C)]
+    pub(super) struct Hotplug {
+        pub(super) store: *mut c_void,
+        pub(super) list: bindings::list_head,
+        pub(super) thread_should_run: Option<unsafe extern "C" fn(c_uint) -> c_int>,
+        pub(super) thread_fn: Option<unsafe extern "C" fn(c_uint)>,
+        pub(super) create: Option<unsafe extern "C" fn(c_uint)>,
+        pub(super) setup: Option<unsafe extern "C" fn(c_uint)>,
+        pub(super) cleanup: Option<unsafe extern "C" fn(c_uint, bool)>,
+        pub(super) park: Option<unsafe extern "C" fn(c_uint)>,
+        pub(super) unpark: Option<unsafe extern "C" fn(c_uint)>,
+        pub(super) selfparking: bool,
+        pub(super) thread_comm: *const c_char,
+    }
+
+    extern "C" {
+        pub(super) fn smpboot_register_percpu_thread(thread: *mut Hotplug) -> c_int;
+        pub(super) fn smpboot_unregister_percpu_thread(thread: *mut Hotplug);
+    }
+}
+
+/// What the threads of a [`PerCpuThreads`] do.
+///
+/// Every function is called by the thread of `cpu`, on that CPU unless it says otherwise, in
+/// `TASK_RUNNING`, and may sleep. None may wait for CPU hotplug, which waits for the thread to park.
+pub trait PerCpuThread: HasSlot {
+    /// Called once, before anything else.
+    fn setup(&self, _cpu: CpuId) {}
+
+    /// Called when the thread has been woken by [`PerCpuThreads::wake`] since the last call began.
+    fn run(&self, cpu: CpuId);
+
+    /// Called when the CPU is going offline. It goes once this returns.
+    fn park(&self, _cpu: CpuId) {}
+
+    /// Called when the CPU is online again.
+    fn unpark(&self, _cpu: CpuId) {}
+
+    /// Called at last, if [`PerCpuThread::setup`] was. If the CPU is not `online`, this runs on
+    /// another one.
+    fn cleanup(&self, _cpu: CpuId, _online: bool) {}
+}
+
+/// Declares that there is a place for the [`PerCpuThreads`] of a type.
+///
+/// What the kernel calls for a thread is told nothing but the CPU. So the rest is found by type, in
+/// a static variable that [`impl_has_slot!`] makes.
+///
+/// # Safety
+///
+/// `slot` must return the same slot every time.
+///
+/// [`impl_has_slot!`]: crate::impl_has_slot
+pub unsafe trait HasSlot: Send + Sync + Sized + 'static {
+    /// Returns the slot.
+    fn slot() -> &'static Slot<Self>;
+}
+
+/// Implements [`HasSlot`] for a type that is not generic.
+///
+/// [`HasSlot`]: crate::kthread::HasSlot
+#[macro_export]
+macro_rules! impl_has_slot {
+    ($type:ty) => {
+        // SAFETY: The slot is always the same static variable.
+        unsafe impl $crate::kthread::HasSlot for $type {
+            fn slot() -> &'static $crate::kthread::Slot<Self> {
+                static SLOT: $crate::kthread::Slot<$type> = $crate::kthread::Slot::new();
+
+                &SLOT
+            }
+        }
+    };
+}
+pub use impl_has_slot;
+
+/// Where the threads of a type find what they share.
+///
+/// # Invariants
+///
+/// - `shared` is only written by who has set `taken`, while there are no threads.
+/// - While there are threads, `shared` points to what they share.
+pub struct Slot<T> {
+    taken: Atomic<bool>,
+    shared: UnsafeCell<Option<NonNull<Shared<T>>>>,
+}
+
+// SAFETY: By the type invariants `shared` is not written while others may read it. What it points to
+// can be shared, as `T` can.
+unsafe impl<T: Send + Sync> Sync for Slot<T> {}
+
+impl<T> Slot<T> {
+    /// Creates a slot. This is meant for [`impl_has_slot!`] only.
+    ///
+    /// [`impl_has_slot!`]: crate::impl_has_slot
+    #[expect(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        // INVARIANT: There are no threads.
+        Self {
+            taken: Atomic::new(false),
+            shared: UnsafeCell::new(None),
+        }
+    }
+}
+
+/// The part of a CPU in a [`Shared`].
+struct OnCpu {
+    /// Whether the thread is to run.
+    wanted: Atomic<bool>,
+    /// The thread, once it has begun.
+    task: SetOnce<ARef<Task>>,
+}
+
+/// What the threads share with their handle and their group.
+///
+/// # Invariants
+///
+/// - While `registered` is true, `hotplug` is registered, and the members hold this.
+/// - The slot of `T` is taken, and points to this, from before `hotplug` is registered until after it
+///   has been unregistered.
+#[pin_data]
+struct Shared<T> {
+    hotplug: Opaque<smpboot::Hotplug>,
+    /// What `hotplug` points to.
+    store: Store,
+    comm: KVec<u8>,
+    cpus: KVVec<OnCpu>,
+    place: Place,
+    members: Arc<Members>,
+    #[pin]
+    registered: Mutex<bool>,
+    value: T,
+}
+
+// SAFETY: The task structures of the threads and the rest of `hotplug` are only accessed by C
+// functions, which hold a lock of their own.
+unsafe impl<T: Send> Send for Shared<T> {}
+
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for Shared<T> {}
+
+/// One pointer for each CPU, in which the C side keeps the tasks.
+struct Store(NonNull<c_void>);
+
+impl Store {
+    fn new() -> Result<Self> {
+        // SAFETY: The size and alignment are those of a pointer. What is returned is zeroed.
+        let store = unsafe {
+            bindings::pcpu_alloc_noprof(
+                size_of::<*mut bindings::task_struct>(),
+                align_of::<*mut bindings::task_struct>(),
+                false,
+                bindings::GFP_KERNEL,
+            )
+        };
+
+        Ok(Self(NonNull::new(store).ok_or(ENOMEM)?))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // SAFETY: The pointer comes from the allocator of per-CPU memory.
+        unsafe { bindings::free_percpu(self.0.as_ptr()) };
+    }
+}
+
+impl<T: PerCpuThread> Shared<T> {
+    fn as_raw(&self) -> *mut smpboot::Hotplug {
+        self.hotplug.get()
+    }
+
+    /// Calls `f` with what the threads of `T` share.
+    ///
+    /// # Safety
+    ///
+    /// Must only be called by such a thread, for its CPU.
+    unsafe fn on<R>(cpu: c_uint, f: impl FnOnce(&Self, CpuId, &OnCpu) -> R) -> Option<R> {
+        // SAFETY: By the requirements of this function there is a thread, so by the type invariants
+        // of `Slot` nobody writes `shared`.
+        let shared = unsafe { (*T::slot().shared.get())? };
+        // SAFETY: As above it points to what the threads share, which the members hold until all
+        // threads are gone.
+        let shared = unsafe { shared.as_ref() };
+
+        Some(f(
+            shared,
+            CpuId::from_u32(cpu)?,
+            shared.cpus.get(cpu as usize)?,
+        ))
+    }
+
+    /// # Safety
+    ///
+    /// Must only be called by a thread of `T`, as the callback `thread_should_run`.
+    unsafe extern "C" fn should_run(cpu: c_uint) -> c_int {
+        // The thread is not in `TASK_RUNNING` here, and must not be preempted.
+        //
+        // SAFETY: By the requirements of this function.
+        let wanted = unsafe { Self::on(cpu, |_, _, on_cpu| on_cpu.wanted.load(Relaxed)) };
+
+        c_int::from(wanted == Some(true))
+    }
+
+    /// # Safety
+    ///
+    /// Must only be called by a thread of `T`, as the callback `thread_fn`.
+    unsafe extern "C" fn run(cpu: c_uint) {
+        // SAFETY: By the requirements of this function.
+        unsafe {
+            Self::on(cpu, |shared, cpu, on_cpu| {
+                on_cpu.wanted.xchg(false, Acquire);
+                shared.value.run(cpu);
+            })
+        };
+    }
+
+    /// # Safety
+    ///
+    /// Must only be called by a thread of `T`, as the callback `setup`.
+    unsafe extern "C" fn setup(cpu: c_uint) {
+        // SAFETY: By the requirements of this function.
+        unsafe {
+            Self::on(cpu, |shared, cpu, on_cpu| {
+                on_cpu.task.populate(ARef::from(&**kernel::current!()));
+                THREAD_FN.store(thread_fn(), Relaxed);
+                shared.value.setup(cpu);
+            })
+        };
+    }
+
+    /// # Safety
+    ///
+    /// Must only be called by a thread of `T`, as the callback `cleanup`.
+    unsafe extern "C" fn cleanup(cpu: c_uint, online: bool) {
+        // SAFETY: By the requirements of this function.
+        unsafe { Self::on(cpu, |shared, cpu, _| shared.value.cleanup(cpu, online)) };
+    }
+
+    /// # Safety
+    ///
+    /// Must only be called by a thread of `T`, as the callback `park`.
+    unsafe extern "C" fn park(cpu: c_uint) {
+        // SAFETY: By the requirements of this function.
+        unsafe { Self::on(cpu, |shared, cpu, _| shared.value.park(cpu)) };
+    }
+
+    /// # Safety
+    ///
+    /// Must only be called by a thread of `T`, as the callback `unpark`.
+    unsafe extern "C" fn unpark(cpu: c_uint) {
+        // SAFETY: By the requirements of this function.
+        unsafe { Self::on(cpu, |shared, cpu, _| shared.value.unpark(cpu)) };
+    }
+
+    /// Leaves the slot to others. There are no threads, and the caller has it.
+    fn give_up_slot() {
+        // SAFETY: By the type invariants of `Slot` only the caller may access this now.
+        unsafe { *T::slot().shared.get() = None };
+        T::slot().taken.store(false, Release);
+    }
+}
+
+/// The function that the kernel runs in per-CPU threads, once one of ours has told it.
+static THREAD_FN: Atomic<usize> = Atomic::new(0);
+
+/// Returns the function that the current kernel thread runs, or zero if it is none.
+fn thread_fn() -> usize {
+    // SAFETY: The current task is alive.
+    unsafe { bindings::kthread_func(Task::current_raw()) }.addr()
+}
+
+/// Tells whether the caller is a per-CPU thread, which must not wait for CPU hotplug.
+fn is_percpu_thread() -> bool {
+    let own = thread_fn();
+
+    own != 0 && own == THREAD_FN.load(Relaxed)
+}
+
+impl<T: PerCpuThread> Entry for Shared<T> {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn is_current(&self) -> bool {
+        // To unregister waits for CPU hotplug, whichever set the caller is of.
+        is_percpu_thread()
+    }
+
+    fn request_stop(&self) {}
+
+    fn reap(&self) {
+        might_sleep();
+
+        let mut registered = self.registered.lock();
+        if !*registered {
+            return;
+        }
+        // SAFETY: By the type invariants it is registered.
+        unsafe { smpboot::smpboot_unregister_percpu_thread(self.as_raw()) };
+        *registered = false;
+        Self::give_up_slot();
+        drop(registered);
+        self.members.remove(&self.place);
+    }
+
+    unsafe fn drop_contents(&self) {}
+}
+
+/// A set of kernel threads, one on each CPU that is online.
+///
+/// It is a member of a [`ThreadGroup`]. When it is dropped, its threads are stopped. It derefs to the
+/// `T` that they share.
+///
+/// Wraps `struct smp_hotplug_thread`. Its callback `thread_should_run` is not left to users, as it is
+/// called in a state in which a thread must not sleep: [`PerCpuThreads::wake`] takes its place.
+///
+/// # Examples
+///
+/// ```
+/// struct Scrubber {
+///     rounds: Atomic<usize>,
+/// }
+///
+/// impl_has_slot!(Scrubber);
+///
+/// impl PerCpuThread for Scrubber {
+///     fn run(&self, cpu: CpuId) {
+///         self.rounds.fetch_add(1, Relaxed);
+///         pr_info!("scrubbing on {}\n", cpu.as_u32());
+///     }
+/// }
+///
+/// # fn f(group: &ThreadGroup) -> Result {
+/// let scrubbers = PerCpuThreads::register(
+///     group,
+///     fmt!("scrub"),
+///     Scrubber {
+///         rounds: Atomic::new(0),
+///     },
+/// )?;
+///
+/// scrubbers.wake(CpuId::current());
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "smp_hotplug_thread")]
+#[must_use = "the threads are stopped when their handle is dropped"]
+pub struct PerCpuThreads<T: PerCpuThread> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T: PerCpuThread> PerCpuThreads<T> {
+    /// Creates a thread on each CPU that is online, and one on each other when it comes up, and
+    /// starts them.
+    ///
+    /// They are named `name`, a slash, and the number of the CPU.
+    ///
+    /// Sleeps, and waits for CPU hotplug. Fails with
+    /// - [`EINVAL`] if the name is empty or holds a NUL,
+    /// - [`ENAMETOOLONG`] if the name is longer than 63 bytes,
+    /// - [`EBUSY`] if there are such threads of the same `T`,
+    /// - [`EDEADLK`] if the caller is a per-CPU thread itself,
+    /// - [`ENOMEM`] if memory could not be had,
+    /// - [`EAGAIN`] if there are too many tasks,
+    /// - [`EINTR`] if the caller was killed meanwhile.
+    ///
+    /// Wraps `smpboot_register_percpu_thread()` of [`kernel/smpboot.c`](srctree/kernel/smpboot.c).
+    #[doc(alias = "smpboot_register_percpu_thread")]
+    pub fn register(group: &ThreadGroup, name: fmt::Arguments<'_>, value: T) -> Result<Self> {
+        might_sleep();
+        if is_percpu_thread() {
+            return Err(edeadlk());
+        }
+        let comm = format(Name::format(name)?.as_c_str()?)?;
+        let mut cpus = KVVec::new();
+
+        for _ in 0..kernel::cpu::nr_cpu_ids() {
+            cpus.push(
+                OnCpu {
+                    wanted: Atomic::new(false),
+                    task: SetOnce::new(),
+                },
+                GFP_KERNEL,
+            )?;
+        }
+        let store = Store::new()?;
+        let members = group.members();
+        let shared = Arc::pin_init(
+            pin_init!(Shared {
+                hotplug: Opaque::new(smpboot::Hotplug {
+                    store: store.0.as_ptr(),
+                    list: bindings::list_head::default(),
+                    thread_should_run: Some(Shared::<T>::should_run),
+                    thread_fn: Some(Shared::<T>::run),
+                    create: None,
+                    setup: Some(Shared::<T>::setup),
+                    cleanup: Some(Shared::<T>::cleanup),
+                    park: Some(Shared::<T>::park),
+                    unpark: Some(Shared::<T>::unpark),
+                    selfparking: false,
+                    thread_comm: comm.as_ptr(),
+                }),
+                store,
+                comm,
+                cpus,
+                place: Place::new(),
+                members: members.clone(),
+                registered <- new_mutex!(false),
+                value,
+            }),
+            GFP_KERNEL,
+        )?;
+
+        if T::slot().taken.xchg(true, Acquire) {
+            return Err(EBUSY);
+        }
+        let free = ScopeGuard::new(Shared::<T>::give_up_slot);
+        // SAFETY: `taken` has been set here, and there are no threads yet.
+        unsafe { *T::slot().shared.get() = Some(NonNull::from(&*shared)) };
+        members.insert(shared.clone())?;
+        let undo = ScopeGuard::new(|| members.remove(&shared.place));
+
+        // SAFETY: The callbacks are for threads of `T`, which these are. `hotplug` and what it points
+        // to are part of `shared`, which the members hold until it is unregistered. If this fails, no
+        // threads are left.
+        to_result(unsafe { smpboot::smpboot_register_percpu_thread(shared.as_raw()) })?;
+        // INVARIANT: It has been registered.
+        *shared.registered.lock() = true;
+        undo.dismiss();
+        free.dismiss();
+        Ok(Self { shared })
+    }
+
+    /// Has the thread of `cpu` call [`PerCpuThread::run`].
+    ///
+    /// It is called after this, any number of wake-ups that come before that count as one. If the
+    /// CPU is offline, that is once it is online.
+    ///
+    /// May be called from any context.
+    pub fn wake(&self, cpu: CpuId) {
+        let Some(on_cpu) = self.shared.cpus.get(cpu.as_u32() as usize) else {
+            return;
+        };
+
+        on_cpu.wanted.store(true, Release);
+        // Pairs with the barrier that `smpboot_thread_fn()` has between setting the state of the task
+        // and asking whether to run, after `setup` has made the task known.
+        //
+        // SAFETY: A memory barrier has no requirements.
+        unsafe { bindings::smp_mb() };
+        if let Some(task) = on_cpu.task.as_ref() {
+            task.wake_up();
+        }
+    }
+}
+
+impl<T: PerCpuThread> Deref for PerCpuThreads<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.shared.value
+    }
+}
+
+impl<T: PerCpuThread> Drop for PerCpuThreads<T> {
+    /// Stops the threads.
+    ///
+    /// In a per-CPU thread this only lets go of the handle, and leaves the threads to their group.
+    ///
+    /// Sleeps, and waits for CPU hotplug.
+    #[doc(alias = "smpboot_unregister_percpu_thread")]
+    fn drop(&mut self) {
+        if !self.shared.is_current() {
+            self.shared.reap();
+        }
+    }
+}
+
+/// Makes a name the format that C wants, which expects the number of the CPU.
+fn format(name: &CStr) -> Result<KVec<u8>> {
+    let mut comm = KVec::new();
+
+    for byte in name.to_bytes() {
+        if *byte == b'%' {
+            comm.push(b'%', GFP_KERNEL)?;
+        }
+        comm.push(*byte, GFP_KERNEL)?;
+    }
+    comm.extend_from_slice(b"/%u\0", GFP_KERNEL)?;
+    Ok(comm)
+}
