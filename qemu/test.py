@@ -152,6 +152,11 @@ def main(argv):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(args)
+    except BrokenPipeError:
+        # Nobody reads the output any more; do not trip over it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("test.py: the output is no longer read, QEMU was killed", file=sys.stderr)
+        return verdict.INTERRUPTED
     except SetupError as e:
         print("test.py: %s" % e, file=sys.stderr)
         return verdict.CODES["setup"]

@@ -131,6 +131,11 @@ def main(argv):
     try:
         kernel = lab.Kernel(args.kernel)
         return run_script(kernel, args) if args.script else run_interactive(kernel, args)
+    except BrokenPipeError:
+        # Nobody reads the output any more; do not trip over it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("vm.py: the output is no longer read, QEMU was killed", file=sys.stderr)
+        return verdict.INTERRUPTED
     except SetupError as e:
         print("vm.py: %s" % e, file=sys.stderr)
         return verdict.CODES["setup"]
