@@ -4,6 +4,9 @@
 # PID 1 of the guest: sets up, does what /etc/guest.conf says, reports on the
 # virtio port `status`, and leaves through the ISA debug exit port, whose value
 # V the host sees as QEMU's exit status 2 * V + 1.
+#
+# busybox has read -t, and guest.conf sets limit.
+# shellcheck disable=SC3045,SC1091,SC2154
 
 export PATH=/bin HOME=/root TERM="${TERM:-linux}"
 
@@ -31,6 +34,7 @@ over()
 {
 	echo "kdemo-test: over" >/dev/kmsg
 	say "done"
+	# shellcheck disable=SC3045 # busybox has -t
 	read -r -t 10 _ <&3
 }
 
@@ -66,7 +70,10 @@ mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 mount -t debugfs debugfs /sys/kernel/debug
 
-mode=error
+# What guest.conf may set: the limits in seconds, and how slow this kernel is.
+# shellcheck disable=SC2034 # run-tests.sh uses them
+mode=error limit=0 factor=1 settle=3
+# shellcheck source=/dev/null
 . /etc/guest.conf
 
 if [ "$mode" = silent ]; then
@@ -103,6 +110,7 @@ case $mode in
 tests)
 	find_port ktap || die "no virtio port 'ktap'"
 	exec 4>"$port"
+	# shellcheck source=/dev/null
 	. /lib/run-tests.sh
 	if run_tests 4; then
 		over

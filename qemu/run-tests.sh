@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
+# shellcheck disable=SC2154 # init.sh sets factor and settle
+#
+# busybox has read -t, and guest.conf sets settle and factor.
+# shellcheck disable=SC3045,SC2154
 #
 # The guest's test runner, read by init.sh. /etc/tests.list holds a line
 # `NAME LIMIT EXPECTS` for each test: its name, its limit in seconds and whether
@@ -91,6 +95,8 @@ read_inventory()
 	done
 	unset IFS
 	IFS=$newline
+	# shellcheck disable=SC2013 # IFS makes these lines, and the loop must not be a subshell
+	# shellcheck disable=SC2013 # IFS makes it lines
 	for line in $(cat /proc/modules); do
 		inventory="$inventory module:${line%% *}"
 	done
@@ -179,6 +185,8 @@ execute()
 	reader=$!
 	# The status comes through a pipe of its own: its end without a word is
 	# then known at once. The test itself must not hold it open.
+	# shellcheck disable=SC2016 # the inner shell expands
+	# shellcheck disable=SC2016 # the inner shell expands these
 	setsid sh -c '
 		exec 7>/run/status
 		cd /tmp || exit
@@ -190,6 +198,7 @@ execute()
 	started=$now
 	status=
 	exec 7</run/status
+	# shellcheck disable=SC3045 # busybox has -t
 	if ! read -r -t "$2" status <&7; then
 		uptime_seconds
 		if [ $((now - started)) -ge "$2" ]; then

@@ -66,7 +66,7 @@ for name in sys.argv[1:]:
 # else. Types of message that only make sense for a patch or in the tree are off.
 files '*.[ch]' '*.rs' '*.sh' '*.py' |
 	check checkpatch "$src/scripts/checkpatch.pl" --no-tree --terse --quiet --no-summary --show-types \
-		--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,REPEATED_WORD,PREFER_DEFINED_ATTRIBUTE_MACRO,LONG_LINE,LONG_LINE_STRING,LONG_LINE_COMMENT,MAINTAINERS_STYLE -f
+		--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,EMBEDDED_FILENAME,REPEATED_WORD,PREFER_DEFINED_ATTRIBUTE_MACRO,LONG_LINE,LONG_LINE_STRING,LONG_LINE_COMMENT,MAINTAINERS_STYLE -f
 
 rm -rf "build/$name/clippy"
 if CLIPPY=1 scripts/build-module.sh "$name" . "build/$name/clippy" &&

@@ -7,7 +7,7 @@ static int *nowhere;
 
 static int __init broken_init(void)
 {
-	return *(volatile int *)nowhere;
+	return READ_ONCE(*nowhere);
 }
 
 module_init(broken_init);
