@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// error: E0624: associated function `new` is private
+
+//! Nobody but the function that a thread runs makes a context.
+
+use api::kthread::*;
+
+pub fn case(ctx: &Context<'_>) -> bool {
+    #[cfg(not(fixed))]
+    // SAFETY: None.
+    let _ = unsafe { Context::new(todo!()) };
+    ctx.should_stop()
+}

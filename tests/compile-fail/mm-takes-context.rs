@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// error: E0277: cannot be shared between threads safely
+
+//! What uses an address space has no context, so that it can not be nested.
+
+use api::kthread::*;
+use kernel::mm::MmWithUser;
+
+pub fn case(ctx: &Context<'_>, mm: &MmWithUser) {
+    ctx.use_mm(mm, || {
+        #[cfg(not(fixed))]
+        ctx.use_mm(mm, || ());
+    });
+}

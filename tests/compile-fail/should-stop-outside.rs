@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// error: E0425: cannot find function `should_stop`
+
+//! What dereferences a null pointer outside a kernel thread is not there to be called.
+
+use api::kthread::*;
+
+pub fn case(ctx: &Context<'_>) -> bool {
+    #[cfg(not(fixed))]
+    let _ = api::kthread::should_stop();
+    ctx.should_stop()
+}

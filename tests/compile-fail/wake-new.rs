@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// error: E0599: no method named `wake` found for struct
+
+//! A thread that is new is started, not woken.
+
+use api::kthread::*;
+
+pub fn case(thread: NewThread<()>) {
+    #[cfg(fixed)]
+    let thread = thread.start();
+    thread.wake();
+}
