@@ -9,11 +9,15 @@ import os
 import shutil
 import struct
 import subprocess
+import threading
 
 import lab
 from verdict import SetupError
 
 STATIC_CFLAGS = ["-static", "-O2", "-Wall", "-Wextra", "-Werror"]
+
+
+COMPILING = threading.Lock()
 
 
 class Cpio:
@@ -107,29 +111,33 @@ def compiler():
     raise SetupError("no C compiler found for tests/programs: install clang or gcc")
 
 
+def compile_program(source, program):
+    """Compile one program, complete or not at all: another run may want it too."""
+    part = "%s.%d" % (program, os.getpid())
+    run = subprocess.run([compiler(), *STATIC_CFLAGS, "-o", part, source],
+                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if run.returncode != 0:
+        raise SetupError("cannot compile %s for the guest:\n%s" % (source, run.stderr.rstrip()))
+    os.rename(part, program)
+
+
 def programs():
     """Compile tests/programs/*.c for the guest where that was not yet done."""
-    source_dir = os.path.join(lab.ROOT, "tests", "programs")
+    source_dir = os.path.join(lab.TESTS, "programs")
     out_dir = os.path.join(lab.ROOT, "build", "programs")
     built = {}
     if not os.path.isdir(source_dir):
         return built
     os.makedirs(out_dir, exist_ok=True)
-    for item in sorted(os.listdir(source_dir)):
-        if not item.endswith(".c"):
-            continue
-        source = os.path.join(source_dir, item)
-        name = item[:-2]
-        program = os.path.join(out_dir, name)
-        if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
-            part = "%s.%d" % (program, os.getpid())
-            run = subprocess.run([compiler(), *STATIC_CFLAGS, "-o", part, source],
-                                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            if run.returncode != 0:
-                raise SetupError("cannot compile tests/programs/%s for the guest:\n%s"
-                                 % (item, run.stderr.rstrip()))
-            os.rename(part, program)
-        built[name] = program
+    with COMPILING:
+        for item in sorted(os.listdir(source_dir)):
+            if not item.endswith(".c"):
+                continue
+            source = os.path.join(source_dir, item)
+            program = os.path.join(out_dir, item[:-2])
+            if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
+                compile_program(source, program)
+            built[item[:-2]] = program
     return built
 
 
