@@ -35,7 +35,7 @@ DEATH_LIMIT = 2.0  # from the last words on the console to QEMU's end
 # On a busy host the kernel may find that its timer disagrees with the PIT, and
 # then runs without high resolution timers. That is a boot that failed.
 MISTIMED = "APIC timer disabled due to verification failure"
-BOOT_TRIES = 8
+BOOT_TRIES = 20
 
 LAST_WORDS = (
     ("panic", "Kernel panic - not syncing"),
