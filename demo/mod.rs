@@ -91,19 +91,22 @@ impl Demo {
             parameters.period_us,
             Dir::new(c"workers", Some(dir.clone()))?,
         )?;
-        let demo = Self {
-            _stats: files::stats(&dir, totals.clone())?,
-            _latency: files::latency(&dir, totals.clone())?,
-            _control: Control::file(&dir, pool.clone(), totals)?,
-            pool,
-        };
+        let stats = files::stats(&dir, totals.clone())?;
+        let latency = files::latency(&dir, totals.clone())?;
 
         for number in 0..parameters.workers {
             let name = CString::try_from_fmt(fmt!("w{number}"))?;
             let name = Name::new(name.to_bytes())?;
-            demo.pool.execute(Command::Run(name, Options::default()))?;
+            pool.execute(Command::Run(name, Options::default()))?;
         }
-        Ok(demo)
+
+        Ok(Self {
+            // The last to come, so that no command can make the load fail.
+            _control: Control::file(&dir, pool.clone(), totals)?,
+            _stats: stats,
+            _latency: latency,
+            pool,
+        })
     }
 }
 
