@@ -296,7 +296,7 @@ mod threads {
     fn a_finished_thread_can_be_parked_and_joined() -> Result {
         let group = group()?;
 
-        for _ in 0..ROUNDS {
+        for _ in 0..ROUNDS / 4 {
             // The closure returns while, before, or after it is parked.
             let mut thread = group.spawn(fmt!("brief"), |_| 5)?;
 
