@@ -49,6 +49,9 @@ lint:
 rust-analyzer:
 	@$(prepare) scripts/rust-analyzer.sh "$(KERNEL)"
 
+rustdoc:
+	@$(prepare) scripts/rustdoc.sh "$(KERNEL)"
+
 clean:
 	rm -rf build rust-project.json
 
@@ -56,4 +59,4 @@ help:
 	@scripts/help.sh
 
 .PHONY: modules modules_install demo test test-all vm shell gdb doctor lint \
-	rust-analyzer clean help
+	rust-analyzer rustdoc clean help

@@ -45,11 +45,21 @@
 //!
 //! # Who keeps a thread from outliving its module
 //!
-//! The text of a module that is removed is freed, whatever still runs in it. So every thread is
-//! member of a [`ThreadGroup`], and the group stops what is left of its members when it is dropped.
-//! [`ThreadGroup::new`] carries the one `unsafe` promise of a module: that the group is dropped
-//! before the module is gone. In return every operation on threads is safe, and a handle that is
-//! leaked, by [`core::mem::forget`] or in a reference cycle, does no harm.
+//! The text of a module that is removed is freed, whatever still runs in it. There are three ways to
+//! make sure that nothing does:
+//!
+//! - A [`ThreadGroup`] stops what is left of its members when it is dropped. [`ThreadGroup::new`]
+//!   carries the one `unsafe` promise of a module: that the group is dropped before the module is
+//!   gone. In return every operation on threads is safe, and a handle that is leaked, by
+//!   [`core::mem::forget`] or in a reference cycle, does no harm. [`Worker`] and [`PerCpuThreads`] are
+//!   members of a group, too.
+//! - A [`scope`] stops its threads before it returns. They may borrow.
+//! - A [detached](Builder::spawn_detached) thread holds its module until it ends by itself.
+//!
+//! # What may be waited for
+//!
+//! Whatever stops or joins a thread sleeps until that is gone. Never to wait for oneself is seen to
+//! here. Not to wait for a thread that waits for the caller is left to users.
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 

@@ -25,6 +25,7 @@ Around:
   make doctor           what is missing or wrong here and with KDIR
   make lint             format, clippy, shellcheck, checkpatch
   make rust-analyzer    writes rust-project.json for editors
+  make rustdoc          the documentation of kthread/, as the kernel builds its own
   make clean            removes build/ (the cache stays)
 
 Variables:
