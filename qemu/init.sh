@@ -65,6 +65,11 @@ find_port()
 
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
+# What is not a device is not made by devtmpfs.
+ln -s /proc/self/fd /dev/fd
+for name in 0:stdin 1:stdout 2:stderr; do
+	ln -s "fd/${name%:*}" "/dev/${name#*:}"
+done
 mount -t sysfs sys /sys
 mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
@@ -75,6 +80,8 @@ mount -t debugfs debugfs /sys/kernel/debug
 mode=error limit=0 factor=1 settle=3
 # shellcheck source=/dev/null
 . /etc/guest.conf
+# For wait_for of tests/lib/ktap.sh.
+export KSFT_SLOWNESS="$factor"
 
 if [ "$mode" = silent ]; then
 	# For the self-check: a guest from which no word comes.

@@ -3,6 +3,7 @@
 
 import os
 import re
+import shlex
 
 import guest
 import initramfs
@@ -173,7 +174,11 @@ def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settl
         if os.path.dirname(test.path) != lab.TESTS:
             with open(test.path, "rb") as f:
                 extra.append(("tests/%s.sh" % test.name, f.read()))
-    initramfs.write(initrd, kernel, "mode=tests\nfactor=%d\nsettle=%d\n" % (factor, settle), modules=modules, extra=extra)
+    conf = "mode=tests\nfactor=%d\nsettle=%d\n" % (factor, settle)
+    # What the user chooses for tests/fuzz.sh.
+    conf += "".join("export %s=%s\n" % (name, shlex.quote(os.environ[name]))
+                    for name in ("FUZZ_SEED", "FUZZ_COUNT") if name in os.environ)
+    initramfs.write(initrd, kernel, conf, modules=modules, extra=extra)
     vm = cls(kernel, accel, path, initrd, ["status", "ktap"], tests=tests, report=report,
              limit=limit, smp=smp, mem=mem, **kwargs)
     vm.run()
