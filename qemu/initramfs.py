@@ -164,6 +164,20 @@ def add_modules(cpio, release, paths):
     cpio.data(place + "/modules.dep", "".join(lines), 0o644)
 
 
+def add_kselftest(cpio, kernel):
+    """Put the tests and the kernel's own runner of selftests where kselftest_install would."""
+    source = os.path.join(kernel.build, "source")
+    selftests = os.path.join(source if os.path.isdir(source) else kernel.build, "tools", "testing", "selftests")
+    runner = ("run_kselftest.sh", "kselftest/runner.sh", "kselftest/ktap_helpers.sh")
+    if not all(os.path.isfile(os.path.join(selftests, name)) for name in runner):
+        return
+    for name in runner:
+        cpio.file("kselftest/" + name, os.path.join(selftests, name))
+    names = sorted(name for name in os.listdir(lab.TESTS) if name.endswith(".sh"))
+    cpio.data("kselftest/kselftest-list.txt", "".join("rust_kthread_demo:%s\n" % name for name in names), 0o644)
+    cpio.symlink("kselftest/rust_kthread_demo", "/tests")
+
+
 def write(path, kernel, conf, modules=(), extra=(), tests=True):
     """Write the initramfs for one boot.
 
@@ -192,6 +206,7 @@ def write(path, kernel, conf, modules=(), extra=(), tests=True):
             cpio.tree("tests", lab.TESTS, without=("host", "selfcheck", "programs", "__pycache__"))
             for name, program in programs().items():
                 cpio.file("bin/" + name, program)
+            add_kselftest(cpio, kernel)
         for name, data in extra:
             cpio.data(name, data)
         cpio.close()

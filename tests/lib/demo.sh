@@ -3,6 +3,9 @@
 #
 # What the tests of rust_kthread_demo share. Read after ktap.sh.
 
+# Where kselftest installs the programs.
+PATH=$PATH:$(dirname "$0")
+
 MODULE=rust_kthread_demo
 DEMO=/sys/kernel/debug/$MODULE
 
