@@ -38,6 +38,7 @@ use kernel::{
             Full,
             Relaxed, //
         },
+        rcu,
         Arc, //
     },
     task::might_sleep,
@@ -66,6 +67,8 @@ pub trait WorkItem: Send + Sync + Sized + 'static {
 ///   of back from a pointer, and `release` is one that does so and drops it.
 /// - While `dwork` is queued, by kthread_worker's list or timer, the queue owns such a reference.
 /// - `dwork` is only ever queued on the worker whose address is `owner`.
+/// - `dwork` is only queued within an RCU read-side critical section that has found `cancelling` to
+///   be zero.
 #[pin_data]
 #[repr(C)]
 struct Links {
@@ -73,6 +76,8 @@ struct Links {
     dwork: Opaque<bindings::kthread_delayed_work>,
     release: unsafe fn(*mut bindings::kthread_work),
     owner: Atomic<usize>,
+    /// How many are cancelling the work.
+    cancelling: Atomic<usize>,
 }
 
 // SAFETY: A work item belongs to no task, so that any may use or drop it.
@@ -103,6 +108,7 @@ impl Links {
             }),
             release: release::<T>,
             owner: Atomic::new(0),
+            cancelling: Atomic::new(0),
         })
     }
 
@@ -572,31 +578,42 @@ impl Worker {
         })
     }
 
-    /// Queues a work once `delay` jiffies have passed, whether or not it is queued already, and tells
-    /// whether it was.
+    /// Queues a work once `delay` jiffies have passed, or lets it wait so long from now on if it
+    /// waits for the end of a delay already.
+    ///
+    /// Returns the given reference in the second case, in which the queue has one. A work that is
+    /// queued and does not wait for the end of a delay is refused: it is about to run.
     ///
     /// May be called from any context.
     ///
-    /// Wraps `kthread_mod_delayed_work()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
+    /// This is what `kthread_mod_delayed_work()` is for. That one loses a work whose timer expires
+    /// meanwhile: see `kthread_delayed_work_timer_fn()` of
+    /// [`kernel/kthread.c`](srctree/kernel/kthread.c), which drops what is being cancelled.
     #[doc(alias = "kthread_mod_delayed_work")]
     pub fn mod_delayed<T: WorkItem>(
         &self,
         work: Arc<Work<T>>,
         delay: Jiffies,
-    ) -> Result<bool, Refused<T>> {
+    ) -> Result<Option<Arc<Work<T>>>, Refused<T>> {
+        let delay = in_future(delay);
+        let mut modified = false;
         let inserted = self.insert(work, |worker, dwork| {
-            // If this returns true the number of references that the queue owns has not changed.
-            //
+            // SAFETY: The clock is there since boot, and advances at any time.
+            let now = unsafe { (&raw const bindings::jiffies).read_volatile() };
+
+            // SAFETY: `insert` passes what is initialised, and the given reference keeps it. A timer
+            // that is pending stays so, or expires, whereupon its work is queued: in both cases the
+            // queue has its reference.
+            modified = unsafe {
+                bindings::mod_timer_pending(&raw mut (*dwork).timer, now.wrapping_add(delay)) != 0
+            };
             // SAFETY: `insert` passes what is initialised, and valid until it has run.
-            !unsafe { bindings::kthread_mod_delayed_work(worker, dwork, in_future(delay)) }
+            !modified && unsafe { bindings::kthread_queue_delayed_work(worker, dwork, delay) }
         });
 
         match inserted {
-            Ok(()) => Ok(false),
-            Err(Refused {
-                reason: Refusal::Pending,
-                ..
-            }) => Ok(true),
+            Ok(()) => Ok(None),
+            Err(refused) if modified => Ok(Some(refused.work)),
             Err(refused) => Err(refused),
         }
     }
@@ -618,6 +635,14 @@ impl Worker {
             return Err(Refused {
                 work,
                 reason: Refusal::OtherWorker,
+            });
+        }
+        // INVARIANT: The work is queued below only within this section.
+        let _section = rcu::read_lock();
+        if work.links.cancelling.load(Relaxed) != 0 {
+            return Err(Refused {
+                work,
+                reason: Refusal::Pending,
             });
         }
         let work = Arc::into_raw(work);
@@ -646,7 +671,10 @@ impl Worker {
     /// - [`EDEADLK`] if the caller is what the work runs,
     /// - [`ESRCH`] if the worker is being stopped, or has died.
     ///
-    /// Wraps `kthread_cancel_delayed_work_sync()` of
+    /// This is what `kthread_cancel_delayed_work_sync()` is for. That one loses a work whose timer
+    /// expires meanwhile, and then does not tell that it was queued.
+    ///
+    /// Wraps `timer_delete_sync()`, and `kthread_cancel_work_sync()` of
     /// [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_cancel_work_sync")]
     #[doc(alias = "kthread_cancel_delayed_work_sync")]
@@ -670,8 +698,20 @@ impl Worker {
             return Err(ESRCH);
         }
 
-        // SAFETY: The work is initialised. It belongs to this worker, which the gate keeps.
-        if unsafe { bindings::kthread_cancel_delayed_work_sync(dwork) } {
+        work.links.cancelling.fetch_add(1, Full);
+        // SAFETY: Being called may have no requirements but that of sleeping. From here on nobody
+        // queues the work, by the type invariants of `Links`.
+        unsafe { bindings::synchronize_rcu_expedited() };
+        // SAFETY: The work is initialised. It belongs to this worker, which the gate keeps. Once the
+        // timer is deleted, it is neither pending nor running, and nobody starts it, so that the
+        // work is one without a timer to the second function.
+        let cancelled = unsafe {
+            bindings::timer_delete_sync(&raw mut (*dwork).timer);
+            bindings::kthread_cancel_work_sync(&raw mut (*dwork).work)
+        };
+        work.links.cancelling.fetch_sub(1, Full);
+
+        if cancelled {
             // SAFETY: It was queued and is not any more, so that the reference of the queue, which
             // `insert` made of an `Arc`, is free.
             return Ok(Some(unsafe { Arc::from_raw(Arc::as_ptr(work)) }));
