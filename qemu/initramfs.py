@@ -129,13 +129,15 @@ def programs():
     if not os.path.isdir(source_dir):
         return built
     os.makedirs(out_dir, exist_ok=True)
+    headers = [os.path.join(source_dir, item) for item in os.listdir(source_dir) if item.endswith(".h")]
     with COMPILING:
         for item in sorted(os.listdir(source_dir)):
             if not item.endswith(".c"):
                 continue
             source = os.path.join(source_dir, item)
             program = os.path.join(out_dir, item[:-2])
-            if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
+            newest = max(os.path.getmtime(path) for path in [source, *headers])
+            if not os.path.exists(program) or os.path.getmtime(program) < newest:
                 compile_program(source, program)
             built[item[:-2]] = program
     return built
