@@ -34,6 +34,19 @@ use kernel::{
 /// Where a thread may run and where its memory comes from.
 ///
 /// These exclude each other: the C side warns about, or corrupts a list upon, their combinations.
+///
+/// # Examples
+///
+/// ```
+/// # fn f(group: &ThreadGroup, cpu: CpuId) -> Result {
+/// let bound = Builder::new(fmt!("bound"))
+///     .placement(Placement::Cpu(cpu))
+///     .spawn(group, |_ctx| CpuId::current().as_u32())?;
+///
+/// assert_eq!(bound.join(), Ok(cpu.as_u32()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Default)]
 pub enum Placement<'a> {
     /// On all CPUs that are meant for housekeeping.

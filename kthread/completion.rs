@@ -100,7 +100,7 @@ impl Completion {
     pub fn wait_timeout(&self, timeout: Jiffies) -> bool {
         might_sleep();
         // SAFETY: `self` holds an initialised `struct completion`.
-        unsafe { bindings::wait_for_completion_timeout(self.as_raw(), timeout) != 0 }
+        unsafe { bindings::wait_for_completion_timeout(self.as_raw(), at_most(timeout)) != 0 }
     }
 
     /// Waits until completed, or until the caller gets a signal or is asked to stop, which gives
@@ -139,7 +139,7 @@ impl Completion {
         might_sleep();
         // SAFETY: `self` holds an initialised `struct completion`.
         from_remaining(unsafe {
-            bindings::wait_for_completion_interruptible_timeout(self.as_raw(), timeout)
+            bindings::wait_for_completion_interruptible_timeout(self.as_raw(), at_most(timeout))
         })
     }
 
@@ -154,7 +154,7 @@ impl Completion {
         might_sleep();
         // SAFETY: `self` holds an initialised `struct completion`.
         from_remaining(unsafe {
-            bindings::wait_for_completion_killable_timeout(self.as_raw(), timeout)
+            bindings::wait_for_completion_killable_timeout(self.as_raw(), at_most(timeout))
         })
     }
 
@@ -188,6 +188,14 @@ impl Completion {
         // SAFETY: `self` holds an initialised `struct completion`, and nobody else uses it.
         unsafe { (*self.as_raw()).done = 0 }
     }
+}
+
+/// Returns a timeout that C does not take for a negative one, about which it complains.
+///
+/// The longest is C's `MAX_SCHEDULE_TIMEOUT`, which does not end.
+fn at_most(timeout: Jiffies) -> Jiffies {
+    // CAST: The greatest `c_long` fits an unsigned number of the same size.
+    timeout.min(c_long::MAX as Jiffies)
 }
 
 /// Converts what the timed waits return: jiffies left, none, or a negative errno.

@@ -40,6 +40,32 @@ pub enum Wake {
 /// tasks are being frozen. No wait loses a wake-up, and no code of the caller runs while the task
 /// is in any state but `TASK_RUNNING`.
 ///
+/// # Examples
+///
+/// A body that works for long, and one that waits until there is something to do:
+///
+/// ```
+/// # fn f(group: &ThreadGroup, queue: Arc<Atomic<usize>>) -> Result {
+/// let busy = Builder::new(fmt!("busy")).freezable().spawn(group, |ctx| {
+///     let mut rounds = 0usize;
+///     while !ctx.freeze_point() {
+///         ctx.park_point();
+///         rounds += 1;
+///     }
+///     rounds
+/// })?;
+/// let idle = group.spawn(fmt!("idle"), move |ctx| {
+///     while ctx.wait_until(|| queue.load(Relaxed) > 0) == Wake::Ready {
+///         queue.fetch_sub(1, Relaxed);
+///     }
+/// })?;
+///
+/// pr_info!("{} rounds\n", busy.stop()?);
+/// idle.stop()?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Invariants
 ///
 /// The current task is that of `core`.

@@ -164,6 +164,17 @@ unsafe fn comm(task: *const bindings::task_struct) -> Comm {
 }
 
 /// Watches a thread, and keeps nobody from stopping it.
+///
+/// # Examples
+///
+/// ```
+/// # fn f(thread: &Thread<()>) -> Result {
+/// let identity = thread.observer().identity();
+///
+/// pr_info!("{} has PID {}\n", identity.comm, identity.pid);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Observer {
     member: Arc<dyn Member>,

@@ -938,8 +938,13 @@ mod completion {
     use super::super::*;
     use kernel::{
         prelude::*,
-        sync::Arc, //
+        sync::Arc,
+        time::{
+            delay::fsleep,
+            Delta, //
+        }, //
     };
+    use pin_init::stack_pin_init;
 
     #[test]
     fn counts() -> Result {
@@ -980,6 +985,30 @@ mod completion {
         assert_eq!(done.wait_interruptible_timeout(1), Ok(false));
         assert_eq!(done.wait_killable_timeout(1), Ok(false));
         Ok(())
+    }
+
+    #[test]
+    fn a_timeout_may_be_as_long_as_it_can() -> Result {
+        let done = Completion::new();
+        stack_pin_init!(let done = done);
+        let done = done.into_ref();
+
+        scope(|s| -> Result {
+            let waits = s.spawn(fmt!("patient"), |_| {
+                (
+                    done.wait_timeout(usize::MAX),
+                    done.wait_killable_timeout(usize::MAX),
+                    done.wait_interruptible_timeout(usize::MAX),
+                )
+            })?;
+
+            for _ in 0..3 {
+                fsleep(Delta::from_millis(20));
+                done.complete();
+            }
+            assert_eq!(waits.join(), Ok((true, Ok(true), Ok(true))));
+            Ok(())
+        })?
     }
 
     #[test]
@@ -1453,7 +1482,7 @@ mod worker {
                         }
                     })?);
                 }
-                fsleep(Delta::from_millis(300));
+                fsleep(Delta::from_millis(2000));
                 Ok(())
             })??;
         }
@@ -1472,6 +1501,7 @@ mod percpu {
     use kernel::{
         bindings,
         cpu::CpuId,
+        error::to_result,
         new_mutex,
         prelude::*,
         str::CString,
@@ -1618,13 +1648,31 @@ mod percpu {
         Ok(())
     }
 
+    /// Takes a CPU offline or online.
+    fn plug(cpu: CpuId, online: bool) -> Result {
+        #[cfg(CONFIG_HOTPLUG_CPU)]
+        // SAFETY: The CPU exists, and this may sleep.
+        return to_result(unsafe {
+            if online {
+                bindings::add_cpu(cpu.as_u32())
+            } else {
+                bindings::remove_cpu(cpu.as_u32())
+            }
+        });
+        #[cfg(not(CONFIG_HOTPLUG_CPU))]
+        {
+            let _ = (cpu, online);
+            Err(ENODEV)
+        }
+    }
+
     #[test]
     fn threads_follow_cpu_hotplug() -> Result {
         let group = group()?;
         let logs = logs()?;
         let last = kernel::cpu::nr_cpu_ids() - 1;
         let cpu = CpuId::from_u32(last).ok_or(EINVAL)?;
-        if last == 0 {
+        if last == 0 || !cfg!(CONFIG_HOTPLUG_CPU) {
             return Ok(());
         }
         let threads = PerCpuThreads::register(&group, fmt!("plug"), Logger { logs: logs.clone() })?;
@@ -1638,31 +1686,23 @@ mod percpu {
 
         expect(&logs, cpu, [1, 0, 0, 0, 0, 0]);
         for round in 1..=3 {
-            // SAFETY: The CPU exists, and this may sleep.
-            let removed = unsafe { bindings::remove_cpu(last) };
-            assert_eq!(removed, 0);
+            plug(cpu, false)?;
             expect(&logs, cpu, [1, round - 1, round, round - 1, 0, 0]);
             // This is kept.
             threads.wake(cpu);
             bound.wake();
-            // SAFETY: As above.
-            let added = unsafe { bindings::add_cpu(last) };
-            assert_eq!(added, 0);
+            plug(cpu, true)?;
             expect(&logs, cpu, [1, round, round, round, 0, 0]);
         }
         assert!(bound.stop()??.to_bytes().len() > 1);
 
-        // SAFETY: As above.
-        let removed = unsafe { bindings::remove_cpu(last) };
-        assert_eq!(removed, 0);
+        plug(cpu, false)?;
         // The thread of a CPU that is offline cleans up on another one.
         drop(threads);
         expect(&logs, cpu, [1, 3, 4, 3, 0, 1]);
         let threads = PerCpuThreads::register(&group, fmt!("late"), Logger { logs: logs.clone() })?;
         expect(&logs, cpu, [1, 3, 4, 3, 0, 1]);
-        // SAFETY: As above.
-        let added = unsafe { bindings::add_cpu(last) };
-        assert_eq!(added, 0);
+        plug(cpu, true)?;
         // It gets its thread when it comes.
         threads.wake(cpu);
         expect(&logs, cpu, [2, 4, 4, 3, 0, 1]);

@@ -38,6 +38,19 @@ use kernel::{
 };
 
 /// Why there is no value of a thread.
+///
+/// # Examples
+///
+/// ```
+/// # fn f(thread: Thread<u32>) -> Result {
+/// match thread.join() {
+///     Ok(value) => pr_info!("it returned {value}\n"),
+///     Err(JoinError::Died) => pr_err!("it died\n"),
+///     Err(other) => return Err(other.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinError {
     /// The thread died of an oops or a Rust panic. What it owned is leaked.
@@ -341,6 +354,20 @@ impl<T: Send, S> Drop for Thread<T, S> {
 /// A thread that is parked until this guard is dropped.
 ///
 /// Leaking the guard leaves the thread parked.
+///
+/// # Examples
+///
+/// ```
+/// # fn f(thread: &mut Thread<()>) -> Result {
+/// let parked = thread.park_guard()?;
+///
+/// // Here it does not run.
+/// assert!(parked.is_parked());
+/// drop(parked);
+/// assert!(!thread.is_parked());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the thread is unparked when the guard is dropped"]
 pub struct Parked<'a, T: Send, S = ()> {
     thread: &'a mut Thread<T, S>,
@@ -364,6 +391,21 @@ impl<T: Send, S> Drop for Parked<'_, T, S> {
 /// Wakes a thread, and keeps nobody from stopping it.
 ///
 /// To wake a thread that is gone does nothing.
+///
+/// # Examples
+///
+/// ```
+/// # fn f(group: &ThreadGroup) -> Result {
+/// let sleeper = group.spawn(fmt!("sleeper"), |ctx| ctx.wait())?;
+/// let waker = sleeper.waker();
+///
+/// waker.clone().wake();
+/// assert_eq!(sleeper.join(), Ok(Wake::Ready));
+/// // To wake a thread that is gone does nothing.
+/// waker.wake();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Waker {
     member: Arc<dyn Member>,

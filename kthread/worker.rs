@@ -243,6 +243,18 @@ pub enum Refusal {
 }
 
 /// A work that was not queued.
+///
+/// # Examples
+///
+/// ```
+/// # fn f<T: WorkItem>(worker: &Worker, work: Arc<Work<T>>) -> Result {
+/// match worker.queue(work) {
+///     Err(refused) if refused.reason == Refusal::Pending => pr_info!("it will run anyway\n"),
+///     other => other?,
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Refused<T: WorkItem> {
     /// The work, given back.
     pub work: Arc<Work<T>>,
@@ -400,8 +412,8 @@ impl Member for Shared {
     unsafe fn reaped(&self) {
         let worker = self.worker.get();
 
-        // The thread leaves behind a pointer to what it ran last, for which the functions below
-        // would wait if that is queued again.
+        // A thread that has died leaves behind a pointer to what it ran, for which the functions
+        // below would wait if that is queued again.
         //
         // SAFETY: Only the thread writes this, and it is gone. A timer may read it at the same time,
         // to find out whether to wake the thread, which it does not as there is none.
@@ -426,6 +438,8 @@ impl Member for Shared {
                 // the first field of `Links`, because nobody is left who waits for a `Flush`.
                 let work = unsafe { container_of!(first, bindings::kthread_work, node) };
 
+                // Whatever this returns, the work is not queued any more.
+                //
                 // SAFETY: The queue owns a reference to the work. Nobody else can take it: the gate
                 // is closed, and the thread is gone. `Links` has a delayed work.
                 unsafe { bindings::kthread_cancel_delayed_work_sync(work.cast()) };
