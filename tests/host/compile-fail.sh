@@ -7,41 +7,11 @@
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
-command=$top/build/$KERNEL/module/.rust_kthread_demo.o.cmd
 cases=$top/tests/compile-fail
+# shellcheck source=tests/lib/compile.sh
+. "$top/tests/lib/compile.sh"
 
-bail()
-{
-	echo "Bail out! $*"
-	exit 1
-}
-
-[ -r "$command" ] || bail "the module is not built for kernel '$KERNEL': there is no $command"
-work=$(mktemp -d) || bail "no temporary directory"
-trap 'rm -rf "$work"' EXIT
-
-# The compiler as kbuild calls it for the module, but for what it writes and reads.
-flags=$(sed -n 's/^savedcmd_rust_kthread_demo\.o := //p' "$command")
-flags=${flags%% --emit=*}
-flags=$(printf '%s\n' "$flags" | sed 's/ --out-dir [^ ]*//')
-[ -n "$flags" ] || bail "$command does not say how the module was compiled"
-
-# compile OUT FILE OPTION...: checks a crate, with one line for each error.
-compile()
-{
-	out=$1
-	file=$2
-	shift 2
-	eval "set -- $flags \"\$@\""
-	RUSTC_BOOTSTRAP=1 env "$@" --cap-lints allow --error-format=short --emit=metadata -o "$out" -L "$work" "$file"
-}
-
-cat >"$work/api.rs" <<EOF
-#[path = "$top/kthread/mod.rs"]
-pub mod kthread;
-EOF
-compile "$work/libapi.rmeta" "$work/api.rs" --crate-name api >"$work/log" 2>&1 ||
-	bail "kthread/ does not compile: $(grep -m 1 error "$work/log")"
+compile_api
 
 # judge FILE: says on stdout why the case does not hold, if it does not.
 judge()
