@@ -10,7 +10,7 @@ compile_bail()
 	exit 1
 }
 
-compile_command=$top/build/$KERNEL/module/.rust_kthread_demo.o.cmd
+compile_command=${top:?}/build/$KERNEL/module/.rust_kthread_demo.o.cmd
 [ -r "$compile_command" ] ||
 	compile_bail "the module is not built for kernel '$KERNEL': there is no $compile_command"
 work=$(mktemp -d) || compile_bail "no temporary directory"
