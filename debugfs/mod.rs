@@ -28,13 +28,16 @@ use kernel::{
     }, //
 };
 
-/// `struct module`, of which only the address matters here.
+/// Stands for `struct module`, which the compiler does not take for a type of C.
 #[repr(C)]
 struct ThisModule([u8; 0]);
 
 extern "C" {
     static __this_module: ThisModule;
 }
+
+/// The module that this is part of.
+const MODULE: *mut bindings::module = (&raw const __this_module).cast_mut().cast();
 
 /// An entry of debugfs, which is removed when this is dropped.
 ///
@@ -109,6 +112,9 @@ pub(crate) trait Store: Show {
 
 /// A file of debugfs, which is removed when this is dropped.
 ///
+/// It can be opened once the module has been loaded: while that may still fail, an open file would
+/// outlive the module.
+///
 /// Dropping waits for reads and writes that are under way, so it must not be done by one of them.
 pub(crate) struct File<D: 'static> {
     _entry: Entry,
@@ -182,7 +188,7 @@ struct Operations<F>(PhantomData<F>);
 
 impl<F: Show> Operations<F> {
     const READ: bindings::file_operations = bindings::file_operations {
-        owner: (&raw const __this_module).cast_mut().cast(),
+        owner: MODULE,
         open: Some(open::<F>),
         read: Some(bindings::seq_read),
         llseek: Some(bindings::seq_lseek),
@@ -206,6 +212,14 @@ unsafe extern "C" fn open<F: Show>(
     inode: *mut bindings::inode,
     file: *mut bindings::file,
 ) -> c_int {
+    // SAFETY: The module is there, as this is its code. Its state may change under the read, as it
+    // may for C's own readers.
+    let state = unsafe { (&raw const (*MODULE).state).read_volatile() };
+
+    // A module whose init fails is freed, whoever has its files open.
+    if state != bindings::module_state_MODULE_STATE_LIVE {
+        return ENXIO.to_errno();
+    }
     // SAFETY: `file` is about to be opened, and `show` gets the pointer that it expects.
     unsafe { bindings::single_open(file, Some(show::<F>), (*inode).i_private) }
 }
