@@ -80,6 +80,7 @@ list()
 	want python3 "runs the harness" has python3
 	want xz-utils "unpacks the kernel tree" has xz
 	want util-linux "keeps two runs apart" has flock
+	want rsync "kselftest installs tests with it" has rsync
 	for _lacking in $("$TOP/scripts/toolchain.sh" --missing); do
 		case $_lacking in
 		llvm)
