@@ -12,9 +12,14 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH CROSS_COMPILE \
 	KBUILD_OUTPUT KBUILD_EXTMOD KBUILD_EXTMOD_OUTPUT
 
 [ $# -ge 3 ] || die "usage: build-module.sh NAME|KDIR SRCDIR OUTDIR [TARGET]"
+tests=
 case $1 in
 */*) kdir=$1 ;;
-*) kdir=$TOP/build/$1/kernel ;;
+*)
+	kdir=$TOP/build/$1/kernel
+	# What the lab builds it also tests.
+	tests=KTHREAD_TESTS=1
+	;;
 esac
 kdir=$(cd "$kdir" 2>/dev/null && pwd -P) || die "$1: there is no such kernel build: scripts/build-kernel.sh makes build/NAME/kernel"
 src=$(cd "$2" && pwd -P) || exit 1
@@ -59,7 +64,7 @@ esac
 
 # shellcheck disable=SC2086 # $tools holds one NAME=VALUE a line, none with blanks
 if ! make -C "$kdir" M="$work" MO="$result" V="${V:-0}" -j"$(nproc)" $tools \
-	${CLIPPY:+CLIPPY=$CLIPPY} "$target" </dev/null >"$log" 2>&1; then
+	$tests ${CLIPPY:+CLIPPY=$CLIPPY} "$target" </dev/null >"$log" 2>&1; then
 	cat "$log" >&2
 	die "the module in $src could not be built; the log: $log"
 fi
