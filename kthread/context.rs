@@ -156,6 +156,16 @@ impl<'a> Context<'a> {
         self.should_stop()
     }
 
+    /// Freezes and parks if asked to, and tells whether the closure should return.
+    fn answer(&self) -> bool {
+        if self.freeze_point() {
+            return true;
+        }
+        self.park_point();
+        // Someone may have stopped the thread while it was parked.
+        self.should_stop()
+    }
+
     /// Waits to be woken by [`Thread::wake`] or a [`Waker`].
     ///
     /// A wake-up that came since the last wait ends this one at once, and any number of them count
@@ -185,12 +195,7 @@ impl<'a> Context<'a> {
     pub fn wait_deadline(&self, deadline: Option<Instant<Monotonic>>) -> Wake {
         might_sleep();
         loop {
-            if self.freeze_point() {
-                return Wake::Stop;
-            }
-            self.park_point();
-            // Someone may have stopped the thread while it was parked.
-            if self.should_stop() {
+            if self.answer() {
                 return Wake::Stop;
             }
             if self.core.take_token() {
@@ -213,11 +218,7 @@ impl<'a> Context<'a> {
     /// Sleeps.
     pub fn wait_until(&self, mut ready: impl FnMut() -> bool) -> Wake {
         loop {
-            if self.freeze_point() {
-                return Wake::Stop;
-            }
-            self.park_point();
-            if self.should_stop() {
+            if self.answer() {
                 return Wake::Stop;
             }
             if ready() {

@@ -12,13 +12,15 @@
 
 MODULE=kthread_dying
 
-ktap_plan 4
+ktap_plan 5
 
 ktap_ok_if 'the load returns, though two threads died that it waited for' modprobe "$MODULE"
 ktap_match 'join and stop say that they died, and another lives on' \
 	'*joined Err(Died), stopped Err(Died), survivor Ok(*' "$(dmesg | grep "$MODULE: joined")"
+ktap_eq 'the name of a thread is whole in /proc beyond the 15 bytes of comm' \
+	survivor-until-the-module-goes "$(cat /proc/[0-9]*/comm 2> /dev/null | grep ^survivor)"
 ktap_ok_if 'the module can be unloaded' rmmod "$MODULE"
 ktap_eq 'no thread is left' '' "$(ps -o ppid,args |
-	awk '$1 == 2 && $2 ~ /^\[(oops|panics|forgotten|survivor)\]$/ { print $2 }')"
+	awk '$1 == 2 && $2 ~ /^\[(oops|panics|forgotten|survivor.*)\]$/ { print $2 }')"
 
 ktap_finished

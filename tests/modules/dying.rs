@@ -9,6 +9,7 @@ use kernel::prelude::*;
 use kthread::{
     Context,
     JoinError,
+    Thread,
     ThreadGroup,
     Wake, //
 };
@@ -23,6 +24,7 @@ module! {
 
 struct Dying {
     _threads: ThreadGroup,
+    _survivor: Thread<()>,
 }
 
 /// Dies of an oops.
@@ -62,6 +64,12 @@ impl kernel::Module for Dying {
         if joined != Err(JoinError::Died) || stopped != Err(JoinError::Died) || survived.is_err() {
             return Err(EINVAL);
         }
-        Ok(Self { _threads: threads })
+        Ok(Self {
+            // Its name is longer than `comm`, to see what is left of it.
+            _survivor: threads.spawn(fmt!("survivor-until-the-module-goes"), |ctx| {
+                while ctx.wait() != Wake::Stop {}
+            })?,
+            _threads: threads,
+        })
     }
 }
