@@ -837,8 +837,8 @@ mod detached {
             static __this_module: c_int;
         }
         #[cfg(MODULE)]
-        // SAFETY: Every module has this symbol, and its address alone is used.
         static THIS_MODULE: ThisModule =
+            // SAFETY: Every module has this symbol, and its address alone is used.
             unsafe { ThisModule::from_ptr((&raw const __this_module).cast_mut().cast()) };
         #[cfg(not(MODULE))]
         // SAFETY: Code that is built in has no module.
@@ -909,8 +909,8 @@ mod detached {
 
     #[test]
     fn a_module_that_comes_or_goes_can_not_be_held() -> Result {
-        // SAFETY: A C structure for which all zeroes is a value.
         let mut fake = KBox::new(
+            // SAFETY: A C structure for which all zeroes is a value.
             unsafe { core::mem::zeroed::<bindings::module>() },
             GFP_KERNEL,
         )?;
