@@ -143,11 +143,7 @@ impl Pool {
             .inspect_err(|_| self.release(name))?;
 
         *slot.files.lock() = Some(files);
-        self.totals.count(|counts| {
-            counts.created += 1;
-            counts.workers += 1;
-            counts.workers_peak = counts.workers_peak.max(counts.workers);
-        });
+        self.totals.count(|counts| counts.add_worker());
 
         // From here on other commands find the worker.
         let mut handle = slot.handle.lock();
@@ -342,10 +338,7 @@ impl Pool {
         slot.worker.measure(Measure::Stop, requested_ns);
         let files = slot.files.lock().take();
         drop(files);
-        self.totals.count(|counts| {
-            counts.stopped += 1;
-            counts.workers -= 1;
-        });
+        self.totals.count(|counts| counts.stopped += 1);
         self.release(name);
     }
 

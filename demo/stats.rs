@@ -37,7 +37,6 @@ pub(crate) struct Totals {
 /// What commands change.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
-    pub(super) workers: u64,
     pub(super) workers_peak: u64,
     pub(super) created: u64,
     pub(super) create_failed: u64,
@@ -48,6 +47,18 @@ pub(super) struct Counts {
     pub(super) unparks: u64,
     pub(super) commands: u64,
     pub(super) commands_rejected: u64,
+}
+
+impl Counts {
+    /// How many workers there are.
+    fn workers(&self) -> u64 {
+        self.created - self.stopped
+    }
+
+    pub(super) fn add_worker(&mut self) {
+        self.created += 1;
+        self.workers_peak = self.workers_peak.max(self.workers());
+    }
 }
 
 impl Totals {
@@ -68,7 +79,7 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = *self.counts.lock();
 
-        writeln!(f, "workers {}", counts.workers)?;
+        writeln!(f, "workers {}", counts.workers())?;
         writeln!(f, "workers_peak {}", counts.workers_peak)?;
         writeln!(f, "created {}", counts.created)?;
         writeln!(f, "create_failed {}", counts.create_failed)?;
