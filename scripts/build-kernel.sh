@@ -14,8 +14,7 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH CROSS_COMPILE \
 
 name=${1:?usage: build-kernel.sh NAME}
 fragment=$TOP/qemu/config/$name.config
-[ -f "$fragment" ] ||
-	die "there is no kernel '$name': KERNEL is one of $(cd "$TOP/qemu/config" && printf '%s ' *.config | sed 's/\.config//g')"
+options=$("$TOP/scripts/kernel-options.sh" "$name") || exit 1
 
 make_cache
 src=$("$TOP/scripts/kernel-source.sh") || exit 1
@@ -27,7 +26,7 @@ tool()
 }
 
 # The fragment says which compiler it is for.
-if built_with_gcc "$fragment"; then
+if printf '%s\n' "$options" | built_with_gcc -; then
 	cc=gcc
 	tools=$(printf '%s\n' "$tools" | grep -v '^LLVM=')
 else
@@ -36,8 +35,6 @@ else
 	cc=clang$(tool LLVM | sed 's/^1$//')
 fi
 
-# What the options are, whatever the comments about them say.
-options=$(sed -n 's/^# \(CONFIG_[A-Za-z0-9_]*\) is not set.*/\1=n/p; s/^\(CONFIG_[^#]*[^#[:blank:]]\).*/\1/p' "$fragment")
 key=$({
 	echo "$src"
 	echo "$options"
@@ -94,12 +91,13 @@ failed()
 
 : >"$log"
 if [ ! -f "$out/configured" ]; then
-	kmake KCONFIG_ALLCONFIG="$fragment" allnoconfig || failed "cannot configure kernel $name"
+	printf '%s\n' "$options" >"$out/wanted.config"
+	kmake KCONFIG_ALLCONFIG="$out/wanted.config" allnoconfig || failed "cannot configure kernel $name"
 	# Kconfig drops in silence what it does not know or what depends on something absent.
 	# A line that says "before" is for older trees, and need not be known to this one.
 	lost=$(printf '%s\n' "$options" |
 		while read -r line; do
-			! grep -q "^$line # before " "$fragment" || continue
+			! grep -q "^$line # before " "$TOP"/qemu/config/*.config || continue
 			case $line in
 			*=n) ! grep -q "^${line%=n}=" "$out/.config" || echo "$line" ;;
 			*) grep -qxF "$line" "$out/.config" || echo "$line" ;;

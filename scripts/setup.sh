@@ -19,7 +19,7 @@ esac
 case ${1:-} in
 --*) shift ;;
 esac
-fragment=$TOP/qemu/config/${1:-fast}.config
+options=$("$TOP/scripts/kernel-options.sh" "${1:-fast}") || exit 1
 
 wants=
 
@@ -84,7 +84,7 @@ list()
 	for _lacking in $("$TOP/scripts/toolchain.sh" --missing); do
 		case $_lacking in
 		llvm)
-			! built_with_gcc "$fragment" || continue
+			! printf '%s\n' "$options" | built_with_gcc - || continue
 			_suffix=
 			version_ok "$(offered clang)" "$MIN_LLVM" || _suffix=-19
 			want "clang$_suffix" "compiles the kernel's C" false
