@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: build-kernel.sh NAME
+# usage: build-kernel.sh [--is-built] NAME
 #
 # Builds the kernel that qemu/config/NAME.config describes, in the cache, and
 # points build/NAME/kernel at it. Installs nothing: that is setup.sh's job.
+# With --is-built it builds nothing, and its status tells whether it would have to.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -12,7 +13,12 @@
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH CROSS_COMPILE \
 	KBUILD_OUTPUT KBUILD_EXTMOD KBUILD_EXTMOD_OUTPUT KCONFIG_CONFIG
 
-name=${1:?usage: build-kernel.sh NAME}
+only_ask=
+if [ "${1:-}" = --is-built ]; then
+	only_ask=yes
+	shift
+fi
+name=${1:?usage: build-kernel.sh [--is-built] NAME}
 fragment=$TOP/qemu/config/$name.config
 options=$("$TOP/scripts/kernel-options.sh" "$name") || exit 1
 
@@ -63,6 +69,7 @@ if current; then
 	link
 	exit
 fi
+[ -z "$only_ask" ] || exit 1
 
 mkdir -p "$CACHE/kernels"
 lock "$out.lock" "kernel $name"
