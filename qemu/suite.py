@@ -13,17 +13,24 @@ import splat
 from verdict import Failure, SetupError
 
 DEFAULT_LIMIT = 45
-HEADER = re.compile(r"^# ksft-(timeout|expect-splat):\s*(.*?)\s*$", re.M)
+HEADER = re.compile(r"^# ksft-([^ :]*):[ \t]*(.*?)[ \t]*$", re.M)
+CMDLINE_WORD = re.compile(r"[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:/+*@-]+)?")
 
 
 class Test:
-    """A test program and what its header declares."""
+    """A test program and what its header declares.
+
+    # ksft-timeout: SECONDS       it is killed after this time (on the fast kernel)
+    # ksft-expect-splat: REGEX    the kernel must complain like this; may be repeated
+    # ksft-cmdline: WORDS         it needs a guest with these words on the kernel's command line
+    """
 
     def __init__(self, path):
         self.path = path
         self.name = os.path.splitext(os.path.basename(path))[0]
         self.limit = DEFAULT_LIMIT
         self.expects = []
+        self.cmdline = []
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", self.name):
             raise SetupError("%s: a test's name may only have letters, digits, '_', '.' and '-'" % path)
         with open(path, encoding="utf-8", errors="replace") as f:
@@ -32,7 +39,7 @@ class Test:
                     if not value.isdigit() or int(value) == 0:
                         raise SetupError("%s: 'ksft-timeout: %s' is no number of seconds" % (path, value))
                     self.limit = int(value)
-                else:
+                elif key == "expect-splat":
                     try:
                         re.compile(value)
                     except re.error as e:
@@ -40,6 +47,14 @@ class Test:
                     if not value:
                         raise SetupError("%s: 'ksft-expect-splat:' without a pattern" % path)
                     self.expects.append(value)
+                elif key == "cmdline":
+                    words = value.split()
+                    if self.cmdline or not words or not all(CMDLINE_WORD.fullmatch(word) for word in words):
+                        raise SetupError("%s: 'ksft-cmdline: %s' is no list of words as in kmemleak=on, or not the "
+                                         "only one" % (path, value))
+                    self.cmdline = words
+                else:
+                    raise SetupError("%s: there is no header 'ksft-%s'" % (path, key))
 
 
 def judge_console(test, lines):
@@ -163,7 +178,7 @@ class TestGuest(guest.Guest):
 
 
 def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settle=3, cls=TestGuest, **kwargs):
-    """One boot with these tests. Returns the guest, its failures judged."""
+    """One boot with these tests, which share a command line. Returns the guest, its failures judged."""
     os.makedirs(path, exist_ok=True)
     factor = kernel.factor
     listing = "".join("%s %d %s\n" % (test.name, test.limit * factor, "yes" if test.expects else "no")
@@ -180,10 +195,18 @@ def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settl
                     for name in ("FUZZ_SEED", "FUZZ_COUNT") if name in os.environ)
     initramfs.write(initrd, kernel, conf, modules=modules, extra=extra)
     vm = cls(kernel, accel, path, initrd, ["status", "ktap"], tests=tests, report=report,
-             limit=limit, smp=smp, mem=mem, **kwargs)
+             limit=limit, smp=smp, mem=mem, append=tests[0].cmdline, **kwargs)
     vm.run()
     vm.finish()
     return vm
+
+
+def by_cmdline(tests):
+    """The tests in groups that can share a guest, in the order of their first members."""
+    groups = {}
+    for test in tests:
+        groups.setdefault(tuple(test.cmdline), []).append(test)
+    return list(groups.values())
 
 
 def run(kernel, accel, run_dir, tests, report, limit, smp, mem, **kwargs):
@@ -192,24 +215,24 @@ def run(kernel, accel, run_dir, tests, report, limit, smp, mem, **kwargs):
     Returns (guests, failures of the guests that no test is to blame for)."""
     guests = []
     failures = []
-    left = list(tests)
-    while left:
-        path = run_dir.subdir("boot%d" % (len(guests) + 1))
-        vm = run_boot(kernel, accel, path, left, report, limit, smp, mem, **kwargs)
-        guests.append(vm)
-        blamed = [f for f in vm.failures if f.test and f.test not in vm.judged]
-        failures += [f for f in vm.failures if f not in blamed]
-        if blamed:
-            name = blamed[0].test
-            lines = vm.segments.get(name, ())
-            test = vm.tests[name]
-            more = [f for f in judge_console(test, lines) if f.kind == "splat" and "panic" not in f.text]
-            report.result(name, blamed + more, None)
-            vm.judged.append(name)
-        if not vm.judged or any(f.kind in ("limit", "boot", "clock", "qemu", "init") for f in vm.failures):
-            break
-        left = [test for test in left if test.name not in vm.judged]
-    for test in left:
-        if guests and test.name not in guests[-1].judged:
+    for group in by_cmdline(tests):
+        left = group
+        while left:
+            path = run_dir.subdir("boot%d" % (len(guests) + 1))
+            vm = run_boot(kernel, accel, path, left, report, limit, smp, mem, **kwargs)
+            guests.append(vm)
+            blamed = [f for f in vm.failures if f.test and f.test not in vm.judged]
+            failures += [f for f in vm.failures if f not in blamed]
+            if blamed:
+                name = blamed[0].test
+                lines = vm.segments.get(name, ())
+                test = vm.tests[name]
+                more = [f for f in judge_console(test, lines) if f.kind == "splat" and "panic" not in f.text]
+                report.result(name, blamed + more, None)
+                vm.judged.append(name)
+            left = [test for test in left if test.name not in vm.judged]
+            if not vm.judged or any(f.kind in ("limit", "boot", "clock", "qemu", "init") for f in vm.failures):
+                break
+        for test in left:
             report.result(test.name, [Failure("init", "it was not run", test.name)], None)
     return guests, failures

@@ -195,15 +195,24 @@ class Headers(unittest.TestCase):
 
     def test_defaults(self):
         test = self.make("#!/bin/sh\n")
-        self.assertEqual((test.name, test.limit, test.expects), ("name", 45, []))
+        self.assertEqual((test.name, test.limit, test.expects, test.cmdline), ("name", 45, [], []))
 
     def test_values(self):
         test = self.make("#!/bin/sh\n# ksft-timeout: 7\n# ksft-expect-splat: WARNING: a\n# ksft-expect-splat: b\n")
         self.assertEqual((test.limit, test.expects), (7, ["WARNING: a", "b"]))
 
+    def test_cmdline(self):
+        self.assertEqual(self.make("# ksft-cmdline: kmemleak=on  nohz\n").cmdline, ["kmemleak=on", "nohz"])
+
+    def test_groups(self):
+        tests = [self.make(text) for text in ("", "# ksft-cmdline: a b\n", "", "# ksft-cmdline: a\n",
+                                              "# ksft-cmdline: a  b\n")]
+        self.assertEqual(suite.by_cmdline(tests), [[tests[0], tests[2]], [tests[1], tests[4]], [tests[3]]])
+
     def test_bad(self):
-        for line in ("# ksft-timeout: x", "# ksft-timeout: 0", "# ksft-timeout:", "# ksft-expect-splat: (",
-                     "# ksft-expect-splat:"):
+        for line in ("# ksft-timeout: x", "# ksft-timeout: 0", "# ksft-timeout:", "# ksft-timeout:\n7",
+                     "# ksft-expect-splat: (", "# ksft-expect-splat:", "# ksft-cmdline:", "# ksft-cmdline: =on",
+                     "# ksft-cmdline: a='b", "# ksft-cmdline: a\n# ksft-cmdline: b", "# ksft-cmd: a"):
             with self.assertRaises(verdict.SetupError, msg=line):
                 self.make(line + "\n")
 
