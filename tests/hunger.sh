@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Threads that the kernel can not make: too many tasks, and a writer that is killed
-# while it waits for kthreadd. After each the workers are as they were.
+# Threads that the kernel can not make: too many tasks, and a writer or a load that is
+# killed while it waits for kthreadd. After each all is as it was.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
@@ -14,14 +14,30 @@ pool()
 	workers
 }
 
-# waits_in_write PID: whether a process waits in a write(2), system call 1.
+# waits_in CALL PID: whether a process waits in the system call of that number.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
-waits_in_write()
+waits_in()
 {
-	read -r line < "/proc/$1/syscall" && [ "${line%% *}" = 1 ]
+	read -r line < "/proc/$2/syscall" && [ "${line%% *}" = "$1" ]
 }
 
-ktap_plan 13
+# starve_kthreadd: it does not get the only CPU that it may run on.
+starve_kthreadd()
+{
+	starve 1
+	sched 2 2 0 1
+}
+
+feed_kthreadd()
+{
+	sched 2 $(((1 << $(nproc)) - 1)) 0 0
+	feed
+}
+
+WRITE=1
+FINIT_MODULE=313
+
+ktap_plan 19
 
 demo_load workers=0
 do_all 'run a' 'create b' 'run c' 'park c'
@@ -45,32 +61,51 @@ ktap_eq 'the name is free' OK "$(control create d)"
 do_all 'stop d'
 before=$(pool)
 
-# kthreadd does not get the only CPU that it may run on.
 if [ "$(nproc)" -lt 2 ]; then
 	for name in 'the writer waits' 'it ends when it is killed' 'nothing is made' 'it is counted' \
-		'the name is free' 'the worker works'; do
+		'the name is free' 'the worker works' 'no other thread stays'; do
 		ktap_skip "$name" 'needs two CPUs'
 	done
 else
-	starve 1
-	sched 2 2 0 1
+	starve_kthreadd
 	sh -c 'echo "create d" > "$0"' "$DEMO/control" &
 	creator=$!
-	ktap_ok_if 'the writer waits' wait_for 10 waits_in_write $creator
+	ktap_ok_if 'the writer waits' wait_for 10 waits_in $WRITE $creator
 	kill -KILL $creator
 	wait $creator
 	ktap_eq 'it ends when it is killed' 137 $?
 	ktap_eq 'nothing is made' "$before" "$(pool)"
 	ktap_eq 'it is counted' '3 3' "$(total create_failed) $(total commands_rejected)"
-	sched 2 $(((1 << $(nproc)) - 1)) 0 0
-	feed
+	feed_kthreadd
 	ktap_eq 'the name is free' OK "$(control run d)"
 	do_all 'wake d'
 	ktap_ok_if 'the worker works' wait_for 10 is d runs 1
+	# What was begun for the first d ends once kthreadd gets to it, which was before the second.
+	ktap_ok_if 'no other thread stays' wait_for 10 thread_is d S
 fi
 
 do_all stop-all
 ktap_eq 'the totals add up' "0 $(total created)" "$(total workers) $(total stopped)"
 demo_unload
 ktap_ok_if 'nothing is left' demo_is_gone
+
+if [ "$(nproc)" -lt 2 ]; then
+	for name in 'a load waits' 'it ends when it is killed' 'nothing is left of it' 'the next load works' \
+		'no other thread stays'; do
+		ktap_skip "$name" 'needs two CPUs'
+	done
+else
+	starve_kthreadd
+	modprobe "$MODULE" workers=1 &
+	loader=$!
+	ktap_ok_if 'a load waits' wait_for 10 waits_in $FINIT_MODULE $loader
+	kill -KILL $loader
+	wait $loader
+	ktap_eq 'it ends when it is killed' 137 $?
+	ktap_ok_if 'nothing is left of it' demo_is_gone
+	feed_kthreadd
+	ktap_ok_if 'the next load works' demo_load workers=1
+	ktap_ok_if 'no other thread stays' wait_for 10 thread_is w0 S
+	demo_unload
+fi
 ktap_finished
