@@ -44,13 +44,12 @@ impl Control {
         File::read_write::<Self>(c"control", dir, data)
     }
 
-    fn execute(&self, mut reader: UserSliceReader) -> Result {
+    fn parse(&self, mut reader: UserSliceReader) -> Result<Command> {
         let mut buffer = [0; Self::MAX_LEN];
         let text = buffer.get_mut(..reader.len()).ok_or(E2BIG)?;
 
         reader.read_slice(text)?;
-        self.pool
-            .execute(Command::parse(text, self.pool.period_us())?)
+        Command::parse(text, self.pool.period_us())
     }
 }
 
@@ -64,14 +63,17 @@ impl Show for Control {
 
 impl Store for Control {
     fn store(control: &Self, reader: UserSliceReader) -> Result {
-        let result = control.execute(reader);
+        let command = control.parse(reader);
+        let result = command.and_then(|command| control.pool.execute(command));
 
         control.totals.count(|counts| match result {
             Ok(()) => counts.commands += 1,
             Err(error) => {
                 counts.commands_rejected += 1;
                 // What the kernel could not do, rather than what the command got wrong.
-                if [ENOMEM, EAGAIN, EINTR].contains(&error) {
+                if matches!(command, Ok(Command::Create(..) | Command::Run(..)))
+                    && [ENOMEM, EAGAIN, EINTR].contains(&error)
+                {
                     counts.create_failed += 1;
                 }
             }
