@@ -39,6 +39,12 @@ pub(crate) enum Kind {
         /// The period, in microseconds.
         period_us: u64,
     },
+    /// Like `Event`, but its first unit of work is an oops.
+    #[cfg(kthread_tests)]
+    Oops,
+    /// Like `Event`, but its first unit of work is a Rust panic.
+    #[cfg(kthread_tests)]
+    Panic,
 }
 
 /// Where a worker runs.
@@ -142,6 +148,10 @@ impl Options {
             (Some(b"periodic"), period_us) => Kind::Periodic {
                 period_us: period_us.unwrap_or(default_period_us),
             },
+            #[cfg(kthread_tests)]
+            (Some(b"oops"), None) => Kind::Oops,
+            #[cfg(kthread_tests)]
+            (Some(b"panic"), None) => Kind::Panic,
             _ => return Err(EINVAL),
         };
         let policy = match (policy, nice) {
@@ -301,6 +311,8 @@ mod tests {
             b"create a kind",
             b"create a kind=",
             b"create a kind=timer",
+            #[cfg(not(kthread_tests))]
+            b"create a kind=oops",
             b"create a colour=red",
             b"create a kind=event kind=event",
             b"create a cpu=0 node=0",

@@ -11,6 +11,7 @@ use super::{
     pool::Pool,
     stats::Totals,
     worker::{
+        Done,
         Who,
         Worker, //
     }, //
@@ -106,7 +107,7 @@ shows! {
     /// `latency` of the module.
     ModuleLatency: |totals: &Totals| totals.latency;
     /// `stats` of a worker.
-    StatsOfWorker: |worker: &Worker| worker.stats;
+    StatsOfWorker: |worker: &Worker| Done(worker);
     /// `identity` of a worker.
     IdentityOfWorker: |worker: &Worker| Who(worker);
     /// `latency` of a worker.

@@ -244,7 +244,7 @@ impl Pool {
 
     fn wake(&self, name: Name) -> Result {
         self.with_started(name, |worker, thread| {
-            if worker.stats.kind() != Kind::Event {
+            if matches!(worker.stats.kind(), Kind::Periodic { .. }) {
                 return Err(EINVAL);
             }
             if thread.is_parked() {
@@ -357,6 +357,8 @@ impl Pool {
         match &mut *handle {
             Handle::None => Err(ENOENT),
             Handle::Created(_) => Err(EBUSY),
+            // It died. All that is left to do is to stop it.
+            Handle::Started(thread) if thread.is_finished() => Err(ESRCH),
             Handle::Started(thread) => f(&slot.worker, thread),
         }
     }

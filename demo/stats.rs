@@ -106,7 +106,6 @@ pub(super) enum State {
 pub(super) struct WorkerStats {
     kind: Kind,
     state: Atomic<u32>,
-    finished: Atomic<bool>,
     wakes: Atomic<u64>,
     runs: Atomic<u64>,
     parks: Atomic<u64>,
@@ -121,7 +120,6 @@ impl WorkerStats {
         Self {
             kind,
             state: Atomic::new(State::Created as u32),
-            finished: Atomic::new(false),
             wakes: Atomic::new(0),
             runs: Atomic::new(0),
             parks: Atomic::new(0),
@@ -138,11 +136,6 @@ impl WorkerStats {
 
     pub(super) fn set_state(&self, state: State) {
         self.state.store(state as u32, Relaxed);
-    }
-
-    /// The body of the worker has returned.
-    pub(super) fn set_finished(&self) {
-        self.finished.store(true, Relaxed);
     }
 
     /// Asks for one unit of work. The worker has to be woken after this.
@@ -179,27 +172,32 @@ impl WorkerStats {
     }
 
     fn state_name(&self) -> &'static str {
-        if self.finished.load(Relaxed) {
-            return "finished";
-        }
         match self.state.load(Relaxed) {
             state if state == State::Created as u32 => "created",
             state if state == State::Parked as u32 => "parked",
             _ => "running",
         }
     }
-}
 
-impl fmt::Display for WorkerStats {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Shows all of it, of a worker whose body will not run any more if it is `finished`.
+    pub(super) fn show(&self, finished: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Read before `wakes`, so that no reader sees more runs than wakes.
         let runs = self.runs.load(Acquire);
         let kind = match self.kind {
             Kind::Event => "event",
             Kind::Periodic { .. } => "periodic",
+            #[cfg(kthread_tests)]
+            Kind::Oops => "oops",
+            #[cfg(kthread_tests)]
+            Kind::Panic => "panic",
+        };
+        let state = if finished {
+            "finished"
+        } else {
+            self.state_name()
         };
 
-        writeln!(f, "state {}", self.state_name())?;
+        writeln!(f, "state {state}")?;
         writeln!(f, "kind {kind}")?;
         writeln!(f, "wakes {}", self.wakes.load(Relaxed))?;
         writeln!(f, "runs {runs}")?;

@@ -113,11 +113,10 @@ impl Worker {
         self.active_mm.store(ctx.identity().active_mm, Relaxed);
 
         match self.stats.kind() {
-            Kind::Event => self.run_event(ctx),
             Kind::Periodic { period_us } => self.run_periodic(ctx, period_us),
+            _ => self.run_event(ctx),
         }
 
-        self.stats.set_finished();
         self.lifecycle.record(Event::Returned);
     }
 
@@ -166,6 +165,14 @@ impl Worker {
     fn unit_of_work(&self) {
         let start = Instant::<Monotonic>::now();
 
+        #[cfg(kthread_tests)]
+        match self.stats.kind() {
+            // SAFETY: Not upheld, on purpose: the fault is what the thread is to die of.
+            Kind::Oops => _ = unsafe { core::ptr::null::<u8>().read_volatile() },
+            Kind::Panic => panic!("a worker that is to die"),
+            _ => {}
+        }
+
         let hash = (0..1024u32).fold(0x811c_9dc5u32, |hash, byte| {
             (hash ^ (byte & 0xff)).wrapping_mul(0x0100_0193)
         });
@@ -173,6 +180,18 @@ impl Worker {
 
         self.stats.add_run(start.elapsed());
         self.totals.runs.fetch_add(1, Relaxed);
+    }
+}
+
+/// Shows what a worker has done.
+pub(super) struct Done<'a>(pub(super) &'a Worker);
+
+impl fmt::Display for Done<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(worker) = self;
+        let finished = worker.observer.as_ref().is_some_and(Observer::is_finished);
+
+        worker.stats.show(finished, f)
     }
 }
 

@@ -191,6 +191,13 @@ impl Observer {
     pub fn identity(&self) -> Identity {
         Identity::of(self.member.core().task())
     }
+
+    /// Tells whether the closure has returned, or never will because the thread died.
+    ///
+    /// May be called from any context.
+    pub fn is_finished(&self) -> bool {
+        self.member.core().is_finished()
+    }
 }
 
 impl Context<'_> {

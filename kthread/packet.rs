@@ -140,6 +140,11 @@ impl Core {
         flags & bindings::PF_EXITING != 0
     }
 
+    /// Tells whether the closure has returned, or never will.
+    pub(super) fn is_finished(&self) -> bool {
+        self.state.load(Acquire) == State::Done || self.is_exiting()
+    }
+
     pub(super) fn stop_requested(&self) -> bool {
         self.stop_requested.load(Relaxed)
     }

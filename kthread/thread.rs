@@ -179,11 +179,11 @@ impl<T: Send, S> Thread<T, S> {
         self.packet.core().task()
     }
 
-    /// Tells whether the closure has returned.
+    /// Tells whether the closure has returned, or never will because the thread died.
     ///
     /// May be called from any context.
     pub fn is_finished(&self) -> bool {
-        self.packet.core().state.load(Acquire) == State::Done
+        self.packet.core().is_finished()
     }
 
     /// Tells whether the thread has been parked, and not unparked since.

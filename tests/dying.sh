@@ -2,25 +2,74 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Threads that die of an oops or a Rust panic: who waits for them is told, the others
-# live on, and the module can still be unloaded.
+# live on, and the module can still be unloaded. The lab builds a module whose workers
+# can, and one that joins and stops such threads by itself.
 #
-# ksft-expect-splat: BUG: kernel NULL pointer dereference
+# ksft-expect-splat: BUG: (kernel NULL pointer dereference|KASAN: null-ptr-deref)
 # ksft-expect-splat: rust_kernel: panicked at .*tests/modules/dying\.rs
+# ksft-expect-splat: rust_kernel: panicked at .*demo/worker\.rs
 # ksft-expect-splat: kernel BUG at rust/helpers/bug\.c
 
 . "$(dirname "$0")/lib/ktap.sh"
+. "$(dirname "$0")/lib/demo.sh"
 
+# dies NAME: lets a worker do what it dies of, and waits for that.
+# shellcheck disable=SC2317 # It is called by ktap_ok_if.
+dies()
+{
+	do_all "wake $1" && wait_for 10 is "$1" state finished
+}
+
+# others_work: whether those that do not die do a unit of work when they are woken.
+# shellcheck disable=SC2317 # It is called by ktap_ok_if.
+others_work()
+{
+	beats=$(value beat runs)
+	wakes=$(($(value other wakes) + 1))
+	do_all 'wake other' && wait_for 10 is other runs $wakes && wait_for 10 at_least beat runs $((beats + 3))
+}
+
+ktap_plan 25
+
+demo_load workers=0
+if [ "$(control 'create oops kind=oops')" = EINVAL ]; then
+	demo_unload
+	ktap_skip_all "the module is built without workers that die: KTHREAD_TESTS=1 makes them"
+fi
+do_all 'start oops' 'run panic kind=panic' 'run other' 'run beat kind=periodic period_us=20000'
+ktap_ok_if 'an oops in a worker' dies oops
+ktap_ok_if 'the others live on' others_work
+ktap_ok_if 'a Rust panic in a worker' dies panic
+ktap_ok_if 'the others live on' others_work
+
+for name in oops panic; do
+	ktap_eq "$name: what it was asked to do is not done" '1 0' "$(value $name wakes) $(value $name runs)"
+	ktap_eq "$name: no command finds a thread" 'ESRCH ESRCH ESRCH EBUSY' \
+		"$(control "wake $name") $(control "park $name") $(control "unpark $name") $(control "start $name")"
+	ktap_match "$name: its body has not returned" '*woken' "$(tail -n 1 "$DEMO/workers/$name/lifecycle")"
+	ktap_eq "$name: the kernel has no such thread" '' "$(thread_state $name)"
+	ktap_eq "$name: its files can be read" "$name" "$(value $name comm identity)"
+done
+ktap_eq 'one that is dead can be stopped' OK "$(control 'stop oops')"
+ktap_eq 'and is gone' 'beat other panic' "$(workers)"
+ktap_eq 'its name is free' OK "$(control 'run oops kind=oops')"
+ktap_eq 'stop-all stops the dead and the others' OK "$(control stop-all)"
+ktap_eq 'all that were created are stopped' "0 $(total created)" "$(total workers) $(total stopped)"
+
+do_all 'run oops kind=oops' 'run other'
+dies oops
+demo_unload
+ktap_ok_if 'the module can be unloaded with one that is dead' demo_is_gone
+
+# join and stop of the API.
 MODULE=kthread_dying
-
-ktap_plan 5
-
-ktap_ok_if 'the load returns, though two threads died that it waited for' modprobe "$MODULE"
-ktap_match 'join and stop say that they died, and another lives on' \
-	'*joined Err(Died), stopped Err(Died), survivor Ok(*' "$(dmesg | grep "$MODULE: joined")"
+ktap_ok_if 'the load returns, though two threads died that it waited for' modprobe $MODULE
+ktap_match 'join and stop say that they died' '*: joined Err(Died), stopped Err(Died)*' \
+	"$(dmesg | grep "$MODULE: joined")"
 ktap_eq 'the name of a thread is whole in /proc beyond the 15 bytes of comm' \
 	survivor-until-the-module-goes "$(cat /proc/[0-9]*/comm 2> /dev/null | grep ^survivor)"
-ktap_ok_if 'the module can be unloaded' rmmod "$MODULE"
+ktap_ok_if 'the module can be unloaded' rmmod $MODULE
 ktap_eq 'no thread is left' '' "$(ps -o ppid,args |
-	awk '$1 == 2 && $2 ~ /^\[(oops|panics|forgotten|survivor.*)\]$/ { print $2 }')"
+	awk '$1 == 2 && $2 ~ /^\[(oops|panic|panics|other|beat|forgotten|survivor.*)\]$/ { print $2 }')"
 
 ktap_finished
