@@ -31,6 +31,10 @@ vm:
 	@$(prepare)
 	@qemu/vm.py $(guest) --script "$(SCRIPT)"
 
+trace:
+	@scripts/setup.sh --trace "$(KERNEL)"
+	@$(prepare) scripts/trace.sh "$(KERNEL)" build/trace
+
 shell:
 	@$(prepare)
 	@qemu/vm.py $(guest) --shell
@@ -58,5 +62,5 @@ clean:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo test test-all vm shell gdb doctor lint \
+.PHONY: modules modules_install demo trace test test-all vm shell gdb doctor lint \
 	rust-analyzer rustdoc clean help

@@ -12,6 +12,9 @@ The main job:
   make test             all tests, ends with "N passed, N failed, N skipped"
   make test-all         the tests on every kernel
 
+How it works:
+  make trace            traces one life of a kernel thread, and draws it
+
 The guest:
   make vm SCRIPT=FILE   boots, runs FILE as root, exits with its status
   make shell            the same guest, interactive

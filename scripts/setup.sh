@@ -1,19 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: setup.sh [--lint|--list] [NAME]
+# usage: setup.sh [--lint|--trace|--list] [NAME]
 #
 # Installs what this machine lacks to build and boot the kernel NAME (fast by
-# default), and with --lint also what only "make lint" needs. Looks for the programs and files themselves,
+# default), and with --lint or --trace also what only that target of make needs.
+# Looks for the programs and files themselves,
 # says which packages it takes and why, and does nothing where all is there.
 # With --list it only prints what is missing, PACKAGE and WHY with a tab between.
 
 . "$(dirname "$0")/lib.sh"
 
 lint=
+trace=
 only_list=
 case ${1:-} in
 --lint) lint=yes ;;
+--trace) trace=yes ;;
 --list) only_list=yes ;;
 esac
 case ${1:-} in
@@ -109,6 +112,7 @@ list()
 			;;
 		esac
 	done
+	[ -z "$trace" ] || want trace-cmd "makes a file that KernelShark opens" has trace-cmd
 	[ -n "$lint" ] || return 0
 	_web=
 	version_ok "$(offered rustc)" "$MIN_RUSTC" || _web=-web
@@ -162,8 +166,8 @@ if [ -n "$wants" ]; then
 	list
 	[ -z "$wants" ] ||
 		die "still missing after installing $names: $(printf %s "$wants" | cut -f 1 | tr '\n' ' '); the log: $log"
-	# What only lint needs is not part of what everybody waits for.
-	[ -n "$lint" ] || took setup $(($(date +%s) - start))
+	# What only one target needs is not part of what everybody waits for.
+	[ -n "$lint$trace" ] || took setup $(($(date +%s) - start))
 	say "set-up: installed"
 fi
 

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Check the check: change a trace that is in order, and see trace/order.py tell what is wrong.
+
+usage: trace.py COMMAND TRACE
+
+COMMAND is `removed`, to take away the event of each step in turn, or `moved`, to put it before
+one that it follows from. Prints the steps that are not told.
+"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "trace"))
+sys.dont_write_bytecode = True
+
+import ftrace  # noqa: E402
+import order  # noqa: E402
+
+
+def changed(life, events):
+    """The same life with other events."""
+    other = ftrace.Life.__new__(ftrace.Life)
+    other.__dict__.update(life.__dict__)
+    other.events = events
+    return order.match(other)[1]
+
+
+def main(argv):
+    command, path = argv
+    life = ftrace.read(path)
+    found, wrong = order.match(life)
+    if wrong:
+        print("the trace itself is not in order")
+        return
+    for step in order.STEPS:
+        mine = {id(life.events[n]) for n in step.candidates(life, found)}
+        others = [event for event in life.events if id(event) not in mine]
+        if command == "removed":
+            if changed(life, others).get(step.name) != "is missing":
+                print("removed, and not told:", step.name)
+            continue
+        for before in step.after:
+            place = next(n for n, event in enumerate(others) if event is found[before])
+            events = others[:place] + [found[step.name]] + others[place:]
+            if not changed(life, events).get(step.name, "").startswith("comes too early"):
+                print("moved before '%s', and not told: %s" % (before, step.name))
+
+
+main(sys.argv[1:])

@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs on the host: a life of a thread, as a guest traces it, goes in the order that
+# kernel/kthread.c describes; a trace that lacks a step or has it too early is
+# refused; and the picture in docs/ is what its trace gives.
+
+KERNEL=${1:-${KERNEL:-fast}}
+. "$(dirname "$0")/../lib/ktap.sh"
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+docs=$top/docs/lifecycle
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+
+# shows WORDS...: whether the text has these, each below the one before.
+# shellcheck disable=SC2317 # It is called by ktap_ok_if.
+shows()
+{
+	for words; do
+		echo "$words"
+	done | awk '
+		NR == FNR { words[++count] = $0; next }
+		next_one < count && index($0, words[next_one + 1]) { next_one++ }
+		END { exit next_one != count }' - "$work/trace/lifecycle.txt"
+}
+
+ktap_plan 9
+"$top/trace/order.py" "$docs.trace" >"$work/log" 2>&1
+ktap_eq 'docs: the trace is in order' 0 $? || ktap_diag "$(cat "$work/log")"
+ktap_eq 'a step that is missing is told' '' "$(python3 "$top/tests/host/trace.py" removed "$docs.trace" 2>&1)"
+ktap_eq 'a step that comes too early is told' '' "$(python3 "$top/tests/host/trace.py" moved "$docs.trace" 2>&1)"
+release=$(sed -n 's/.*as Linux \(.*\) traced it\.$/\1/p' "$docs.txt")
+"$top/trace/picture.py" "$docs.trace" "$release" "$work/svg" "$work/txt"
+ktap_ok_if 'docs: the picture is made from the trace' cmp "$work/svg" "$docs.svg"
+ktap_ok_if 'docs: the text is made from the trace' cmp "$work/txt" "$docs.txt"
+
+"$top/scripts/trace.sh" "$KERNEL" "$work/trace" >"$work/log" 2>&1
+ktap_eq 'a guest traces a life that is in order' 0 $? || ktap_diag "$(cat "$work/log")"
+ktap_ok_if 'the text shows how a thread is created' shows 'kthread_create_on_node()' \
+	'--wakes--> kthreadd  (kthread_create_list has a request)' 'kthreadd: runs' \
+	'kernel_thread(kthread)  (kthread_create_list is empty again)' '--forks--> life' 'life: kthread()' \
+	'complete(&done)' 'until it is first woken' '# echo start life' '--wakes--> life' 'threadfn() begins'
+ktap_ok_if 'and how it is parked, unparked and stopped' shows '# echo park life' 'kthread_park()' \
+	'kthread_parkme()' 'complete(&parked)' 'kthread_park() returns 0' 'kthread_unpark()  --wakes--> life' \
+	'kthread_stop()' 'do_exit()' 'complete(&exited)' 'kthread_stop() returns 0'
+ktap_ok_if 'the picture is well-formed and small enough for docs' python3 -c '
+import os, sys, xml.dom.minidom
+xml.dom.minidom.parse(sys.argv[1])
+sys.exit(os.path.getsize(sys.argv[1]) > 150000)' "$work/trace/lifecycle.svg"
+ktap_finished

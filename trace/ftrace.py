@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Read a trace in the text format of the kernel's `trace` file, and tell whose life it shows."""
+
+import re
+
+KTHREADD = 2
+
+# TASK-PID (TGID) [CPU] flags SECONDS.MICROS: EVENT: text
+LINE = re.compile(r"^\s*(?P<comm>.+)-(?P<pid>\d+)\s+\(\s*[-\d]+\)\s+\[(?P<cpu>\d+)\]\s+\S+\s+"
+                  r"(?P<seconds>\d+)\.(?P<micros>\d{6}): (?P<name>\w+): ?(?P<text>.*)$")
+ARG = re.compile(r"(\w+)=(\"[^\"]*\"|\S+)")
+COMMANDS = ("create", "start", "wake", "park", "unpark", "stop")
+
+
+class TraceError(Exception):
+    """The trace does not show the life of a thread, or is none."""
+
+
+class Event:
+    """One line of a trace."""
+
+    def __init__(self, match):
+        self.comm = match["comm"].strip()
+        self.pid = int(match["pid"])
+        self.cpu = int(match["cpu"])
+        self.micros = int(match["seconds"]) * 1000000 + int(match["micros"])
+        self.name = match["name"]
+        self.text = match["text"].strip()
+        self.args = {key: value.strip('"') for key, value in ARG.findall(self.text)}
+        # During which command of the module, and whose work: set by Life.
+        self.phase = None
+
+    def number(self, key):
+        return int(self.args.get(key, "-1"), 0)
+
+    def function(self, key):
+        """The name of the function that an address lies in."""
+        return self.args.get(key, "").partition("+")[0]
+
+    def slept(self, pid):
+        """Whether this is the task `pid` going to sleep, and in which state; None if not."""
+        if self.name != "sched_switch" or self.number("prev_pid") != pid:
+            return None
+        state = self.args["prev_state"]
+        return None if state.startswith("R") else state[0]
+
+    def runs(self, pid):
+        """Whether the task `pid` gets a CPU here."""
+        return self.name == "sched_switch" and self.number("next_pid") == pid
+
+    def wakes(self, pid):
+        """Whether the task `pid` is woken up here."""
+        return self.name in ("sched_waking", "sched_wakeup_new") and self.number("pid") == pid
+
+
+def parse(lines):
+    """The events of a trace."""
+    events = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = LINE.match(line)
+        if not match:
+            raise TraceError("line %d is none of a trace: %s" % (number, line.strip()[:60]))
+        events.append(Event(match))
+    return events
+
+
+class Life:
+    """A trace, and which task in it is which."""
+
+    def __init__(self, events):
+        self.events = events
+        self.caller = self.thread = self.name = self.threadfn = None
+        self.caller_comm = ""
+        phase = None
+        for event in events:
+            if event.name == "tracing_mark_write":
+                verb, _, name = event.text.partition(" ")
+                if verb not in COMMANDS:
+                    continue
+                phase = verb
+                if verb == "create":
+                    self.caller, self.caller_comm, self.name = event.pid, event.comm, name
+            elif event.name == "kthread_create_on_node" and event.pid == self.caller:
+                self.threadfn = event.function("threadfn")
+            elif (event.name == "sched_process_fork" and event.number("pid") == KTHREADD and
+                  event.args["child_comm"] == self.name):
+                self.thread = event.number("child_pid")
+            event.phase = phase
+        if self.caller is None:
+            raise TraceError("nobody says that he creates a thread")
+        if self.thread is None:
+            raise TraceError("kthreadd forks no thread '%s'" % self.name)
+
+
+def read(path):
+    """The life in a file."""
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return Life(parse(f))

@@ -1,0 +1,182 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs in the guest, as root: traces one life of a kernel thread named `life`, and
+# writes what tells of it to standard output, as a tar archive:
+#
+#	trace, release         the trace as text, and of which kernel it is
+#	raw/cpu*               the pages of the ring buffer of each CPU
+#	tracing/, kallsyms     what it takes to read these
+#
+# scripts/trace.sh puts $kthread_create_list, an address, in front of this.
+#
+# The caller is this shell. It starts no process while it is traced, so that
+# nothing else is seen to fork, and waits by polling what it can read by itself.
+
+tracing=/sys/kernel/tracing
+debugfs=/sys/kernel/debug/rust_kthread_demo
+out=/tmp/out
+
+die()
+{
+	echo "trace: $*" >&2
+	exit 1
+}
+
+# range PATTERN: a filter for what is called from the function of the module whose name matches.
+range()
+{
+	grep '\[rust_kthread_demo\]' /proc/kallsyms | sort | awk -v pattern="$1" '
+		begin != "" { print "from >= 0x" begin " && from < 0x" $1; exit }
+		$3 ~ pattern { begin = $1 }'
+}
+
+# probe NAME FUNCTION [ARGUMENT...]: an event when FUNCTION is entered.
+probe()
+{
+	echo "p:life/$*" >>kprobe_events || die "no probe can be put on $2"
+}
+
+# returns NAME FUNCTION: an event when FUNCTION returns.
+returns()
+{
+	echo "r:life/$1 $2 value=\$retval:${3:-x64}" >>kprobe_events || die "no probe can be put on $2"
+}
+
+# command WORDS: gives a command to the module, and says so in the trace.
+command()
+{
+	echo "$1" >trace_marker
+	echo "$1" >$debugfs/control || die "'$1' was refused"
+}
+
+# wait_until COMMAND...: polls until COMMAND succeeds.
+wait_until()
+{
+	read -r now _ </proc/uptime
+	end=$((${now%.*} + 30 * ${KSFT_SLOWNESS:-1}))
+	until "$@"; do
+		read -r now _ </proc/uptime
+		[ "${now%.*}" -lt "$end" ] || die "waited too long for: $*"
+	done
+}
+
+# sleeps LETTER: whether the thread sleeps in that state.
+sleeps()
+{
+	read -r _ _ state _ <"/proc/$pid/stat"
+	[ "$state" = "$1" ]
+}
+
+# field KEY FILE: the value in the line `KEY VALUE`, without starting a process.
+field()
+{
+	while read -r key value; do
+		[ "$key" != "$1" ] || break
+	done <"$2"
+}
+
+has_worked()
+{
+	field runs $debugfs/workers/life/stats
+	[ "$value" = 1 ]
+}
+
+# is_gone: whether the thread has left its CPU for good (it leaves /proc before that).
+is_gone()
+{
+	while read -r line; do
+		case $line in
+		*prev_pid="$pid "*prev_state=X*) return 0 ;;
+		esac
+	done <trace
+	return 1
+}
+
+[ -n "$kthread_create_list" ] || die 'the address of kthread_create_list was not given: run scripts/trace.sh'
+modprobe rust_kthread_demo workers=0 || die 'the module does not load'
+mount -t tracefs tracefs $tracing 2>/dev/null || [ -d $tracing/events ] ||
+	die 'this kernel has no tracefs: it lacks CONFIG_FTRACE'
+cd $tracing || exit 1
+[ -e kprobe_events ] || die 'this kernel lacks CONFIG_KPROBE_EVENTS'
+
+# The rdi, rsi, rdx and rcx of x86-64 hold the first arguments, the stack where it returns to.
+# shellcheck disable=SC2016 # It is no variable of the shell.
+from='from=$stack0:symbol'
+probe kthread_create_on_node kthread_create_on_node 'threadfn=%di:symbol'
+returns kthread_create_on_node_return kthread_create_on_node
+probe kernel_thread kernel_thread 'fn=%di:symbol' 'name=+0(%dx):string' \
+	"first=@$kthread_create_list:x64" "list=\\$kthread_create_list:x64"
+probe wake_up_process wake_up_process "first=@$kthread_create_list:x64" "list=\\$kthread_create_list:x64"
+probe kthread kthread
+probe complete_all complete_all 'x=%di:x64' "$from"
+probe ktime_get ktime_get "$from"
+returns kthread_should_stop kthread_should_stop u8
+returns kthread_should_park kthread_should_park u8
+probe complete complete 'x=%di:x64'
+probe wait_for_completion_killable wait_for_completion_killable 'x=%di:x64'
+probe wait_for_completion wait_for_completion 'x=%di:x64'
+probe kthread_park kthread_park
+returns kthread_park_return kthread_park
+probe kthread_parkme kthread_parkme
+probe kthread_unpark kthread_unpark
+probe kthread_stop kthread_stop
+probe do_exit do_exit
+probe kthread_do_exit kthread_do_exit
+
+# Rust functions can not be probed, but what they call in C tells where it is called from.
+range 'demo6worker.*12unit_of_work' >events/life/ktime_get/filter || die 'unit_of_work is not found'
+for event in kthread_should_stop kthread_should_park; do
+	echo 'value == 1' >events/life/$event/filter || die "$event can not be filtered"
+done
+
+echo mono >trace_clock
+echo $$ 2 >set_event_pid
+echo 1 >options/event-fork
+echo 1 >options/record-tgid
+for event in life/enable sched/sched_process_fork/enable sched/sched_process_exit/enable \
+	sched/sched_switch/enable sched/sched_waking/enable sched/sched_wakeup_new/enable \
+	sched/sched_kthread_stop/enable sched/sched_kthread_stop_ret/enable; do
+	echo 1 >events/$event || die "there is no event $event"
+done
+
+echo 1 >tracing_on
+command 'create life'
+field pid $debugfs/workers/life/identity
+pid=$value
+wait_until sleeps D
+command 'start life'
+wait_until sleeps S
+command 'wake life'
+wait_until has_worked
+wait_until sleeps S
+command 'park life'
+wait_until sleeps P
+command 'unpark life'
+wait_until sleeps S
+command 'stop life'
+wait_until is_gone
+echo 0 >tracing_on
+
+mkdir -p $out/raw || exit 1
+cat trace >$out/trace
+uname -r >$out/release
+# Not by cp, which takes the files of tracefs for links to one another.
+for file in trace_clock saved_cmdlines printk_formats events/header_page events/header_event \
+	events/ftrace/*/format events/sched/*/format events/life/*/format; do
+	mkdir -p "$(dirname "$out/tracing/$file")"
+	cat "$file" >"$out/tracing/$file"
+done
+cat /proc/kallsyms >$out/kallsyms
+for cpu in per_cpu/cpu*; do
+	pages=$out/raw/${cpu##*/}
+	: >"$pages"
+	# A reader waits where nothing is left, so that one asks first.
+	while [ "$(sed -n 's/^entries: //p' "$cpu/stats")" -gt 0 ]; do
+		dd if="$cpu/trace_pipe_raw" bs=4096 count=1 >>"$pages" 2>/dev/null || die "$cpu can not be read"
+	done
+done
+echo 0 >events/enable
+: >kprobe_events
+rmmod rust_kthread_demo || die 'the module does not unload'
+tar -C $out -cf - .

@@ -1,0 +1,473 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Draw the life of a kernel thread from a trace: a lane for each task, a row for each event.
+
+usage: picture.py TRACE RELEASE SVG TEXT
+"""
+
+import sys
+from xml.sax.saxutils import escape
+
+import ftrace
+from ftrace import KTHREADD
+
+CALLER, MAKER, THREAD = range(3)
+
+PHASES = {
+    "create": "Create: the caller asks, kthreadd forks, the new thread answers and sleeps",
+    "start": "Start: the first wake-up",
+    "wake": "Wake: one unit of work",
+    "park": "Park: the caller waits until the thread sleeps where no wake-up reaches it",
+    "unpark": "Unpark: the thread goes on where it was",
+    "stop": "Stop: the caller waits until the thread has exited",
+}
+
+# State of a task in the picture -> what it says.
+STATES = {
+    "R": "runs",
+    "w": "ready, has no CPU yet",
+    "S": "sleeps, interruptible",
+    "D": "sleeps, uninterruptible",
+    "P": "is parked",
+}
+
+
+class Row:
+    """One moment: what tasks do (lane -> text), and who acts on whom."""
+
+    def __init__(self, event, phase):
+        self.event = event
+        self.phase = phase
+        self.labels = {}
+        self.notes = {}
+        self.quiet = set()  # lanes whose label is no function but the scheduler's doing
+        self.arrow = None  # (from, to)
+        self.forks = False
+        self.states = {}  # lane -> state from here on
+
+
+class Story:
+    """The rows of a trace."""
+
+    def __init__(self, life):
+        self.life = life
+        self.lanes = {life.caller: CALLER, KTHREADD: MAKER, life.thread: THREAD}
+        self.names = [life.caller_comm, "kthreadd", life.name]
+        self.rows = []
+        self.state = {}
+        self.completed = set()  # addresses of completions
+        self.waits_for = {}  # pid -> the completion that it waits for, by what it calls
+        self.latest = {}  # pid -> row of the function that may wake somebody
+        self.units = 0
+        self.entered = False
+        for number, event in enumerate(life.events):
+            if event.phase is not None:
+                self.add(number, event)
+        first = {CALLER: "R", MAKER: "S", THREAD: None}
+        for lane, state in first.items():
+            self.rows[0].states.setdefault(lane, state)
+
+    def row(self, event, lane=None, label=None, note=None, quiet=False):
+        row = Row(event, event.phase)
+        self.rows.append(row)
+        if label:
+            self.label(row, lane, label, note, quiet)
+        return row
+
+    @staticmethod
+    def label(row, lane, label, note=None, quiet=False):
+        row.labels[lane] = label
+        if note:
+            row.notes[lane] = note
+        if quiet:
+            row.quiet.add(lane)
+
+    def set_state(self, row, lane, state):
+        self.state[lane] = state
+        row.states[lane] = state
+
+    def add(self, number, event):
+        if event.name == "sched_switch":
+            self.add_switch(event)
+            return
+        lane = self.lanes.get(event.pid)
+        if lane is None:
+            return
+        if event.name in ("sched_waking", "sched_wakeup_new"):
+            self.add_wake(event, lane)
+            return
+        handler = getattr(self, "on_" + event.name, None)
+        if handler:
+            handler(number, event, lane)
+
+    # What the scheduler does.
+
+    def add_switch(self, event):
+        before, after = self.lanes.get(event.number("prev_pid")), self.lanes.get(event.number("next_pid"))
+        slept = None if before is None else event.slept(event.number("prev_pid"))
+        changes = {}
+        if before is not None and slept:
+            changes[before] = slept
+        elif before is not None and after is not None:
+            changes[before] = "w"
+        if after is not None and self.state.get(after, "R" if after == CALLER else None) != "R":
+            changes[after] = "R"
+        # A task that is preempted by what is none of the three is left out, and so is its return.
+        if not changes:
+            return
+        row = self.row(event)
+        for lane, state in changes.items():
+            if state == "R":
+                text = "runs on CPU %d" % event.cpu
+            elif state == "X":
+                text = "gone"
+            elif state == "w":
+                text = "preempted"
+            elif state == "P":
+                text = "parked (P)"
+            else:
+                text = "schedule(), sleeps (%s)" % state
+                if lane == THREAD and not self.entered:
+                    text += " until it is first woken"
+            self.label(row, lane, text, quiet=True)
+            self.set_state(row, lane, state if state != "X" else None)
+
+    def add_wake(self, event, lane):
+        target = self.lanes.get(event.number("pid"))
+        if target is None:
+            return
+        row = self.latest.get(event.pid)
+        if event.name == "sched_wakeup_new":
+            row = self.row(event, lane, "wake_up_new_task()")
+        elif row is None or row is not self.rows[-1]:
+            row = self.row(event, lane, "wakes %s" % self.names[target])
+        row.arrow = (lane, target)
+        self.set_state(row, target, "w")
+        self.latest[event.pid] = None
+
+    def waker(self, event, lane, label, note=None):
+        """A function that may wake somebody, which the next event tells."""
+        self.latest[event.pid] = self.row(event, lane, label, note)
+
+    # What the tasks do.
+
+    def on_kthread_create_on_node(self, number, event, lane):
+        self.waits_for[event.pid] = "done"
+        self.row(event, lane, "kthread_create_on_node()")
+
+    def on_kthread_create_on_node_return(self, number, event, lane):
+        self.waits_for[event.pid] = None
+        self.row(event, lane, "kthread_create_on_node() returns")
+
+    def on_wake_up_process(self, number, event, lane):
+        # Only if it wakes one of the three, which the event after it says.
+        following = self.life.events[number + 1] if number + 1 < len(self.life.events) else None
+        if following is None or following.pid != event.pid or not any(following.wakes(pid) for pid in self.lanes):
+            return
+        note = "kthread_create_list has a request" if event.args["first"] != event.args["list"] else None
+        self.waker(event, lane, "wake_up_process()", note)
+
+    def on_wait_for_completion_killable(self, number, event, lane):
+        self.wait(event, lane)
+
+    def on_wait_for_completion(self, number, event, lane):
+        self.wait(event, lane)
+
+    def wait(self, event, lane):
+        name = self.waits_for.get(event.pid)
+        if name:
+            done = event.args["x"] in self.completed
+            self.row(event, lane, "%s(&%s)" % (event.name, name), "is complete already" if done else None)
+
+    def on_kernel_thread(self, number, event, lane):
+        empty = event.args["first"] == event.args["list"]
+        self.row(event, lane, "kernel_thread(%s)" % event.function("fn"),
+                 "kthread_create_list is empty again" if empty else None)
+
+    def on_sched_process_fork(self, number, event, lane):
+        if event.number("child_pid") == self.life.thread:
+            row = self.row(event, lane, "copy_process(): forks")
+            row.arrow, row.forks = (lane, THREAD), True
+            self.set_state(row, THREAD, "w")
+
+    def on_kthread(self, number, event, lane):
+        self.row(event, lane, "kthread()")
+
+    def on_complete(self, number, event, lane):
+        # Who waits for it has said so before or will after this, as it is a race.
+        waiter = next((other.pid for other in self.life.events if other.name.startswith("wait_for_completion") and
+                       other.args["x"] == event.args["x"]), None)
+        name = self.waits_for.get(waiter)
+        if name:
+            self.completed.add(event.args["x"])
+            self.waker(event, lane, "complete(&%s)" % name)
+
+    def on_complete_all(self, number, event, lane):
+        if lane == THREAD and event.function("from") == self.life.threadfn:
+            self.row(event, lane, "threadfn() " + ("is about to return" if self.entered else "begins"))
+            self.entered = True
+
+    def on_ktime_get(self, number, event, lane):
+        self.units += 1
+        self.row(event, lane, "works" if self.units % 2 else "work is done")
+
+    def on_kthread_should_stop(self, number, event, lane):
+        if not any("kthread_should_stop()" in row.labels.get(lane, "") for row in self.rows):
+            self.row(event, lane, "kthread_should_stop() is true")
+
+    def on_kthread_should_park(self, number, event, lane):
+        self.row(event, lane, "kthread_should_park() is true")
+
+    def on_kthread_park(self, number, event, lane):
+        self.waits_for[event.pid] = "parked"
+        self.row(event, lane, "kthread_park()")
+
+    def on_kthread_park_return(self, number, event, lane):
+        self.waits_for[event.pid] = None
+        self.row(event, lane, "kthread_park() returns %d" % event.number("value"))
+
+    def on_kthread_parkme(self, number, event, lane):
+        self.row(event, lane, "kthread_parkme()")
+
+    def on_kthread_unpark(self, number, event, lane):
+        self.waker(event, lane, "kthread_unpark()")
+
+    def on_kthread_stop(self, number, event, lane):
+        self.waits_for[event.pid] = "exited"
+        self.row(event, lane, "kthread_stop()")
+
+    def on_sched_kthread_stop_ret(self, number, event, lane):
+        self.waits_for[event.pid] = None
+        self.row(event, lane, "kthread_stop() returns %d" % event.number("ret"))
+
+    def on_do_exit(self, number, event, lane):
+        self.row(event, lane, "do_exit()")
+
+    def on_kthread_do_exit(self, number, event, lane):
+        self.row(event, lane, "kthread_do_exit()")
+
+
+# The picture. Lanes are columns; rows are as high as each other, so that time is not to scale.
+
+WIDTH = 1060
+ROW = 23
+HEAD = 132
+PHASE = 44
+LANE_X = (376, 540, 770)
+TIME_X = 72
+
+STYLE = """
+svg { color-scheme: light dark }
+.card { fill: #ffffff; stroke: #d0d7de }
+.band { fill: #f3f5f8 }
+text { font: 12.5px ui-sans-serif, system-ui, "DejaVu Sans", sans-serif; fill: #1f2328 }
+.code { font: 12.5px ui-monospace, "DejaVu Sans Mono", monospace }
+.title { font-size: 19px; font-weight: 600 }
+.name { font-size: 14px; font-weight: 600 }
+.soft, .quiet { fill: #656d76; font-size: 11.5px }
+.note { fill: #9a4b00; font-size: 11.5px }
+.time { fill: #656d76; font: 11px ui-monospace, "DejaVu Sans Mono", monospace }
+.lane { stroke-linecap: butt; fill: none }
+.R { stroke: #1a7f37; stroke-width: 12 }
+.w { stroke: #8fd19e; stroke-width: 12 }
+.S { stroke: #0969da; stroke-width: 3 }
+.D { stroke: #cf222e; stroke-width: 3; stroke-dasharray: 7 4 }
+.P { stroke: #8250df; stroke-width: 5; stroke-dasharray: 2 3 }
+.dot { fill: #ffffff; stroke: #1a7f37; stroke-width: 2 }
+.arrow { stroke: #1f2328; stroke-width: 1.4; fill: none }
+.fork { stroke-dasharray: 5 4 }
+.head { fill: #1f2328 }
+.under { stroke: #ffffff; stroke-width: 5 }
+@media (prefers-color-scheme: dark) {
+.card { fill: #0d1117; stroke: #30363d }
+.band { fill: #1a2029 }
+text { fill: #e6edf3 }
+.soft, .quiet, .time { fill: #9198a1 }
+.note { fill: #f0a35b }
+.R { stroke: #3fb950 }
+.w { stroke: #1f5f30 }
+.S { stroke: #58a6ff }
+.D { stroke: #ff7b72 }
+.P { stroke: #bc8cff }
+.dot { fill: #0d1117; stroke: #3fb950 }
+.arrow { stroke: #e6edf3 }
+.head { fill: #e6edf3 }
+.under { stroke: #0d1117 }
+}
+"""
+
+
+class Picture:
+    """Writes the elements of an SVG."""
+
+    def __init__(self, story, release):
+        self.story = story
+        self.release = release
+        self.out = []
+        self.place()
+
+    def place(self):
+        """Give each row and each phase its height."""
+        y, phase = HEAD, None
+        self.y, self.heads = [], []
+        for row in self.story.rows:
+            if row.phase != phase:
+                phase = row.phase
+                self.heads.append((y, row))
+                y += PHASE
+            if row.notes:
+                y += 12
+            elif row.arrow and row.arrow[0] == MAKER:
+                y += 8
+            self.y.append(y)
+            y += ROW
+        self.height = y + 34
+
+    def put(self, text, *values):
+        self.out.append(text % values if values else text)
+
+    def text(self, x, y, css, content, anchor="start"):
+        self.put('<text x="%g" y="%g" class="%s"%s>%s</text>', x, y, css,
+                 '' if anchor == "start" else ' text-anchor="%s"' % anchor, escape(content))
+
+    def line(self, css, x1, y1, x2, y2):
+        self.put('<path class="%s" d="M%g %gL%g %g"/>', css, x1, y1, x2, y2)
+
+    def draw(self):
+        story = self.story
+        self.put('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">',
+                 WIDTH, self.height, WIDTH, self.height)
+        self.put('<title>%s</title>', "The life of a kernel thread, as the kernel traced it")
+        self.out.append("<style>%s</style>" % STYLE)
+        self.put('<rect class="card" x="0.5" y="0.5" width="%d" height="%d" rx="8"/>', WIDTH - 1, self.height - 1)
+        self.text(24, 36, "title", "The life of a kernel thread, as Linux %s traced it" % self.release)
+        self.legend(24, 62)
+        self.lane_heads()
+        for lane in (CALLER, MAKER, THREAD):
+            self.lane(lane)
+        for y, row in self.heads:
+            self.phase_head(y, row)
+        for y, row in zip(self.y, story.rows):
+            self.draw_row(y, row)
+        self.text(24, self.height - 14, "soft", "Made by `make trace`. Rows are events in their order, times those of an "
+                  "emulated machine. Left out: what other tasks do, and preemption by them.")
+        self.put("</svg>")
+        return "\n".join(self.out) + "\n"
+
+    def legend(self, x, y):
+        for state, text in STATES.items():
+            self.line("lane " + state, x, y - 4, x + 26, y - 4)
+            self.text(x + 34, y, "soft", "%s%s" % (text, " (%s)" % state if state in "SDP" else ""))
+            x += 56 + 5.9 * (len(text) + (4 if state in "SDP" else 0))
+        self.arrow(x, x + 26, y - 4, False)
+        self.text(x + 34, y, "soft", "wakes")
+        x += 80
+        self.arrow(x, x + 26, y - 4, True)
+        self.text(x + 34, y, "soft", "forks")
+
+    def lane_heads(self):
+        life = self.story.life
+        heads = ((CALLER, "the caller", "%s, PID %d" % (life.caller_comm, life.caller), "end", 12),
+                 (MAKER, "kthreadd", "PID %d" % KTHREADD, "start", -12),
+                 (THREAD, "the new thread", "%s, PID %d" % (life.name, life.thread), "start", -12))
+        for lane, name, detail, anchor, shift in heads:
+            self.text(LANE_X[lane] + shift, HEAD - 30, "name", name, anchor)
+            self.text(LANE_X[lane] + shift, HEAD - 13, "soft", detail, anchor)
+        self.text(TIME_X, HEAD - 13, "soft", "ms", "end")
+
+    def phase_head(self, y, row):
+        self.put('<rect class="band" x="1" y="%g" width="%d" height="27"/>', y, WIDTH - 2)
+        self.text(24, y + 18, "name", PHASES[row.phase])
+        self.text(WIDTH - 24, y + 18, "code", "echo %s %s > control" % (row.phase, self.story.life.name), "end")
+
+    def lane(self, lane):
+        """The bars that show a task's state, from row to row."""
+        state, since = None, None
+        x = LANE_X[lane]
+        for y, row in zip(self.y, self.story.rows):
+            if lane not in row.states:
+                continue
+            if state:
+                self.line("lane " + state, x, since, x, y)
+            state, since = row.states[lane], y
+            if row is self.story.rows[0]:
+                since = HEAD
+        if state:
+            self.line("lane " + state, x, since, x, self.height - 40)
+
+    def arrow(self, x1, x2, y, forks):
+        direction = 1 if x2 > x1 else -1
+        self.line("arrow fork" if forks else "arrow", x1, y, x2 - 7 * direction, y)
+        self.put('<path class="head" d="M%g %gl%g -4.5v9z"/>', x2, y, -9 * direction)
+
+    def draw_row(self, y, row):
+        start = self.story.rows[0].event.micros
+        self.text(TIME_X, y + 4, "time", "%.3f" % ((row.event.micros - start) / 1000), "end")
+        if row.arrow:
+            source, target = (LANE_X[lane] for lane in row.arrow)
+            way = 1 if target > source else -1
+            self.arrow(source + 6 * way, target - 8 * way, y, row.forks)
+        for lane, text in row.labels.items():
+            css = "quiet" if lane in row.quiet else "code"
+            if lane not in row.quiet:
+                self.put('<circle class="dot" cx="%g" cy="%g" r="3.5"/>', LANE_X[lane], y)
+            x, anchor = LANE_X[lane] + 14, "start"
+            at = y + 4
+            if lane == CALLER:
+                x, anchor = LANE_X[lane] - 14, "end"
+            elif row.arrow and row.arrow[1] > lane:
+                at = y - 5
+            self.text(x, at, css, text, anchor)
+            if lane in row.notes:
+                self.text(x, at - 15, "note", row.notes[lane], anchor)
+
+
+def as_text(story, release):
+    """The same for a terminal."""
+    life = story.life
+    out = ["The life of a kernel thread, as Linux %s traced it." % release, "",
+           "States of %s (%d, the caller), kthreadd (2) and %s (%d, the new thread):" %
+           (life.caller_comm, life.caller, life.name, life.thread)]
+    out += ["  %s  %s" % (state, text) for state, text in STATES.items()]
+    out += ["  .  not there", ""]
+    out.append("%9s  %-6s %-8s %-5s %s" % ("ms", life.caller_comm[:6], "kthreadd", life.name[:5], "what happens"))
+    phase = None
+    states = {CALLER: None, MAKER: None, THREAD: None}
+    start = story.rows[0].event.micros
+    for row in story.rows:
+        if row.phase != phase:
+            phase = row.phase
+            out += ["", "# echo %s %s > control" % (phase, life.name), "# " + PHASES[phase]]
+        states.update(row.states)
+        letters = [states[lane] or "." for lane in (CALLER, MAKER, THREAD)]
+        texts = []
+        for lane, text in row.labels.items():
+            text = "%s: %s" % (story.names[lane], text)
+            if row.arrow and row.arrow[0] == lane:
+                text += "  --%s--> %s" % ("forks" if row.forks else "wakes", story.names[row.arrow[1]])
+            if lane in row.notes:
+                text += "  (%s)" % row.notes[lane]
+            texts.append(text)
+        out.append("%9.3f  %-6s %-8s %-5s %s" % ((row.event.micros - start) / 1000, *letters, "; ".join(texts)))
+    return "\n".join(out) + "\n"
+
+
+def main(argv):
+    if len(argv) != 4:
+        print("usage: picture.py TRACE RELEASE SVG TEXT", file=sys.stderr)
+        return 2
+    trace, release, svg, text = argv
+    try:
+        story = Story(ftrace.read(trace))
+        with open(svg, "w", encoding="utf-8") as f:
+            f.write(Picture(story, release).draw())
+        with open(text, "w", encoding="utf-8") as f:
+            f.write(as_text(story, release))
+    except (OSError, ftrace.TraceError) as e:
+        print("picture.py: %s" % e, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
