@@ -3,7 +3,7 @@
 //! Kernel threads in Rust, to be driven and watched from debugfs.
 
 mod clock;
-mod debugfs;
+pub mod debugfs;
 mod demo;
 pub mod kthread;
 

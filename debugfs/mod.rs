@@ -62,7 +62,7 @@ impl Drop for Entry {
 /// A directory of debugfs.
 ///
 /// It is removed when it and all that was made in it have been dropped.
-pub(crate) struct Dir {
+pub struct Dir {
     entry: Entry,
     // Removed after `entry`.
     _parent: Option<Arc<Dir>>,
@@ -72,7 +72,7 @@ impl Dir {
     /// Makes a directory, in `parent` or else at the root of debugfs.
     ///
     /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`].
-    pub(crate) fn new(name: &CStr, parent: Option<Arc<Dir>>) -> Result<Arc<Self>> {
+    pub fn new(name: &CStr, parent: Option<Arc<Dir>>) -> Result<Arc<Self>> {
         let parent_entry = parent
             .as_ref()
             .map_or(core::ptr::null_mut(), |parent| parent.entry.0);
@@ -94,7 +94,7 @@ impl Dir {
 }
 
 /// What a read of a file shows.
-pub(crate) trait Show {
+pub trait Show {
     /// What the file is about.
     type Data: Send + Sync + 'static;
 
@@ -105,7 +105,7 @@ pub(crate) trait Show {
 }
 
 /// What a write to a file does.
-pub(crate) trait Store: Show {
+pub trait Store: Show {
     /// Takes what one call of `write(2)` wrote.
     fn store(data: &Self::Data, reader: UserSliceReader) -> Result;
 }
@@ -116,7 +116,7 @@ pub(crate) trait Store: Show {
 /// outlive the module.
 ///
 /// Dropping waits for reads and writes that are under way, so it must not be done by one of them.
-pub(crate) struct File<D: 'static> {
+pub struct File<D: 'static> {
     _entry: Entry,
     // Dropped after the entry.
     _data: Arc<D>,
@@ -127,11 +127,7 @@ impl<D: Send + Sync + 'static> File<D> {
     /// Makes a file with mode 0400.
     ///
     /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`].
-    pub(crate) fn read_only<F: Show<Data = D>>(
-        name: &CStr,
-        dir: &Arc<Dir>,
-        data: Arc<D>,
-    ) -> Result<Self> {
+    pub fn read_only<F: Show<Data = D>>(name: &CStr, dir: &Arc<Dir>, data: Arc<D>) -> Result<Self> {
         // SAFETY: The operations expect the data of `F`.
         unsafe { Self::new(name, dir, data, 0o400, &Operations::<F>::READ) }
     }
@@ -139,7 +135,7 @@ impl<D: Send + Sync + 'static> File<D> {
     /// Makes a file with mode 0600.
     ///
     /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`].
-    pub(crate) fn read_write<F: Store<Data = D>>(
+    pub fn read_write<F: Store<Data = D>>(
         name: &CStr,
         dir: &Arc<Dir>,
         data: Arc<D>,

@@ -76,6 +76,8 @@ mod scope;
 mod thread;
 mod worker;
 
+// Where there is a copy of this folder in more than one module, one of them has the KUnit suites.
+#[cfg(kthread_kunit)]
 mod tests;
 
 pub use self::{

@@ -42,7 +42,7 @@ class Kernel:
 
     def modules(self, kind="module"):
         """The modules that were built against this kernel (kind: module or selfcheck)."""
-        return sorted(glob.glob(os.path.join(glob.escape(self.dir), kind, "*.ko")))
+        return sorted(glob.glob(os.path.join(glob.escape(self.dir), kind, "**", "*.ko"), recursive=True))
 
     def demo_module(self):
         path = os.path.join(self.dir, "module", "rust_kthread_demo.ko")

@@ -69,7 +69,7 @@ if ! make -C "$kdir" M="$work" MO="$result" V="${V:-0}" -j"$(nproc)" $tools \
 	die "the module in $src could not be built; the log: $log"
 fi
 if [ "$result" != "$out" ]; then
-	cp -p "$result"/*.* "$out" || die "nothing came out of $src; the log: $log"
+	cp -pR "$result"/. "$out" || die "nothing came out of $src; the log: $log"
 fi
 if [ -n "${V:-}" ] || grep -q warning "$log"; then
 	cat "$log" >&2

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A thread that looks at something once in a period, and acts when a limit is crossed.
+//!
+//! This one looks at how much memory is available, and says in the log when that is less than
+//! `limit_mb`, and when it is enough again.
+
+#[path = "../kthread/mod.rs"]
+pub mod kthread;
+
+use kernel::{
+    bindings,
+    page::PAGE_SIZE,
+    prelude::*,
+    time::Delta, //
+};
+use kthread::{
+    Context,
+    Thread,
+    ThreadGroup,
+    Wake, //
+};
+
+module! {
+    type: Monitor,
+    name: "kthread_monitor",
+    authors: ["The rust_kthread_demo authors"],
+    description: "Sample: a kernel thread that watches a limit",
+    license: "GPL",
+    params: {
+        limit_mb: u64 {
+            default: 64,
+            description: "Warn when less memory is available, in MiB",
+        },
+    },
+}
+
+/// Time between two looks.
+const PERIOD: Delta = Delta::from_millis(100);
+
+/// What the thread does until it is told to stop.
+fn monitor(ctx: &Context<'_>, limit: u64) {
+    let mut is_low = false;
+
+    while ctx.wait_timeout(PERIOD) != Wake::Stop {
+        // SAFETY: There is nothing to it but reading counters.
+        let pages = unsafe { bindings::si_mem_available() };
+        let available = pages.unsigned_abs() as u64 * PAGE_SIZE as u64;
+
+        if is_low != (available < limit) {
+            is_low = !is_low;
+            let what = if is_low { "too little" } else { "enough again" };
+            pr_warn!("{} MiB available, {what}\n", available >> 20);
+        }
+    }
+}
+
+struct Monitor {
+    // The first to be dropped, which stops the thread.
+    _thread: Thread<()>,
+    _threads: ThreadGroup,
+}
+
+impl kernel::Module for Monitor {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let limit = module_parameters::limit_mb.value().saturating_mul(1 << 20);
+        // SAFETY: The group is part of the module, and dropped when that is unloaded.
+        let threads = unsafe { ThreadGroup::new()? };
+
+        Ok(Self {
+            _thread: threads.spawn(fmt!("monitor"), move |ctx| monitor(ctx, limit))?,
+            _threads: threads,
+        })
+    }
+}

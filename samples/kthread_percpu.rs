@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A thread on each CPU, which follows CPU hotplug.
+//!
+//! Each says in the log where it works, and when its CPU goes and comes.
+
+#[path = "../kthread/mod.rs"]
+pub mod kthread;
+
+use kernel::{
+    cpu::{
+        nr_cpu_ids,
+        CpuId, //
+    },
+    prelude::*, //
+};
+use kthread::{
+    PerCpuThread,
+    PerCpuThreads,
+    ThreadGroup, //
+};
+
+module! {
+    type: KthreadPercpu,
+    name: "kthread_percpu",
+    authors: ["The rust_kthread_demo authors"],
+    description: "Sample: a kernel thread on each CPU",
+    license: "GPL",
+}
+
+/// What the threads share, which here is nothing.
+struct Everywhere;
+
+impl_has_slot!(Everywhere);
+
+impl PerCpuThread for Everywhere {
+    fn run(&self, cpu: CpuId) {
+        // Nobody can move the thread, so that this is always the same CPU.
+        let here = CpuId::current();
+        pr_info!(
+            "the thread of CPU {} works on CPU {}\n",
+            cpu.as_u32(),
+            here.as_u32()
+        );
+    }
+
+    fn park(&self, cpu: CpuId) {
+        pr_info!("CPU {} goes offline\n", cpu.as_u32());
+    }
+
+    fn unpark(&self, cpu: CpuId) {
+        pr_info!("CPU {} is back\n", cpu.as_u32());
+    }
+}
+
+struct KthreadPercpu {
+    _all: PerCpuThreads<Everywhere>,
+    _threads: ThreadGroup,
+}
+
+impl kernel::Module for KthreadPercpu {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        // SAFETY: The group is part of the module, and dropped when that is unloaded.
+        let threads = unsafe { ThreadGroup::new()? };
+        let all = PerCpuThreads::register(&threads, fmt!("everywhere"), Everywhere)?;
+
+        // The thread of a CPU that is offline runs once that comes up.
+        for cpu in (0..nr_cpu_ids()).filter_map(CpuId::from_u32) {
+            all.wake(cpu);
+        }
+        Ok(Self {
+            _all: all,
+            _threads: threads,
+        })
+    }
+}

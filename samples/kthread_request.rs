@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A thread that waits for a request, serves it, and waits again.
+//!
+//! Each write to `/sys/kernel/debug/kthread_request/requests` is a request. Reading the file tells
+//! how many are waiting; the log tells which have been served.
+
+#[path = "../debugfs/mod.rs"]
+pub mod debugfs;
+#[path = "../kthread/mod.rs"]
+pub mod kthread;
+
+use debugfs::{
+    Dir,
+    File,
+    Show,
+    Store, //
+};
+use kernel::{
+    fmt,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
+    uaccess::UserSliceReader, //
+};
+use kthread::{
+    Thread,
+    ThreadGroup,
+    Wake, //
+};
+
+module! {
+    type: KthreadRequest,
+    name: "kthread_request",
+    authors: ["The rust_kthread_demo authors"],
+    description: "Sample: a kernel thread that waits for requests",
+    license: "GPL",
+}
+
+/// The file `requests`, and the thread that it wakes.
+struct Server {
+    pending: Arc<Atomic<u64>>,
+    thread: Thread<()>,
+}
+
+impl Show for Server {
+    type Data = Self;
+
+    fn show(server: &Self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "pending {}", server.pending.load(Relaxed))
+    }
+}
+
+impl Store for Server {
+    fn store(server: &Self, _reader: UserSliceReader) -> Result {
+        // First there is something to do, then the thread is told.
+        server.pending.fetch_add(1, Relaxed);
+        server.thread.wake();
+        Ok(())
+    }
+}
+
+struct KthreadRequest {
+    // Dropped in this order: nobody makes requests any more when the thread is stopped.
+    _file: File<Server>,
+    _threads: ThreadGroup,
+}
+
+impl kernel::Module for KthreadRequest {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        // SAFETY: The group is part of the module, and dropped when that is unloaded.
+        let threads = unsafe { ThreadGroup::new()? };
+        let pending = Arc::new(Atomic::new(0u64), GFP_KERNEL)?;
+
+        let requests = pending.clone();
+        let thread = threads.spawn(fmt!("server"), move |ctx| {
+            let mut served = 0;
+            while ctx.wait_until(|| requests.load(Relaxed) > 0) == Wake::Ready {
+                requests.fetch_sub(1, Relaxed);
+                served += 1;
+                // Whatever the request takes: here one may sleep.
+                pr_info!("request {served} is served\n");
+            }
+        })?;
+
+        let dir = Dir::new(c"kthread_request", None)?;
+        let server = Arc::new(Server { pending, thread }, GFP_KERNEL)?;
+        Ok(Self {
+            _file: File::read_write::<Server>(c"requests", &dir, server)?,
+            _threads: threads,
+        })
+    }
+}
