@@ -35,6 +35,9 @@ trace:
 	@scripts/setup.sh --trace "$(KERNEL)"
 	@$(prepare) scripts/trace.sh "$(KERNEL)" build/trace
 
+compare:
+	@$(prepare) scripts/compare.sh "$(KERNEL)" build/compare
+
 shell:
 	@$(prepare)
 	@qemu/vm.py $(guest) --shell
@@ -62,5 +65,5 @@ clean:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo trace test test-all vm shell gdb doctor lint \
+.PHONY: modules modules_install demo trace compare test test-all vm shell gdb doctor lint \
 	rust-analyzer rustdoc clean help

@@ -14,6 +14,8 @@ The main job:
 
 How it works:
   make trace            traces one life of a kernel thread, and draws it
+  make compare          a process, threads and a kernel thread side by side: what
+                        each is and shares, as found out in a guest
 
 The guest:
   make vm SCRIPT=FILE   boots, runs FILE as root, exits with its status
