@@ -42,7 +42,9 @@ class Kernel:
 
     def modules(self, kind="module"):
         """The modules that were built against this kernel (kind: module or selfcheck)."""
-        return sorted(glob.glob(os.path.join(glob.escape(self.dir), kind, "**", "*.ko"), recursive=True))
+        # A walk, for a glob would follow kbuild's link "source" to the checkout and on to the kernel's tree.
+        return sorted(os.path.join(top, name) for top, _, names in os.walk(os.path.join(self.dir, kind))
+                      for name in names if name.endswith(".ko"))
 
     def demo_module(self):
         path = os.path.join(self.dir, "module", "rust_kthread_demo.ko")
