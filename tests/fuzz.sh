@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-timeout: 120
 #
-# Random commands, each compared with a model of what it should do. FUZZ_SEED
-# and FUZZ_COUNT in the environment choose others, and how many. For so many that
-# the time of a test is not enough, run this by a script, as `make vm` does.
+# Random commands, each compared with a model of what it should do; fewer on a
+# slow kernel. FUZZ_SEED and FUZZ_COUNT in the environment choose others, and how
+# many. For so many that the time of a test is not enough, run this by a script, as
+# `make vm` does.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
 seed=${FUZZ_SEED:-4}
-count=${FUZZ_COUNT:-20000}
+count=${FUZZ_COUNT:-$((20000 / ${KSFT_SLOWNESS:-1}))}
 max_workers=8
 
 ktap_plan 2
