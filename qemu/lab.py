@@ -44,16 +44,15 @@ class Kernel:
         with open(os.path.join(self.build, "include", "config", "kernel.release")) as f:
             self.release = f.read().strip()
         with open(os.path.join(self.build, ".config")) as f:
-            self.hz = int(re.search(r"^CONFIG_HZ=(\d+)$", f.read(), re.M).group(1))
+            self.config = f.read()
+        self.hz = int(re.search(r"^CONFIG_HZ=(\d+)$", self.config, re.M).group(1))
 
     def modules(self, kind="module"):
-        """The modules that were built against this kernel (kind: module or selfcheck)."""
-        # A walk, for a glob would follow kbuild's link "source" to the checkout and on to the kernel's tree.
-        return sorted(os.path.join(top, name) for top, _, names in os.walk(os.path.join(self.dir, kind))
-                      for name in names if name.endswith(".ko"))
+        """The modules that were built against this kernel (kind: module or selfcheck), as the guest gets them."""
+        return sorted(glob.glob(os.path.join(glob.escape(self.dir), kind, "stripped", "*.ko")))
 
     def demo_module(self):
-        path = os.path.join(self.dir, "module", "rust_kthread_demo.ko")
+        path = os.path.join(self.dir, "module", "stripped", "rust_kthread_demo.ko")
         if not os.path.exists(path):
             raise SetupError("the module is not built for the kernel '%s': run "
                              "scripts/build-module.sh %s . build/%s/module" % ((self.name,) * 3))

@@ -2,7 +2,7 @@
 """Find kernel complaints in a console log, pure over lines.
 
 splat.re holds the patterns, one a line. Lines that belong to one complaint
-become one Splat, with the test during which it came.
+become one Splat, with the test during which it came and the whole of its text.
 """
 
 import os
@@ -13,6 +13,11 @@ MARKER = re.compile(r"kdemo-test: (begin|end) (\S+)$")
 CUT_HERE = re.compile(r"\[ cut here \]")
 END_TRACE = re.compile(r"---\[ end (trace|Kernel panic)")
 CALL_TRACE = re.compile(r"Call [Tt]race:")
+# What ends a stack, and what ends a report after it.
+END_STACK = re.compile(r"</[A-Z]+>$")
+END_REPORT = re.compile(r"={20,}$")
+ASKED = re.compile(r"sysrq: Show ")
+FRAME = re.compile(r"\S+\+0x[0-9a-f]+/0x[0-9a-f]+")
 PREFIX = re.compile(r"^(<\d+>)?\[ *\d+\.\d+\](\[ *[TC]\d+\])? ?")
 
 
@@ -26,9 +31,10 @@ PATTERNS = _load()
 
 
 class Splat:
-    def __init__(self, test):
+    def __init__(self, test, lines=(), text=()):
         self.test = test  # None outside of any test
-        self.lines = []  # those that match a pattern
+        self.lines = list(lines)  # those that match a pattern
+        self.text = list(text)  # all, from the first of these to the end of its stacks
         self.traced = False
 
     @property
@@ -42,14 +48,45 @@ class Splat:
     def matches(self, pattern):
         return any(re.search(pattern, line) for line in self.lines)
 
+    @property
+    def fingerprint(self):
+        """What is the same when the same complaint comes again: its title without numbers, and where it was."""
+        frames = [frame.split("+")[0] for line in self.text for frame in FRAME.findall(line)]
+        return re.sub(r"\b(0x)?[0-9a-f]*[0-9][0-9a-f]*\b", "N", self.title), tuple(frames[:8])
+
+
+def split_stacks(lines):
+    """The lines of a console log up to the stacks that the host has asked for, and those as a Splat or None."""
+    for n, line in enumerate(lines):
+        if ASKED.search(line):
+            text = [PREFIX.sub("", line) for line in lines[n:]]
+            return lines[:n], Splat(None, text[:1], text)
+    return lines, None
+
+
+def _text(lines, first, last, end):
+    """The whole of a complaint: lines[first] to lines[last] match a pattern, from lines[end] on is another."""
+    if END_REPORT.match(lines[end - 1]) and end - 1 > last:
+        end -= 1  # Some begin with such a line, too.
+    stop = last
+    for n in range(last + 1, end if not END_TRACE.search(lines[last]) else 0):
+        if MARKER.match(lines[n]):
+            break
+        if END_REPORT.match(lines[n]):
+            return lines[first:n]
+        if END_STACK.search(lines[n]) or FRAME.search(lines[n]):
+            stop = n
+    return lines[first:stop + 1]
+
 
 def find(lines):
     """All complaints in these lines of a console log."""
     splats = []
+    spans = []  # for each, the first and the last of its lines
     test = None
     current = None
-    for line in lines:
-        line = PREFIX.sub("", line)
+    lines = [PREFIX.sub("", line) for line in lines]
+    for n, line in enumerate(lines):
         marker = MARKER.match(line)
         if marker:
             test = marker.group(2) if marker.group(1) == "begin" else None
@@ -64,9 +101,13 @@ def find(lines):
             if current is None or not re.match(r"(Kernel panic|Oops)", line):
                 current = Splat(test)
                 splats.append(current)
+                spans.append([n, n])
+        spans[-1][1] = n
         current.lines.append(line)
         if CALL_TRACE.search(line):
             current.traced = True
         if END_TRACE.search(line):
             current = None
+    for splat, span, following in zip(splats, spans, [*spans[1:], [len(lines)]]):
+        splat.text = _text(lines, *span, following[0])
     return splats

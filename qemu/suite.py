@@ -4,6 +4,7 @@
 import os
 import re
 import shlex
+import time
 
 import guest
 import initramfs
@@ -63,7 +64,7 @@ def judge_console(test, lines):
     splats = splat.find(lines)
     for item in splats:
         if not any(item.matches(pattern) for pattern in test.expects):
-            failures.append(Failure("splat", "the kernel complained: %s" % item.title, test.name))
+            failures.append(Failure("splat", "the kernel complained: %s" % item.title, test.name, item))
     for pattern in test.expects:
         if not any(item.matches(pattern) for item in splats):
             failures.append(Failure("no-splat", "the kernel should have complained of '%s', but did not"
@@ -161,7 +162,10 @@ class TestGuest(guest.Guest):
         if test.name not in self.ended:
             failures.append(Failure("ktap", "its markers are missing on the console", test.name))
         self.judged.append(test.name)
+        start = time.monotonic()
         self.report.result(test.name, failures, result)
+        # The guest was not heard for as long as it took to decode what it said.
+        self._deadline += time.monotonic() - start
 
     def finish(self):
         """After the end of the guest: judge what is left, and the guest itself."""
@@ -174,7 +178,8 @@ class TestGuest(guest.Guest):
                 self.failures.append(Failure("ktap", "bad KTAP from the guest's runner: " + error))
         for item in splat.find(self.outside):
             if not self.last_words or "panic" not in item.title:
-                self.failures.append(Failure("splat", "the kernel complained outside of any test: %s" % item.title))
+                self.failures.append(Failure("splat", "the kernel complained outside of any test: %s" % item.title,
+                                             splat=item))
 
 
 def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settle=3, cls=TestGuest, **kwargs):
@@ -225,10 +230,13 @@ def run(kernel, accel, run_dir, tests, report, limit, smp, mem, **kwargs):
             failures += [f for f in vm.failures if f not in blamed]
             if blamed:
                 name = blamed[0].test
-                lines = vm.segments.get(name, ())
-                test = vm.tests[name]
-                more = [f for f in judge_console(test, lines) if f.kind == "splat" and "panic" not in f.text]
-                report.result(name, blamed + more, None)
+                lines, blamed[0].splat = splat.split_stacks(vm.segments.get(name, []))
+                for more in judge_console(vm.tests[name], lines):
+                    if more.kind == "splat" and "panic" in more.text:
+                        blamed[0].splat = more.splat
+                    elif more.kind == "splat":
+                        blamed.append(more)
+                report.result(name, blamed, None)
                 vm.judged.append(name)
             left = [test for test in left if test.name not in vm.judged]
             if not vm.judged or any(f.kind in ("limit", "boot", "clock", "qemu", "init") for f in vm.failures):

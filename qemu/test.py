@@ -10,11 +10,12 @@ import argparse
 import fnmatch
 import glob
 import os
-import signal
+import shlex
 import sys
 import time
 
 import accel
+import decode
 import hosttest
 import ktap
 import lab
@@ -43,8 +44,9 @@ def parse_args(argv):
 class Report:
     """Prints the outermost KTAP, and counts."""
 
-    def __init__(self, out, total):
+    def __init__(self, out, total, tell=None):
         self.out = out
+        self.tell = tell  # makes lines of failures that have a splat
         self.number = 0
         self.passed = self.failed = self.skipped = 0
         self.failures = []
@@ -76,6 +78,9 @@ class Report:
         self.passed += passed
         self.failed += failed
         self.skipped += skipped
+        if self.tell:
+            for line in self.tell(name, [f.splat for f in failures if f.splat]):
+                self.note(line)
         for failure in failures[1:]:
             self._print("# %s" % failure.sentence())
         if failures:
@@ -111,7 +116,17 @@ def run(args):
     run_dir = lab.RunDir(kernel, "test")
     choice = accel.choose(kernel, run_dir)
     out = Tee(sys.stdout, open(run_dir.file("report.ktap"), "w"))
-    report = Report(out, len(tests) + len(hosts) + bool(tests))
+    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"))
+
+    def tell(name, splats):
+        """What the kernel said in the test `name`, or in the guest at large."""
+        test = name if name in {test.name for test in tests} else args.tests
+        lines = [line for item in splats for line in decoder.tell(item, name)]
+        if splats:
+            lines.append("to repeat it: " + decode.command(kernel, args, "test", "TESTS=" + shlex.quote(test)))
+        return lines
+
+    report = Report(out, len(tests) + len(hosts) + bool(tests), tell)
     report.note("accel: %s" % choice)
     try:
         if tests:
@@ -147,23 +162,5 @@ class Tee:
             f.flush()
 
 
-def main(argv):
-    args = parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return run(args)
-    except BrokenPipeError:
-        # Nobody reads the output any more; do not trip over it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print("test.py: the output is no longer read, QEMU was killed", file=sys.stderr)
-        return verdict.INTERRUPTED
-    except SetupError as e:
-        print("test.py: %s" % e, file=sys.stderr)
-        return verdict.CODES["setup"]
-    except KeyboardInterrupt:
-        print("# interrupted, QEMU was killed", file=sys.stderr)
-        return verdict.INTERRUPTED
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(verdict.run_main("test.py", run, parse_args(sys.argv[1:])))

@@ -29,6 +29,10 @@ exit  kind          sentence
  130               interrupted
 """
 
+import os
+import signal
+import sys
+
 # The order is that of importance: a run with several failures exits with the first of these.
 CODES = {
     "setup": 3,
@@ -64,17 +68,36 @@ class SetupError(Exception):
 class Failure:
     """One thing that did not hold, and the test to blame for it, if any."""
 
-    def __init__(self, kind, text, test=None):
+    def __init__(self, kind, text, test=None, splat=None):
         assert kind in CODES
         self.kind = kind
         self.text = text
         self.test = test
+        self.splat = splat  # what the kernel said about it, a splat.Splat
 
     def sentence(self):
         return "%s: %s" % (self.test, self.text) if self.test else self.text
 
     def __repr__(self):
         return "Failure(%r, %r, %r)" % (self.kind, self.text, self.test)
+
+
+def run_main(name, function, *args):
+    """Run a program's `function`; how it ends by itself, by a signal or by a SetupError is the exit status."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return function(*args)
+    except BrokenPipeError:
+        # Nobody reads the output any more; do not trip over it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("%s: the output is no longer read, QEMU was killed" % name, file=sys.stderr)
+        return INTERRUPTED
+    except SetupError as e:
+        print("%s: %s" % (name, e), file=sys.stderr)
+        return CODES["setup"]
+    except KeyboardInterrupt:
+        print("\n# interrupted, QEMU was killed", file=sys.stderr)
+        return INTERRUPTED
 
 
 def by_importance(failures):

@@ -4,17 +4,21 @@
 
 import argparse
 import os
+import shlex
 import signal
 import subprocess
 import sys
 
 import accel
+import decode
 import guest
 import initramfs
 import lab
 import splat
 import verdict
 from verdict import SetupError
+
+TOUR = os.path.join(lab.ROOT, "qemu", "tour.sh")
 
 
 def parse_args(argv):
@@ -79,8 +83,13 @@ def run_script(kernel, args):
     else:
         code = vm.status
         end = "the script exited with %d" % vm.status
+    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"))
+    words = ["demo"] if os.path.samefile(args.script, TOUR) else ["vm", "SCRIPT=" + shlex.quote(args.script)]
     for item in splats:
-        print("# kernel: %s" % item.title, file=sys.stderr)
+        for line in decoder.tell(item, "the script" if item.test else "the boot"):
+            print("# " + line, file=sys.stderr)
+    if splats:
+        print("# to repeat it: %s" % decode.command(kernel, args, *words), file=sys.stderr)
     print("# %s; logs are in %s" % (end, run_dir), file=sys.stderr)
     return code
 
@@ -125,24 +134,10 @@ def run_interactive(kernel, args):
     return verdict.CODES["qemu"]
 
 
-def main(argv):
-    args = parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        kernel = lab.Kernel(args.kernel)
-        return run_script(kernel, args) if args.script else run_interactive(kernel, args)
-    except BrokenPipeError:
-        # Nobody reads the output any more; do not trip over it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print("vm.py: the output is no longer read, QEMU was killed", file=sys.stderr)
-        return verdict.INTERRUPTED
-    except SetupError as e:
-        print("vm.py: %s" % e, file=sys.stderr)
-        return verdict.CODES["setup"]
-    except KeyboardInterrupt:
-        print("\n# interrupted, QEMU was killed", file=sys.stderr)
-        return verdict.INTERRUPTED
+def main(args):
+    kernel = lab.Kernel(args.kernel)
+    return run_script(kernel, args) if args.script else run_interactive(kernel, args)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(verdict.run_main("vm.py", main, parse_args(sys.argv[1:])))

@@ -4,7 +4,8 @@
 # usage: build-module.sh NAME|KDIR SRCDIR OUTDIR [TARGET]
 #
 # Builds the external module in SRCDIR against the kernel build/NAME/kernel, or
-# against KDIR (told by its slash), with all that is made in OUTDIR.
+# against KDIR (told by its slash), with all that is made in OUTDIR. For a kernel
+# NAME the modules have line tables, and OUTDIR/stripped holds them without.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -12,13 +13,13 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH CROSS_COMPILE \
 	KBUILD_OUTPUT KBUILD_EXTMOD KBUILD_EXTMOD_OUTPUT
 
 [ $# -ge 3 ] || die "usage: build-module.sh NAME|KDIR SRCDIR OUTDIR [TARGET]"
-tests=
+lab=
 case $1 in
 */*) kdir=$1 ;;
 *)
 	kdir=$TOP/build/$1/kernel
 	# What the lab builds it also tests.
-	tests=KTHREAD_TESTS=1
+	lab=KTHREAD_TESTS=1
 	;;
 esac
 kdir=$(cd "$kdir" 2>/dev/null && pwd -P) || die "$1: there is no such kernel build: scripts/build-kernel.sh makes build/NAME/kernel"
@@ -34,9 +35,15 @@ if built_with_gcc "$kdir/include/config/auto.conf"; then
 	tools=$(printf '%s\n' "$tools" | grep -v '^LLVM=')
 fi
 
+# With these, stack traces get file and line on a kernel without debug
+# information, too, at least where they lead through the modules.
+if [ -n "$lab" ] && ! grep -qx 'CONFIG_DEBUG_INFO=y' "$kdir/include/config/auto.conf"; then
+	lab="$lab KCFLAGS=-g1 KRUSTFLAGS=-Cdebuginfo=line-tables-only"
+fi
+
 # The stamp tells what went in, so that nothing is built twice.
 inputs=$({
-	echo "$kdir $target ${CLIPPY:-}"
+	echo "$kdir $target $lab ${CLIPPY:-}"
 	cat "$kdir/built" "$kdir/Module.symvers" 2>/dev/null
 	cd "$src" && find . \( -name .git -o -name build \) -prune -o \
 		\( -name '*.rs' -o -name '*.[chS]' -o -name Kbuild -o -name Makefile \) -type f -print0 |
@@ -62,9 +69,9 @@ case $src$out in
 	;;
 esac
 
-# shellcheck disable=SC2086 # $tools holds one NAME=VALUE a line, none with blanks
+# shellcheck disable=SC2086 # $tools and $lab hold words NAME=VALUE, none with blanks in it
 if ! make -C "$kdir" M="$work" MO="$result" V="${V:-0}" -j"$(nproc)" $tools \
-	$tests ${CLIPPY:+CLIPPY=$CLIPPY} "$target" </dev/null >"$log" 2>&1; then
+	$lab ${CLIPPY:+CLIPPY=$CLIPPY} "$target" </dev/null >"$log" 2>&1; then
 	cat "$log" >&2
 	die "the module in $src could not be built; the log: $log"
 fi
@@ -74,4 +81,14 @@ fi
 if [ -n "${V:-}" ] || grep -q warning "$log"; then
 	cat "$log" >&2
 fi
-[ "$target" != modules ] || echo "$inputs" >"$out/.inputs"
+[ "$target" = modules ] || exit 0
+
+# The guest need not load what only the host reads.
+if [ -n "$lab" ]; then
+	rm -rf "$out/stripped"
+	mkdir "$out/stripped"
+	find "$out" -name stripped -prune -o -name '*.ko' -print0 |
+		xargs -0 -I MODULE sh -c 'strip --strip-debug -o "$1/stripped/${2##*/}" "$2"' sh "$out" MODULE ||
+		die "the modules in $out could not be stripped"
+fi
+echo "$inputs" >"$out/.inputs"

@@ -8,6 +8,7 @@ Parts: units.py checks the parsers on canned logs; guests/*.sh are tests that ar
 wrong in some way, which their header declares in a line for each failure that
 the harness must find:
     # selfcheck: KIND REGEX     KIND as in qemu/verdict.py; hold and skip are none
+    # selfcheck-decoded: REGEX  what is told of the complaint must have such a line
     # selfcheck-boot: own       it breaks its guest
 and the guests below are wrong before any test could run.
 """
@@ -26,6 +27,7 @@ QEMU_DIR = os.path.join(os.path.dirname(os.path.dirname(HERE)), "qemu")
 sys.path[:0] = [QEMU_DIR, HERE]
 
 import accel  # noqa: E402
+import decode  # noqa: E402
 import guest  # noqa: E402
 import initramfs  # noqa: E402
 import lab  # noqa: E402
@@ -38,6 +40,7 @@ GRACE = {"dead": 1.5}  # what is known to be dead needs no patience
 SETTLE = 1
 PATIENCE = 15.0  # far above every limit that is set here, far below the default ones
 DECLARED = re.compile(r"^# selfcheck: (\S+) ?(.*)$", re.M)
+DECODED = re.compile(r"^# selfcheck-decoded: (.+)$", re.M)
 OWN_BOOT = re.compile(r"^# selfcheck-boot: own$", re.M)
 
 
@@ -110,13 +113,26 @@ class Checks:
             if not results and not failures:
                 wrong.append((test.name, "neither a result nor a failure of the guest: %s" % vm.failures))
                 continue
-            wrong.append((test.name, compare(declared, failures, result)))
+            wrong.append((test.name, compare(declared, failures, result) or self.undecoded(test, failures)))
         stray = [f for f in vm.failures if f.test is None]
         if len(tests) > 1:
             wrong.append(("together", "failures that no test is to blame for: %s" % stray if stray else None))
         elif stray and wrong[0][1] is None:
             wrong[0] = (wrong[0][0], "failures that no test is to blame for: %s" % stray)
         return wrong
+
+    def undecoded(self, test, failures):
+        """What lacks in what is told of these failures of a test. None if nothing."""
+        with open(test.path) as f:
+            patterns = DECODED.findall(f.read())
+        if not patterns:
+            return None
+        decoder = decode.Decoder(self.kernel, os.path.join(self.path(test.name), "splats.txt"))
+        lines = [line for f in failures if f.splat for line in decoder.tell(f.splat, test.name)]
+        for pattern in patterns:
+            if not any(re.search(pattern, line) for line in lines):
+                return "expected '%s' in:\n%s" % (pattern, "\n".join(lines))
+        return None
 
     def flood(self, script, expected):
         """A test that fills the kernel log, all of which must be in the console's."""
@@ -224,7 +240,9 @@ def jobs(checks):
                                                 "printf '\\020' | dd of=/dev/port bs=1 seek=244", 109,
                                                 "never said that it was through")),
         (["script-panic"], lambda: checks.script("script-panic", "echo c >/proc/sysrq-trigger", 103,
-                                                 "the kernel panicked")),
+                                                 r"(?s)sysrq_handle_crash.*to repeat it: make vm KERNEL=%s SCRIPT="
+                                                 r"\S+/script SMP=1 MEM=[0-9]+\n.*the kernel panicked"
+                                                 % re.escape(checks.kernel.name))),
         (["qemu-missing"], lambda: qemu_missing(checks)),
     ]
     return found

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Checks of the harness's pure parts on canned logs."""
 
+import argparse
 import glob
 import io
 import os
@@ -8,10 +9,12 @@ import re
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "qemu"))
 
+import decode  # noqa: E402
 import initramfs  # noqa: E402
 import ktap  # noqa: E402
 import splat  # noqa: E402
@@ -127,6 +130,100 @@ for log in sorted(glob.glob(os.path.join(glob.escape(HERE), "canned", "*.log")))
     setattr(Splat, "test_" + os.path.basename(log)[:-4], _splat_case(log))
 
 
+class SplatText(unittest.TestCase):
+    """The whole of a complaint is from its first line to the end of its stacks."""
+
+    def texts(self, name):
+        with open(os.path.join(HERE, "canned", name)) as f:
+            return [s.text for s in splat.find([line.rstrip("\n") for line in f if not line.startswith("#")])]
+
+    def check(self, name, *expected):
+        texts = self.texts(name)
+        self.assertEqual(len(texts), len(expected))
+        for text, (count, first, last) in zip(texts, expected):
+            self.assertEqual(len(text), count, text)
+            self.assertIn(first, text[0])
+            self.assertIn(last, text[-1])
+
+    def test_warn(self):
+        self.check("warn.log", *[(46, "[ cut here ]", "---[ end trace")] * 2)
+
+    def test_oops(self):
+        self.check("oops.log", (50, "BUG: kernel NULL pointer", "---[ end trace"))
+
+    def test_panic(self):
+        self.check("panic.log", (38, "Kernel panic", " </TASK>"))
+
+    def test_repeated(self):
+        first, second = splat.find(["BUG: x at 0x12", "Call Trace:", " a+0x1/0x2", "BUG: x at 0x34", "Call Trace:",
+                                    " a+0x8/0x9"])
+        self.assertEqual(first.fingerprint, second.fingerprint)
+        other, = splat.find(["BUG: x at 0x12", "Call Trace:", " b+0x1/0x2"])
+        self.assertNotEqual(first.fingerprint, other.fingerprint)
+
+    def test_stacks_that_were_asked_for(self):
+        lines = ["[ 1.0][ T1] a", "[ 2.0][ T1] sysrq: Show Blocked State", "[ 2.1][ T1] task:x", "[ 2.1][ T1] b"]
+        before, stacks = splat.split_stacks(lines)
+        self.assertEqual((before, stacks.text), (lines[:1], ["sysrq: Show Blocked State", "task:x", "b"]))
+        self.assertEqual(splat.split_stacks(lines[:1]), (lines[:1], None))
+
+
+class Decode(unittest.TestCase):
+    LINES = ["BUG: x", "RIP: 0010:a+0x1/0x2", "RAX: 0", " ? no+0x1/0x2", " b+0x1/0x2", " c+0x1/0x2", "Code: 00"]
+
+    def decoder(self, script):
+        path = self.enterContext(tempfile.TemporaryDirectory())
+        os.mkdir(os.path.join(path, "scripts"))
+        if script is not None:
+            with open(os.path.join(path, "scripts", "decode_stacktrace.sh"), "w") as f:
+                f.write(script)
+        kernel = argparse.Namespace(name="fast", build=path, dir=path, vmlinux="vmlinux")
+        return decode.Decoder(kernel, os.path.join(path, "splats.txt"))
+
+    def tell(self, script, lines):
+        decoder = self.decoder(script)
+        told = decoder.tell(splat.Splat(None, lines[:1], lines), "here")
+        with open(decoder.log) as f:
+            self.assertEqual(f.read().splitlines(), [*told, ""])
+        return told
+
+    def test_decoded(self):
+        # -R is for the place itself; a frame that has no line stays as it was.
+        script = """
+where=; [ "$1" != -R ] || where=exactly
+sed -e "s|\\([ab]\\)+.*|\\1 (/src/../x.c:1) $where|" -e 's|c+.*|c (??:?)|' -e 's/^ *//'
+"""
+        self.assertEqual(self.tell(script, self.LINES),
+                         ["kernel, in here:", "  BUG: x", "  RIP: 0010:a (/x.c:1) exactly", "   b (/x.c:1)",
+                          "   c+0x1/0x2"])
+
+    def test_failed(self):
+        raw = ["  BUG: x", "  RIP: 0010:a+0x1/0x2", "   b+0x1/0x2", "   c+0x1/0x2"]
+        for script, why in (None, "there is no .*decode_stacktrace.sh"), ("exit 3", "status 3 after 0 of 3 lines"), (
+                "cat; echo one more", "after 4 of 3 lines"):
+            told = self.tell(script, self.LINES)
+            self.assertRegex(told[1], r"^  \(not decoded: .*" + why)
+            self.assertEqual(told[2:], raw)
+
+    def test_long(self):
+        told = self.tell("cat", ["BUG: x", *(" f%d+0x1/0x2" % n for n in range(200))])
+        self.assertEqual((len(told), told[-1]), (decode.LENGTH + 2, "  (81 lines more in console.log)"))
+
+    def test_once(self):
+        decoder = self.decoder("cat")
+        item, = splat.find(["BUG: x", "Call Trace:", " a+0x1/0x2"])
+        self.assertEqual(len(decoder.tell(item, "one")), 4)
+        self.assertEqual(decoder.tell(item, "two"), ["kernel, in two: as in one above: BUG: x"])
+
+    def test_command(self):
+        kernel = argparse.Namespace(name="rt")
+        args = argparse.Namespace(smp=2, mem=None)
+        self.assertEqual(decode.command(kernel, args, "test", "TESTS=a"), "make test KERNEL=rt TESTS=a")
+        args = argparse.Namespace(smp=4, mem=100)
+        with unittest.mock.patch.dict(os.environ, FUZZ_SEED="7 8"):
+            self.assertEqual(decode.command(kernel, args, "demo"), "FUZZ_SEED='7 8' make demo KERNEL=rt SMP=4 MEM=100")
+
+
 class Verdict(unittest.TestCase):
     def test_codes_differ(self):
         self.assertEqual(len(set(verdict.CODES.values())), len(verdict.CODES))
@@ -147,7 +244,7 @@ class Reports(unittest.TestCase):
 
     def report(self, *results):
         out = io.StringIO()
-        report = test_py.Report(out, len(results))
+        report = test_py.Report(out, len(results), lambda name, splats: ["%s: %s" % (name, s) for s in splats])
         for failures, result in results:
             name = result.name if result else "gone"
             if result and result.children:
@@ -160,6 +257,7 @@ class Reports(unittest.TestCase):
         self.assertEqual(errors, [])
         counts = report.passed, report.failed, report.skipped
         self.assertEqual(ktap.count(results), counts)
+        self.told = [line for line in out.getvalue().splitlines() if "told" in line]
         return counts, verdict.exit_code(report.failures)
 
     @staticmethod
@@ -180,6 +278,11 @@ class Reports(unittest.TestCase):
     def test_fault_found_by_harness(self):
         bad = [verdict.Failure("splat", "WARNING", "name"), verdict.Failure("counters", "x", "name")]
         self.assertEqual(self.report((bad, self.one(True))), ((1, 1, 0), 113))
+
+    def test_splats(self):
+        bad = [verdict.Failure("splat", "WARNING", "name", "told"), verdict.Failure("counters", "x", "name")]
+        self.report((bad, self.one(True)))
+        self.assertEqual(self.told, ["# name: told"])
 
     def test_gone(self):
         bad = [verdict.Failure("panic", "the kernel panicked", "gone")]

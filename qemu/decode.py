@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tell of a kernel complaint with file and line, by the kernel's own scripts/decode_stacktrace.sh."""
+
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+
+import lab
+from splat import FRAME
+
+LIMIT = 60  # seconds for one complaint
+LENGTH = 120  # lines of one complaint
+
+# Registers, bytes of code, frames that the unwinder does not believe in itself.
+NOISE = re.compile(r" *(\? |(R[A-D]X|R[SD]I|R[BS]P|R\d\d|[CDEFG]S|CR\d|DR\d|PKRU|ORIG_RAX|RIP: 0033|Code|"
+                   r"Modules linked in): ?)")
+RIP = re.compile(r" *RIP: ")
+LINE = re.compile(r":[0-9]+[ )]")
+UP = re.compile(r"(?<![^ (/])(?!\.\.?/)[^ (/]+/\.\./")
+IN_MODULE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[(\w+)")
+# In a module, each of these begins at address 0, where addr2line would look into .text.
+SECTIONS = (".init.text", ".exit.text", ".text.unlikely", ".noinstr.text", ".ref.text")
+# Where Debian and rustup keep the source of Rust's own library.
+RUST_LIBRARY = re.compile(r"/[^ ()]*/lib/rustlib/src/rust/library/")
+
+
+class Error(Exception):
+    pass
+
+
+class Decoder:
+    """Tells of each complaint once, and keeps what it told in the file `log`."""
+
+    def __init__(self, kernel, log):
+        self.kernel = kernel
+        self.log = log
+        self.told = {}  # fingerprint -> where that was
+
+    def tell(self, item, where):
+        """The lines to print about a splat that came in `where`."""
+        if item.fingerprint in self.told:
+            lines = ["kernel, in %s: as in %s above: %s" % (where, self.told[item.fingerprint], item.title)]
+        else:
+            self.told[item.fingerprint] = where
+            lines = ["kernel, in %s:" % where, *(("  " + line).rstrip() for line in self._decoded(item))]
+        with open(self.log, "a") as f:
+            f.write("\n".join(lines) + "\n\n")
+        return lines
+
+    def _decoded(self, item):
+        lines = [line for line in item.text if not NOISE.match(line)]
+        dropped = len(lines) - LENGTH
+        del lines[LENGTH:]
+        try:
+            lines = self.decode(lines)
+        except (Error, OSError, subprocess.SubprocessError) as e:
+            lines.insert(0, "(not decoded: %s)" % str(e).replace("\n", " "))
+        if dropped > 0:
+            lines.append("(%d lines more in console.log)" % dropped)
+        return lines
+
+    def decode(self, lines):
+        """These lines with file and line of each frame, as far as there is debug information."""
+        decoded = {}
+        source = os.path.realpath(os.path.join(self.kernel.build, "source"))
+        if not os.path.isdir(source):
+            source = os.path.realpath(self.kernel.build)
+        script = os.path.join(source, "scripts", "decode_stacktrace.sh")
+        if not os.path.exists(script):
+            raise Error("there is no %s" % script)
+        with tempfile.TemporaryDirectory() as modules:
+            for name in sorted(set(IN_MODULE.findall("\n".join(lines)))):
+                self._relocate(name, modules)
+            # A frame has the address that is returned to, one after the call; RIP is where it happened.
+            for options, chosen in ([], [line for line in lines if not RIP.match(line)]), (
+                    ["-R"], [line for line in lines if RIP.match(line)]):
+                if chosen:
+                    command = ["bash", script, *options, self.kernel.vmlinux, source, modules]
+                    decoded.update(zip(chosen, self._run(command, chosen)))
+        return [self._tidy(line, decoded[line], source) for line in lines]
+
+    @staticmethod
+    def _run(command, lines):
+        # The script is to use binutils, which read what either compiler writes.
+        env = {name: value for name, value in os.environ.items() if name not in ("LLVM", "CROSS_COMPILE")}
+        run = subprocess.run(command, env=env, timeout=LIMIT, input="\n".join(lines) + "\n",
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
+        found = run.stdout.splitlines()
+        if run.returncode != 0 or len(found) != len(lines):
+            raise Error("decode_stacktrace.sh ended with status %d after %d of %d lines: %s" % (
+                run.returncode, len(found), len(lines), run.stderr.strip()))
+        return found
+
+    @staticmethod
+    def _tidy(old, new, source):
+        if FRAME.search(old) and not LINE.search(new):
+            return old
+        new = RUST_LIBRARY.sub("", new.replace(source + "/", "").replace(lab.ROOT + "/", ""))
+        while UP.search(new):
+            new = UP.sub("", new)
+        # The script drops the indentation of most lines.
+        return re.match(" *", old).group() + new.lstrip()
+
+    def _relocate(self, name, directory):
+        """Put the module there, with a range of addresses for each section that has code."""
+        paths = [os.path.join(top, item) for kind in ("module", "selfcheck")
+                 for top, _, items in os.walk(os.path.join(self.kernel.dir, kind)) for item in items
+                 if item.replace("-", "_") == name + ".ko" and os.path.basename(top) != "stripped"]
+        if not paths:
+            return
+        moves = [word for n, section in enumerate(SECTIONS)
+                 for word in ("--change-section-address", "%s=0x%x" % (section, (n + 1) << 28))]
+        subprocess.run(["objcopy", *moves, paths[0], os.path.join(directory, name + ".ko")],
+                       stderr=subprocess.PIPE, check=True)
+
+
+def command(kernel, args, *words):
+    """The make command line that makes such a guest again."""
+    words = ["make", words[0], "KERNEL=" + kernel.name, *words[1:]]
+    if args.smp != 2:
+        words.append("SMP=%d" % args.smp)
+    if args.mem is not None:
+        words.append("MEM=%d" % args.mem)
+    chosen = ["%s=%s" % (name, shlex.quote(os.environ[name])) for name in ("FUZZ_SEED", "FUZZ_COUNT")
+              if name in os.environ]
+    return " ".join(chosen + words)
