@@ -156,13 +156,14 @@ STEPS = [
 
 
 def match(life):
-    """Find the event of each step: two dictionaries by name, of events and of what is wrong."""
+    """Find the event of each step: two dictionaries by name, of events and of what is wrong.
+
+    What follows from a step that is wrong is in neither.
+    """
     found, wrong = {}, {}
     places = {}
     for step in STEPS:
-        lacking = [name for name in step.after if name not in found]
-        if lacking:
-            wrong[step.name] = "can not be told, without '%s'" % lacking[0]
+        if not all(name in found for name in step.after):
             continue
         try:
             candidates = step.candidates(life, found)
@@ -190,10 +191,12 @@ def main(argv):
     except (OSError, ftrace.TraceError) as e:
         print("order.py: %s" % e, file=sys.stderr)
         return 1
-    _, wrong = match(life)
+    found, wrong = match(life)
     for name, reason in wrong.items():
         print("order.py: %s: %s" % (name, reason), file=sys.stderr)
-    if not wrong:
+    if wrong:
+        print("order.py: %d of %d steps are in order" % (len(found), len(STEPS)), file=sys.stderr)
+    else:
         print("%d steps, all in the order of kernel/kthread.c" % len(STEPS))
     return 1 if wrong else 0
 

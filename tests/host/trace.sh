@@ -36,7 +36,10 @@ ktap_ok_if 'docs: the picture is made from the trace' cmp "$work/svg" "$docs.svg
 ktap_ok_if 'docs: the text is made from the trace' cmp "$work/txt" "$docs.txt"
 
 "$top/scripts/trace.sh" "$KERNEL" "$work/trace" >"$work/log" 2>&1
-ktap_eq 'a guest traces a life that is in order' 0 $? || ktap_diag "$(cat "$work/log")"
+if ! ktap_eq 'a guest traces a life that is in order' 0 $?; then
+	ktap_diag "$(cat "$work/log")"
+	ktap_bail 'there is no picture of it'
+fi
 ktap_ok_if 'the text shows how a thread is created' shows 'kthread_create_on_node()' \
 	'--wakes--> kthreadd  (kthread_create_list has a request)' 'kthreadd: runs' \
 	'kernel_thread(kthread)  (kthread_create_list is empty again)' '--forks--> life' 'life: kthread()' \
