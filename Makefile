@@ -26,6 +26,9 @@ test:
 test-all:
 	@scripts/test-all.sh
 
+bench:
+	@$(prepare) bench/run.py --kernel "$(KERNEL)"
+
 vm:
 	@[ -f "$(SCRIPT)" ] || { echo "usage: make vm SCRIPT=FILE (there is no file '$(SCRIPT)')" >&2; exit 2; }
 	@$(prepare)
@@ -65,5 +68,5 @@ clean:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo trace compare test test-all vm shell gdb doctor lint \
-	rust-analyzer rustdoc clean help
+.PHONY: modules modules_install demo trace compare test test-all vm shell \
+	gdb doctor lint bench rust-analyzer rustdoc clean help

@@ -72,13 +72,13 @@ def machine_args(accel, smp, mem):
     ]
 
 
-def command_line(kernel, extra=()):
+def command_line(kernel, accel, extra=()):
     """The kernel's command line."""
     # Patching mitigations in and calibrating a delay loop would take a third of the boot under TCG,
     # and the check whether the timer ticks at all panics where the host is busy.
     words = ["console=ttyS0", "loglevel=7", "panic=-1", "reboot=t", "kunit.enable=1", "mitigations=off",
              "no_timer_check"]
-    khz = clock.tsc_khz()
+    khz = accel.tsc_khz or clock.tsc_khz()
     if khz:
         words += ["tsc=reliable", "tsc_early_khz=%d" % khz, "lpj=%d" % (khz * 1000 // kernel.hz)]
     return " ".join([*words, *extra])
@@ -262,7 +262,7 @@ class Guest:
         self._channel("qmp")
         args = [qemu, *machine_args(self.accel, self.smp, self.mem),
                 "-kernel", self.kernel.vmlinux, "-initrd", self.initrd,
-                "-append", command_line(self.kernel, self.append),
+                "-append", command_line(self.kernel, self.accel, self.append),
                 "-serial", "chardev:console",
                 "-mon", "chardev=qmp,mode=control",
                 "-device", "virtio-serial-device"]

@@ -122,24 +122,23 @@ def compile_program(source, program):
 
 
 def programs():
-    """Compile tests/programs/*.c for the guest where that was not yet done."""
-    source_dir = os.path.join(lab.TESTS, "programs")
+    """Compile the guest's programs where that was not yet done. Returns their paths by name."""
     out_dir = os.path.join(lab.ROOT, "build", "programs")
     built = {}
-    if not os.path.isdir(source_dir):
-        return built
     os.makedirs(out_dir, exist_ok=True)
-    headers = [os.path.join(source_dir, item) for item in os.listdir(source_dir) if item.endswith(".h")]
     with COMPILING:
-        for item in sorted(os.listdir(source_dir)):
-            if not item.endswith(".c"):
-                continue
-            source = os.path.join(source_dir, item)
-            program = os.path.join(out_dir, item[:-2])
-            newest = max(os.path.getmtime(path) for path in [source, *headers])
-            if not os.path.exists(program) or os.path.getmtime(program) < newest:
-                compile_program(source, program)
-            built[item[:-2]] = program
+        for source_dir in (os.path.join(lab.TESTS, "programs"), os.path.join(lab.ROOT, "bench", "programs")):
+            items = sorted(os.listdir(source_dir)) if os.path.isdir(source_dir) else []
+            headers = [os.path.join(source_dir, item) for item in items if item.endswith(".h")]
+            for item in items:
+                if not item.endswith(".c"):
+                    continue
+                source = os.path.join(source_dir, item)
+                program = os.path.join(out_dir, item[:-2])
+                newest = max(os.path.getmtime(path) for path in [source, *headers])
+                if not os.path.exists(program) or os.path.getmtime(program) < newest:
+                    compile_program(source, program)
+                built[item[:-2]] = program
     return built
 
 

@@ -28,6 +28,9 @@ def parse_args(argv):
     parser.add_argument("--mem", type=int, metavar="MB", help="memory in MiB")
     parser.add_argument("--limit", type=float, default=600, metavar="SECONDS",
                         help="end the script after this time (default: 600)")
+    parser.add_argument("--count", action="store_true",
+                        help="count instructions: each takes %d ns of the guest's clock, on one CPU"
+                             % accel.Counting.NS_PER_INSTRUCTION)
     parser.add_argument("--fail-on-splat", action="store_true",
                         help="fail if the kernel complained although the script did not")
     mode = parser.add_mutually_exclusive_group(required=True)
@@ -35,6 +38,8 @@ def parse_args(argv):
     mode.add_argument("--shell", action="store_true", help="an interactive shell")
     mode.add_argument("--gdb", action="store_true", help="like --shell, but wait for a debugger first")
     args = parser.parse_args(argv)
+    if args.count:
+        args.smp = 1
     if args.smp < 1 or args.limit <= 0 or (args.mem is not None and args.mem < 64):
         parser.error("--smp wants at least 1, --mem at least 64, --limit more than 0")
     return args
@@ -61,15 +66,16 @@ def run_script(kernel, args):
             script = f.read()
     except OSError as e:
         raise SetupError("cannot read the script: %s" % e) from None
-    module = kernel.demo_module()
+    kernel.demo_module()
     run_dir = lab.RunDir(kernel, "vm")
-    choice = accel.choose(kernel, run_dir)
+    choice = accel.Counting() if args.count else accel.choose(kernel, run_dir)
     print("# accel: %s" % choice, file=sys.stderr, flush=True)
     initrd = run_dir.file("initrd")
     conf = "mode=script\nlimit=%g\nfactor=%d\n" % (args.limit, kernel.factor)
-    initramfs.write(initrd, kernel, conf, modules=[module], extra=[("script", script)])
+    initramfs.write(initrd, kernel, conf, modules=kernel.modules(), extra=[("script", script)])
     vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ["status", "stdout", "stderr"],
-                     smp=args.smp, mem=args.mem or kernel.mem, limit=args.limit)
+                     smp=args.smp, mem=args.mem or kernel.mem, limit=args.limit,
+                     boot_limit=60 if args.count else None)
     failures = vm.run()
     splats = splat.find(vm.console_lines)
     if not failures and vm.status is None:
@@ -113,7 +119,7 @@ def run_interactive(kernel, args):
     initramfs.write(initrd, kernel, "mode=shell\n", modules=kernel.modules())
     qemu = [guest.find_qemu(), *guest.machine_args(choice, args.smp, args.mem or kernel.mem),
             "-kernel", kernel.vmlinux, "-initrd", initrd,
-            "-append", guest.command_line(kernel, ["nokaslr"] if args.gdb else []),
+            "-append", guest.command_line(kernel, choice, ["nokaslr"] if args.gdb else []),
             "-serial", "mon:stdio"]
     if args.gdb:
         port = os.environ.get("GDB_PORT", ":1234")

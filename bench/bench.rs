@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The Rust side of the benchmark, and the module that holds both sides.
+//!
+//! The operations are those of `twin.c`, by the same names, done with `kthread/` and `demo/`.
+
+#[path = "../clock.rs"]
+mod clock;
+#[path = "../demo/command.rs"]
+#[allow(dead_code)]
+mod command;
+#[path = "../debugfs/mod.rs"]
+pub mod debugfs;
+#[path = "../kthread/mod.rs"]
+pub mod kthread;
+#[path = "../demo/latency.rs"]
+#[allow(dead_code)]
+mod latency;
+#[path = "../demo/name.rs"]
+#[allow(dead_code)]
+mod name;
+#[path = "../demo/stats.rs"]
+#[allow(dead_code)]
+mod stats;
+
+use clock::monotonic_ns;
+use command::Kind;
+use kernel::{
+    fmt,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        SetOnce, //
+    },
+    time::Delta,
+    workqueue, //
+};
+use kthread::{
+    Builder,
+    Completion,
+    Context,
+    ThreadGroup,
+    Wake,
+    Waker,
+    Work,
+    WorkItem,
+    Worker, //
+};
+use latency::{
+    Latency,
+    Measure, //
+};
+use stats::{
+    Totals,
+    WorkerStats, //
+};
+
+module! {
+    type: Bench,
+    name: "kthread_bench",
+    authors: ["The rust_kthread_demo authors"],
+    description: "Kernel threads in Rust and in C, side by side",
+    license: "GPL",
+}
+
+/// `struct bench_op` of `bench.h`.
+#[repr(C)]
+pub struct Op {
+    name: *const c_char,
+    run: Option<unsafe extern "C" fn(u32, *mut u64) -> c_int>,
+}
+
+// SAFETY: The name is a static string.
+unsafe impl Sync for Op {}
+
+extern "C" {
+    fn bench_init();
+    fn bench_exit();
+}
+
+/// Makes the table of operations, of functions `fn(u32, &ThreadGroup) -> Result<u64>`, which return
+/// the nanoseconds that the measured part took.
+macro_rules! operations {
+    ($($name:ident)*) => {
+        #[no_mangle]
+        static bench_rust_ops: [Op; [$(stringify!($name)),*].len() + 1] = [
+            $(Op {
+                name: concat!(stringify!($name), "\0").as_ptr(),
+                run: {
+                    /// # Safety
+                    ///
+                    /// `ns` must be valid for a write.
+                    unsafe extern "C" fn run(n: u32, ns: *mut u64) -> c_int {
+                        match with_group(n, $name) {
+                            Ok(took) => {
+                                // SAFETY: By the requirements of this function.
+                                unsafe { ns.write(took) };
+                                1
+                            }
+                            Err(error) => error.to_errno(),
+                        }
+                    }
+                    Some(run)
+                },
+            },)*
+            Op {
+                name: core::ptr::null(),
+                run: None,
+            },
+        ];
+    };
+}
+
+operations! {
+    create_start_stop
+    create
+    spawn_join
+    park_unpark
+    ping_pong
+    complete_wait
+    queue_flush
+    delayed_cancel
+    delayed_mod
+    should_stop
+    stats_update
+    histogram_record
+    workqueue_queue
+}
+
+fn with_group(n: u32, run: fn(u32, &ThreadGroup) -> Result<u64>) -> Result<u64> {
+    // SAFETY: The group is dropped when this returns.
+    let group = unsafe { ThreadGroup::new()? };
+
+    run(n, &group)
+}
+
+fn wait_for_stop(ctx: &Context<'_>) {
+    while ctx.wait() != Wake::Stop {}
+}
+
+fn create_start_stop(n: u32, group: &ThreadGroup) -> Result<u64> {
+    let since = monotonic_ns();
+
+    for _ in 0..n {
+        Builder::new(fmt!("bench"))
+            .create(group, wait_for_stop)?
+            .start()
+            .stop()?;
+    }
+    Ok(monotonic_ns() - since)
+}
+
+fn create(n: u32, group: &ThreadGroup) -> Result<u64> {
+    let mut threads = KVVec::with_capacity(n as usize, GFP_KERNEL)?;
+    let since = monotonic_ns();
+
+    for _ in 0..n {
+        threads.push(
+            Builder::new(fmt!("bench")).create(group, wait_for_stop)?,
+            GFP_KERNEL,
+        )?;
+    }
+    Ok(monotonic_ns() - since)
+}
+
+fn spawn_join(n: u32, group: &ThreadGroup) -> Result<u64> {
+    let since = monotonic_ns();
+
+    for i in 0..n {
+        if group.spawn(fmt!("bench"), move |_| u64::from(i))?.join()? != u64::from(i) {
+            return Err(EIO);
+        }
+    }
+    Ok(monotonic_ns() - since)
+}
+
+fn park_unpark(n: u32, group: &ThreadGroup) -> Result<u64> {
+    let mut thread = group.spawn(fmt!("bench"), wait_for_stop)?;
+    // The first one waits until the thread runs.
+    thread.park()?;
+    thread.unpark()?;
+
+    let since = monotonic_ns();
+    for _ in 0..n {
+        thread.park()?;
+        thread.unpark()?;
+    }
+    Ok(monotonic_ns() - since)
+}
+
+fn ping_pong(n: u32, group: &ThreadGroup) -> Result<u64> {
+    let peer = Arc::new(SetOnce::<Waker>::new(), GFP_KERNEL)?;
+    let back = peer.clone();
+    let pong = Builder::new(fmt!("pong")).create(group, move |ctx| {
+        while ctx.wait() == Wake::Ready {
+            if let Some(ping) = (*back).as_ref() {
+                ping.wake();
+            }
+        }
+    })?;
+    let there = pong.waker();
+    let ping = Builder::new(fmt!("ping")).create(group, move |ctx| {
+        let since = monotonic_ns();
+
+        for _ in 0..n {
+            there.wake();
+            if ctx.wait() == Wake::Stop {
+                return 0;
+            }
+        }
+        monotonic_ns() - since
+    })?;
+    peer.populate(ping.waker());
+
+    let pong = pong.start();
+    let took = ping.start().join()?;
+    pong.stop()?;
+    Ok(took)
+}
+
+fn complete_wait(n: u32, _: &ThreadGroup) -> Result<u64> {
+    let done = KBox::pin_init(Completion::new(), GFP_KERNEL)?;
+    let since = monotonic_ns();
+
+    for _ in 0..n {
+        done.complete();
+        done.wait();
+    }
+    Ok(monotonic_ns() - since)
+}
+
+/// Counts how often it is run.
+struct Counted(Atomic<u64>);
+
+impl WorkItem for Counted {
+    fn run(this: Arc<Work<Self>>) {
+        this.0.store(this.0.load(Relaxed) + 1, Relaxed);
+    }
+}
+
+fn with_worker(
+    group: &ThreadGroup,
+    run: impl FnOnce(&Worker, &Arc<Work<Counted>>) -> Result<u64>,
+) -> Result<u64> {
+    let worker = Builder::new(fmt!("bench")).spawn_worker(group)?;
+    let work = Work::new_arc(Counted(Atomic::new(0)), GFP_KERNEL)?;
+
+    run(&worker, &work)
+}
+
+fn queue_flush(n: u32, group: &ThreadGroup) -> Result<u64> {
+    with_worker(group, |worker, work| {
+        let since = monotonic_ns();
+
+        for _ in 0..n {
+            worker.queue(work.clone())?;
+            worker.flush()?;
+        }
+        let took = monotonic_ns() - since;
+        if work.0.load(Relaxed) != u64::from(n) {
+            return Err(EIO);
+        }
+        Ok(took)
+    })
+}
+
+fn delayed_cancel(n: u32, group: &ThreadGroup) -> Result<u64> {
+    with_worker(group, |worker, work| {
+        let delay = kernel::time::msecs_to_jiffies(1_000_000);
+        let since = monotonic_ns();
+
+        for _ in 0..n {
+            worker.queue_delayed(work.clone(), delay)?;
+            if worker.cancel_sync(work)?.is_none() {
+                return Err(EBUSY);
+            }
+        }
+        Ok(monotonic_ns() - since)
+    })
+}
+
+fn delayed_mod(n: u32, group: &ThreadGroup) -> Result<u64> {
+    with_worker(group, |worker, work| {
+        let delay = kernel::time::msecs_to_jiffies(1_000_000);
+        worker.queue_delayed(work.clone(), delay)?;
+
+        let second = kernel::time::msecs_to_jiffies(1000);
+        let since = monotonic_ns();
+        for i in 0..n {
+            worker.mod_delayed(work.clone(), delay + (i % 2) as usize * second)?;
+        }
+        let took = monotonic_ns() - since;
+        worker.cancel_sync(work)?;
+        Ok(took)
+    })
+}
+
+fn should_stop(n: u32, group: &ThreadGroup) -> Result<u64> {
+    let thread = group.spawn(fmt!("bench"), move |ctx| {
+        let since = monotonic_ns();
+
+        for _ in 0..n {
+            if ctx.should_stop() {
+                break;
+            }
+        }
+        monotonic_ns() - since
+    })?;
+    Ok(thread.join()?)
+}
+
+fn stats_update(n: u32, _: &ThreadGroup) -> Result<u64> {
+    let stats = KBox::new(WorkerStats::new(Kind::Event), GFP_KERNEL)?;
+    let since = monotonic_ns();
+
+    for i in 0..n {
+        stats.add_run(Delta::from_nanos(i64::from(i)));
+    }
+    Ok(monotonic_ns() - since)
+}
+
+fn histogram_record(n: u32, _: &ThreadGroup) -> Result<u64> {
+    let latency = KBox::new(Latency::default(), GFP_KERNEL)?;
+    let since = monotonic_ns();
+
+    for i in (0..n).rev() {
+        latency.record(Measure::Wake, Delta::from_nanos(i64::from(i)));
+    }
+    Ok(monotonic_ns() - since)
+}
+
+/// The same as [`queue_flush`] with a workqueue, which has no flush in Rust.
+#[pin_data]
+struct Queued {
+    #[pin]
+    work: workqueue::Work<Queued>,
+    #[pin]
+    done: Completion,
+}
+
+workqueue::impl_has_work! {
+    impl HasWork<Self> for Queued { self.work }
+}
+
+impl workqueue::WorkItem for Queued {
+    type Pointer = Arc<Queued>;
+
+    fn run(this: Arc<Queued>) {
+        this.done.complete();
+    }
+}
+
+fn workqueue_queue(n: u32, _: &ThreadGroup) -> Result<u64> {
+    let queued = Arc::pin_init(
+        pin_init!(Queued {
+            work <- workqueue::new_work!("bench"),
+            done <- Completion::new(),
+        }),
+        GFP_KERNEL,
+    )?;
+    let since = monotonic_ns();
+
+    for _ in 0..n {
+        workqueue::system()
+            .enqueue(queued.clone())
+            .map_err(|_| EBUSY)?;
+        queued.done.wait();
+    }
+    Ok(monotonic_ns() - since)
+}
+
+struct Bench {
+    _stats: debugfs::File<Totals>,
+}
+
+/// `stats_rust`.
+struct Stats;
+
+impl debugfs::Show for Stats {
+    type Data = Totals;
+
+    fn show(totals: &Totals, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(totals, f)
+    }
+}
+
+impl kernel::Module for Bench {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let dir = debugfs::Dir::new(c"kthread_bench_rust", None)?;
+        let totals = Arc::pin_init(Totals::new(), GFP_KERNEL)?;
+
+        let stats = debugfs::File::read_only::<Stats>(c"stats", &dir, totals)?;
+
+        // SAFETY: This is called once.
+        unsafe { bench_init() };
+        Ok(Self { _stats: stats })
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // SAFETY: This is called once, after `bench_init()`.
+        unsafe { bench_exit() };
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs the operations of both sides, for a script that says which and how often.
+ *
+ * /sys/kernel/debug/kthread_bench/
+ *	operations	a line `SIDE OPERATION` for each
+ *	run		write `SIDE OPERATION N`, then read the nanoseconds that it took
+ *	stats_c		a file of counters as C writes it
+ */
+
+#include <linux/debugfs.h>
+#include <linux/mutex.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "bench.h"
+
+static const struct {
+	const char *name;
+	const struct bench_op *ops;
+} sides[] = {
+	{ "c", bench_c_ops },
+	{ "rust", bench_rust_ops },
+};
+
+/* One run at a time. It protects what the last one came to. */
+static DEFINE_MUTEX(run_lock);
+static u64 run_ns[BENCH_VALUES];
+static int run_values;
+
+static const struct bench_op *find_op(const char *side, const char *name)
+{
+	const struct bench_op *op;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sides); i++) {
+		if (strcmp(sides[i].name, side))
+			continue;
+		for (op = sides[i].ops; op->name; op++) {
+			if (!strcmp(op->name, name))
+				return op;
+		}
+	}
+	return NULL;
+}
+
+static ssize_t run_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)
+{
+	char line[64], side[8], name[32];
+	const struct bench_op *op;
+	int ret;
+	u32 n;
+
+	if (count >= sizeof(line))
+		return -EINVAL;
+	if (copy_from_user(line, buf, count))
+		return -EFAULT;
+	line[count] = '\0';
+	if (sscanf(line, "%7s %31s %u", side, name, &n) != 3 || !n)
+		return -EINVAL;
+	op = find_op(side, name);
+	if (!op)
+		return -ENOENT;
+
+	mutex_lock(&run_lock);
+	run_values = 0;
+	ret = op->run(n, run_ns);
+	if (ret > 0)
+		run_values = ret;
+	mutex_unlock(&run_lock);
+	return ret < 0 ? ret : count;
+}
+
+static int run_show(struct seq_file *seq, void *unused)
+{
+	int i;
+
+	mutex_lock(&run_lock);
+	for (i = 0; i < run_values; i++)
+		seq_printf(seq, i ? " %llu" : "%llu", run_ns[i]);
+	seq_putc(seq, '\n');
+	mutex_unlock(&run_lock);
+	return 0;
+}
+DEFINE_SHOW_STORE_ATTRIBUTE(run);
+
+static int operations_show(struct seq_file *seq, void *unused)
+{
+	const struct bench_op *op;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sides); i++) {
+		for (op = sides[i].ops; op->name; op++)
+			seq_printf(seq, "%s %s\n", sides[i].name, op->name);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(operations);
+
+DEFINE_SHOW_ATTRIBUTE(twin_stats);
+
+static struct dentry *dir;
+
+void bench_init(void)
+{
+	dir = debugfs_create_dir("kthread_bench", NULL);
+	debugfs_create_file("operations", 0400, dir, NULL, &operations_fops);
+	debugfs_create_file("run", 0600, dir, NULL, &run_fops);
+	debugfs_create_file("stats_c", 0400, dir, NULL, &twin_stats_fops);
+}
+
+void bench_exit(void)
+{
+	debugfs_remove(dir);
+}

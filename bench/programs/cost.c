@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What user space offers instead of a kernel thread, and what a file costs to read.
+ *
+ *	cost list		prints the names of the operations
+ *	cost OPERATION N	does it N times, and prints the nanoseconds that took
+ *	cost read FILE N	opens and reads a file N times
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#define STACK_SIZE (64 << 10)
+
+static char *stack;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "cost: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static long long now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static void *return_it(void *data)
+{
+	return data;
+}
+
+static void with_pthread(int flags)
+{
+	pthread_t thread;
+	void *value;
+
+	(void)flags;
+	errno = pthread_create(&thread, NULL, return_it, stack);
+	if (errno)
+		die("pthread_create");
+	errno = pthread_join(thread, &value);
+	if (errno || value != stack)
+		die("pthread_join");
+}
+
+static void with_fork(int flags)
+{
+	pid_t pid = fork();
+
+	(void)flags;
+	if (pid < 0)
+		die("fork");
+	if (!pid)
+		_exit(0);
+	if (waitpid(pid, NULL, 0) != pid)
+		die("waitpid");
+}
+
+static int child(void *data)
+{
+	(void)data;
+	/* Of the task alone, also where that is a thread. */
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+static void with_clone(int flags)
+{
+	pid_t pid = clone(child, stack + STACK_SIZE, flags | SIGCHLD, NULL);
+
+	if (pid < 0)
+		die("clone");
+	if (waitpid(pid, NULL, 0) != pid)
+		die("waitpid");
+}
+
+/* A thread is no child that one can wait for: the kernel clears its ID when it ends. */
+static void with_thread(int flags)
+{
+	static pid_t tid;
+	pid_t seen;
+
+	__atomic_store_n(&tid, 1, __ATOMIC_SEQ_CST);
+	if (clone(child, stack + STACK_SIZE, flags, NULL, NULL, NULL, &tid) < 0)
+		die("clone");
+	while ((seen = __atomic_load_n(&tid, __ATOMIC_SEQ_CST)))
+		syscall(SYS_futex, &tid, FUTEX_WAIT, seen, NULL, NULL, 0);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(int flags);
+	int flags;
+} ops[] = {
+	{ "pthread_create_join", with_pthread, 0 },
+	{ "fork_wait", with_fork, 0 },
+	{ "clone_none", with_clone, 0 },
+	{ "clone_fs", with_clone, CLONE_FS },
+	{ "clone_files", with_clone, CLONE_FILES },
+	{ "clone_sysvsem", with_clone, CLONE_SYSVSEM },
+	{ "clone_io", with_clone, CLONE_IO },
+	{ "clone_vm", with_clone, CLONE_VM },
+	{ "clone_vm_vfork", with_clone, CLONE_VM | CLONE_VFORK },
+	{ "clone_vm_sighand", with_clone, CLONE_VM | CLONE_SIGHAND },
+	{ "clone_all_but_thread", with_clone,
+	  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_SYSVSEM },
+	{ "clone_thread", with_thread,
+	  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_SYSVSEM | CLONE_THREAD |
+	  CLONE_CHILD_CLEARTID },
+};
+
+static void read_file(const char *path)
+{
+	char buffer[4096];
+	ssize_t len;
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		die(path);
+	do {
+		len = read(fd, buffer, sizeof(buffer));
+	} while (len > 0);
+	if (len < 0)
+		die(path);
+	close(fd);
+}
+
+static long repetitions(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (*end || n < 1 || n > INT_MAX) {
+		fprintf(stderr, "cost: cannot do it '%s' times\n", text);
+		exit(2);
+	}
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	long long since;
+	size_t op;
+	long n;
+
+	stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack == MAP_FAILED)
+		die("mmap");
+
+	if (argc == 2 && !strcmp(argv[1], "list")) {
+		for (op = 0; op < ARRAY_SIZE(ops); op++)
+			puts(ops[op].name);
+		return 0;
+	}
+	if (argc == 4 && !strcmp(argv[1], "read")) {
+		n = repetitions(argv[3]);
+		since = now();
+		while (n--)
+			read_file(argv[2]);
+		printf("%lld\n", now() - since);
+		return 0;
+	}
+	for (op = 0; argc == 3 && op < ARRAY_SIZE(ops); op++) {
+		if (strcmp(ops[op].name, argv[1]))
+			continue;
+		n = repetitions(argv[2]);
+		since = now();
+		while (n--)
+			ops[op].run(ops[op].flags);
+		printf("%lld\n", now() - since);
+		return 0;
+	}
+	fprintf(stderr, "usage: cost list | cost OPERATION N | cost read FILE N\n");
+	return 2;
+}

@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The C twin: what kthread/ and demo/ do, written straight on kthread.h.
+ *
+ * A twin_thread gives the guarantees of kthread::Thread that cost something at run time: what was
+ * started runs before it is stopped, a wake-up is not lost, a value comes back, and a list of
+ * all threads is there for whoever has to stop those that are left. The operations of plain_* give
+ * none of these.
+ */
+
+#include <linux/completion.h>
+#include <linux/kthread.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/mutex.h>
+#include <linux/sched/task.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include <linux/workqueue.h>
+
+#include "bench.h"
+
+struct twin_thread {
+	struct list_head node;
+	struct task_struct *task;
+	u64 (*body)(struct twin_thread *thread, void *data);
+	void *data;
+	u64 value;
+	int token;
+	struct completion entered;
+	struct completion done;
+};
+
+static LIST_HEAD(twin_threads);
+static DEFINE_MUTEX(twin_threads_lock);
+
+static int twin_fn(void *data)
+{
+	struct twin_thread *thread = data;
+
+	complete_all(&thread->entered);
+	thread->value = thread->body(thread, thread->data);
+	complete_all(&thread->done);
+
+	/* Until it is stopped it can be parked. */
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (kthread_should_stop())
+			break;
+		if (kthread_should_park()) {
+			__set_current_state(TASK_RUNNING);
+			kthread_parkme();
+			continue;
+		}
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+	return 0;
+}
+
+static struct twin_thread *twin_create(u64 (*body)(struct twin_thread *thread, void *data),
+				       void *data, const char *name)
+{
+	struct twin_thread *thread = kzalloc_obj(*thread);
+	struct task_struct *task;
+
+	if (!thread)
+		return ERR_PTR(-ENOMEM);
+	thread->body = body;
+	thread->data = data;
+	init_completion(&thread->entered);
+	init_completion(&thread->done);
+
+	task = kthread_create(twin_fn, thread, "%s", name);
+	if (IS_ERR(task)) {
+		kfree(thread);
+		return ERR_CAST(task);
+	}
+	thread->task = get_task_struct(task);
+
+	mutex_lock(&twin_threads_lock);
+	list_add_tail(&thread->node, &twin_threads);
+	mutex_unlock(&twin_threads_lock);
+	return thread;
+}
+
+static void twin_start(struct twin_thread *thread)
+{
+	wake_up_process(thread->task);
+}
+
+static u64 twin_reap(struct twin_thread *thread)
+{
+	u64 value;
+
+	kthread_stop_put(thread->task);
+	value = thread->value;
+
+	mutex_lock(&twin_threads_lock);
+	list_del(&thread->node);
+	mutex_unlock(&twin_threads_lock);
+	kfree(thread);
+	return value;
+}
+
+static u64 twin_stop(struct twin_thread *thread)
+{
+	/* kthread() skips the function of a thread that it finds stopped. */
+	wait_for_completion(&thread->entered);
+	return twin_reap(thread);
+}
+
+static u64 twin_join(struct twin_thread *thread)
+{
+	wait_for_completion(&thread->done);
+	return twin_reap(thread);
+}
+
+static void twin_wake(struct twin_thread *thread)
+{
+	WRITE_ONCE(thread->token, 1);
+	wake_up_process(thread->task);
+}
+
+/* Waits to be woken, and parks meanwhile. Returns false if the thread is to stop. */
+static bool twin_wait(struct twin_thread *thread)
+{
+	bool go_on = true;
+
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (kthread_should_stop()) {
+			go_on = false;
+			break;
+		}
+		if (kthread_should_park()) {
+			__set_current_state(TASK_RUNNING);
+			kthread_parkme();
+			continue;
+		}
+		if (READ_ONCE(thread->token) && xchg_acquire(&thread->token, 0))
+			break;
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+	return go_on;
+}
+
+static u64 wait_for_stop(struct twin_thread *thread, void *data)
+{
+	while (twin_wait(thread))
+		;
+	return 0;
+}
+
+static int create_start_stop(u32 n, u64 *ns)
+{
+	u64 since = ktime_get_ns();
+	struct twin_thread *thread;
+
+	while (n--) {
+		thread = twin_create(wait_for_stop, NULL, "bench");
+		if (IS_ERR(thread))
+			return PTR_ERR(thread);
+		twin_start(thread);
+		twin_stop(thread);
+	}
+	*ns = ktime_get_ns() - since;
+	return 1;
+}
+
+static int create(u32 n, u64 *ns)
+{
+	struct twin_thread **threads = kvmalloc_objs(*threads, n);
+	int ret = 1;
+	u64 since;
+	u32 i;
+
+	if (!threads)
+		return -ENOMEM;
+	since = ktime_get_ns();
+	for (i = 0; i < n; i++) {
+		threads[i] = twin_create(wait_for_stop, NULL, "bench");
+		if (IS_ERR(threads[i])) {
+			ret = PTR_ERR(threads[i]);
+			break;
+		}
+	}
+	*ns = ktime_get_ns() - since;
+	while (i--)
+		twin_reap(threads[i]);
+	kvfree(threads);
+	return ret;
+}
+
+static u64 return_it(struct twin_thread *thread, void *data)
+{
+	return (unsigned long)data;
+}
+
+static int spawn_join(u32 n, u64 *ns)
+{
+	u64 since = ktime_get_ns();
+	struct twin_thread *thread;
+
+	while (n--) {
+		thread = twin_create(return_it, (void *)(unsigned long)n, "bench");
+		if (IS_ERR(thread))
+			return PTR_ERR(thread);
+		twin_start(thread);
+		if (twin_join(thread) != n)
+			return -EIO;
+	}
+	*ns = ktime_get_ns() - since;
+	return 1;
+}
+
+static int park_unpark(u32 n, u64 *ns)
+{
+	struct twin_thread *thread = twin_create(wait_for_stop, NULL, "bench");
+	u64 since;
+
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+	twin_start(thread);
+	wait_for_completion(&thread->entered);
+
+	since = ktime_get_ns();
+	while (n--) {
+		kthread_park(thread->task);
+		kthread_unpark(thread->task);
+	}
+	*ns = ktime_get_ns() - since;
+	twin_stop(thread);
+	return 1;
+}
+
+struct ping {
+	u32 n;
+	struct twin_thread *peer;
+};
+
+static u64 ping(struct twin_thread *thread, void *data)
+{
+	struct ping *ping = data;
+	u64 since = ktime_get_ns();
+	u32 i;
+
+	for (i = 0; i < ping->n; i++) {
+		twin_wake(ping->peer);
+		if (!twin_wait(thread))
+			return 0;
+	}
+	return ktime_get_ns() - since;
+}
+
+static u64 pong(struct twin_thread *thread, void *data)
+{
+	struct ping *ping = data;
+
+	while (twin_wait(thread))
+		twin_wake(READ_ONCE(ping->peer));
+	return 0;
+}
+
+static int ping_pong(u32 n, u64 *ns)
+{
+	struct ping there = { .n = n }, back = { };
+	struct twin_thread *a, *b;
+
+	b = twin_create(pong, &back, "pong");
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	a = twin_create(ping, &there, "ping");
+	if (IS_ERR(a)) {
+		twin_reap(b);
+		return PTR_ERR(a);
+	}
+	there.peer = b;
+	back.peer = a;
+	twin_start(b);
+	twin_start(a);
+	*ns = twin_join(a);
+	twin_stop(b);
+	return 1;
+}
+
+static int complete_wait(u32 n, u64 *ns)
+{
+	struct completion *done = kmalloc_obj(*done);
+	u64 since;
+
+	if (!done)
+		return -ENOMEM;
+	init_completion(done);
+
+	since = ktime_get_ns();
+	while (n--) {
+		complete(done);
+		wait_for_completion(done);
+	}
+	*ns = ktime_get_ns() - since;
+	kfree(done);
+	return 1;
+}
+
+struct counted_work {
+	struct kthread_delayed_work work;
+	u64 runs;
+};
+
+static void count_run(struct kthread_work *work)
+{
+	struct counted_work *counted = container_of(work, struct counted_work, work.work);
+
+	WRITE_ONCE(counted->runs, counted->runs + 1);
+}
+
+static int with_worker(int (*run)(struct kthread_worker *worker, struct counted_work *work,
+				  u32 n, u64 *ns),
+		       u32 n, u64 *ns)
+{
+	struct kthread_worker *worker;
+	struct counted_work *work;
+	int ret;
+
+	work = kzalloc_obj(*work);
+	if (!work)
+		return -ENOMEM;
+	kthread_init_delayed_work(&work->work, count_run);
+	worker = kthread_run_worker(0, "bench");
+	if (IS_ERR(worker)) {
+		kfree(work);
+		return PTR_ERR(worker);
+	}
+	ret = run(worker, work, n, ns);
+	kthread_destroy_worker(worker);
+	kfree(work);
+	return ret;
+}
+
+static int run_queue_flush(struct kthread_worker *worker, struct counted_work *work, u32 n,
+			   u64 *ns)
+{
+	u64 since = ktime_get_ns();
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		if (!kthread_queue_work(worker, &work->work.work))
+			return -EBUSY;
+		kthread_flush_worker(worker);
+	}
+	*ns = ktime_get_ns() - since;
+	return work->runs == n ? 1 : -EIO;
+}
+
+static int queue_flush(u32 n, u64 *ns)
+{
+	return with_worker(run_queue_flush, n, ns);
+}
+
+static int run_delayed_cancel(struct kthread_worker *worker, struct counted_work *work, u32 n,
+			      u64 *ns)
+{
+	u64 since = ktime_get_ns();
+
+	while (n--) {
+		if (!kthread_queue_delayed_work(worker, &work->work, 1000 * HZ) ||
+		    !kthread_cancel_delayed_work_sync(&work->work))
+			return -EBUSY;
+	}
+	*ns = ktime_get_ns() - since;
+	return 1;
+}
+
+static int delayed_cancel(u32 n, u64 *ns)
+{
+	return with_worker(run_delayed_cancel, n, ns);
+}
+
+static int run_delayed_mod(struct kthread_worker *worker, struct counted_work *work, u32 n,
+			   u64 *ns)
+{
+	u64 since;
+
+	if (!kthread_queue_delayed_work(worker, &work->work, 1000 * HZ))
+		return -EBUSY;
+	since = ktime_get_ns();
+	while (n--)
+		kthread_mod_delayed_work(worker, &work->work, (1000 + n % 2) * HZ);
+	*ns = ktime_get_ns() - since;
+	kthread_cancel_delayed_work_sync(&work->work);
+	return 1;
+}
+
+static int delayed_mod(u32 n, u64 *ns)
+{
+	return with_worker(run_delayed_mod, n, ns);
+}
+
+static u64 ask_should_stop(struct twin_thread *thread, void *data)
+{
+	u64 since = ktime_get_ns();
+	u32 n = (unsigned long)data;
+
+	while (n-- && !kthread_should_stop())
+		;
+	return ktime_get_ns() - since;
+}
+
+static int should_stop(u32 n, u64 *ns)
+{
+	struct twin_thread *thread = twin_create(ask_should_stop, (void *)(unsigned long)n, "bench");
+
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+	twin_start(thread);
+	*ns = twin_join(thread);
+	return 1;
+}
+
+/* The counters of a worker that its thread writes, and others read. */
+struct twin_stats {
+	u64 runs;
+	s64 run_time_ns;
+	s64 last_run_ns;
+};
+
+static void twin_add_run(struct twin_stats *stats, s64 ns)
+{
+	WRITE_ONCE(stats->last_run_ns, ns);
+	WRITE_ONCE(stats->run_time_ns, stats->run_time_ns + ns);
+	/* Whoever has seen the run sees its time. */
+	smp_store_release(&stats->runs, stats->runs + 1);
+}
+
+static int stats_update(u32 n, u64 *ns)
+{
+	struct twin_stats *stats = kzalloc_obj(*stats);
+	u64 since;
+
+	if (!stats)
+		return -ENOMEM;
+	since = ktime_get_ns();
+	while (n--)
+		twin_add_run(stats, n);
+	*ns = ktime_get_ns() - since;
+	kfree(stats);
+	return 1;
+}
+
+#define BUCKETS 39
+
+/* Counts of values by their power of two, whose readers start over if a value came meanwhile. */
+struct twin_histogram {
+	atomic64_t begun, ended;
+	atomic64_t sum;
+	atomic64_t min_inverted, max;
+	atomic64_t buckets[BUCKETS];
+};
+
+static void twin_raise(atomic64_t *to, s64 value)
+{
+	s64 seen = atomic64_read(to);
+
+	while ((u64)seen < (u64)value && !atomic64_try_cmpxchg_relaxed(to, &seen, value))
+		;
+}
+
+static void twin_record(struct twin_histogram *histogram, u64 value)
+{
+	atomic64_inc(&histogram->begun);
+	/* What follows is not seen before this. */
+	smp_mb__after_atomic();
+
+	atomic64_inc(&histogram->buckets[min(value ? ilog2(value) : 0, BUCKETS - 1)]);
+	atomic64_add(value, &histogram->sum);
+	twin_raise(&histogram->min_inverted, ~value);
+	twin_raise(&histogram->max, value);
+
+	/* What precedes is seen before this. */
+	smp_mb__before_atomic();
+	atomic64_inc(&histogram->ended);
+}
+
+static int histogram_record(u32 n, u64 *ns)
+{
+	struct twin_histogram *histogram = kzalloc_obj(*histogram);
+	u64 since;
+
+	if (!histogram)
+		return -ENOMEM;
+	since = ktime_get_ns();
+	while (n--)
+		twin_record(histogram, n);
+	*ns = ktime_get_ns() - since;
+	kfree(histogram);
+	return 1;
+}
+
+/* The totals of a module, of which a reader sees numbers that add up. */
+static struct {
+	struct mutex lock;
+	u64 created, stopped, workers_peak, create_failed, started, wakes, parks, unparks;
+	u64 commands, commands_rejected;
+	atomic64_t runs;
+} totals = {
+	.lock = __MUTEX_INITIALIZER(totals.lock),
+};
+
+int twin_stats_show(struct seq_file *seq, void *unused)
+{
+	typeof(totals) now;
+
+	mutex_lock(&totals.lock);
+	memcpy(&now, &totals, sizeof(now));
+	mutex_unlock(&totals.lock);
+
+	seq_printf(seq, "workers %llu\n", now.created - now.stopped);
+	seq_printf(seq, "workers_peak %llu\n", now.workers_peak);
+	seq_printf(seq, "created %llu\n", now.created);
+	seq_printf(seq, "create_failed %llu\n", now.create_failed);
+	seq_printf(seq, "started %llu\n", now.started);
+	seq_printf(seq, "stopped %llu\n", now.stopped);
+	seq_printf(seq, "wakes %llu\n", now.wakes);
+	seq_printf(seq, "runs %lld\n", atomic64_read(&totals.runs));
+	seq_printf(seq, "parks %llu\n", now.parks);
+	seq_printf(seq, "unparks %llu\n", now.unparks);
+	seq_printf(seq, "commands %llu\n", now.commands);
+	seq_printf(seq, "commands_rejected %llu\n", now.commands_rejected);
+	return 0;
+}
+const struct bench_op bench_c_ops[] = {
+	{ "create_start_stop", create_start_stop },
+	{ "create", create },
+	{ "spawn_join", spawn_join },
+	{ "park_unpark", park_unpark },
+	{ "ping_pong", ping_pong },
+	{ "complete_wait", complete_wait },
+	{ "queue_flush", queue_flush },
+	{ "delayed_cancel", delayed_cancel },
+	{ "delayed_mod", delayed_mod },
+	{ "should_stop", should_stop },
+	{ "stats_update", stats_update },
+	{ "histogram_record", histogram_record },
+	{ }
+};
