@@ -8,7 +8,7 @@ use kernel::prelude::*;
 
 /// What `control` shows when it is read.
 pub(crate) const HELP: &str = "\
-create NAME [kind=event|periodic] [period_us=N] [cpu=N|node=N] [policy=normal|fifo|fifo_low] [nice=N]
+create NAME [kind=event|periodic] [period_us=N] [cpu=N|node=N] [policy=normal|fifo|fifo_low] [nice=N] [freezable=yes|no]
 	make a worker, which does not run yet	create a kind=periodic period_us=5000 nice=5
 start NAME
 	wake a created worker for the first time	start a
@@ -64,6 +64,7 @@ pub(crate) struct Options {
     pub(crate) kind: Kind,
     pub(crate) place: Place,
     pub(crate) policy: Policy,
+    pub(crate) freezable: bool,
 }
 
 impl Default for Options {
@@ -72,6 +73,7 @@ impl Default for Options {
             kind: Kind::Event,
             place: Place::Anywhere,
             policy: Policy::Normal { nice: 0 },
+            freezable: false,
         }
     }
 }
@@ -127,6 +129,7 @@ impl Options {
         let mut place = None;
         let mut policy = None;
         let mut nice = None;
+        let mut freezable = None;
 
         for word in words {
             let equals = word.iter().position(|byte| *byte == b'=').ok_or(EINVAL)?;
@@ -139,6 +142,7 @@ impl Options {
                 b"node" => set_once(&mut place, Place::Node(number(value)?))?,
                 b"policy" => set_once(&mut policy, value)?,
                 b"nice" => set_once(&mut nice, nice_value(number(value)?)?)?,
+                b"freezable" => set_once(&mut freezable, yes_or_no(value)?)?,
                 _ => return Err(EINVAL),
             }
         }
@@ -167,6 +171,7 @@ impl Options {
             kind,
             place: place.unwrap_or(Place::Anywhere),
             policy,
+            freezable: freezable.unwrap_or(false),
         })
     }
 }
@@ -185,6 +190,14 @@ fn nice_value(nice: i32) -> Result<i32> {
         return Err(EINVAL);
     }
     Ok(nice)
+}
+
+fn yes_or_no(value: &[u8]) -> Result<bool> {
+    match value {
+        b"yes" => Ok(true),
+        b"no" => Ok(false),
+        _ => Err(EINVAL),
+    }
 }
 
 /// Takes the next word as a name.
@@ -262,7 +275,9 @@ mod tests {
 
     #[test]
     fn takes_options_in_any_order() {
-        let all = options(b"create a nice=-20 cpu=1 period_us=5 policy=normal kind=periodic");
+        let all = options(
+            b"create a nice=-20 cpu=1 freezable=yes period_us=5 policy=normal kind=periodic",
+        );
 
         assert_eq!(
             all,
@@ -270,6 +285,7 @@ mod tests {
                 kind: Kind::Periodic { period_us: 5 },
                 place: Place::Cpu(1),
                 policy: Policy::Normal { nice: -20 },
+                freezable: true,
             })
         );
         assert_eq!(
@@ -288,7 +304,10 @@ mod tests {
             options(b"run a policy=fifo_low").map(|options| options.policy),
             Ok(Policy::FifoLow)
         );
-        assert_eq!(options(b"run a kind=event"), Ok(Options::default()));
+        assert_eq!(
+            options(b"run a kind=event freezable=no"),
+            Ok(Options::default())
+        );
     }
 
     #[test]
@@ -328,6 +347,8 @@ mod tests {
             b"create a nice=--1",
             b"create a policy=rr",
             b"create a policy=fifo nice=0",
+            b"create a freezable=1",
+            b"create a freezable=no freezable=no",
             b"create a period_us=5",
             b"create a kind=event period_us=5",
             b"create a kind=periodic period_us=0",

@@ -206,10 +206,13 @@ impl Pool {
         let requested_ns = monotonic_ns();
         worker.lifecycle.record(Event::Requested);
         let body = worker.clone();
-        let thread = Builder::new(fmt!("{name}"))
-            .placement(placement)
-            .policy(options.policy)
-            .create(&self.threads, move |ctx| body.run(ctx))?;
+        let thread = freezable_if(
+            options.freezable,
+            Builder::new(fmt!("{name}"))
+                .placement(placement)
+                .policy(options.policy),
+        )
+        .create(&self.threads, move |ctx| body.run(ctx))?;
         worker.measure(Measure::Create, requested_ns);
         worker.lifecycle.record(Event::Created);
         worker.set_observer(thread.observer());
@@ -361,5 +364,13 @@ impl Pool {
             Handle::Started(thread) if thread.is_finished() => Err(ESRCH),
             Handle::Started(thread) => f(&slot.worker, thread),
         }
+    }
+}
+
+fn freezable_if(yes: bool, builder: Builder<'_>) -> Builder<'_> {
+    if yes {
+        builder.freezable()
+    } else {
+        builder
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * fuzz SEED COUNT MAX_WORKERS CPUS: gives COUNT commands to rust_kthread_demo,
- * which has just been loaded without workers: valid ones, almost valid ones and
- * noise. After each it compares errno, totals and the worker that was meant with
+ * fuzz SEED COUNT MAX_WORKERS CPUS [STAYING]: gives COUNT commands to
+ * rust_kthread_demo, which has just been loaded without workers: valid ones, almost
+ * valid ones and noise. All CPUs are online, or if only the first STAYING are sure
+ * to stay, the others may come and go. After each it compares errno, totals and the worker that was meant with
  * a model of what the commands do. The first difference ends it with status 1,
  * so that what it has given until then is the shortest prefix that shows it.
  */
@@ -34,7 +35,7 @@ static const char * const state_names[] = { "created", "running", "parked" };
 struct command {
 	enum verb verb;
 	char name[MAX_NAME + 1];
-	bool periodic, fifo, fifo_low;
+	bool periodic, fifo, fifo_low, freezable;
 	long nice, cpu, node;
 };
 
@@ -51,7 +52,7 @@ static const char * const names[] = {
 
 static struct worker workers[ARRAY_SIZE(names)];
 static uint64_t totals[TOTALS];
-static unsigned int max_workers, cpus;
+static unsigned int max_workers, cpus, staying;
 static int control_fd, stats_fd;
 
 static struct {
@@ -127,8 +128,8 @@ static bool has_key(const char **word, size_t *len, const char *key)
 	return true;
 }
 
-/* Which of kind, period_us, place, policy and nice a command has named. */
-enum option { KIND = 1, PERIOD = 2, PLACE = 4, POLICY = 8, NICE = 16 };
+/* Which of kind, period_us, place, policy, nice and freezable a command has named. */
+enum option { KIND = 1, PERIOD = 2, PLACE = 4, POLICY = 8, NICE = 16, FREEZABLE = 32 };
 
 static unsigned int parse_option(const char *word, size_t len, struct command *c, unsigned int *seen)
 {
@@ -157,6 +158,10 @@ static unsigned int parse_option(const char *word, size_t len, struct command *c
 	} else if (has_key(&word, &len, "nice=")) {
 		option = NICE;
 		good = parse_number(word, len, -20, 19, &c->nice);
+	} else if (has_key(&word, &len, "freezable=")) {
+		option = FREEZABLE;
+		c->freezable = is_word(word, len, "yes");
+		good = c->freezable || is_word(word, len, "no");
 	} else {
 		return ERR(EINVAL);
 	}
@@ -234,7 +239,7 @@ static void start(struct worker *w)
 	totals[STARTED]++;
 }
 
-static unsigned int create(const struct command *c, struct worker *w)
+static unsigned int create(const struct command *c, struct worker *w, int err)
 {
 	unsigned int faults = 0;
 
@@ -243,6 +248,9 @@ static unsigned int create(const struct command *c, struct worker *w)
 	if (totals[WORKERS] >= max_workers)
 		faults |= ERR(ENOSPC);
 	if (c->cpu >= cpus || c->node >= 1)
+		faults |= ERR(ENODEV);
+	/* What happened tells whether the CPU was online. */
+	if (c->cpu >= staying && err == ENODEV)
 		faults |= ERR(ENODEV);
 	if (faults)
 		return faults;
@@ -257,8 +265,11 @@ static unsigned int create(const struct command *c, struct worker *w)
 	return ERR(0);
 }
 
-/* Returns which errnos may come of it, and does what the command does if that is none. */
-static unsigned int execute(const struct command *c)
+/*
+ * Returns which errnos may come of it, and does what the command does if that is none,
+ * or if any may come, then if none did.
+ */
+static unsigned int execute(const struct command *c, int err)
 {
 	struct worker *w = find(c->name);
 
@@ -269,7 +280,7 @@ static unsigned int execute(const struct command *c)
 		return ERR(0);
 	}
 	if (c->verb == CREATE || c->verb == RUN)
-		return create(c, w);
+		return create(c, w, err);
 	if (!w || !w->exists)
 		return ERR(ENOENT);
 	switch (c->verb) {
@@ -315,11 +326,12 @@ static const char * const values[] = {
 	"2147483647", "2147483648", "-2147483648", "-2147483649", "4294967295", "4294967296",
 	"3600000000", "3600000001", "9223372036854775807", "9223372036854775808",
 	"-9223372036854775808", "18446744073709551615", "18446744073709551616",
-	"99999999999999999999999", "event", "periodic", "normal", "fifo", "fifo_low", "%s%n", "\t"
+	"99999999999999999999999", "event", "periodic", "normal", "fifo", "fifo_low", "yes", "no",
+	"%s%n", "\t"
 };
 
 static const char * const keys[] = {
-	"kind", "period_us", "cpu", "node", "policy", "nice", "colour", "", "Kind", "nice "
+	"kind", "period_us", "cpu", "node", "policy", "nice", "freezable", "colour", "", "Kind", "nice "
 };
 
 /* The ends of what numbers may be, and what lies beyond. */
@@ -400,6 +412,8 @@ static size_t valid(char *text)
 	} else if (!below(8)) {
 		len = add(text, len, " node=0");
 	}
+	if (!below(8))
+		len = add(text, len, below(4) ? " freezable=yes" : " freezable=no");
 	return len;
 }
 
@@ -583,20 +597,27 @@ static void compare_identity(const char *name)
 	const struct command *c = &find(name)->as_created;
 	char text[1024], expected[256], cpu_list[24];
 	int len = read_worker(name, "identity", text, sizeof(text));
-	const char *policy;
+	const char *policy, *end;
 
 	if (len < 0)
 		differ("identity of %s can not be read: %s", name, errno_name(-len));
 	snprintf(cpu_list, sizeof(cpu_list), cpus > 1 ? "0-%d" : "0", cpus - 1);
 	if (c->cpu >= 0)
 		snprintf(cpu_list, sizeof(cpu_list), "%ld", c->cpu);
+	/* Where a thread may run is not told by the command alone then. */
+	if (staying < cpus && sscanf(strstr(text, "cpus_allowed "), "cpus_allowed %23s", cpu_list) != 1)
+		differ("identity of %s is not in its form:\n%s", name, text);
 	snprintf(expected, sizeof(expected),
-		 "policy %s\nnice %ld\nrt_priority %d\ncpus_allowed %s\nnuma_node %ld\nnofreeze yes\n",
+		 "policy %s\nnice %ld\nrt_priority %d\ncpus_allowed %s\nnuma_node %ld\nnofreeze ",
 		 c->fifo || c->fifo_low ? "fifo" : "normal", c->nice, c->fifo ? 50 : c->fifo_low, cpu_list,
 		 c->node);
 	policy = strstr(text, "policy ");
-	if (!policy || strcmp(policy, expected))
+	if (!policy || strncmp(policy, expected, strlen(expected)))
 		differ("identity of %s is\n%sexpected\n%s", name, text, expected);
+	/* A thread becomes freezable when it begins to run. */
+	end = policy + strlen(expected);
+	if (strcmp(end, "yes\n") && (strcmp(end, "no\n") || !c->freezable || c->verb != RUN))
+		differ("identity of %s is\n%sas freezable=%s", name, text, c->freezable ? "yes" : "no");
 	snprintf(expected, sizeof(expected), "comm %s\n", name);
 	if (strncmp(text, expected, strlen(expected)))
 		differ("identity of %s is\n%sexpected %s", name, text, expected);
@@ -653,12 +674,12 @@ static void give(char *bad_pointer)
 		expected = ERR(E2BIG);
 	else if (from != text && len)
 		expected = ERR(EFAULT);
-	if (!expected)
-		expected = execute(&c);
-	else
-		c.verb = NO_VERB;
 
 	err = write(control_fd, from, len) < 0 ? errno : 0;
+	if (!expected)
+		expected = execute(&c, err);
+	else
+		c.verb = NO_VERB;
 
 	len = len > sizeof(history[0].text) ? sizeof(history[0].text) : len;
 	memcpy(history[given % HISTORY].text, text, len);
@@ -685,12 +706,13 @@ int main(int argc, char **argv)
 	unsigned long count;
 	char *map;
 
-	if (argc != 5)
-		die("usage: fuzz SEED COUNT MAX_WORKERS CPUS");
+	if (argc != 5 && argc != 6)
+		die("usage: fuzz SEED COUNT MAX_WORKERS CPUS [STAYING]");
 	random_state = strtoull(argv[1], NULL, 0);
 	count = strtoul(argv[2], NULL, 0);
 	max_workers = atoi(argv[3]);
 	cpus = atoi(argv[4]);
+	staying = atoi(argv[argc - 1]);
 	control_fd = open(DEMO "/control", O_RDWR);
 	stats_fd = open(DEMO "/stats", O_RDONLY);
 	if (control_fd < 0 || stats_fd < 0)
