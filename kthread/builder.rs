@@ -133,8 +133,8 @@ impl<'a> Builder<'a> {
 
     /// Makes the thread one that is frozen when the system is suspended.
     ///
-    /// Without this, kernel threads run on. A freezable thread that is parked can not be frozen,
-    /// and so keeps the system from suspending.
+    /// Without this, kernel threads run on. A freezable thread that is parked when tasks are being
+    /// frozen stays parked, and if it is unparked meanwhile it is frozen then.
     #[doc(alias = "set_freezable")]
     pub fn freezable(mut self) -> Self {
         self.freezable = true;

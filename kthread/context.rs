@@ -2,7 +2,11 @@
 
 //! What only the running thread itself can do.
 
-use super::packet::Core;
+use super::packet::{
+    set_freezable,
+    set_nofreeze,
+    Core, //
+};
 use kernel::{
     bindings,
     task::{
@@ -133,9 +137,18 @@ impl<'a> Context<'a> {
     #[inline]
     pub fn park_point(&self) {
         might_sleep();
-        if self.should_park() {
-            // SAFETY: By the type invariants the current task is a kernel thread.
-            unsafe { bindings::kthread_parkme() };
+        if !self.should_park() {
+            return;
+        }
+        // What is parked can not be frozen, and would keep the system from suspending. It does not
+        // have to be frozen: it does not run.
+        if self.core.freezable {
+            set_nofreeze();
+        }
+        // SAFETY: By the type invariants the current task is a kernel thread.
+        unsafe { bindings::kthread_parkme() };
+        if self.core.freezable {
+            set_freezable();
         }
     }
 

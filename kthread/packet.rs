@@ -630,8 +630,16 @@ where
     unsafe { bindings::__module_put_and_kthread_exit(module, 0) }
 }
 
+/// Keeps the freezer from the current thread, as it is with kernel threads unless they ask for it.
+pub(super) fn set_nofreeze() {
+    // SAFETY: The current task is alive, and its flags are written by itself alone.
+    unsafe { (*Task::current_raw()).flags |= bindings::PF_NOFREEZE };
+}
+
 /// Lets the freezer freeze the current thread, which it does not do to kernel threads otherwise.
-fn set_freezable() {
+///
+/// Sleeps in the refrigerator if tasks are being frozen.
+pub(super) fn set_freezable() {
     #[cfg(CONFIG_FREEZER)]
     {
         extern "C" {

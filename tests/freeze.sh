@@ -1,0 +1,120 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Workers when the system is suspended: those that are freezable do not run while
+# tasks are frozen, the others do. The kernel goes no further than to freeze them.
+
+. "$(dirname "$0")/lib/ktap.sh"
+. "$(dirname "$0")/lib/demo.sh"
+
+delay=/sys/module/suspend/parameters/pm_test_delay
+grep -q freezer /sys/power/pm_test 2> /dev/null || ktap_skip_all 'needs CONFIG_PM_DEBUG and CONFIG_SUSPEND'
+
+# freeze SECONDS: freezes all that is freezable for so long.
+freeze()
+{
+	echo "$1" > $delay
+	echo mem > /sys/power/state
+}
+
+# nofreeze NAME...: whether these workers run on when tasks are frozen.
+nofreeze()
+{
+	for name; do
+		value "$name" nofreeze identity
+	done | xargs
+}
+
+# is_freezable NAME: whether the thread has come so far as to be.
+# shellcheck disable=SC2317 # It is called by ktap_ok_if.
+is_freezable()
+{
+	[ "$(nofreeze "$1")" = no ]
+}
+
+# works NAME: whether an event worker does one more unit of work, and no other, when it is woken.
+# shellcheck disable=SC2317 # It is called by ktap_ok_if.
+works()
+{
+	runs=$(($(value "$1" runs) + 1))
+	do_all "wake $1" && wait_for 10 is "$1" runs "$runs" && is "$1" wakes "$runs"
+}
+
+# beats NAME: whether a periodic worker goes on.
+# shellcheck disable=SC2317 # It is called by ktap_ok_if.
+beats()
+{
+	wait_for 10 at_least "$1" runs $(($(value "$1" runs) + 3))
+}
+
+ktap_plan 25
+
+old_test=$(sed 's/.*\[\(.*\)\].*/\1/' /sys/power/pm_test)
+old_delay=$(cat $delay)
+echo freezer > /sys/power/pm_test
+
+demo_load workers=0
+do_all 'run cold freezable=yes' 'run coldbeat freezable=yes kind=periodic period_us=20000' \
+	'run parks freezable=yes' 'run stops freezable=yes' 'run parked freezable=yes' 'create new freezable=yes' \
+	'run warm freezable=no' 'run warmbeat kind=periodic period_us=20000'
+for name in cold coldbeat parks stops parked; do
+	ktap_ok_if "$name is freezable" wait_for 10 is_freezable $name
+done
+ktap_eq 'the others are not, nor what has not run' 'yes yes yes' "$(nofreeze new warm warmbeat)"
+do_all 'park parked'
+ktap_eq 'what is parked is not, either' yes "$(nofreeze parked)"
+
+cold_runs=$(value coldbeat runs)
+warm_runs=$(value warmbeat runs)
+ktap_ok_if 'all are frozen for two seconds' freeze 2
+for command in 'park parks' 'stop stops'; do
+	ktap_eq "right after that: $command" OK "$(control "$command")"
+done
+cold_runs=$(($(value coldbeat runs) - cold_runs))
+warm_runs=$(($(value warmbeat runs) - warm_runs))
+ktap_diag "runs meanwhile: $cold_runs of the freezable one, $warm_runs of the other"
+ktap_ok_if 'a freezable worker does not run meanwhile' [ $((cold_runs * 3)) -lt "$warm_runs" ]
+ktap_ok_if 'a freezable periodic worker goes on' beats coldbeat
+ktap_ok_if 'the other goes on' beats warmbeat
+for name in cold warm; do
+	ktap_ok_if "$name works" works $name
+done
+do_all 'unpark parks' 'unpark parked' 'start new'
+for name in parks parked new; do
+	ktap_ok_if "$name works" works $name
+done
+ktap_eq 'what was parked is freezable again' no "$(nofreeze parked)"
+
+# Commands are frozen in their midst.
+rm -f /tmp/over
+runs="$(value cold runs) $(value warm runs)"
+given=0
+(
+	while [ ! -e /tmp/over ]; do
+		do_all 'wake cold' 'wake warm' 'park parks' 'run brief freezable=yes' 'wake cold' 'unpark parks' \
+			'wake warm' 'stop brief' || exit 1
+		given=$((given + 2))
+	done
+	echo $given > /tmp/given
+) &
+busy=$!
+suspended=0
+while [ $suspended -lt 10 ] && freeze 0; do
+	suspended=$((suspended + 1))
+done
+ktap_eq 'all are frozen ten times more' 10 $suspended
+: > /tmp/over
+wait $busy
+ktap_eq 'all commands meanwhile are taken' 0 $?
+given=$(cat /tmp/given)
+rm -f /tmp/over /tmp/given
+ktap_diag "$given wake-ups meanwhile"
+ktap_ok_if 'the freezable worker has done what it was woken for' wait_for 10 is cold runs $((${runs% *} + given))
+ktap_ok_if 'and so has the other' wait_for 10 is warm runs $((${runs#* } + given))
+
+echo "$old_test" > /sys/power/pm_test
+echo "$old_delay" > $delay
+ktap_eq 'all can be stopped' 'OK 0' "$(control stop-all) $(total workers)"
+demo_unload
+ktap_ok_if 'nothing is left' demo_is_gone
+ktap_finished
