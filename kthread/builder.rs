@@ -62,7 +62,7 @@ pub enum Placement<'a> {
     Preferred(&'a Cpumask),
     /// On one CPU, from which nobody can move the thread while the CPU is online.
     ///
-    /// When that CPU goes offline the binding is lost for good.
+    /// If the thread is to run while that CPU is offline the binding is lost for good.
     ///
     /// Wraps `kthread_bind()`. Fails with [`ENODEV`] if the CPU is not online.
     Cpu(CpuId),

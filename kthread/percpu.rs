@@ -2,9 +2,9 @@
 
 //! Threads of which there is one on each CPU, and which follow CPU hotplug.
 //!
-//! A thread that is bound to a CPU by [`Placement::Cpu`] loses that when the CPU goes offline. Those
-//! here are parked meanwhile, and go on when it is back. A CPU that comes up for the first time gets
-//! its thread then.
+//! A thread that is bound to a CPU by [`Placement::Cpu`] loses that if it is to run while the CPU is
+//! offline. Those here are parked meanwhile, and go on when it is back. A CPU that comes up for the
+//! first time gets its thread then.
 //!
 //! C header: [`include/linux/smpboot.h`](srctree/include/linux/smpboot.h)
 //!

@@ -26,7 +26,7 @@ others_work()
 {
 	beats=$(value beat runs)
 	wakes=$(($(value other wakes) + 1))
-	do_all 'wake other' && wait_for 10 is other runs $wakes && wait_for 10 at_least beat runs $((beats + 3))
+	do_all 'wake other' && wait_for 10 is other runs "$wakes" && wait_for 10 at_least beat runs $((beats + 3))
 }
 
 ktap_plan 25
