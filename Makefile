@@ -8,6 +8,9 @@ export KERNEL_SRC V
 
 guest = --kernel "$(KERNEL)" $(if $(SMP),--smp "$(SMP)") $(if $(MEM),--mem "$(MEM)")
 prepare = scripts/prepare.sh "$(KERNEL)"
+# A module of one's own in the guest, and what builds it.
+own = $(if $(MODULE),--module "$(MODULE)")
+build_own = $(if $(MODULE),scripts/build-module.sh "$(KERNEL)" "$(MODULE)" "$(MODULE)/build/$(KERNEL)")
 
 modules:
 	@scripts/check-kdir.sh "$(KDIR)"
@@ -31,8 +34,8 @@ bench:
 
 vm:
 	@[ -f "$(SCRIPT)" ] || { echo "usage: make vm SCRIPT=FILE (there is no file '$(SCRIPT)')" >&2; exit 2; }
-	@$(prepare)
-	@qemu/vm.py $(guest) --script "$(SCRIPT)"
+	@$(prepare) $(build_own)
+	@qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) --script "$(SCRIPT)"
 
 trace:
 	@scripts/setup.sh --trace "$(KERNEL)"
@@ -42,12 +45,16 @@ compare:
 	@$(prepare) scripts/compare.sh "$(KERNEL)" build/compare
 
 shell:
-	@$(prepare)
-	@qemu/vm.py $(guest) --shell
+	@$(prepare) $(build_own)
+	@qemu/vm.py $(guest) $(own) --shell
 
 gdb:
-	@$(prepare)
-	@qemu/vm.py $(guest) --gdb
+	@$(prepare) $(build_own)
+	@qemu/vm.py $(guest) $(own) --gdb
+
+new-module:
+	@scripts/new-module.sh "$(NAME)" "$(or $(DIR),..)"
+	@$(MAKE) --no-print-directory -C "$(or $(DIR),..)/$(NAME)" test
 
 doctor:
 	@scripts/doctor.sh "$(KDIR)"
@@ -68,5 +75,5 @@ clean:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo trace compare test test-all vm shell \
-	gdb doctor lint bench rust-analyzer rustdoc clean help
+.PHONY: modules modules_install demo trace compare test test-all vm shell gdb \
+	new-module doctor lint bench rust-analyzer rustdoc clean help

@@ -3,6 +3,7 @@
 """Boot the guest: run a script in it, open a shell in it, or let a debugger in."""
 
 import argparse
+import glob
 import os
 import shlex
 import signal
@@ -26,6 +27,8 @@ def parse_args(argv):
     parser.add_argument("--kernel", default="fast", metavar="NAME", help="a kernel in build/ (default: fast)")
     parser.add_argument("--smp", type=int, default=2, metavar="N", help="number of CPUs (default: 2)")
     parser.add_argument("--mem", type=int, metavar="MB", help="memory in MiB")
+    parser.add_argument("--module", metavar="DIR",
+                        help="a module of yours for modprobe in the guest, built in DIR/build/NAME")
     parser.add_argument("--limit", type=float, default=600, metavar="SECONDS",
                         help="end the script after this time (default: 600)")
     parser.add_argument("--count", action="store_true",
@@ -60,6 +63,18 @@ class ScriptGuest(guest.Guest):
             self.status = int(words[1])
 
 
+def modules(kernel, args):
+    """What modprobe finds in the guest: the modules of the lab, and those that --module means."""
+    found = kernel.modules()
+    if args.module:
+        built = os.path.join(args.module, "build", kernel.name, "stripped")
+        own = sorted(glob.glob(os.path.join(glob.escape(built), "*.ko")))
+        if not own:
+            raise SetupError("--module %s: there is no module in %s" % (args.module, built))
+        found += own
+    return found
+
+
 def run_script(kernel, args):
     try:
         with open(args.script, "rb") as f:
@@ -72,7 +87,7 @@ def run_script(kernel, args):
     print("# accel: %s" % choice, file=sys.stderr, flush=True)
     initrd = run_dir.file("initrd")
     conf = "mode=script\nlimit=%g\nfactor=%d\n" % (args.limit, kernel.factor)
-    initramfs.write(initrd, kernel, conf, modules=kernel.modules(), extra=[("script", script)])
+    initramfs.write(initrd, kernel, conf, modules=modules(kernel, args), extra=[("script", script)])
     vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ["status", "stdout", "stderr"],
                      smp=args.smp, mem=args.mem or kernel.mem, limit=args.limit,
                      boot_limit=60 if args.count else None)
@@ -91,6 +106,8 @@ def run_script(kernel, args):
         end = "the script exited with %d" % vm.status
     decoder = decode.Decoder(kernel, run_dir.file("splats.txt"))
     words = ["demo"] if os.path.samefile(args.script, TOUR) else ["vm", "SCRIPT=" + shlex.quote(args.script)]
+    if args.module:
+        words.append("MODULE=" + shlex.quote(args.module))
     for item in splats:
         for line in decoder.tell(item, "the script" if item.test else "the boot"):
             print("# " + line, file=sys.stderr)
@@ -116,7 +133,7 @@ def run_interactive(kernel, args):
     choice = accel.choose(kernel, run_dir)
     print("# accel: %s" % choice, file=sys.stderr, flush=True)
     initrd = run_dir.file("initrd")
-    initramfs.write(initrd, kernel, "mode=shell\n", modules=kernel.modules())
+    initramfs.write(initrd, kernel, "mode=shell\n", modules=modules(kernel, args))
     qemu = [guest.find_qemu(), *guest.machine_args(choice, args.smp, args.mem or kernel.mem),
             "-kernel", kernel.vmlinux, "-initrd", initrd,
             "-append", guest.command_line(kernel, choice, ["nokaslr"] if args.gdb else []),

@@ -23,6 +23,11 @@ The guest:
   make shell            the same guest, interactive
   make gdb              the guest waits for a debugger; prints how to attach
 
+A module of yours:
+  make new-module NAME=NAME [DIR=..]
+                        begins one in DIR/NAME, from a sample, and runs its test
+  make vm MODULE=DIR    (as shell and gdb) builds the module in DIR for the guest
+
 The module alone:
   make [KDIR=DIR]       builds it against a kernel of yours
   make modules_install  installs that (INSTALL_MOD_PATH as in every module)
