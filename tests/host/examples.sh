@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: each example in the documentation of kthread/ compiles. In the
-# kernel tree they would run as KUnit tests, which is not to be had for a module.
+# Runs on the host: each example in the documentation of kthread/, in docs/ and in the
+# README compiles. In the kernel tree those of kthread/ would run as KUnit tests, which
+# is not to be had for a module.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -53,6 +54,22 @@ for file in "$top"/kthread/*.rs; do
 			next
 		}
 		code { sub(/^# /, ""); print >name; last = $0 }
+	' "$file"
+done
+
+# In the other pages it is what stands between ```rust and ```.
+sed 's/^pub fn example(.*/pub fn example(threads: \&ThreadGroup) -> Result {/' "$work/uses" >"$work/uses-pages"
+for file in "$top"/docs/*.md "$top/README.md"; do
+	awk -v out="$work/$(basename "$file" .md)" -v uses="$work/uses-pages" '
+		/^```/ && code { print "Ok(())\n}" >name; close(name); code = 0; next }
+		/^```rust$/ {
+			code = 1
+			name = out "-" NR ".rs"
+			while ((getline line <uses) > 0) print line >name
+			close(uses)
+			next
+		}
+		code { print >name }
 	' "$file"
 done
 
