@@ -205,6 +205,7 @@ def write(path, kernel, conf, modules=(), extra=(), tests=True):
         add_modules(cpio, kernel.release, modules)
         if tests:
             cpio.tree("tests", lab.TESTS, without=("host", "selfcheck", "programs", "__pycache__"))
+            cpio.file("docs/debugfs.md", os.path.join(lab.ROOT, "docs", "debugfs.md"), 0o644)
             for name, program in programs().items():
                 cpio.file("bin/" + name, program)
             add_kselftest(cpio, kernel)
