@@ -150,3 +150,14 @@ grep -q "^$module " /proc/modules && fail "$module is still loaded"
 echo '       No thread, no debugfs entry, no module is left.'
 
 printf '\nAll %d steps gave what they should.\n' "$steps"
+cat << 'EOF'
+
+From here:
+  make shell                  the same guest, to do it all yourself
+  make test                   what shows that it works
+  make trace                  one such life as a picture, from the kernel's own trace
+  make compare                processes, threads and kernel threads side by side
+  make bench                  what it costs in Rust and in C
+  make new-module NAME=mine   begins a module of yours; samples/ has eight to copy from
+  docs/                       how a kernel thread lives, the API by example, the lab
+EOF
