@@ -21,12 +21,6 @@ MEMORY = {"debug": 1024, "kcsan": 1024}
 KEPT_RUNS = 10
 
 
-def find_modules(path):
-    """The modules in a directory and those below. A link is not followed: kbuild makes one to the source."""
-    return sorted(os.path.join(top, name) for top, _, names in os.walk(path) for name in names
-                  if name.endswith(".ko"))
-
-
 class Kernel:
     """A finished kernel build, as scripts/build-kernel.sh leaves it in build/NAME/kernel."""
 
