@@ -101,6 +101,8 @@ busy=$!
 suspended=0
 while [ $suspended -lt 10 ] && freeze 0; do
 	suspended=$((suspended + 1))
+	# Some commands in between, or it would be the same one that is frozen all the time.
+	usleep 50000
 done
 ktap_eq 'all are frozen ten times more' 10 $suspended
 : > /tmp/over

@@ -37,7 +37,7 @@ feed_kthreadd()
 WRITE=1
 FINIT_MODULE=313
 
-ktap_plan 19
+ktap_plan 20
 
 demo_load workers=0
 do_all 'run a' 'create b' 'run c' 'park c'
@@ -62,7 +62,7 @@ do_all 'stop d'
 before=$(pool)
 
 if [ "$(nproc)" -lt 2 ]; then
-	for name in 'the writer waits' 'it ends when it is killed' 'nothing is made' 'it is counted' \
+	for name in 'the writer waits' 'the module can not go meanwhile' 'it ends when it is killed' 'nothing is made' 'it is counted' \
 		'the name is free' 'the worker works' 'no other thread stays'; do
 		ktap_skip "$name" 'needs two CPUs'
 	done
@@ -71,6 +71,8 @@ else
 	sh -c 'echo "create d" > "$0"' "$DEMO/control" &
 	creator=$!
 	ktap_ok_if 'the writer waits' wait_for 10 waits_in $WRITE $creator
+	error=$(rmmod "$MODULE" 2>&1)
+	ktap_match 'the module can not go meanwhile' '*Resource temporarily unavailable*' "$error"
 	kill -KILL $creator
 	wait $creator
 	ktap_eq 'it ends when it is killed' 137 $?

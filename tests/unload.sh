@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# That the module can be unloaded whatever its workers do, and not while its files are open.
+# That the module can be unloaded whatever its workers do, and at any moment but while
+# its files are open.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
@@ -35,8 +36,9 @@ open_while_unloading()
 	ktap_ok_if "a closed $1 lets it go" rmmod "$MODULE"
 }
 
-ktap_plan 31
+ktap_plan 32
 
+last=$(($(nproc) - 1))
 before=$(threads)
 
 unload_with 'created workers' 'create a' 'create b' 'create c cpu=1'
@@ -62,12 +64,32 @@ exec 3<&-
 demo_unload
 ktap_ok_if 'nothing is left' demo_is_gone
 
+# plug_always: takes the last CPU offline and online until it is told to end.
+plug_always()
+{
+	while [ ! -e /tmp/over ]; do
+		echo 0 > "$switch" && echo 1 > "$switch" || exit 1
+	done
+}
+
+# At random moments after the load, while a CPU comes and goes if it can.
+switch=/sys/devices/system/cpu/cpu$last/online
+rm -f /tmp/over
+plugger=
+if [ -w "$switch" ]; then
+	plug_always &
+	plugger=$!
+fi
 failed=0
-for _ in $(seq 50); do
-	modprobe "$MODULE" && echo 'wake w0' > "$DEMO/control" && rmmod "$MODULE" ||
-		failed=$((failed + 1))
+# shellcheck disable=SC2013 # Each is a word.
+for moment in $(awk 'BEGIN { srand(5); for (n = 0; n < 50; n++) print int(rand() * 40000) }'); do
+	modprobe "$MODULE" && echo 'run a kind=periodic period_us=1000' > "$DEMO/control" && usleep "$moment" &&
+		rmmod "$MODULE" || failed=$((failed + 1))
 done
-ktap_eq '50 loads and unloads' 0 $failed
+ktap_eq '50 loads, each unloaded at a random moment' 0 $failed
+: > /tmp/over
+ktap_ok_if 'while a CPU went offline and online' wait $plugger
+rm /tmp/over
 ktap_ok_if 'nothing is left after them' [ "$(threads)" = "$before" ]
 
 ktap_finished

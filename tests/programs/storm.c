@@ -86,8 +86,8 @@ static void unload_and_load(void)
 		if (!syscall(SYS_delete_module, MODULE, O_NONBLOCK)) {
 			shared->unloaded++;
 			load();
-			/* So that there is something to storm. */
-			pause_us(20000);
+			/* So that there is something to storm, and to end it at any moment. */
+			pause_us(below(40000));
 		} else if (errno == EAGAIN) {
 			shared->refused++;
 		} else {
