@@ -29,6 +29,12 @@ test:
 test-all:
 	@scripts/test-all.sh
 
+soak:
+	@case "$(MINUTES)" in '' | 0* | *[!0-9]* | ??????*) \
+		echo "usage: make soak MINUTES=N (N is a number of minutes, not '$(MINUTES)')" >&2; exit 2 ;; \
+	esac
+	@$(prepare) qemu/test.py $(guest) --soak "$(MINUTES)"
+
 bench:
 	@$(prepare) bench/run.py --kernel "$(KERNEL)"
 
@@ -75,5 +81,5 @@ clean:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo trace compare test test-all vm shell gdb \
-	new-module doctor lint bench rust-analyzer rustdoc clean help
+.PHONY: modules modules_install demo trace compare test test-all soak vm shell \
+	gdb new-module doctor lint bench rust-analyzer rustdoc clean help

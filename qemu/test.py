@@ -35,7 +35,11 @@ def parse_args(argv):
                              "selfcheck)")
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="end all guests after this time (default: 600, "
                         "more for slow kernels)")
+    parser.add_argument("--soak", type=int, metavar="MINUTES",
+                        help="in place of the tests, do all that they do at once and for so long")
     args = parser.parse_args(argv)
+    if args.soak is not None and args.soak < 1:
+        parser.error("--soak wants at least 1")
     if args.smp < 1 or (args.limit is not None and args.limit <= 0) or (args.mem is not None and args.mem < 64):
         parser.error("--smp wants at least 1, --mem at least 64, --limit more than 0")
     return args
@@ -93,7 +97,7 @@ class Report:
 
 
 def guest_tests(report, kernel, choice, run_dir, tests, args):
-    limit = args.limit or 600.0 * kernel.factor
+    limit = args.limit or 600.0 * kernel.factor + 60 * (args.soak or 0)
     kernel.demo_module()
     guests, failures = suite.run(kernel, choice, run_dir, tests, report, limit, args.smp,
                                  args.mem or kernel.mem, modules=kernel.modules())
@@ -111,9 +115,15 @@ def run(args):
     tests = [suite.Test(path) for path in sorted(glob.glob(os.path.join(glob.escape(lab.TESTS), "*.sh")))]
     tests = [test for test in tests if fnmatch.fnmatchcase(test.name, args.tests)]
     hosts = [test for test in hosttest.find() if fnmatch.fnmatchcase(test.name, args.tests)]
+    if args.soak:
+        soak = suite.Test(os.path.join(lab.TESTS, "soak", "soak.sh"))
+        # Its own time does not depend on how slow the kernel is, as that of other tests.
+        soak.limit += args.soak * 60 / kernel.factor
+        os.environ["SOAK_MINUTES"] = str(args.soak)
+        tests, hosts = [soak], []
     if not tests and not hosts:
         raise SetupError("no test matches '%s'" % args.tests)
-    run_dir = lab.RunDir(kernel, "test")
+    run_dir = lab.RunDir(kernel, "soak" if args.soak else "test")
     choice = accel.choose(kernel, run_dir)
     out = Tee(sys.stdout, open(run_dir.file("report.ktap"), "w"))
     decoder = decode.Decoder(kernel, run_dir.file("splats.txt"))
