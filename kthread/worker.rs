@@ -38,7 +38,6 @@ use kernel::{
             Full,
             Relaxed, //
         },
-        rcu,
         Arc, //
     },
     task::might_sleep,
@@ -67,8 +66,6 @@ pub trait WorkItem: Send + Sync + Sized + 'static {
 ///   of back from a pointer, and `release` is one that does so and drops it.
 /// - While `dwork` is queued, by kthread_worker's list or timer, the queue owns such a reference.
 /// - `dwork` is only ever queued on the worker whose address is `owner`.
-/// - `dwork` is only queued within an RCU read-side critical section that has found `cancelling` to
-///   be zero.
 #[pin_data]
 #[repr(C)]
 struct Links {
@@ -76,8 +73,6 @@ struct Links {
     dwork: Opaque<bindings::kthread_delayed_work>,
     release: unsafe fn(*mut bindings::kthread_work),
     owner: Atomic<usize>,
-    /// How many are cancelling the work.
-    cancelling: Atomic<usize>,
 }
 
 // SAFETY: A work item belongs to no task, so that any may use or drop it.
@@ -108,12 +103,14 @@ impl Links {
             }),
             release: release::<T>,
             owner: Atomic::new(0),
-            cancelling: Atomic::new(0),
         })
     }
 
     /// Reserves the work for a worker, and tells whether it is that worker's.
     fn claim(&self, worker: usize) -> bool {
+        if self.owner.load(Relaxed) == worker {
+            return true;
+        }
         match self.owner.cmpxchg(0, worker, Relaxed) {
             Ok(_) => true,
             Err(owner) => owner == worker,
@@ -651,14 +648,6 @@ impl Worker {
                 reason: Refusal::OtherWorker,
             });
         }
-        // INVARIANT: The work is queued below only within this section.
-        let _section = rcu::read_lock();
-        if work.links.cancelling.load(Relaxed) != 0 {
-            return Err(Refused {
-                work,
-                reason: Refusal::Pending,
-            });
-        }
         let work = Arc::into_raw(work);
 
         if queue(self.shared.worker.get(), work.cast_mut().cast()) {
@@ -686,10 +675,9 @@ impl Worker {
     /// - [`ESRCH`] if the worker is being stopped, or has died.
     ///
     /// This is what `kthread_cancel_delayed_work_sync()` is for. That one loses a work whose timer
-    /// expires meanwhile, and then does not tell that it was queued.
-    ///
-    /// Wraps `timer_delete_sync()`, and `kthread_cancel_work_sync()` of
-    /// [`kernel/kthread.c`](srctree/kernel/kthread.c).
+    /// expires meanwhile, and then does not tell that it was queued: see
+    /// `kthread_delayed_work_timer_fn()` of [`kernel/kthread.c`](srctree/kernel/kthread.c), which
+    /// drops what is being cancelled.
     #[doc(alias = "kthread_cancel_work_sync")]
     #[doc(alias = "kthread_cancel_delayed_work_sync")]
     pub fn cancel_sync<T: WorkItem>(&self, work: &Arc<Work<T>>) -> Result<Option<Arc<Work<T>>>> {
@@ -712,18 +700,8 @@ impl Worker {
             return Err(ESRCH);
         }
 
-        work.links.cancelling.fetch_add(1, Full);
-        // SAFETY: Being called may have no requirements but that of sleeping. From here on nobody
-        // queues the work, by the type invariants of `Links`.
-        unsafe { bindings::synchronize_rcu_expedited() };
-        // SAFETY: The work is initialised. It belongs to this worker, which the gate keeps. Once the
-        // timer is deleted, it is neither pending nor running, and nobody starts it, so that the
-        // work is one without a timer to the second function.
-        let cancelled = unsafe {
-            bindings::timer_delete_sync(&raw mut (*dwork).timer);
-            bindings::kthread_cancel_work_sync(&raw mut (*dwork).work)
-        };
-        work.links.cancelling.fetch_sub(1, Full);
+        // SAFETY: The work is initialised. It belongs to this worker, which the gate keeps.
+        let cancelled = unsafe { cancel_sync(self.shared.worker.get(), dwork) };
 
         if cancelled {
             // SAFETY: It was queued and is not any more, so that the reference of the queue, which
@@ -785,6 +763,57 @@ impl Drop for Worker {
             packet::reap(&*self.shared);
         }
     }
+}
+
+/// Takes a work out of the queue, stops its timer, and waits until it does not run.
+///
+/// Tells whether it was queued, or waited for its timer. Nobody can queue it meanwhile.
+///
+/// # Safety
+///
+/// Both must be initialised. The work must have been queued on `worker` alone, must not be freed
+/// meanwhile, and must not be what the caller runs.
+unsafe fn cancel_sync(
+    worker: *mut bindings::kthread_worker,
+    dwork: *mut bindings::kthread_delayed_work,
+) -> bool {
+    // SAFETY: By the requirements of this function these are fields of valid structures.
+    let (lock, timer, work) = unsafe {
+        (
+            &raw mut (*worker).lock,
+            &raw mut (*dwork).timer,
+            &raw mut (*dwork).work,
+        )
+    };
+    // SAFETY: The lock is initialised, and each of these is followed by an unlock.
+    let lock_it = || unsafe { bindings::_raw_spin_lock_irqsave(lock) };
+    // SAFETY: The lock has been locked, with these flags.
+    let unlock = |flags| unsafe { bindings::_raw_spin_unlock_irqrestore(lock, flags) };
+
+    let flags = loop {
+        let flags = lock_it();
+
+        // SAFETY: The timer is initialised, and starts only with the lock held.
+        if unsafe { bindings::timer_delete_sync_try(timer) } >= 0 {
+            break flags;
+        }
+        // Its function runs, and waits for the lock to queue the work.
+        unlock(flags);
+        core::hint::spin_loop();
+    };
+    // SAFETY: The lock is held, which serialises this field. While it is not zero, nobody queues the
+    // work or starts its timer.
+    unsafe { (*work).canceling += 1 };
+    unlock(flags);
+
+    // SAFETY: The work is initialised, and is one without a timer from here on.
+    let cancelled = unsafe { bindings::kthread_cancel_work_sync(work) };
+
+    let flags = lock_it();
+    // SAFETY: As above.
+    unsafe { (*work).canceling -= 1 };
+    unlock(flags);
+    cancelled
 }
 
 /// A closure that runs once.
