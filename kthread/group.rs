@@ -95,13 +95,17 @@ impl Members {
         {
             return;
         }
-        // INVARIANT: The last entry takes the place of the one that goes.
-        let last = table.len() - 1;
-        table.swap(index, last);
-        let gone = table.pop();
-        if let Some(moved) = table.get(index) {
-            moved.place().0.store(index, Relaxed);
-        }
+        let Some(last) = table.pop() else {
+            return;
+        };
+        let gone = match table.get_mut(index) {
+            // INVARIANT: The last entry takes the place of the one that goes.
+            Some(slot) => {
+                last.place().0.store(index, Relaxed);
+                core::mem::replace(slot, last)
+            }
+            None => last,
+        };
 
         // To drop the last reference drops what the thread has left, which must be free to lock.
         drop(table);
