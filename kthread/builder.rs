@@ -364,7 +364,12 @@ impl Name {
             len: 0,
         };
 
-        name.write_fmt(args).map_err(|_| enametoolong())?;
+        match args.as_str() {
+            // Most names are constant.
+            Some(constant) => name.write_str(constant),
+            None => name.write_fmt(args),
+        }
+        .map_err(|_| enametoolong())?;
         Ok(name)
     }
 
