@@ -107,14 +107,7 @@ impl<'a> Context<'a> {
     #[doc(alias = "kthread_should_stop")]
     #[inline]
     pub fn should_stop(&self) -> bool {
-        self.core.stop_requested() || self.stopping()
-    }
-
-    /// Tells whether `kthread_stop()` has been called.
-    #[inline]
-    fn stopping(&self) -> bool {
-        // SAFETY: By the type invariants the current task is a kernel thread.
-        unsafe { bindings::kthread_should_stop() }
+        self.core.stop_requested()
     }
 
     /// Tells whether someone waits for the thread to park.
@@ -179,6 +172,14 @@ impl<'a> Context<'a> {
         self.should_stop()
     }
 
+    /// Tells whether to call [`Context::park_point`] instead of sleeping.
+    ///
+    /// A request that is not seen yet wakes the thread once it can be.
+    #[inline]
+    fn is_to_park(&self) -> bool {
+        self.core.park_requested.is_set() && self.should_park()
+    }
+
     /// Waits to be woken by [`Thread::wake`] or a [`Waker`].
     ///
     /// A wake-up that came since the last wait ends this one at once, and any number of them count
@@ -208,18 +209,26 @@ impl<'a> Context<'a> {
     pub fn wait_deadline(&self, deadline: Option<Instant<Monotonic>>) -> Wake {
         might_sleep();
         loop {
-            if self.answer() {
-                return Wake::Stop;
+            if self.core.freezable {
+                self.freeze_point();
             }
-            if self.core.take_token() {
-                return Wake::Ready;
-            }
-            if deadline.is_some_and(has_passed) {
-                return Wake::Timeout;
-            }
-            self.sleep_unless(deadline, || {
-                self.core.has_token() || self.core.stop_requested()
-            });
+            set_current_state(bindings::TASK_INTERRUPTIBLE);
+            let wake = if self.should_stop() {
+                Wake::Stop
+            } else if self.is_to_park() {
+                set_running();
+                self.park_point();
+                continue;
+            } else if self.core.take_token() {
+                Wake::Ready
+            } else if deadline.is_some_and(has_passed) {
+                Wake::Timeout
+            } else {
+                sleep(deadline);
+                continue;
+            };
+            set_running();
+            return wake;
         }
     }
 
@@ -243,60 +252,71 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Sleeps and parks until `kthread_stop()` is called.
+    /// Sleeps and parks until `kthread_stop()` is called, or is about to be.
     ///
-    /// A thread whose closure has returned must not exit by itself: `kthread_park()` of a thread
-    /// that exits instead of parking never returns.
+    /// A thread whose closure has returned must not exit by itself while someone may park it:
+    /// `kthread_park()` of a thread that exits instead of parking never returns.
     pub(super) fn linger(&self) {
-        while !self.stopping() {
+        loop {
             if self.core.freezable {
                 self.freeze_point();
             }
-            self.park_point();
-            self.sleep_unless(None, || false);
-        }
-    }
-
-    /// Sleeps until woken or `deadline`, unless `woken` or a request to stop or to park says that
-    /// there is no reason to. `woken` only reads flags of `Core`.
-    ///
-    /// May return early.
-    fn sleep_unless(&self, deadline: Option<Instant<Monotonic>>, woken: impl Fn() -> bool) {
-        set_current_state(bindings::TASK_INTERRUPTIBLE);
-        if woken() || self.stopping() || self.should_park() {
-            set_current_state(bindings::TASK_RUNNING);
-            return;
-        }
-
-        match deadline {
-            // SAFETY: The task state has been set, and this is process context.
-            None => unsafe { bindings::schedule() },
-            Some(deadline) => {
-                // The least that is not "do not sleep at all" to the C side.
-                let mut left = (deadline - Instant::now()).as_nanos().max(1);
-                // SAFETY: The task state has been set, this is process context, and `left` outlives
-                // the call.
-                unsafe {
-                    bindings::schedule_hrtimeout(
-                        &raw mut left,
-                        bindings::hrtimer_mode_HRTIMER_MODE_REL,
-                    )
-                };
+            set_current_state(bindings::TASK_INTERRUPTIBLE);
+            if self.core.dismissed.is_set() {
+                break;
             }
+            if self.is_to_park() {
+                set_running();
+                self.park_point();
+                continue;
+            }
+            sleep(None);
         }
-        set_current_state(bindings::TASK_RUNNING);
+        set_running();
+    }
+}
+
+/// Sleeps until woken or `deadline`, in the state that has been set.
+///
+/// May return early.
+#[inline]
+fn sleep(deadline: Option<Instant<Monotonic>>) {
+    match deadline {
+        // SAFETY: The task state has been set, and this is process context.
+        None => unsafe { bindings::schedule() },
+        Some(deadline) => {
+            // The least that is not "do not sleep at all" to the C side.
+            let mut left = (deadline - Instant::now()).as_nanos().max(1);
+            // SAFETY: The task state has been set, this is process context, and `left` outlives the
+            // call.
+            unsafe {
+                bindings::schedule_hrtimeout(&raw mut left, bindings::hrtimer_mode_HRTIMER_MODE_REL)
+            };
+        }
     }
 }
 
 /// Sets the state of the current task, with a full barrier after it.
 ///
 /// In C this is a macro of [`include/linux/sched.h`](srctree/include/linux/sched.h).
+#[inline]
 fn set_current_state(state: u32) {
+    write_state(state);
+    // SAFETY: A memory barrier has no requirements.
+    unsafe { bindings::smp_mb() };
+}
+
+/// Sets the state of the current task to `TASK_RUNNING`, which needs no barrier.
+#[inline]
+fn set_running() {
+    write_state(bindings::TASK_RUNNING);
+}
+
+#[inline]
+fn write_state(state: u32) {
     // SAFETY: The current task is alive, and only it itself and those who wake it write its state,
     // as the scheduler expects.
     unsafe { (&raw mut (*Task::current_raw()).__state).write_volatile(state) };
-    // SAFETY: A memory barrier has no requirements.
-    unsafe { bindings::smp_mb() };
 }
 
 /// Tells whether it is `deadline` or later.

@@ -25,12 +25,12 @@ use kernel::{
             Acquire,
             Atomic,
             AtomicType,
+            Full,
             Relaxed,
             Release, //
         },
         Arc,
-        Mutex,
-        SetOnce, //
+        Mutex, //
     },
     task::{
         might_sleep,
@@ -59,6 +59,42 @@ unsafe impl AtomicType for State {
     type Repr = i32;
 }
 
+/// A flag that threads look at often.
+///
+/// [`Atomic::load`] is a call where the compiler can not inline the helpers for functions of C, and a
+/// read of a flag need not be more than that.
+pub(super) struct Flag(Atomic<bool>);
+
+impl Flag {
+    fn new() -> Self {
+        Self(Atomic::new(false))
+    }
+
+    /// Reads the flag, as `READ_ONCE()` of C does.
+    #[inline]
+    pub(super) fn is_set(&self) -> bool {
+        // SAFETY: The pointer is valid. A volatile read of a byte does not race with atomic accesses.
+        unsafe { self.0.as_ptr().read_volatile() }
+    }
+
+    #[inline]
+    pub(super) fn put(&self, value: bool) {
+        self.0.store(value, Relaxed);
+    }
+
+    /// Sets the flag, with a full memory barrier.
+    #[inline]
+    fn raise(&self) {
+        self.0.xchg(true, Full);
+    }
+
+    /// Clears the flag, and tells whether it was set. What was done before it was set has happened.
+    #[inline]
+    fn take(&self) -> bool {
+        self.is_set() && self.0.xchg(false, Acquire)
+    }
+}
+
 /// What excludes starting, parking and stopping the task from each other.
 ///
 /// Whoever stops the task has it locked until the task is gone, so the task itself must not lock it.
@@ -71,23 +107,28 @@ pub(super) struct Control {
 ///
 /// # Invariants
 ///
-/// - `task` is populated before any handle, waker or context can reach this `Core`.
+/// - `task` is set before any handle, waker or context can reach this `Core`, and never again.
 /// - If there are `members`, these hold the packet of this `Core` from before the task exists until
 ///   `kthread_stop()` on the task has returned.
 /// - `kthread_stop()` is called on the task only by [`reap`], with `control` locked, and only once.
 #[pin_data]
 pub(super) struct Core {
     pub(super) state: Atomic<State>,
-    stop_requested: Atomic<bool>,
+    /// The closure is to return. Set before `kthread_stop()` is called.
+    stop_requested: Flag,
     /// A wake-up that no wait has consumed yet.
-    token: Atomic<bool>,
+    token: Flag,
+    /// `kthread_park()` is about to be called, or has been, and `kthread_unpark()` has not.
+    pub(super) park_requested: Flag,
+    /// Nobody will park the thread any more, so that it need not linger.
+    pub(super) dismissed: Flag,
     /// Nobody is left to take the value: whoever reaps the thread drops it.
     abandoned: Atomic<bool>,
     /// `kthread_park()` has returned, and `kthread_unpark()` has not been called since. Only the
     /// holder of the handle changes it.
     pub(super) parked: Atomic<bool>,
     pub(super) freezable: bool,
-    task: SetOnce<ARef<Task>>,
+    task: UnsafeCell<Option<ARef<Task>>>,
     members: Option<Arc<Members>>,
     place: Place,
     #[pin]
@@ -98,16 +139,22 @@ pub(super) struct Core {
     pub(super) control: Mutex<Control>,
 }
 
+// SAFETY: `task` does not change from when others than its creator can reach the `Core`, by the type
+// invariants, and all else is `Sync`.
+unsafe impl Sync for Core {}
+
 impl Core {
     pub(super) fn new(members: Option<Arc<Members>>, freezable: bool) -> impl PinInit<Self> {
         pin_init!(Self {
             state: Atomic::new(State::New),
-            stop_requested: Atomic::new(false),
-            token: Atomic::new(false),
+            stop_requested: Flag::new(),
+            token: Flag::new(),
+            park_requested: Flag::new(),
+            dismissed: Flag::new(),
             abandoned: Atomic::new(false),
             parked: Atomic::new(false),
             freezable,
-            task: SetOnce::new(),
+            task: UnsafeCell::new(None),
             members,
             place: Place::new(),
             entered <- Completion::new(),
@@ -116,9 +163,10 @@ impl Core {
         })
     }
 
+    #[inline]
     pub(super) fn task(&self) -> &Task {
-        // SAFETY: By the type invariants `task` is populated before anybody gets here.
-        unsafe { self.task.as_ref().unwrap_unchecked() }
+        // SAFETY: By the type invariants `task` is there before anybody gets here, and does not change.
+        unsafe { (*self.task.get()).as_ref().unwrap_unchecked() }
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -145,36 +193,35 @@ impl Core {
         self.state.load(Acquire) == State::Done || self.is_exiting()
     }
 
+    #[inline]
     pub(super) fn stop_requested(&self) -> bool {
-        self.stop_requested.load(Relaxed)
+        self.stop_requested.is_set()
     }
 
+    #[inline]
     pub(super) fn take_token(&self) -> bool {
-        // The plain load spares the common case of a polling wait the locked instruction.
-        self.token.load(Relaxed) && self.token.xchg(false, Acquire)
-    }
-
-    pub(super) fn has_token(&self) -> bool {
-        self.token.load(Relaxed)
+        self.token.take()
     }
 
     /// Leaves a token and wakes the task, unless that would be its first wake-up.
+    #[inline]
     pub(super) fn wake(&self) {
-        self.token.store(true, Release);
+        self.token.raise();
         self.wake_started();
     }
 
     /// Asks the closure to return, without waiting for it.
     pub(super) fn request_stop(&self) {
-        self.stop_requested.store(true, Relaxed);
+        self.stop_requested.raise();
         self.wake_started();
     }
 
+    /// Wakes the task unless it is new. The caller has raised a flag.
+    #[inline]
     fn wake_started(&self) {
-        // Pairs with the barriers of `wake_up_process()` in `start`: either `state` is seen to have
-        // changed here, or the thread that starts there sees the flag that the caller has set.
-        // SAFETY: A memory barrier has no requirements.
-        unsafe { bindings::smp_mb() };
+        // The barrier of the flag pairs with those of `wake_up_process()` in `start`: either `state`
+        // is seen to have changed here, or the thread that starts there sees the flag.
+        //
         // `wake_up_process()` is a full barrier before it looks at the state of the task, and the
         // waits of `Context` have one between setting that state and looking at the flags.
         if self.state.load(Relaxed) != State::New {
@@ -225,7 +272,8 @@ impl Core {
         // which nobody but the caller can do. So it is alive.
         let task = ARef::from(unsafe { &*task.cast::<Task>() });
         // INVARIANT: Nobody but the caller uses this `Core` yet.
-        self.task.populate(task);
+        // SAFETY: As above, nobody reads `task`.
+        unsafe { *self.task.get() = Some(task) };
         Ok(())
     }
 
@@ -666,6 +714,8 @@ pub(super) fn reap<M: Member + ?Sized>(member: &M) {
         return;
     }
 
+    core.stop_requested.raise();
+    core.dismissed.put(true);
     let started = core.state.load(Relaxed) != State::New;
     if started {
         // `kthread()` skips the thread function if it finds the thread to be stopped already.

@@ -254,9 +254,11 @@ impl<T: Send, S> Thread<T, S> {
         if self.is_parked() {
             return Err(EBUSY);
         }
+        core.park_requested.put(true);
         // SAFETY: The task is alive, as it only exits when reaped, for which one has to lock
         // `control`. For the same reason nobody else parks it.
-        to_result(unsafe { bindings::kthread_park(core.task().as_ptr()) })?;
+        to_result(unsafe { bindings::kthread_park(core.task().as_ptr()) })
+            .inspect_err(|_| core.park_requested.put(false))?;
         core.parked.store(true, Relaxed);
         Ok(())
     }
@@ -274,6 +276,7 @@ impl<T: Send, S> Thread<T, S> {
             return Err(EBUSY);
         }
         core.parked.store(false, Relaxed);
+        core.park_requested.put(false);
         // SAFETY: `core` holds a reference to the task. The call does nothing to one that is gone or
         // that `kthread_stop()` has unparked.
         unsafe { bindings::kthread_unpark(core.task().as_ptr()) };
@@ -316,6 +319,7 @@ impl<T: Send, S> Thread<T, S> {
         }
         // That it is not parked is as good.
         let _ = self.unpark();
+        self.packet.core().dismissed.put(true);
         self.packet.core().wait_done();
         self.finish()
     }
