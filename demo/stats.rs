@@ -102,6 +102,27 @@ pub(super) enum State {
     Parked = 2,
 }
 
+/// A number that one thread changes and all may read.
+///
+/// It is read and written in place, where the operations of [`Atomic`] may be calls.
+struct Own(Atomic<i64>);
+
+impl Own {
+    fn new() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    fn get(&self) -> i64 {
+        // SAFETY: The pointer is valid. This is what `READ_ONCE()` does in C.
+        unsafe { self.0.as_ptr().read_volatile() }
+    }
+
+    fn set(&self, value: i64) {
+        // SAFETY: The pointer is valid. This is what `WRITE_ONCE()` does in C.
+        unsafe { self.0.as_ptr().write_volatile(value) }
+    }
+}
+
 /// The statistics of one worker, which can be read without a lock.
 pub(super) struct WorkerStats {
     kind: Kind,
@@ -110,8 +131,8 @@ pub(super) struct WorkerStats {
     runs: Atomic<u64>,
     parks: Atomic<u64>,
     unparks: Atomic<u64>,
-    run_time_ns: Atomic<i64>,
-    last_run_ns: Atomic<i64>,
+    run_time_ns: Own,
+    last_run_ns: Own,
     overruns: Atomic<u64>,
 }
 
@@ -124,8 +145,8 @@ impl WorkerStats {
             runs: Atomic::new(0),
             parks: Atomic::new(0),
             unparks: Atomic::new(0),
-            run_time_ns: Atomic::new(0),
-            last_run_ns: Atomic::new(0),
+            run_time_ns: Own::new(),
+            last_run_ns: Own::new(),
             overruns: Atomic::new(0),
         }
     }
@@ -150,9 +171,12 @@ impl WorkerStats {
 
     /// Counts a unit of work that took `time`. Only the worker calls this.
     pub(super) fn add_run(&self, time: Delta) {
-        self.last_run_ns.store(time.as_nanos(), Relaxed);
-        self.run_time_ns.fetch_add(time.as_nanos(), Relaxed);
-        self.runs.fetch_add(1, Release);
+        self.last_run_ns.set(time.as_nanos());
+        self.run_time_ns
+            .set(self.run_time_ns.get().wrapping_add(time.as_nanos()));
+        // SAFETY: The pointer is valid, and nobody else writes.
+        let runs = unsafe { self.runs.as_ptr().read_volatile() };
+        self.runs.store(runs + 1, Release);
     }
 
     pub(super) fn add_park(&self) {
@@ -203,8 +227,8 @@ impl WorkerStats {
         writeln!(f, "runs {runs}")?;
         writeln!(f, "parks {}", self.parks.load(Relaxed))?;
         writeln!(f, "unparks {}", self.unparks())?;
-        writeln!(f, "run_time_ns {}", self.run_time_ns.load(Relaxed))?;
-        writeln!(f, "last_run_ns {}", self.last_run_ns.load(Relaxed))?;
+        writeln!(f, "run_time_ns {}", self.run_time_ns.get())?;
+        writeln!(f, "last_run_ns {}", self.last_run_ns.get())?;
         writeln!(f, "overruns {}", self.overruns.load(Relaxed))
     }
 }
