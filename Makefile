@@ -36,6 +36,7 @@ soak:
 	@$(prepare) qemu/test.py $(guest) --soak "$(MINUTES)"
 
 bench:
+	@scripts/setup.sh --bench "$(KERNEL)"
 	@$(prepare) bench/run.py --kernel "$(KERNEL)"
 
 vm:

@@ -24,6 +24,9 @@ extern const struct bench_op bench_rust_ops[];
 void bench_init(void);
 void bench_exit(void);
 
+/* How much memory is free. */
+u64 bench_free_bytes(void);
+
 /* What `stats_c` shows. */
 int twin_stats_show(struct seq_file *seq, void *unused);
 

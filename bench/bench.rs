@@ -31,12 +31,16 @@ use kernel::{
     sync::{
         atomic::{
             Atomic,
+            Full,
             Relaxed, //
         },
         Arc,
         SetOnce, //
     },
-    time::Delta,
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     workqueue, //
 };
 use kthread::{
@@ -78,12 +82,39 @@ pub struct Op {
 unsafe impl Sync for Op {}
 
 extern "C" {
+    fn bench_free_bytes() -> u64;
     fn bench_init();
     fn bench_exit();
 }
 
-/// Makes the table of operations, of functions `fn(u32, &ThreadGroup) -> Result<u64>`, which return
-/// the nanoseconds that the measured part took.
+/// What an operation returns.
+trait Figures {
+    /// Returns how many there are.
+    ///
+    /// # Safety
+    ///
+    /// `to` must be valid for writing eight.
+    unsafe fn put(self, to: *mut u64) -> c_int;
+}
+
+impl Figures for u64 {
+    unsafe fn put(self, to: *mut u64) -> c_int {
+        // SAFETY: By the requirements of this function.
+        unsafe { to.write(self) };
+        1
+    }
+}
+
+impl Figures for [u64; 7] {
+    unsafe fn put(self, to: *mut u64) -> c_int {
+        // SAFETY: By the requirements of this function.
+        unsafe { to.cast::<Self>().write(self) };
+        7
+    }
+}
+
+/// Makes the table of operations, of functions `fn(u32, &ThreadGroup) -> Result<impl Figures>`, which
+/// return the nanoseconds that the measured part took.
 macro_rules! operations {
     ($($name:ident)*) => {
         #[no_mangle]
@@ -93,14 +124,11 @@ macro_rules! operations {
                 run: {
                     /// # Safety
                     ///
-                    /// `ns` must be valid for a write.
+                    /// That of [`Figures::put`].
                     unsafe extern "C" fn run(n: u32, ns: *mut u64) -> c_int {
                         match with_group(n, $name) {
-                            Ok(took) => {
-                                // SAFETY: By the requirements of this function.
-                                unsafe { ns.write(took) };
-                                1
-                            }
+                            // SAFETY: By the requirements of this function.
+                            Ok(took) => unsafe { took.put(ns) },
                             Err(error) => error.to_errno(),
                         }
                     }
@@ -128,10 +156,12 @@ operations! {
     should_stop
     stats_update
     histogram_record
+    scale
+    stop_slow
     workqueue_queue
 }
 
-fn with_group(n: u32, run: fn(u32, &ThreadGroup) -> Result<u64>) -> Result<u64> {
+fn with_group<R>(n: u32, run: fn(u32, &ThreadGroup) -> Result<R>) -> Result<R> {
     // SAFETY: The group is dropped when this returns.
     let group = unsafe { ThreadGroup::new()? };
 
@@ -330,6 +360,108 @@ fn histogram_record(n: u32, _: &ThreadGroup) -> Result<u64> {
     for i in (0..n).rev() {
         latency.record(Measure::Wake, Delta::from_nanos(i64::from(i)));
     }
+    Ok(monotonic_ns() - since)
+}
+
+/// What threads that are woken once each have left to do.
+#[pin_data]
+struct Crowd {
+    left: Atomic<i32>,
+    #[pin]
+    done: Completion,
+}
+
+/// Measures the time between its calls.
+struct Laps(u64);
+
+impl Laps {
+    fn lap(&mut self) -> u64 {
+        let now = monotonic_ns();
+
+        now - core::mem::replace(&mut self.0, now)
+    }
+}
+
+/// create, start, wake, park, unpark and stop all, and the bytes that they took
+fn scale(n: u32, _: &ThreadGroup) -> Result<[u64; 7]> {
+    // SAFETY: It is dropped when this returns.
+    let mut group = unsafe { ThreadGroup::new()? };
+    let mut created = KVVec::with_capacity(n as usize, GFP_KERNEL)?;
+    let mut threads = KVVec::with_capacity(n as usize, GFP_KERNEL)?;
+    let crowd = Arc::pin_init(
+        pin_init!(Crowd {
+            left: Atomic::new(0),
+            done <- Completion::new(),
+        }),
+        GFP_KERNEL,
+    )?;
+    let mut figures = [0; 7];
+
+    // SAFETY: It may be called any time.
+    let bytes = unsafe { bench_free_bytes() };
+    let mut laps = Laps(monotonic_ns());
+    for _ in 0..n {
+        let crowd = crowd.clone();
+        created.push(
+            Builder::new(fmt!("bench")).create(&group, move |ctx| loop {
+                if crowd.left.fetch_sub(1, Full) == 1 {
+                    crowd.done.complete();
+                }
+                if ctx.wait() == Wake::Stop {
+                    return;
+                }
+            })?,
+            GFP_KERNEL,
+        )?;
+    }
+    figures[0] = laps.lap();
+    crowd.left.store(n as i32, Relaxed);
+    for thread in created {
+        threads.push(thread.start(), GFP_KERNEL)?;
+    }
+    crowd.done.wait();
+    figures[1] = laps.lap();
+    // SAFETY: As above.
+    figures[6] = bytes - unsafe { bench_free_bytes() };
+    laps.lap();
+
+    crowd.left.store(n as i32, Relaxed);
+    for thread in &threads {
+        thread.wake();
+    }
+    crowd.done.wait();
+    figures[2] = laps.lap();
+    for thread in &mut threads {
+        thread.park()?;
+    }
+    figures[3] = laps.lap();
+    for thread in &mut threads {
+        thread.unpark()?;
+    }
+    figures[4] = laps.lap();
+    group.stop_all();
+    drop(threads);
+    figures[5] = laps.lap();
+    Ok(figures)
+}
+
+/// Stops threads that need 10 ms to stop, all at once.
+fn stop_slow(n: u32, _: &ThreadGroup) -> Result<u64> {
+    // SAFETY: It is dropped when this returns.
+    let mut group = unsafe { ThreadGroup::new()? };
+
+    for _ in 0..n {
+        let mut thread = group.spawn(fmt!("bench"), |ctx| {
+            wait_for_stop(ctx);
+            fsleep(Delta::from_millis(10));
+        })?;
+        // It runs once it can be parked.
+        drop(thread.park_guard()?);
+        // The group stops it.
+        core::mem::forget(thread);
+    }
+    let since = monotonic_ns();
+    group.stop_all();
     Ok(monotonic_ns() - since)
 }
 

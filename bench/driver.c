@@ -9,6 +9,7 @@
  */
 
 #include <linux/debugfs.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -99,6 +100,14 @@ static int operations_show(struct seq_file *seq, void *unused)
 DEFINE_SHOW_ATTRIBUTE(operations);
 
 DEFINE_SHOW_ATTRIBUTE(twin_stats);
+
+u64 bench_free_bytes(void)
+{
+	struct sysinfo info;
+
+	si_meminfo(&info);
+	return (u64)info.freeram * info.mem_unit;
+}
 
 static struct dentry *dir;
 

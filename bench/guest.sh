@@ -4,8 +4,12 @@
 # Runs in the guest for run.py, and prints what was measured, a line each:
 #
 #	sample SIDE OPERATION N NS
+#	scale SIDE N FIGURES
+#	unload N NS
+#	latency LINE OF THE DEMO'S FILE
 #
-# where an operation that was done N times took NS of the guest's clock.
+# where an operation that was done N times took NS of the guest's clock. What the
+# figures are is said where they are made, in twin.c and programs/cost.c.
 
 BENCH=/sys/kernel/debug/kthread_bench
 
@@ -67,8 +71,9 @@ measure()
 
 modprobe kthread_bench || exit 1
 
-# What both sides have, in the order in which the table shows it.
-operations=$(cat "$BENCH/operations")
+# What both sides have, in the order in which the table shows it. The last two
+# have a number of threads for N.
+operations=$(grep -v -e ' scale$' -e ' stop_slow$' "$BENCH/operations")
 has()
 {
 	printf '%s\n' "$operations" | grep -qx "$1 $2"
@@ -90,4 +95,35 @@ for op in $(cost list); do
 	measure "$op" user
 done
 
+# What many cost. Few are made several times.
+echo 30000 > /proc/sys/kernel/threads-max
+rounds()
+{
+	case $1 in
+	1 | 10 | 100) echo 1 2 3 4 5 6 7 8 9 ;;
+	1000) echo 1 2 3 ;;
+	*) echo 1 ;;
+	esac
+}
+for n in 1 10 100 1000 10000; do
+	for _ in $(rounds $n); do
+		for side in c rust; do
+			run $side scale $n
+			echo "scale $side $n $ns"
+		done
+	done
+	echo "$n threads" >&2
+done
 rmmod kthread_bench || exit 1
+
+for n in 1 10 100 1000 10000; do
+	for _ in $(rounds $n); do
+		modprobe rust_kthread_demo workers=0 max_workers=10000 || exit 1
+		ns=$(cost workers $n) || exit 1
+		echo "scale demo $n $ns"
+		[ $n != 1000 ] || sed 's/^/latency /' /sys/kernel/debug/rust_kthread_demo/latency
+		ns=$(cost unload $n) || exit 1
+		echo "unload $n $ns"
+	done
+	echo "$n workers of the demo" >&2
+done

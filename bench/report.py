@@ -10,6 +10,8 @@ import os
 import statistics
 import sys
 
+import size
+
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 RESULTS = os.path.join(TOP, "build", "bench", "results.json")
 
@@ -39,6 +41,50 @@ def both_sides(results):
     return [op for op, sides in results["samples"].items() if {"c", "rust"} <= sides.keys()]
 
 
+# What the figures of `scale` are, per worker, and how `cost workers` adds to them.
+STEPS = ("create", "start", "wake", "park", "unpark", "stop", "bytes")
+DEMO_STEPS = ("create", "start", "wake", "park", "unpark", "read of stats", "stop", "bytes")
+
+
+def per_worker(results, side):
+    """Returns {step: {n: figure}}: instructions for each worker, but for bytes and the read of a file."""
+    steps = DEMO_STEPS if side == "demo" else STEPS
+    scale = results["configuration"]["ns per instruction"]
+    table = {step: {} for step in steps}
+    for n, rounds in results["scale"][side].items():
+        for place, step in enumerate(steps):
+            figure = statistics.median(figures[place] for figures in rounds)
+            if step != "bytes":
+                figure /= scale
+            if step != "read of stats":
+                figure /= int(n)
+            table[step][int(n)] = figure
+    if side == "demo":
+        table["rmmod"] = {int(n): statistics.median(rounds) / scale / int(n)
+                          for n, rounds in results["unload"].items()}
+    return table
+
+
+def show_scale(results):
+    for side, what in (("c", "C twin"), ("rust", "Rust"), ("demo", "the demo, by commands")):
+        if side not in results["scale"]:
+            continue
+        table = per_worker(results, side)
+        numbers = sorted(table["create"])
+        print("\n%-24s %s   %s" % (what, " ".join("%9d" % n for n in numbers), "10000 / 100"))
+        for step, row in table.items():
+            flat = "%.2f" % (row[10000] / row[100]) if {100, 10000} <= row.keys() else "-"
+            print("%-24s %s   %s" % (step, " ".join("%9.0f" % row[n] for n in numbers), flat))
+    print("(instructions for each of so many, and bytes; a read of stats is of the one file)")
+
+
+def show_stop(results):
+    for cpus, sides in results["stop"].items():
+        ratio = statistics.median(c / rust for rust, c in zip(sides["rust"]["ns"], sides["c"]["ns"]))
+        print("stopping %d threads that need 10 ms each, %s CPUs: C one by one takes %.1f times as long as "
+              "a group in Rust" % (sides["c"]["n"], cpus, ratio))
+
+
 def show(results):
     pairs = both_sides(results)
     print("\n%-20s %10s %10s   %s" % ("instructions", "C", "Rust", "Rust / C, median (quartiles)"))
@@ -52,6 +98,10 @@ def show(results):
         if op not in pairs:
             for side in sides:
                 print("%-20s %10.0f   %s" % (op, statistics.median(counts(results, op, side)), side))
+    show_scale(results)
+    print()
+    show_stop(results)
+    size.show(results["size"])
     print("\n" + TELLS)
 
 

@@ -16,6 +16,7 @@ import sys
 import time
 
 import report
+import size
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 VM = os.path.join(TOP, "qemu", "vm.py")
@@ -60,6 +61,36 @@ def boot(kernel, script, *options):
         sys.exit("run.py: the guest failed, see above")
 
 
+# How many CPUs to stop threads on: the clock that counts has but one, so these take time.
+STOP_CPUS = (1, 2, 4)
+
+
+def count(results, kernel):
+    """The boot in which the clock counts instructions."""
+    for line in boot(kernel, os.path.join(TOP, "bench", "guest.sh"), "--count", "--mem", "1024"):
+        word, *rest = line.split()
+        if word == "sample":
+            side, op, n, ns = rest
+            entry = results["samples"].setdefault(op, {}).setdefault(side, {"n": int(n), "ns": []})
+            entry["ns"].append(int(ns))
+        elif word == "scale":
+            side, n, *figures = rest
+            results["scale"].setdefault(side, {}).setdefault(n, []).append([int(figure) for figure in figures])
+        elif word == "unload":
+            results["unload"].setdefault(rest[0], []).append(int(rest[1]))
+        elif word == "latency":
+            results["latency"].append(" ".join(rest))
+
+
+def stop(results, kernel, cpus):
+    """A boot in real time, for the ratio of two times that were taken in turns."""
+    entry = results["stop"].setdefault(str(cpus), {})
+    for line in boot(kernel, os.path.join(TOP, "bench", "stop.sh"), "--smp", str(cpus)):
+        word, side, n, ns = line.split()
+        if word == "stop":
+            entry.setdefault(side, {"n": int(n), "ns": []})["ns"].append(int(ns))
+
+
 def main():
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", default="fast", metavar="NAME")
@@ -68,19 +99,21 @@ def main():
 
     os.makedirs(args.out, exist_ok=True)
     start = time.monotonic()
-    results = {"configuration": configuration(args.kernel), "samples": {}}
-    script = os.path.join(TOP, "bench", "guest.sh")
-    for line in boot(args.kernel, script, "--count", "--mem", "1024"):
-        word, *rest = line.split()
-        if word == "sample":
-            side, op, n, ns = rest
-            entry = results["samples"].setdefault(op, {}).setdefault(side, {"n": int(n), "ns": []})
-            entry["ns"].append(int(ns))
+    results = {"configuration": configuration(args.kernel), "samples": {}, "scale": {}, "unload": {},
+               "latency": [], "stop": {}, "size": size.sizes(args.kernel)}
+    count(results, args.kernel)
+    for cpus in STOP_CPUS:
+        stop(results, args.kernel, cpus)
     path = os.path.join(args.out, "results.json")
     with open(path, "w", encoding="ascii") as f:
         json.dump(results, f, indent=1)
         f.write("\n")
     report.show(results)
+    # The library comes with the distribution's Python, which need not be the first on PATH.
+    plots = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "bench", "plot.py"), path, args.out],
+                           stdin=subprocess.DEVNULL)
+    if plots.returncode:
+        sys.exit("run.py: there are no plots, see above; the results are in %s" % os.path.relpath(path))
     print("measured in %.0f s; every sample is in %s" % (time.monotonic() - start, os.path.relpath(path)))
 
 

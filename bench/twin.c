@@ -9,6 +9,7 @@
  */
 
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/log2.h>
@@ -531,6 +532,115 @@ int twin_stats_show(struct seq_file *seq, void *unused)
 	seq_printf(seq, "commands_rejected %llu\n", now.commands_rejected);
 	return 0;
 }
+/* What @n threads that are woken once each have left to do. */
+struct crowd {
+	atomic_t left;
+	struct completion done;
+};
+
+static u64 count_wakes(struct twin_thread *thread, void *data)
+{
+	struct crowd *crowd = data;
+
+	while (twin_wait(thread)) {
+		if (atomic_dec_and_test(&crowd->left))
+			complete(&crowd->done);
+	}
+	return 0;
+}
+
+/* Nanoseconds since the last call. */
+static u64 lap(u64 *since)
+{
+	u64 now = ktime_get_ns(), took = now - *since;
+
+	*since = now;
+	return took;
+}
+
+/* create, start, wake, park, unpark and stop all, and the bytes that they took */
+static int scale(u32 n, u64 *ns)
+{
+	struct twin_thread **threads = kvmalloc_objs(*threads, n);
+	struct crowd crowd = { .left = ATOMIC_INIT(n) };
+	u64 since, bytes;
+	u32 i, made;
+	int ret = 7;
+
+	if (!threads)
+		return -ENOMEM;
+	init_completion(&crowd.done);
+
+	bytes = bench_free_bytes();
+	since = ktime_get_ns();
+	for (made = 0; made < n; made++) {
+		threads[made] = twin_create(count_wakes, &crowd, "bench");
+		if (IS_ERR(threads[made])) {
+			ret = PTR_ERR(threads[made]);
+			break;
+		}
+	}
+	ns[0] = lap(&since);
+	for (i = 0; i < made; i++)
+		twin_start(threads[i]);
+	for (i = 0; i < made; i++)
+		wait_for_completion(&threads[i]->entered);
+	ns[1] = lap(&since);
+	ns[6] = bytes - bench_free_bytes();
+	lap(&since);
+	if (ret > 0) {
+		for (i = 0; i < made; i++)
+			twin_wake(threads[i]);
+		wait_for_completion(&crowd.done);
+		ns[2] = lap(&since);
+		for (i = 0; i < made; i++)
+			kthread_park(threads[i]->task);
+		ns[3] = lap(&since);
+		for (i = 0; i < made; i++)
+			kthread_unpark(threads[i]->task);
+		ns[4] = lap(&since);
+	}
+	for (i = 0; i < made; i++)
+		twin_stop(threads[i]);
+	ns[5] = lap(&since);
+	kvfree(threads);
+	return ret;
+}
+
+static u64 stop_slowly(struct twin_thread *thread, void *data)
+{
+	wait_for_stop(thread, data);
+	fsleep(10 * USEC_PER_MSEC);
+	return 0;
+}
+
+/* Stops threads that need 10 ms to stop, one after the other. */
+static int stop_slow(u32 n, u64 *ns)
+{
+	struct twin_thread **threads = kvmalloc_objs(*threads, n);
+	int ret = 1;
+	u64 since;
+	u32 i;
+
+	if (!threads)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		threads[i] = twin_create(stop_slowly, NULL, "bench");
+		if (IS_ERR(threads[i])) {
+			ret = PTR_ERR(threads[i]);
+			break;
+		}
+		twin_start(threads[i]);
+		wait_for_completion(&threads[i]->entered);
+	}
+	since = ktime_get_ns();
+	while (i--)
+		twin_stop(threads[i]);
+	*ns = ktime_get_ns() - since;
+	kvfree(threads);
+	return ret;
+}
+
 const struct bench_op bench_c_ops[] = {
 	{ "create_start_stop", create_start_stop },
 	{ "create", create },
@@ -544,5 +654,7 @@ const struct bench_op bench_c_ops[] = {
 	{ "should_stop", should_stop },
 	{ "stats_update", stats_update },
 	{ "histogram_record", histogram_record },
+	{ "scale", scale },
+	{ "stop_slow", stop_slow },
 	{ }
 };

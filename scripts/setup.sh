@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: setup.sh [--lint|--trace|--list] [NAME]
+# usage: setup.sh [--lint|--trace|--bench|--list] [NAME]
 #
 # Installs what this machine lacks to build and boot the kernel NAME (fast by
-# default), and with --lint or --trace also what only that target of make needs.
+# default), and with --lint, --trace or --bench also what only that target of make needs.
 # Looks for the programs and files themselves,
 # says which packages it takes and why, and does nothing where all is there.
 # With --list it only prints what is missing, PACKAGE and WHY with a tab between.
@@ -13,10 +13,12 @@
 
 lint=
 trace=
+bench=
 only_list=
 case ${1:-} in
 --lint) lint=yes ;;
 --trace) trace=yes ;;
+--bench) bench=yes ;;
 --list) only_list=yes ;;
 esac
 case ${1:-} in
@@ -113,6 +115,8 @@ list()
 		esac
 	done
 	[ -z "$trace" ] || want trace-cmd "makes a file that KernelShark opens" has trace-cmd
+	# The distribution's Python, which need not be the first on PATH.
+	[ -z "$bench" ] || want python3-matplotlib "draws the plots" /usr/bin/python3 -c 'import matplotlib'
 	[ -n "$lint" ] || return 0
 	_web=
 	version_ok "$(offered rustc)" "$MIN_RUSTC" || _web=-web
@@ -167,7 +171,7 @@ if [ -n "$wants" ]; then
 	[ -z "$wants" ] ||
 		die "still missing after installing $names: $(printf %s "$wants" | cut -f 1 | tr '\n' ' '); the log: $log"
 	# What only one target needs is not part of what everybody waits for.
-	[ -n "$lint$trace" ] || took setup $(($(date +%s) - start))
+	[ -n "$lint$trace$bench" ] || took setup $(($(date +%s) - start))
 	say "set-up: installed"
 fi
 

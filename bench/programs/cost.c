@@ -5,6 +5,10 @@
  *	cost list		prints the names of the operations
  *	cost OPERATION N	does it N times, and prints the nanoseconds that took
  *	cost read FILE N	opens and reads a file N times
+ *	cost workers N		makes N workers of rust_kthread_demo, and prints, of each step, the
+ *				nanoseconds for all of them: create, start, wake, park, unpark, a
+ *				read of stats (once), stop-all, and the bytes that they took
+ *	cost unload N		the same for the removal of the module when N workers run
  */
 
 #define _GNU_SOURCE
@@ -19,6 +23,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -144,6 +149,78 @@ static void read_file(const char *path)
 	close(fd);
 }
 
+#define DEMO "/sys/kernel/debug/rust_kthread_demo/"
+
+static int control;
+
+static void command(const char *words, const char *name, long n)
+{
+	char line[64];
+	int len = sprintf(line, "%s%s", words, name);
+
+	if (n >= 0)
+		len = sprintf(line, "%s %s%ld", words, name, n);
+	if (write(control, line, len) != len)
+		die(line);
+}
+
+static long long all(const char *words, long n)
+{
+	long long since = now();
+	long i;
+
+	for (i = 0; i < n; i++)
+		command(words, "b", i);
+	return now() - since;
+}
+
+static long long free_bytes(void)
+{
+	struct sysinfo info;
+
+	if (sysinfo(&info))
+		die("sysinfo");
+	return (long long)info.freeram * info.mem_unit;
+}
+
+static void workers(long n)
+{
+	long long since, bytes;
+
+	control = open(DEMO "control", O_WRONLY);
+	if (control < 0)
+		die(DEMO "control");
+	bytes = free_bytes();
+	printf("%lld ", all("create", n));
+	printf("%lld ", all("start", n));
+	bytes -= free_bytes();
+	printf("%lld ", all("wake", n));
+	printf("%lld ", all("park", n));
+	printf("%lld ", all("unpark", n));
+	since = now();
+	read_file(DEMO "stats");
+	printf("%lld ", now() - since);
+	since = now();
+	command("stop-all", "", -1);
+	printf("%lld %lld\n", now() - since, bytes);
+	close(control);
+}
+
+static void unload(long n)
+{
+	long long since;
+
+	control = open(DEMO "control", O_WRONLY);
+	if (control < 0)
+		die(DEMO "control");
+	all("run", n);
+	close(control);
+	since = now();
+	if (syscall(SYS_delete_module, "rust_kthread_demo", O_NONBLOCK))
+		die("delete_module");
+	printf("%lld\n", now() - since);
+}
+
 static long repetitions(const char *text)
 {
 	char *end;
@@ -179,6 +256,14 @@ int main(int argc, char **argv)
 		printf("%lld\n", now() - since);
 		return 0;
 	}
+	if (argc == 3 && !strcmp(argv[1], "workers")) {
+		workers(repetitions(argv[2]));
+		return 0;
+	}
+	if (argc == 3 && !strcmp(argv[1], "unload")) {
+		unload(repetitions(argv[2]));
+		return 0;
+	}
 	for (op = 0; argc == 3 && op < ARRAY_SIZE(ops); op++) {
 		if (strcmp(ops[op].name, argv[1]))
 			continue;
@@ -189,6 +274,6 @@ int main(int argc, char **argv)
 		printf("%lld\n", now() - since);
 		return 0;
 	}
-	fprintf(stderr, "usage: cost list | cost OPERATION N | cost read FILE N\n");
+	fprintf(stderr, "usage: cost list | cost [workers|unload|OPERATION] N | cost read FILE N\n");
 	return 2;
 }

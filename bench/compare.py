@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Tell whether two runs of `make bench` agree.
+
+usage: compare.py RESULTS RESULTS
+
+Fails if the median of an operation differs by more than 1 % and by more than one instruction.
+"""
+
+import json
+import statistics
+import sys
+
+import report
+
+LIMIT = 0.01
+
+
+def differences(first, second):
+    """Yields what was measured, and both medians."""
+    for op, sides in first["samples"].items():
+        for side in sides:
+            if side not in second["samples"].get(op, {}):
+                sys.exit("compare.py: the second file has no figures of %s in %s" % (op, side))
+            yield "%s in %s" % (op, side), *(statistics.median(report.counts(results, op, side))
+                                             for results in (first, second))
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__.strip())
+    results = []
+    for path in sys.argv[1:]:
+        try:
+            with open(path, encoding="ascii") as f:
+                results.append(json.load(f))
+        except (OSError, ValueError) as e:
+            sys.exit("compare.py: %s: %s" % (path, e))
+    apart = 0
+    for name, one, other in differences(*results):
+        difference = abs(one - other) / one
+        if difference > LIMIT and abs(one - other) > 1:
+            apart += 1
+        print("%-36s %12.1f %12.1f %7.2f %%%s" % (name, one, other, difference * 100,
+                                                "  <" if difference > LIMIT and abs(one - other) > 1 else ""))
+    print("all agree within 1 %" if not apart else "%d differ by more than 1 %%" % apart)
+    return 1 if apart else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Draw what `make bench` measured.
+
+usage: plot.py RESULTS DIR
+
+Leaves ratio, scale and latency in DIR, as SVG and as PNG.
+"""
+
+import json
+import os
+import statistics
+import sys
+
+try:
+    import matplotlib
+except ImportError:
+    sys.exit("plot.py: matplotlib is missing: install the package python3-matplotlib")
+
+import report
+
+matplotlib.use("Agg")
+# The same results make the same file.
+matplotlib.rcParams.update({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9})
+
+import matplotlib.pyplot as plt  # noqa: E402 (the backend has to be chosen first)
+
+C_COLOUR = "#4477aa"
+RUST_COLOUR = "#cc6633"
+DEMO_COLOUR = "#448855"
+
+
+def save(figure, directory, name):
+    figure.tight_layout()
+    figure.savefig(os.path.join(directory, name + ".svg"), metadata={"Date": None})
+    figure.savefig(os.path.join(directory, name + ".png"), dpi=110)
+    plt.close(figure)
+
+
+def ratio(results, directory):
+    """Rust over C for each operation, with the quartiles of the pairs of samples."""
+    ops = report.both_sides(results)[::-1]
+    spread = [report.quartiles(report.ratios(results, op)) for op in ops]
+    middle = [quartile[1] for quartile in spread]
+    figure, axes = plt.subplots(figsize=(7, 4))
+    axes.barh(ops, middle, color=[RUST_COLOUR if value > 1.005 else C_COLOUR for value in middle], height=0.6)
+    axes.errorbar(middle, ops, xerr=[[m - low for low, m, _ in spread], [high - m for _, m, high in spread]],
+                  fmt="none", ecolor="black", capsize=2, linewidth=0.8)
+    for place, op in enumerate(ops):
+        axes.text(0.02, place, "%.0f / %.0f" % (statistics.median(report.counts(results, op, "rust")),
+                                                statistics.median(report.counts(results, op, "c"))),
+                  va="center", color="white", fontsize=7)
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xlabel("instructions of Rust / instructions of C (median, quartiles)")
+    axes.set_title("Rust against C, linux " + results["configuration"]["kernel"])
+    save(figure, directory, "ratio")
+
+
+def scale(results, directory):
+    """Instructions per worker against their number."""
+    steps = ("create", "start", "wake", "park", "unpark", "stop")
+    figure, grid = plt.subplots(2, 3, figsize=(8, 4.5), sharex=True)
+    sides = (("c", "C twin", C_COLOUR), ("rust", "Rust", RUST_COLOUR), ("demo", "demo, by commands", DEMO_COLOUR))
+    for axes, step in zip(grid.flat, steps):
+        for side, label, colour in sides:
+            row = report.per_worker(results, side)[step]
+            numbers = sorted(row)
+            axes.loglog(numbers, [row[n] for n in numbers], "o-", color=colour, label=label, markersize=3)
+        axes.set_title(step)
+    grid[0][0].legend(fontsize=7)
+    figure.supxlabel("workers")
+    figure.supylabel("instructions per worker")
+    save(figure, directory, "scale")
+
+
+def latency(results, directory):
+    """The histograms that the demo keeps, as it shows them for 1000 workers."""
+    buckets = {}
+    for line in results["latency"]:
+        words = line.split()
+        if not words[0].isdigit():
+            current = buckets.setdefault(words[0], {})
+        else:
+            current[int(words[0])] = int(words[1])
+    ns = results["configuration"]["ns per instruction"]
+    figure, axes = plt.subplots(figsize=(7, 3.5))
+    for measure, counts in buckets.items():
+        if counts:
+            starts = sorted(counts)
+            axes.plot([max(start, 1) / ns for start in starts], [counts[start] for start in starts], "o-",
+                      label=measure, markersize=3, linewidth=1)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("instructions, by powers of two")
+    axes.set_ylabel("workers")
+    axes.set_title("Latencies of 1000 workers, as the demo measures them")
+    axes.legend(fontsize=7)
+    save(figure, directory, "latency")
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__.strip())
+    with open(sys.argv[1], encoding="ascii") as f:
+        results = json.load(f)
+    ratio(results, sys.argv[2])
+    scale(results, sys.argv[2])
+    latency(results, sys.argv[2])
+
+
+if __name__ == "__main__":
+    main()
