@@ -8,7 +8,6 @@ use kernel::{
     bindings,
     error::to_result,
     prelude::*,
-    task::might_sleep,
     time::Jiffies,
     types::Opaque, //
 };
@@ -18,7 +17,7 @@ use kernel::{
 /// A completion counts: each [`complete`] lets one wait through, whether that wait has begun or is
 /// still to come. [`complete_all`] lets all through, for good, until [`reinit`].
 ///
-/// Wraps the kernel's `struct completion`.
+/// Wraps the kernel's `struct completion`, whose waits call `might_sleep()` themselves.
 ///
 /// # Examples
 ///
@@ -87,7 +86,6 @@ impl Completion {
     #[doc(alias = "wait_for_completion")]
     #[inline]
     pub fn wait(&self) {
-        might_sleep();
         // SAFETY: `self` holds an initialised `struct completion`.
         unsafe { bindings::wait_for_completion(self.as_raw()) }
     }
@@ -98,7 +96,6 @@ impl Completion {
     #[doc(alias = "wait_for_completion_timeout")]
     #[inline]
     pub fn wait_timeout(&self, timeout: Jiffies) -> bool {
-        might_sleep();
         // SAFETY: `self` holds an initialised `struct completion`.
         unsafe { bindings::wait_for_completion_timeout(self.as_raw(), at_most(timeout)) != 0 }
     }
@@ -110,7 +107,6 @@ impl Completion {
     #[doc(alias = "wait_for_completion_interruptible")]
     #[inline]
     pub fn wait_interruptible(&self) -> Result {
-        might_sleep();
         // SAFETY: `self` holds an initialised `struct completion`.
         to_result(unsafe { bindings::wait_for_completion_interruptible(self.as_raw()) })
     }
@@ -123,7 +119,6 @@ impl Completion {
     #[doc(alias = "wait_for_completion_killable")]
     #[inline]
     pub fn wait_killable(&self) -> Result {
-        might_sleep();
         // SAFETY: `self` holds an initialised `struct completion`.
         to_result(unsafe { bindings::wait_for_completion_killable(self.as_raw()) })
     }
@@ -136,7 +131,6 @@ impl Completion {
     #[doc(alias = "wait_for_completion_interruptible_timeout")]
     #[inline]
     pub fn wait_interruptible_timeout(&self, timeout: Jiffies) -> Result<bool> {
-        might_sleep();
         // SAFETY: `self` holds an initialised `struct completion`.
         from_remaining(unsafe {
             bindings::wait_for_completion_interruptible_timeout(self.as_raw(), at_most(timeout))
@@ -151,7 +145,6 @@ impl Completion {
     #[doc(alias = "wait_for_completion_killable_timeout")]
     #[inline]
     pub fn wait_killable_timeout(&self, timeout: Jiffies) -> Result<bool> {
-        might_sleep();
         // SAFETY: `self` holds an initialised `struct completion`.
         from_remaining(unsafe {
             bindings::wait_for_completion_killable_timeout(self.as_raw(), at_most(timeout))

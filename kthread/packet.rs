@@ -294,7 +294,10 @@ impl Core {
 
     /// Waits until the entry function runs. The thread has been started.
     pub(super) fn wait_entered(&self) {
-        self.entered.wait();
+        // Most threads have done so long ago.
+        if self.state.load(Relaxed) < State::Entered {
+            self.entered.wait();
+        }
     }
 
     /// Waits until the closure has returned, or never will.
@@ -719,7 +722,7 @@ pub(super) fn reap<M: Member + ?Sized>(member: &M) {
     let started = core.state.load(Relaxed) != State::New;
     if started {
         // `kthread()` skips the thread function if it finds the thread to be stopped already.
-        core.entered.wait();
+        core.wait_entered();
         member.quiesce();
     }
 
