@@ -67,7 +67,8 @@ STOP_CPUS = (1, 2, 4)
 
 def count(results, kernel):
     """The boot in which the clock counts instructions."""
-    for line in boot(kernel, os.path.join(TOP, "bench", "guest.sh"), "--count", "--mem", "1024"):
+    for line in boot(kernel, os.path.join(TOP, "bench", "guest.sh"), "--count", "--mem", "1024",
+                     "--limit", "1800"):
         word, *rest = line.split()
         if word == "sample":
             side, op, n, ns = rest
