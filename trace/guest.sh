@@ -27,8 +27,9 @@ die()
 range()
 {
 	grep '\[rust_kthread_demo\]' /proc/kallsyms | sort | awk -v pattern="$1" '
-		begin != "" { print "from >= 0x" begin " && from < 0x" $1; exit }
-		$3 ~ pattern { begin = $1 }'
+		begin != "" { print "from >= 0x" begin " && from < 0x" $1; found = 1; exit }
+		$3 ~ pattern { begin = $1 }
+		END { exit !found }'
 }
 
 # probe NAME FUNCTION [ARGUMENT...]: an event when FUNCTION is entered.
@@ -125,7 +126,8 @@ probe do_exit do_exit
 probe kthread_do_exit kthread_do_exit
 
 # Rust functions can not be probed, but what they call in C tells where it is called from.
-range 'demo6worker.*12unit_of_work' >events/life/ktime_get/filter || die 'unit_of_work is not found'
+within=$(range 'demo6worker.*12unit_of_work') || die 'the module has no function unit_of_work'
+echo "$within" >events/life/ktime_get/filter || die 'ktime_get can not be filtered'
 for event in kthread_should_stop kthread_should_park; do
 	echo 'value == 1' >events/life/$event/filter || die "$event can not be filtered"
 done

@@ -139,15 +139,26 @@ class Story:
         row = self.latest.get(event.pid)
         if event.name == "sched_wakeup_new":
             row = self.row(event, lane, "wake_up_new_task()")
-        elif row is None or row is not self.rows[-1]:
+        elif row is None or any(target in later.states for later in self.rows[self.rows.index(row) + 1:]):
             row = self.row(event, lane, "wakes %s" % self.names[target])
         row.arrow = (lane, target)
         self.set_state(row, target, "w")
         self.latest[event.pid] = None
 
     def waker(self, event, lane, label, note=None):
-        """A function that may wake somebody, which the next event tells."""
+        """A function that may wake somebody, which the next event of this task tells."""
         self.latest[event.pid] = self.row(event, lane, label, note)
+
+    def wakes_one(self, number, event):
+        """Whether the task wakes one of the three before it does anything else."""
+        for other in self.life.events[number + 1:]:
+            if other.pid != event.pid:
+                continue
+            if other.name != "sched_waking":
+                return False
+            if any(other.wakes(pid) for pid in self.lanes):
+                return True
+        return False
 
     # What the tasks do.
 
@@ -160,9 +171,7 @@ class Story:
         self.row(event, lane, "kthread_create_on_node() returns")
 
     def on_wake_up_process(self, number, event, lane):
-        # Only if it wakes one of the three, which the event after it says.
-        following = self.life.events[number + 1] if number + 1 < len(self.life.events) else None
-        if following is None or following.pid != event.pid or not any(following.wakes(pid) for pid in self.lanes):
+        if not self.wakes_one(number, event):
             return
         note = "kthread_create_list has a request" if event.args["first"] != event.args["list"] else None
         self.waker(event, lane, "wake_up_process()", note)
@@ -277,7 +286,6 @@ text { font: 12.5px ui-sans-serif, system-ui, "DejaVu Sans", sans-serif; fill: #
 .arrow { stroke: #1f2328; stroke-width: 1.4; fill: none }
 .fork { stroke-dasharray: 5 4 }
 .head { fill: #1f2328 }
-.under { stroke: #ffffff; stroke-width: 5 }
 @media (prefers-color-scheme: dark) {
 .card { fill: #0d1117; stroke: #30363d }
 .band { fill: #1a2029 }
@@ -292,7 +300,6 @@ text { fill: #e6edf3 }
 .dot { fill: #0d1117; stroke: #3fb950 }
 .arrow { stroke: #e6edf3 }
 .head { fill: #e6edf3 }
-.under { stroke: #0d1117 }
 }
 """
 
