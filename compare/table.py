@@ -14,7 +14,7 @@ BLOCKS = (
      (("memory", "memory"), ("files", "open files"), ("cwd", "directory"), ("handlers", "signal handlers"),
       ("nice", "nice value"))),
     ("How it ends", "SIGTERM is not handled; the kernel thread gets SIGKILL, too. Reaped by: whose wait() tells of the end.",
-     (("SIGTERM", "SIGTERM"), ("reaped by", "reaped by"))),
+     (("SIGTERM", "SIGTERM"), ("reaper", "reaped by"))),
 )
 
 

@@ -7,23 +7,26 @@
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-cells=/tmp/compare
-tab='	'
+found=/tmp/compare
 
 # cells WAY KEY...: these values, on one line.
 cells()
 {
 	way=$1
 	shift
-	separator=
-	for key; do
-		found=nothing
-		while IFS=$tab read -r of what content; do
-			[ "$of$tab$what" != "$way$tab$key" ] || found=$content
-		done < "$cells"
-		printf '%s%s' "$separator" "$found"
-		separator=', '
-	done
+	awk -F '\t' -v way="$way" -v keys="$*" '
+		$1 == way { value[$2] = $3 }
+		END {
+			count = split(keys, key, " ")
+			for (n = 1; n <= count; n++)
+				printf "%s%s", n == 1 ? "" : ", ", key[n] in value ? value[key[n]] : "nothing"
+		}' "$found"
+}
+
+# column KEY: the values of all ways, a line each.
+column()
+{
+	awk -F '\t' -v key="$1" '$2 == key { print $3 }' "$found"
 }
 
 # has_pids WAY TEST...: whether its pid, tgid and ppid, as $1 to $3, and those of the caller, as $4 to
@@ -47,7 +50,7 @@ shares()
 # ends NAME WAY EXPECTED: what SIGTERM does, and who reaps it.
 ends()
 {
-	ktap_eq "$1" "$3" "$(cells "$2" SIGTERM 'reaped by')"
+	ktap_eq "$1" "$3" "$(cells "$2" SIGTERM reaper)"
 }
 
 # shellcheck disable=SC2016 # It expands in has_pids.
@@ -55,8 +58,8 @@ child='-a $1 -ne $4 -a $1 -eq $2'
 ktap_plan 40
 
 demo_load workers=0
-compare > "$cells"
-ktap_eq 'all of it is found out' 0 $? || ktap_diag "$(tail -n 3 "$cells")"
+compare > "$found"
+ktap_eq 'all of it is found out' 0 $? || ktap_diag "$(tail -n 3 "$found")"
 demo_unload
 
 # fork(2): a copy of all, with a number of its own.
@@ -113,11 +116,10 @@ ends 'kernel thread: a signal does nothing, and nobody waits for it' "$way" 'not
 ktap_eq 'kernel thread: ps shows its name in brackets' '[kthread]' "$(cells "$way" ps)"
 
 # Side by side.
-ktap_eq 'no two tasks have the same number' '' \
-	"$(sed -n "s/.*${tab}pid$tab//p" "$cells" | sort | uniq -d)"
-ktap_eq 'nine ways, and the caller' 10 "$(cut -f 1 "$cells" | sort -u | wc -l)"
-ktap_eq 'the nice value is nobody else'\''s' own "$(sed -n "s/.*${tab}nice$tab//p" "$cells" | sort -u)"
-ktap_eq 'threads, and none but threads, have a tgid that is not their pid' 'ps -T' \
-	"$(grep "${tab}ps$tab.*: " "$cells" | cut -f 3 | cut -d : -f 1 | sort -u)"
-rm "$cells"
+ktap_eq 'no two tasks have the same number' '' "$(column pid | sort | uniq -d)"
+ktap_eq 'nine ways, and the caller' 10 "$(column pid | wc -l)"
+ktap_eq 'the nice value is nobody else'\''s' own "$(column nice | sort -u)"
+ktap_eq 'threads, and none but threads, are only shown by ps -T' 'ps -T: {pthread} compare, ps -T: {thread} compare' \
+	"$(column ps | grep '^ps -T' | sort | xargs | sed 's/ ps -T/, ps -T/')"
+rm "$found"
 ktap_finished

@@ -426,7 +426,7 @@ int main(void)
 		for (int n = 0; n < shared->n_adopted; n++)
 			if (shared->adopted[n] == shared->made[i])
 				who = "the caller's parent";
-		cell(&ways[i], "reaped by", "%s", who);
+		cell(&ways[i], "reaper", "%s", who);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		int status;
