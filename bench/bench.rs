@@ -422,7 +422,7 @@ fn scale(n: u32, _: &ThreadGroup) -> Result<[u64; 7]> {
     crowd.done.wait();
     figures[1] = laps.lap();
     // SAFETY: As above.
-    figures[6] = bytes - unsafe { bench_free_bytes() };
+    figures[6] = bytes.saturating_sub(unsafe { bench_free_bytes() });
     laps.lap();
 
     crowd.left.store(n as i32, Relaxed);

@@ -9,8 +9,10 @@
  */
 
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -105,6 +107,9 @@ u64 bench_free_bytes(void)
 {
 	struct sysinfo info;
 
+	/* What was freed a moment ago is not free before this. */
+	rcu_barrier();
+	msleep(20);
 	si_meminfo(&info);
 	return (u64)info.freeram * info.mem_unit;
 }

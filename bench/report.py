@@ -73,8 +73,10 @@ def show_scale(results):
         numbers = sorted(table["create"])
         print("\n%-24s %s   %s" % (what, " ".join("%9d" % n for n in numbers), "10000 / 100"))
         for step, row in table.items():
-            flat = "%.2f" % (row[10000] / row[100]) if {100, 10000} <= row.keys() else "-"
-            print("%-24s %s   %s" % (step, " ".join("%9.0f" % row[n] for n in numbers), flat))
+            # What few take is lost among what else takes and frees memory.
+            flat = "%.2f" % (row[10000] / row[100]) if row.get(100, 0) > 0 and step != "bytes" else "-"
+            print("%-24s %s   %s" % (step, " ".join(
+                "        -" if step == "bytes" and n < 1000 else "%9.0f" % row[n] for n in numbers), flat))
     print("(instructions for each of so many, and bytes; a read of stats is of the one file)")
 
 
