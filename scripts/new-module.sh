@@ -39,13 +39,14 @@ sed "s/$sample/$name/g; s/^# Runs in the guest, as root.*/# Runs in the guest of
 	"$TOP/samples/$sample.sh" >"$new/test.sh"
 chmod +x "$new/test.sh"
 echo "build/" >"$new/.gitignore"
+licence=$(head -n 1 "$TOP/Kbuild")
 cat >"$new/Kbuild" <<EOF
-# SPDX-License-Identifier: GPL-2.0
+$licence
 
 obj-m := $name.o
 EOF
 cat >"$new/Makefile" <<EOF
-# SPDX-License-Identifier: GPL-2.0
+$licence
 #
 # make          builds the module for the running kernel, or for KDIR=...
 # make test     builds it for a kernel of the lab, and runs test.sh in the guest
