@@ -177,7 +177,7 @@ impl<'a> Context<'a> {
     /// A request that is not seen yet wakes the thread once it can be.
     #[inline]
     fn is_to_park(&self) -> bool {
-        self.core.park_requested.is_set() && self.should_park()
+        self.core.parked.is_set() && self.should_park()
     }
 
     /// Waits to be woken by [`Thread::wake`] or a [`Waker`].

@@ -77,9 +77,11 @@ impl Flag {
         unsafe { self.0.as_ptr().read_volatile() }
     }
 
+    /// Writes the flag, as `WRITE_ONCE()` of C does.
     #[inline]
     pub(super) fn put(&self, value: bool) {
-        self.0.store(value, Relaxed);
+        // SAFETY: The pointer is valid. A volatile write of a byte does not race with atomic accesses.
+        unsafe { self.0.as_ptr().write_volatile(value) }
     }
 
     /// Sets the flag, with a full memory barrier.
@@ -118,15 +120,14 @@ pub(super) struct Core {
     stop_requested: Flag,
     /// A wake-up that no wait has consumed yet.
     token: Flag,
-    /// `kthread_park()` is about to be called, or has been, and `kthread_unpark()` has not.
-    pub(super) park_requested: Flag,
-    /// Nobody will park the thread any more, so that it need not linger.
+    /// Nobody will park the thread any more, so that it need not linger. Set with `control` locked, or
+    /// by the holder of the handle, who is giving it up.
     pub(super) dismissed: Flag,
     /// Nobody is left to take the value: whoever reaps the thread drops it.
     abandoned: Atomic<bool>,
-    /// `kthread_park()` has returned, and `kthread_unpark()` has not been called since. Only the
-    /// holder of the handle changes it.
-    pub(super) parked: Atomic<bool>,
+    /// `kthread_park()` is about to be called, or has been, and `kthread_unpark()` has not been
+    /// since. Only the holder of the handle changes it.
+    pub(super) parked: Flag,
     pub(super) freezable: bool,
     task: UnsafeCell<Option<ARef<Task>>>,
     members: Option<Arc<Members>>,
@@ -149,10 +150,9 @@ impl Core {
             state: Atomic::new(State::New),
             stop_requested: Flag::new(),
             token: Flag::new(),
-            park_requested: Flag::new(),
             dismissed: Flag::new(),
             abandoned: Atomic::new(false),
-            parked: Atomic::new(false),
+            parked: Flag::new(),
             freezable,
             task: UnsafeCell::new(None),
             members,
@@ -208,6 +208,16 @@ impl Core {
     pub(super) fn wake(&self) {
         self.token.raise();
         self.wake_started();
+    }
+
+    /// Like [`Core::request_stop`], of a thread that is about to be reaped.
+    ///
+    /// It exits once its closure has returned, unless someone is about to park it.
+    pub(super) fn dismiss(&self) {
+        if let Some(_control) = self.control.try_lock() {
+            self.dismissed.put(true);
+        }
+        self.request_stop();
     }
 
     /// Asks the closure to return, without waiting for it.
@@ -356,7 +366,7 @@ impl<M: Member> Entry for M {
     }
 
     fn request_stop(&self) {
-        self.core().request_stop();
+        self.core().dismiss();
     }
 
     fn reap(&self) {

@@ -25,10 +25,7 @@ use kernel::{
     error::to_result,
     prelude::*,
     sync::{
-        atomic::{
-            Acquire,
-            Relaxed, //
-        },
+        atomic::Acquire,
         Arc, //
     },
     task::{
@@ -190,7 +187,7 @@ impl<T: Send, S> Thread<T, S> {
     ///
     /// May be called from any context.
     pub fn is_parked(&self) -> bool {
-        self.packet.core().parked.load(Relaxed)
+        self.packet.core().parked.is_set()
     }
 
     /// Ends the thread's present wait, or its next one if it does not wait.
@@ -232,7 +229,7 @@ impl<T: Send, S> Thread<T, S> {
     /// Sleeps. Fails with
     /// - [`EBUSY`] if the thread is parked already,
     /// - [`EDEADLK`] if the caller is the thread itself,
-    /// - [`ESRCH`] if the thread is gone, because its group stopped it or because it died.
+    /// - [`ESRCH`] if the thread is gone or about to go, because its group stops it or because it died.
     ///
     /// Wraps `kthread_park()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_park")]
@@ -248,19 +245,18 @@ impl<T: Send, S> Thread<T, S> {
         core.wait_entered();
 
         let control = core.control.lock();
-        if control.reaped || core.is_exiting() {
+        if control.reaped || core.dismissed.is_set() || core.is_exiting() {
             return Err(ESRCH);
         }
         if self.is_parked() {
             return Err(EBUSY);
         }
-        core.park_requested.put(true);
-        // SAFETY: The task is alive, as it only exits when reaped, for which one has to lock
-        // `control`. For the same reason nobody else parks it.
+        core.parked.put(true);
+        // SAFETY: The task is alive, and does not exit instead of parking, as it only exits when
+        // dismissed or reaped, for which one has to lock `control`. For the same reason nobody else
+        // parks it.
         to_result(unsafe { bindings::kthread_park(core.task().as_ptr()) })
-            .inspect_err(|_| core.park_requested.put(false))?;
-        core.parked.store(true, Relaxed);
-        Ok(())
+            .inspect_err(|_| core.parked.put(false))
     }
 
     /// Lets a parked thread go on.
@@ -275,8 +271,7 @@ impl<T: Send, S> Thread<T, S> {
         if !self.is_parked() {
             return Err(EBUSY);
         }
-        core.parked.store(false, Relaxed);
-        core.park_requested.put(false);
+        core.parked.put(false);
         // SAFETY: `core` holds a reference to the task. The call does nothing to one that is gone or
         // that `kthread_stop()` has unparked.
         unsafe { bindings::kthread_unpark(core.task().as_ptr()) };
