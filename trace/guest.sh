@@ -112,7 +112,6 @@ probe wake_up_process wake_up_process "first=@$kthread_create_list:x64" "list=\\
 probe kthread kthread
 probe complete_all complete_all 'x=%di:x64' "$from"
 probe ktime_get ktime_get "$from"
-returns kthread_should_stop kthread_should_stop u8
 returns kthread_should_park kthread_should_park u8
 probe complete complete 'x=%di:x64'
 probe wait_for_completion_killable wait_for_completion_killable 'x=%di:x64'
@@ -128,9 +127,7 @@ probe kthread_do_exit kthread_do_exit
 # Rust functions can not be probed, but what they call in C tells where it is called from.
 within=$(range 'demo6worker.*12unit_of_work') || die 'the module has no function unit_of_work'
 echo "$within" >events/life/ktime_get/filter || die 'ktime_get can not be filtered'
-for event in kthread_should_stop kthread_should_park; do
-	echo 'value == 1' >events/life/$event/filter || die "$event can not be filtered"
-done
+echo 'value == 1' >events/life/kthread_should_park/filter || die 'kthread_should_park can not be filtered'
 
 echo mono >trace_clock
 echo $$ 2 >set_event_pid

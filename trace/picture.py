@@ -220,12 +220,11 @@ class Story:
         self.units += 1
         self.row(event, lane, "works" if self.units % 2 else "work is done")
 
-    def on_kthread_should_stop(self, number, event, lane):
-        if not any("kthread_should_stop()" in row.labels.get(lane, "") for row in self.rows):
-            self.row(event, lane, "kthread_should_stop() is true")
-
     def on_kthread_should_park(self, number, event, lane):
-        self.row(event, lane, "kthread_should_park() is true")
+        # A thread may look more than once before it parks.
+        text = "kthread_should_park() is true"
+        if not any(text == row.labels.get(lane) for row in self.rows):
+            self.row(event, lane, text)
 
     def on_kthread_park(self, number, event, lane):
         self.waits_for[event.pid] = "parked"
