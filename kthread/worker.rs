@@ -797,9 +797,11 @@ unsafe fn cancel_sync(
         if unsafe { bindings::timer_delete_sync_try(timer) } >= 0 {
             break flags;
         }
-        // Its function runs, and waits for the lock to queue the work.
+        // Its function runs, and waits for the lock to queue the work. With PREEMPT_RT it is a thread,
+        // which the caller must not keep from the CPU.
         unlock(flags);
-        core::hint::spin_loop();
+        // SAFETY: This is process context, with no lock held.
+        unsafe { bindings::schedule_timeout_uninterruptible(1) };
     };
     // SAFETY: The lock is held, which serialises this field. While it is not zero, nobody queues the
     // work or starts its timer.
