@@ -16,6 +16,7 @@ CALL_TRACE = re.compile(r"Call [Tt]race:")
 # What ends a stack, and what ends a report after it.
 END_STACK = re.compile(r"</[A-Z]+>$")
 END_REPORT = re.compile(r"={20,}$")
+RUST_PANIC = re.compile(r"rust_kernel: panicked at .*:$")
 ASKED = re.compile(r"sysrq: Show ")
 FRAME = re.compile(r"\S+\+0x[0-9a-f]+/0x[0-9a-f]+")
 PREFIX = re.compile(r"^(<\d+>)?\[ *\d+\.\d+\](\[ *[TC]\d+\])? ?")
@@ -66,6 +67,8 @@ def split_stacks(lines):
 
 def _text(lines, first, last, end):
     """The whole of a complaint: lines[first] to lines[last] match a pattern, from lines[end] on is another."""
+    if last + 1 < end and RUST_PANIC.match(lines[last]):
+        last += 1
     if END_REPORT.match(lines[end - 1]) and end - 1 > last:
         end -= 1  # Some begin with such a line, too.
     stop = last
@@ -103,6 +106,9 @@ def find(lines):
                 splats.append(current)
                 spans.append([n, n])
         spans[-1][1] = n
+        if RUST_PANIC.match(line):
+            # The reason stands on a line of its own.
+            line = " ".join(lines[n:n + 2])
         current.lines.append(line)
         if CALL_TRACE.search(line):
             current.traced = True

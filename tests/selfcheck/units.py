@@ -154,6 +154,10 @@ class SplatText(unittest.TestCase):
     def test_panic(self):
         self.check("panic.log", (38, "Kernel panic", " </TASK>"))
 
+    def test_rust_panic(self):
+        self.assertIn(["rust_kernel: panicked at /src/demo/worker.rs:10:5:", "attempt to divide by zero"],
+                      self.texts("sanitizers.log"))
+
     def test_repeated(self):
         first, second = splat.find(["BUG: x at 0x12", "Call Trace:", " a+0x1/0x2", "BUG: x at 0x34", "Call Trace:",
                                     " a+0x8/0x9"])
