@@ -17,7 +17,7 @@ import ktap
 import lab
 import suite
 
-LIMIT = 300
+LIMIT = 300  # seconds, on a fast kernel
 
 
 class HostTest:
@@ -27,6 +27,7 @@ class HostTest:
 
     def run(self, report, kernel, run_dir):
         parser = ktap.Parser()
+        limit = LIMIT * kernel.factor
         log = run_dir.file(self.name.replace("/", "-") + ".ktap")
         status = None
         with open(log, "w") as copy:
@@ -35,7 +36,7 @@ class HostTest:
                                        env={**os.environ, "KERNEL": kernel.name, "RUN_DIR": run_dir.path},
                                        start_new_session=True)
             try:
-                for line in self._lines(process):
+                for line in self._lines(process, limit):
                     copy.write(line + "\n")
                     parser.feed(line)
                     report.nested("  " + line)
@@ -45,7 +46,7 @@ class HostTest:
             finally:
                 self._kill_group(process)
         results = parser.finish()
-        report.result(self.name, *self._judge(status, results, parser))
+        report.result(self.name, *self._judge(status, results, parser, limit))
 
     @staticmethod
     def _kill_group(process):
@@ -56,9 +57,9 @@ class HostTest:
         process.wait()
 
     @staticmethod
-    def _lines(process):
+    def _lines(process, limit):
         """The lines of its output, TimeoutError when its time is up."""
-        end = time.monotonic() + LIMIT
+        end = time.monotonic() + limit
         rest = b""
         with selectors.DefaultSelector() as sel:
             sel.register(process.stdout, selectors.EVENT_READ)
@@ -77,11 +78,11 @@ class HostTest:
         if rest:
             yield rest.decode(errors="replace")
 
-    def _judge(self, status, results, parser):
+    def _judge(self, status, results, parser, limit):
         """Failures and a result line of the same shape as the guest's runner makes."""
         directive, reason, ok = None, "", status == 0
         if status is None:
-            directive, reason = "TIMEOUT", "%d seconds" % LIMIT
+            directive, reason = "TIMEOUT", "%d seconds" % limit
         elif status == 4:
             directive, reason, ok = "SKIP", parser.top.skip_reason if parser.top else "", True
         elif status not in (0, 1):
