@@ -7,10 +7,15 @@ usage: run.py [GLOB]    ($KERNEL names the kernel, default fast; $RUN_DIR takes 
 Parts: units.py checks the parsers on canned logs; guests/*.sh are tests that are
 wrong in some way, which their header declares in a line for each failure that
 the harness must find:
-    # selfcheck: KIND REGEX     KIND as in qemu/verdict.py; hold and skip are none
+    # selfcheck: KIND REGEX     KIND as in qemu/verdict.py; hold and skip are none; KIND? may come or not
     # selfcheck-decoded: REGEX  what is told of the complaint must have such a line
     # selfcheck-boot: own       it breaks its guest
+    # selfcheck-smp: CPUS       it needs more than one
+    # selfcheck-config: OPTION  it is about what this option of the kernel finds
 and the guests below are wrong before any test could run.
+
+What is not about an option has the same answer on every kernel, and is asked on
+the fast one alone.
 """
 
 import concurrent.futures
@@ -39,9 +44,32 @@ MEM = 256
 GRACE = {"dead": 1.5}  # what is known to be dead needs no patience
 SETTLE = 1
 PATIENCE = 15.0  # far above every limit that is set here, far below the default ones
-DECLARED = re.compile(r"^# selfcheck: (\S+) ?(.*)$", re.M)
+DECLARED = re.compile(r"^# selfcheck: ([a-z-]+\??) ?(.*)$", re.M)
+NEEDS = re.compile(r"^# selfcheck-config: (CONFIG_\w+)$", re.M)
+CPUS = re.compile(r"^# selfcheck-smp: ([0-9]+)$", re.M)
 DECODED = re.compile(r"^# selfcheck-decoded: (.+)$", re.M)
 OWN_BOOT = re.compile(r"^# selfcheck-boot: own$", re.M)
+
+
+class Case(suite.Test):
+    """A guest test that is wrong, and what its header declares."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        with open(path) as f:
+            text = f.read()
+        self.expected = DECLARED.findall(text)
+        self.decoded = DECODED.findall(text)
+        self.own_boot = bool(OWN_BOOT.search(text))
+        self.cpus = max([1, *map(int, CPUS.findall(text))])
+        self.needs = NEEDS.findall(text)
+        kinds = {kind.rstrip("?") for kind, _ in self.expected}
+        if not kinds or kinds - set(verdict.CODES) - {"hold", "skip"}:
+            raise SystemExit("%s declares no 'selfcheck: KIND REGEX'" % path)
+
+    def lacks(self, kernel):
+        """The options that it needs and the kernel has not."""
+        return [option for option in self.needs if "\n%s=y\n" % option not in kernel.config]
 
 
 class Capture:
@@ -60,7 +88,7 @@ class Capture:
 def compare(expected, failures, result):
     """What is wrong with these failures, given the declared pairs (kind, regex). None if nothing."""
     found = ["%s: %s" % (f.kind, f.text) for f in failures]
-    kinds = {kind for kind, _ in expected}
+    kinds = {kind.rstrip("?") for kind, _ in expected}
     if kinds == {"hold"}:
         if failures or result is None or not result.ok or result.skipped:
             return "expected it to hold, got %s" % (found or result)
@@ -70,6 +98,8 @@ def compare(expected, failures, result):
             return "expected a skip, got %s" % (found or (result and result.reason))
         return None
     for kind, pattern in expected:
+        if kind.endswith("?"):
+            continue
         if not any(f.kind == kind and re.search(pattern, f.text) for f in failures):
             return "expected %s with '%s', got %s" % (kind, pattern, found)
     extra = {f.kind for f in failures} - kinds
@@ -88,22 +118,22 @@ class Checks:
         self.choice = choice
         self.out_dir = out_dir
         self.modules = kernel.modules("selfcheck")
+        self.mem = MEM * kernel.mem // 512
 
     def path(self, name):
         path = os.path.join(self.out_dir, name)
         os.makedirs(path, exist_ok=True)
         return path
 
-    def tests(self, names, scripts, expected, cls=suite.TestGuest):
+    def tests(self, names, tests, cls=suite.TestGuest):
         """Boot with these test programs; yields (name, what is wrong or None)."""
         report = Capture()
         path = self.path(names)
-        tests = [suite.Test(script) for script in scripts]
         vm = suite.run_boot(self.kernel, self.choice, path, tests, report, limit=60 * self.kernel.factor,
-                            smp=1, mem=MEM * self.kernel.mem // 512, modules=self.modules, grace=GRACE.get(names, guest.GRACE), settle=SETTLE, cls=cls)
+                            smp=max(test.cpus for test in tests), mem=self.mem,
+                            modules=self.modules, grace=GRACE.get(names, guest.GRACE), settle=SETTLE, cls=cls)
         wrong = []
         for test in tests:
-            declared = expected[test.name]
             results = report.results.get(test.name, [])
             if len(results) > 1:
                 wrong.append((test.name, "judged %d times" % len(results)))
@@ -113,7 +143,7 @@ class Checks:
             if not results and not failures:
                 wrong.append((test.name, "neither a result nor a failure of the guest: %s" % vm.failures))
                 continue
-            wrong.append((test.name, compare(declared, failures, result) or self.undecoded(test, failures)))
+            wrong.append((test.name, compare(test.expected, failures, result) or self.undecoded(test, failures)))
         stray = [f for f in vm.failures if f.test is None]
         if len(tests) > 1:
             wrong.append(("together", "failures that no test is to blame for: %s" % stray if stray else None))
@@ -123,20 +153,18 @@ class Checks:
 
     def undecoded(self, test, failures):
         """What lacks in what is told of these failures of a test. None if nothing."""
-        with open(test.path) as f:
-            patterns = DECODED.findall(f.read())
-        if not patterns:
+        if not test.decoded:
             return None
         decoder = decode.Decoder(self.kernel, os.path.join(self.path(test.name), "splats.txt"))
         lines = [line for f in failures if f.splat for line in decoder.tell(f.splat, test.name)]
-        for pattern in patterns:
+        for pattern in test.decoded:
             if not any(re.search(pattern, line) for line in lines):
                 return "expected '%s' in:\n%s" % (pattern, "\n".join(lines))
         return None
 
-    def flood(self, script, expected):
+    def flood(self, test):
         """A test that fills the kernel log, all of which must be in the console's."""
-        (name, wrong), = self.tests("flood", [script], expected, SleepyGuest)
+        (name, wrong), = self.tests("flood", [test], SleepyGuest)
         with open(os.path.join(self.path("flood"), "console.log"), errors="replace") as f:
             found = re.findall(r"line ([0-9]+): ([0-9 ]+)$", f.read(), re.M)
         words = " ".join(str(n) for n in range(1, 151))
@@ -149,7 +177,7 @@ class Checks:
         path = self.path(name)
         initrd = os.path.join(path, "initrd")
         initramfs.write(initrd, self.kernel, "mode=%s\nfactor=1\n" % mode, tests=False)
-        vm = cls(self.kernel, self.choice, path, initrd, ["status", "ktap"], smp=1, mem=MEM * self.kernel.mem // 512,
+        vm = cls(self.kernel, self.choice, path, initrd, ["status", "ktap"], smp=1, mem=self.mem,
                  append=append, **{"limit": 60 * self.kernel.factor, **kwargs})
         start = time.monotonic()
         failures = vm.run()
@@ -164,7 +192,7 @@ class Checks:
         with open(path, "w") as f:
             f.write(text)
         run = subprocess.run([sys.executable, os.path.join(QEMU_DIR, "vm.py"), "--kernel", self.kernel.name,
-                              "--smp", "1", "--mem", str(MEM * self.kernel.mem // 512), "--script", path],
+                              "--smp", "1", "--mem", str(self.mem), "--script", path],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                              env={**os.environ, "QEMU_ACCEL": self.choice.kind})
         text = run.stdout + run.stderr
@@ -202,31 +230,26 @@ def qemu_missing(checks):
     return [("qemu-missing", None if good else "status %d: %s" % (run.returncode, lines))]
 
 
-def jobs(checks):
-    """All guests: a list of (names, function). What takes longest comes first."""
-    scripts = {os.path.splitext(os.path.basename(p))[0]: p
-               for p in sorted(glob.glob(os.path.join(glob.escape(HERE), "guests", "*.sh")))}
-    expected = {}
-    own, together = [], []
-    for name, path in scripts.items():
-        with open(path) as f:
-            text = f.read()
-        expected[name] = DECLARED.findall(text)
-        if not expected[name] or any(kind not in verdict.CODES and kind not in ("hold", "skip")
-                                     for kind, _ in expected[name]):
-            raise SystemExit("%s declares no 'selfcheck: KIND REGEX'" % path)
-        (own if OWN_BOOT.search(text) else together).append(name)
+def find_cases():
+    return [Case(path) for path in sorted(glob.glob(os.path.join(glob.escape(HERE), "guests", "*.sh")))]
+
+
+def jobs(checks, cases):
+    """The guests for these cases: a list of (names, function). What takes longest comes first."""
+    together = [case for case in cases if not case.own_boot]
     slow = ["dead", "stuck", "thread", "process", "debugfs"]
-    own.sort(key=lambda name: slow.index(name) if name in slow else len(slow))
-    found = [
-        (together + ["together"], lambda: checks.tests("together", [scripts[n] for n in together], expected)),
-        (["silent"], lambda: checks.bare("silent", "boot", "no word from user space", "silent",
-                                         boot_limit=1.5)),
-    ]
-    found += [([name], lambda name=name: checks.tests(name, [scripts[name]], expected))
-              for name in own if name != "flood"]
-    found += [
-        (["flood"], lambda: checks.flood(scripts["flood"], expected)),
+    own = sorted((case for case in cases if case.own_boot and case.name != "flood"),
+                 key=lambda case: slow.index(case.name) if case.name in slow else len(slow))
+    found = [([case.name for case in together] + ["together"], lambda: checks.tests("together", together))]
+    return found + [([case.name], lambda case=case: checks.tests(case.name, [case])) for case in own]
+
+
+def other_jobs(checks, cases):
+    """Likewise the guests that are wrong by themselves, and those that are run in another way."""
+    flood, = (case for case in cases if case.name == "flood")
+    return [
+        (["silent"], lambda: checks.bare("silent", "boot", "no word from user space", "silent", boot_limit=1.5)),
+        (["flood"], lambda: checks.flood(flood)),
         (["coarse-clock"], lambda: checks.bare("coarse-clock", "clock", "resolution of [0-9]{7,} ns", "tests",
                                                append=["highres=off"])),
         (["init-error"], lambda: checks.bare("init-error", "init", "unknown mode 'nonsense'", "nonsense")),
@@ -245,7 +268,6 @@ def jobs(checks):
                                                  % re.escape(checks.kernel.name))),
         (["qemu-missing"], lambda: qemu_missing(checks)),
     ]
-    return found
 
 
 def main(argv):
@@ -259,9 +281,18 @@ def main(argv):
     os.makedirs(out_dir, exist_ok=True)
     choice = accel.choose(kernel, run_dir or lab.RunDir(kernel, "selfcheck"))
     checks = Checks(kernel, choice, out_dir)
-    todo = [(names, call) for names, call in jobs(checks) if any(fnmatch.fnmatchcase(n, wish) for n in names)]
-    tests = [test for test in units.tests() if fnmatch.fnmatchcase(units.name(test), wish)]
-    print("KTAP version 1\n1..%d" % (len(tests) + sum(len(names) for names, _ in todo)), flush=True)
+    cases = find_cases()
+    skipped = [case for case in cases if case.lacks(kernel)]
+    if kernel.name == "fast":
+        todo = jobs(checks, [case for case in cases if case not in skipped]) + other_jobs(checks, cases)
+        tests = units.tests()
+    else:
+        todo = jobs(checks, [case for case in cases if case.needs and case not in skipped])
+        tests = []
+    todo = [(names, call) for names, call in todo if any(fnmatch.fnmatchcase(n, wish) for n in names)]
+    tests = [test for test in tests if fnmatch.fnmatchcase(units.name(test), wish)]
+    skipped = [case for case in skipped if fnmatch.fnmatchcase(case.name, wish)]
+    print("KTAP version 1\n1..%d" % (len(tests) + len(skipped) + sum(len(names) for names, _ in todo)), flush=True)
     number = 0
     failed = 0
 
@@ -274,6 +305,9 @@ def main(argv):
         took = " # %.1f s" % seconds if seconds is not None else ""
         print("%s %d %s%s" % ("not ok" if wrong else "ok", number, name, took), flush=True)
 
+    for case in skipped:
+        number += 1
+        print("ok %d %s # SKIP the kernel was built without %s" % (number, case.name, case.lacks(kernel)[0]))
     for test in tests:
         show(units.name(test), units.run(test))
 
@@ -285,7 +319,9 @@ def main(argv):
             wrong = [(name, "%s: %s" % (type(e).__name__, e)) for name in names]
         return wrong, time.monotonic() - start
 
-    with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, min(8, 2 * (os.cpu_count() or 1)))) as pool:
+    # On the fast kernel a guest waits for most of its time, on the others it computes.
+    guests = (os.cpu_count() or 1) * (2 if kernel.name == "fast" else 1)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, min(8, guests))) as pool:
         for future in [pool.submit(timed, names, call) for names, call in todo]:
             wrong, seconds = future.result()
             for name, text in wrong:

@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# A thread that waits for too long.
+# selfcheck-config: CONFIG_DETECT_HUNG_TASK
+# selfcheck: splat INFO: task broken_waiter:[0-9]+ blocked
+# selfcheck: counters hung_task_detect_count 0 -> 1
+# selfcheck-boot: own
+
+. "$(dirname "$0")/lib/ktap.sh"
+
+ktap_plan 1
+ktap_pass "as if nothing had happened"
+# Complain after a second.
+echo 1 >/proc/sys/kernel/hung_task_check_interval_secs
+echo 1 >/proc/sys/kernel/hung_task_timeout_secs
+modprobe broken_hung_task
+wait_for 10 grep -q '[1-9]' /proc/sys/kernel/hung_task_detect_count
+rmmod broken_hung_task
+ktap_finished
