@@ -168,7 +168,9 @@ objects()
 		sleep 1
 	done
 	if [ -r /proc/slabinfo ]; then
-		awk 'NR > 2 { print $1, $2, $4 }' /proc/slabinfo
+		# DEBUG_OBJECTS has a pool of its own, and tells how many of that are in use.
+		awk 'NR > 2 && $1 != "debug_objects_cache" { print $1, $2, $4 }' /proc/slabinfo
+		sed -n 's/^pool_used *: \(.*\)/debug_objects_used \1 56/p' /sys/kernel/debug/debug_objects/stats
 	else
 		awk '$1 == "SUnreclaim:" || $1 == "KernelStack:" { print $1, $2 / 4, 4096 }' /proc/meminfo
 	fi > "$1"
