@@ -87,6 +87,7 @@ fi
 if [ -n "$lab" ]; then
 	rm -rf "$out/stripped"
 	mkdir "$out/stripped"
+	# shellcheck disable=SC2016 # the inner shell expands
 	find "$out" -name stripped -prune -o -name '*.ko' -print0 |
 		xargs -0 -I MODULE sh -c 'strip --strip-debug -o "$1/stripped/${2##*/}" "$2"' sh "$out" MODULE ||
 		die "the modules in $out could not be stripped"
