@@ -11,8 +11,7 @@
 name=${1:?usage: prepare.sh NAME [COMMAND...]}
 shift
 cd "$TOP" || exit 1
-[ -f "qemu/config/$name.config" ] ||
-	die "there is no kernel '$name': KERNEL is one of $(cd qemu/config && printf '%s ' *.config | sed 's/\.config//g')"
+scripts/kernel-options.sh "$name" >/dev/null || exit 1
 
 mkdir -p build || exit 1
 if command -v flock >/dev/null; then
