@@ -11,9 +11,9 @@
 . "$(dirname "$0")/lib/demo.sh"
 . "$(dirname "$0")/lib/kmemleak.sh"
 
-# works: a life of each kind of worker. What is refused is refused.
+# live: a life of each kind of worker. What is refused is refused.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
-works()
+live()
 {
 	do_all 'create a' 'start a' 'wake a' 'wake a' 'park a' 'unpark a' 'stop a' \
 		'run b kind=periodic period_us=1000 nice=5' 'run c cpu=0 policy=fifo_low' 'run d node=0 policy=fifo' \
@@ -31,9 +31,9 @@ kmemleak_begin || ktap_skip_all 'kmemleak is not on in this kernel'
 ktap_plan 7
 
 demo_load workers=2
-ktap_ok_if 'workers of all kinds' works
+ktap_ok_if 'workers of all kinds' live
 ktap_eq 'stop-all' OK "$(control stop-all)"
-ktap_ok_if 'workers of all kinds again' works
+ktap_ok_if 'workers of all kinds again' live
 demo_unload
 
 # The slab allocator still knows the addresses of what it handed out last, for each size of object

@@ -88,6 +88,21 @@ at_least()
 	[ "$(value "$1" "$2")" -ge "$3" ]
 }
 
+# works NAME: whether an event worker does one more unit of work, and no other, when it is woken.
+# shellcheck disable=SC2317 # It is called by ktap_ok_if.
+works()
+{
+	runs=$(($(value "$1" runs) + 1))
+	do_all "wake $1" && wait_for 10 is "$1" runs "$runs" && is "$1" wakes "$runs"
+}
+
+# beats NAME: whether a periodic worker goes on.
+# shellcheck disable=SC2317 # It is called by ktap_ok_if.
+beats()
+{
+	wait_for 10 at_least "$1" runs $(($(value "$1" runs) + 3))
+}
+
 # thread_state NAME: the state letter of the kernel thread of that name.
 thread_state()
 {
