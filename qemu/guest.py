@@ -15,6 +15,7 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -36,6 +37,8 @@ DEATH_LIMIT = 2.0  # from the last words on the console to QEMU's end
 # then runs without high resolution timers. That is a boot that failed.
 MISTIMED = "APIC timer disabled due to verification failure"
 BOOT_TRIES = 20
+
+CPU_REGISTERS = re.compile(r"CPU#(\d+).*?RIP=([0-9a-f]+)")
 
 LAST_WORDS = (
     ("panic", "Kernel panic - not syncing"),
@@ -390,7 +393,22 @@ class Guest:
             self.failures.append(Failure("boot", "no word from user space within the boot limit of %.0f s"
                                          % self.boot_limit))
         else:
-            self.failures.append(Failure("hang", "the guest stopped answering" + where, self.current))
+            self.failures.append(Failure("hang", "the guest stopped answering%s%s" % (where, self._where_cpus_are()),
+                                         self.current))
+
+    def _where_cpus_are(self):
+        """QEMU knows where each CPU is, whatever the guest does."""
+        self._qmp("human-monitor-command", **{"command-line": "info registers -a"})
+        end = time.monotonic() + 5.0
+        found = []
+        with selectors.DefaultSelector() as sel:
+            sel.register(self.channels["qmp"], selectors.EVENT_READ, self.channels["qmp"])
+            while len(found) < self.smp and time.monotonic() < end and sel.get_map():
+                self._read(sel, 0.5)
+                with open(self.channels["qmp"].log.name) as f:
+                    found = CPU_REGISTERS.findall(f.read())
+        words = ["CPU %s in %s" % (cpu, self.kernel.function_at(int(address, 16))) for cpu, address in found]
+        return " (%s)" % ", ".join(words) if words else ""
 
     def _ask_for_stacks(self, sel):
         """Send SysRq over the serial line: blocked tasks, then every CPU's stack, into the console log."""

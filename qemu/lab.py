@@ -41,6 +41,21 @@ class Kernel:
             self.config = f.read()
         self.hz = int(re.search(r"^CONFIG_HZ=(\d+)$", self.config, re.M).group(1))
 
+    def function_at(self, address):
+        """The name of what is at an address; the lab's kernels run where they were linked."""
+        found = "user space"
+        with open(os.path.join(self.build, "System.map")) as f:
+            for line in f:
+                start, kind, name = line.split()
+                if kind not in "tT":
+                    continue
+                if int(start, 16) > address:
+                    return found
+                if name == "_etext":
+                    break
+                found = name
+        return "a module, at 0x%x" % address
+
     def modules(self, kind="module"):
         """The modules that were built against this kernel (kind: module or selfcheck), as the guest gets them."""
         return sorted(glob.glob(os.path.join(glob.escape(self.dir), kind, "stripped", "*.ko")))

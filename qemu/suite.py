@@ -14,6 +14,7 @@ import splat
 from verdict import Failure, SetupError
 
 DEFAULT_LIMIT = 45
+LAST_LINES = 10  # of a guest that does not even show its stacks
 HEADER = re.compile(r"^# ksft-([^ :]*):[ \t]*(.*?)[ \t]*$", re.M)
 CMDLINE_WORD = re.compile(r"[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:/+*@-]+)?")
 
@@ -230,7 +231,10 @@ def run(kernel, accel, run_dir, tests, report, limit, smp, mem, **kwargs):
             failures += [f for f in vm.failures if f not in blamed]
             if blamed:
                 name = blamed[0].test
-                lines, blamed[0].splat = splat.split_stacks(vm.segments.get(name, []))
+                lines, stacks = splat.split_stacks(vm.segments.get(name, []))
+                if lines and not stacks and blamed[0].kind == "hang":
+                    stacks = splat.Splat(name, lines[-1:], lines[-LAST_LINES:])
+                blamed[0].splat = stacks
                 for more in judge_console(vm.tests[name], lines):
                     if more.kind == "splat" and "panic" in more.text:
                         blamed[0].splat = more.splat

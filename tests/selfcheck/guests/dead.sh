@@ -3,7 +3,7 @@
 #
 # Every CPU stops.
 # ksft-timeout: 1
-# selfcheck: hang the guest stopped answering in the middle of dead
+# selfcheck: hang the guest stopped answering in the middle of dead \(CPU 0 in a module, at 0x
 # selfcheck-boot: own
 
 . "$(dirname "$0")/lib/ktap.sh"
