@@ -3,8 +3,9 @@
 #
 # usage: trace.sh NAME OUTDIR
 #
-# Traces one life of a kernel thread in a guest with the kernel NAME, checks that it
-# went in the order of kernel/kthread.c, and draws it. In OUTDIR it leaves
+# Traces one life of a kernel thread, and a work of a kthread_worker, in a guest with
+# the kernel NAME, checks that they went in the order of kernel/kthread.c, and draws
+# them. In OUTDIR it leaves
 #
 #	trace.txt, trace.dat            the trace, for Perfetto and for KernelShark
 #	lifecycle.svg, lifecycle.txt    the picture, and the same as text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Read a trace in the text format of the kernel's `trace` file, and tell whose life it shows."""
+"""Read a trace in the text format of the kernel's `trace` file, and tell which task in it is which."""
 
 import re
 
@@ -9,6 +9,7 @@ KTHREADD = 2
 LINE = re.compile(r"^\s*(?P<comm>.+)-(?P<pid>\d+)\s+\(\s*[-\d]+\)\s+\[(?P<cpu>\d+)\]\s+\S+\s+"
                   r"(?P<seconds>\d+)\.(?P<micros>\d{6}): (?P<name>\w+): ?(?P<text>.*)$")
 ARG = re.compile(r"(\w+)=(\"[^\"]*\"|\S+)")
+WORK = re.compile(r"^work struct[= ](\S+?):? ")
 COMMANDS = ("create", "start", "wake", "park", "unpark", "stop")
 
 
@@ -27,7 +28,7 @@ class Event:
         self.name = match["name"]
         self.text = match["text"].strip()
         self.args = {key: value.strip('"') for key, value in ARG.findall(self.text)}
-        # During which command of the module, and whose work: set by Life.
+        # During which command, or "work": set by Life.
         self.phase = None
 
     def number(self, key):
@@ -36,6 +37,11 @@ class Event:
     def function(self, key):
         """The name of the function that an address lies in."""
         return self.args.get(key, "").partition("+")[0]
+
+    def work(self):
+        """The struct kthread_work that one of the events sched_kthread_work_* is about."""
+        match = WORK.match(self.text)
+        return match[1] if match else None
 
     def slept(self, pid):
         """Whether this is the task `pid` going to sleep, and in which state; None if not."""
@@ -73,21 +79,37 @@ class Life:
         self.events = events
         self.caller = self.thread = self.name = self.threadfn = None
         self.caller_comm = ""
+        # Who queues a work, and the worker that does it.
+        self.queuer = self.worker = self.worker_name = None
+        self.queuer_comm = ""
+        seen = set()
         phase = None
         for event in events:
             if event.name == "tracing_mark_write":
                 verb, _, name = event.text.partition(" ")
+                if verb == "work":
+                    # The work begins where it is queued.
+                    phase, self.worker_name = None, name
                 if verb not in COMMANDS:
                     continue
                 phase = verb
                 if verb == "create":
                     self.caller, self.caller_comm, self.name = event.pid, event.comm, name
+            elif event.name == "kthread_queue_work" and self.worker_name and self.queuer is None:
+                phase = "work"
+                self.queuer, self.queuer_comm = event.pid, event.comm
+            elif phase == "work" and event.name == "sched_waking" and event.args["comm"] == self.worker_name:
+                self.worker = event.number("pid")
             elif event.name == "kthread_create_on_node" and event.pid == self.caller:
                 self.threadfn = event.function("threadfn")
             elif (event.name == "sched_process_fork" and event.number("pid") == KTHREADD and
                   event.args["child_comm"] == self.name):
                 self.thread = event.number("child_pid")
             event.phase = phase
+            if phase == "work" and event.name in ("sched_kthread_work_execute_end", "kthread_stop"):
+                # It ends with both, in whichever order: how a thread is stopped has been shown.
+                seen.add(event.name)
+                phase = None if len(seen) == 2 else phase
         if self.caller is None:
             raise TraceError("nobody says that he creates a thread")
         if self.thread is None:

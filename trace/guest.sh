@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs in the guest, as root: traces one life of a kernel thread named `life`, and
-# writes what tells of it to standard output, as a tar archive:
+# Runs in the guest, as root: traces one life of a kernel thread named `life`, and a
+# work that is queued to a kthread_worker, that of samples/kthread_worker.rs. Writes
+# what tells of it to standard output, as a tar archive:
 #
 #	trace, release         the trace as text, and of which kernel it is
 #	raw/cpu*               the pages of the ring buffer of each CPU
@@ -10,7 +11,7 @@
 #
 # scripts/trace.sh puts $kthread_create_list, an address, in front of this.
 #
-# The caller is this shell. It starts no process while it is traced, so that
+# The caller is this shell. It starts no process while the life is traced, so that
 # nothing else is seen to fork, and waits by polling what it can read by itself.
 
 tracing=/sys/kernel/tracing
@@ -114,8 +115,10 @@ probe complete_all complete_all 'x=%di:x64' "$from"
 probe ktime_get ktime_get "$from"
 returns kthread_should_park kthread_should_park u8
 probe complete complete 'x=%di:x64'
+probe kthread_queue_work kthread_queue_work
 probe wait_for_completion_killable wait_for_completion_killable 'x=%di:x64'
 probe wait_for_completion wait_for_completion 'x=%di:x64'
+probe wait_for_completion_timeout wait_for_completion_timeout 'x=%di:x64'
 probe kthread_park kthread_park
 returns kthread_park_return kthread_park
 probe kthread_parkme kthread_parkme
@@ -135,7 +138,9 @@ echo 1 >options/event-fork
 echo 1 >options/record-tgid
 for event in life/enable sched/sched_process_fork/enable sched/sched_process_exit/enable \
 	sched/sched_switch/enable sched/sched_waking/enable sched/sched_wakeup_new/enable \
-	sched/sched_kthread_stop/enable sched/sched_kthread_stop_ret/enable; do
+	sched/sched_kthread_stop/enable sched/sched_kthread_stop_ret/enable \
+	sched/sched_kthread_work_queue_work/enable sched/sched_kthread_work_execute_start/enable \
+	sched/sched_kthread_work_execute_end/enable; do
 	echo 1 >events/$event || die "there is no event $event"
 done
 
@@ -157,7 +162,19 @@ command 'stop life'
 wait_until is_gone
 echo 0 >tracing_on
 
+# Unloading that module queues a last work, waits until it is done, and stops the
+# worker. Those whom the shell and kthreadd fork are traced like them.
+modprobe kthread_worker || die 'the module kthread_worker does not load'
+pid=$(pidof heart) || die 'the module kthread_worker has no thread named heart'
+wait_until sleeps S
+# As text the trace has only addresses of the module that is gone by then.
 mkdir -p $out/raw || exit 1
+cat /proc/kallsyms >$out/kallsyms
+echo 1 >tracing_on
+echo 'work heart' >trace_marker
+rmmod kthread_worker || die 'the module kthread_worker does not unload'
+echo 0 >tracing_on
+
 cat trace >$out/trace
 uname -r >$out/release
 # Not by cp, which takes the files of tracefs for links to one another.
@@ -166,7 +183,6 @@ for file in trace_clock saved_cmdlines printk_formats events/header_page events/
 	mkdir -p "$(dirname "$out/tracing/$file")"
 	cat "$file" >"$out/tracing/$file"
 done
-cat /proc/kallsyms >$out/kallsyms
 for cpu in per_cpu/cpu*; do
 	pages=$out/raw/${cpu##*/}
 	: >"$pages"

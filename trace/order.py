@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Check that a trace shows the life of a kernel thread in the order that kernel/kthread.c describes.
+"""Check that a trace shows the life of a kernel thread, and a work, in the order that kernel/kthread.c describes.
 
 A step is an event that has to be there, during one command, and after the steps that it follows
 from. Steps that run on two CPUs at once follow from different ones, so that either may be first.
@@ -62,8 +62,8 @@ def taken_off(life, event, found):
 
 
 def completes(wait):
-    """The thread completes what the caller waits for in that step."""
-    return lambda life, event, found: (event.pid == life.thread and event.name == "complete" and
+    """The thread, or the worker, completes what is waited for in that step."""
+    return lambda life, event, found: (event.pid in (life.thread, life.worker) and event.name == "complete" and
                                        event.args["x"] == found[wait].args["x"])
 
 
@@ -73,6 +73,16 @@ def in_threadfn(life, event, found):
 
 def works(life, event, found):
     return event.pid == life.thread and event.name == "ktime_get" and "unit_of_work" in event.args["from"]
+
+
+def by_queuer(name):
+    return lambda life, event, found: event.pid == life.queuer and event.name == name
+
+
+def by_worker(name):
+    """What the worker does with the work that is queued."""
+    return lambda life, event, found: (event.pid == life.worker and event.name == name and
+                                       event.work() == found["work: the work is queued"].work())
 
 
 def stop_returns(life, event, found):
@@ -151,6 +161,17 @@ STEPS = [
     Step("stop: the thread is gone (X)", "stop: the thread completes `exited`", thread_sleeps("X")),
     Step("stop: kthread_stop() returns 0", "stop: the thread completes `exited`, stop: the caller waits for `exited`",
          stop_returns),
+    # kthread_insert_work() puts the work on the list and wakes the worker, which runs kthread_worker_fn().
+    Step("work: kthread_queue_work() is called", "stop: kthread_stop() returns 0", by_queuer("kthread_queue_work")),
+    Step("work: the work is queued", "work: kthread_queue_work() is called",
+         by_queuer("sched_kthread_work_queue_work")),
+    Step("work: the worker is woken", "work: the work is queued",
+         lambda life, event, found: event.pid == life.queuer and event.wakes(life.worker)),
+    Step("work: the caller waits for `done`", "work: the worker is woken", by_queuer("wait_for_completion_timeout")),
+    Step("work: the worker runs", "work: the worker is woken", lambda life, event, found: event.runs(life.worker)),
+    Step("work: the work begins", "work: the worker runs", by_worker("sched_kthread_work_execute_start")),
+    Step("work: the work completes `done`", "work: the work begins", completes("work: the caller waits for `done`")),
+    Step("work: the work ends", "work: the work completes `done`", by_worker("sched_kthread_work_execute_end")),
 ]
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Draw the life of a kernel thread from a trace: a lane for each task, a row for each event.
+"""Draw the life of a kernel thread, and a work, from a trace: a lane for each task, a row for each event.
 
 usage: picture.py TRACE RELEASE SVG TEXT
 """
@@ -20,6 +20,7 @@ PHASES = {
     "park": "Park: the caller waits until the thread sleeps where no wake-up reaches it",
     "unpark": "Unpark: the thread goes on where it was",
     "stop": "Stop: the caller waits until the thread has exited",
+    "work": "Work: a kthread_worker does what is queued, before it is stopped",
 }
 
 # State of a task in the picture -> what it says.
@@ -32,12 +33,23 @@ STATES = {
 }
 
 
+class Cast:
+    """Which tasks are in the lanes."""
+
+    def __init__(self, caller, caller_comm, thread, name, role):
+        self.pids = (caller, KTHREADD, thread)
+        self.names = (caller_comm, "kthreadd", name)
+        self.role = role  # of the thread
+        self.lanes = {pid: lane for lane, pid in enumerate(self.pids)}
+
+
 class Row:
     """One moment: what tasks do (lane -> text), and who acts on whom."""
 
-    def __init__(self, event, phase):
+    def __init__(self, event, cast):
         self.event = event
-        self.phase = phase
+        self.phase = event.phase
+        self.cast = cast
         self.labels = {}
         self.notes = {}
         self.quiet = set()  # lanes whose label is no function but the scheduler's doing
@@ -51,24 +63,28 @@ class Story:
 
     def __init__(self, life):
         self.life = life
-        self.lanes = {life.caller: CALLER, KTHREADD: MAKER, life.thread: THREAD}
-        self.names = [life.caller_comm, "kthreadd", life.name]
         self.rows = []
-        self.state = {}
         self.completed = set()  # addresses of completions
         self.waits_for = {}  # pid -> the completion that it waits for, by what it calls
         self.latest = {}  # pid -> row of the function that may wake somebody
         self.units = 0
         self.entered = False
+        self.enter(Cast(life.caller, life.caller_comm, life.thread, life.name, "the new thread"), None)
         for number, event in enumerate(life.events):
+            if event.phase == "work" and life.worker not in self.lanes:
+                self.enter(Cast(life.queuer, life.queuer_comm, life.worker, life.worker_name, "the worker"), "S")
             if event.phase is not None:
                 self.add(number, event)
-        first = {CALLER: "R", MAKER: "S", THREAD: None}
-        for lane, state in first.items():
-            self.rows[0].states.setdefault(lane, state)
+
+    def enter(self, cast, state):
+        """From here on the lanes have these tasks, and the thread is in that state."""
+        self.cast, self.lanes, self.names = cast, cast.lanes, cast.names
+        self.state = {CALLER: "R", MAKER: "S", THREAD: state}
 
     def row(self, event, lane=None, label=None, note=None, quiet=False):
-        row = Row(event, event.phase)
+        row = Row(event, self.cast)
+        if not self.rows or self.rows[-1].cast is not self.cast:
+            row.states.update(self.state)
         self.rows.append(row)
         if label:
             self.label(row, lane, label, note, quiet)
@@ -110,7 +126,7 @@ class Story:
             changes[before] = slept
         elif before is not None and after is not None:
             changes[before] = "w"
-        if after is not None and self.state.get(after, "R" if after == CALLER else None) != "R":
+        if after is not None and self.state[after] != "R":
             changes[after] = "R"
         # A task that is preempted by what is none of the three is left out, and so is its return.
         if not changes:
@@ -182,6 +198,9 @@ class Story:
     def on_wait_for_completion(self, number, event, lane):
         self.wait(event, lane)
 
+    def on_wait_for_completion_timeout(self, number, event, lane):
+        self.wait(event, lane)
+
     def wait(self, event, lane):
         name = self.waits_for.get(event.pid)
         if name:
@@ -204,8 +223,8 @@ class Story:
 
     def on_complete(self, number, event, lane):
         # Who waits for it has said so before or will after this, as it is a race.
-        waiter = next((other.pid for other in self.life.events if other.name.startswith("wait_for_completion") and
-                       other.args["x"] == event.args["x"]), None)
+        waiter = next((other.pid for other in self.life.events if other.phase == event.phase and
+                       other.name.startswith("wait_for_completion") and other.args["x"] == event.args["x"]), None)
         name = self.waits_for.get(waiter)
         if name:
             self.completed.add(event.args["x"])
@@ -248,11 +267,31 @@ class Story:
         self.waits_for[event.pid] = None
         self.row(event, lane, "kthread_stop() returns %d" % event.number("ret"))
 
+    def on_kthread_queue_work(self, number, event, lane):
+        self.waits_for[event.pid] = "done"
+        self.row(event, lane, "kthread_queue_work()")
+
+    def on_sched_kthread_work_queue_work(self, number, event, lane):
+        self.row(event, lane, "kthread_insert_work()", event.name)
+
+    def on_sched_kthread_work_execute_start(self, number, event, lane):
+        self.row(event, lane, "work->func() begins", event.name)
+
+    def on_sched_kthread_work_execute_end(self, number, event, lane):
+        self.row(event, lane, "work->func() has returned", event.name)
+
     def on_do_exit(self, number, event, lane):
         self.row(event, lane, "do_exit()")
 
     def on_kthread_do_exit(self, number, event, lane):
         self.row(event, lane, "kthread_do_exit()")
+
+
+def typed(row):
+    """What was typed, to have it happen."""
+    if row.phase == "work":
+        return "rmmod kthread_worker"
+    return "echo %s %s > control" % (row.phase, row.cast.names[THREAD])
 
 
 # The picture. Lanes are columns; rows are as high as each other, so that time is not to scale.
@@ -261,6 +300,7 @@ WIDTH = 1060
 ROW = 23
 HEAD = 132
 PHASE = 44
+CAST = 70
 LANE_X = (376, 540, 770)
 TIME_X = 72
 
@@ -313,10 +353,15 @@ class Picture:
         self.place()
 
     def place(self):
-        """Give each row and each phase its height."""
-        y, phase = HEAD, None
-        self.y, self.heads = [], []
+        """Give each row and each phase its height, and each cast where its lanes begin and end."""
+        y, phase, cast = HEAD, None, self.story.rows[0].cast
+        self.y, self.heads, self.casts = [], [], []
+        top = y
         for row in self.story.rows:
+            if row.cast is not cast:
+                self.casts.append((cast, top, y))
+                y += CAST
+                cast, top = row.cast, y
             if row.phase != phase:
                 phase = row.phase
                 self.heads.append((y, row))
@@ -327,6 +372,7 @@ class Picture:
                 y += 8
             self.y.append(y)
             y += ROW
+        self.casts.append((cast, top, y - 6))
         self.height = y + 34
 
     def put(self, text, *values):
@@ -348,9 +394,10 @@ class Picture:
         self.put('<rect class="card" x="0.5" y="0.5" width="%d" height="%d" rx="8"/>', WIDTH - 1, self.height - 1)
         self.text(24, 36, "title", "The life of a kernel thread, as Linux %s traced it" % self.release)
         self.legend(24, 62)
-        self.lane_heads()
-        for lane in (CALLER, MAKER, THREAD):
-            self.lane(lane)
+        for cast, top, bottom in self.casts:
+            self.lane_heads(cast, top)
+            for lane in (CALLER, MAKER, THREAD):
+                self.lane(lane, cast, top, bottom)
         for y, row in self.heads:
             self.phase_head(y, row)
         for y, row in zip(self.y, story.rows):
@@ -371,35 +418,31 @@ class Picture:
         self.arrow(x, x + 26, y - 4, True)
         self.text(x + 34, y, "soft", "forks")
 
-    def lane_heads(self):
-        life = self.story.life
-        heads = ((CALLER, "the caller", "%s, PID %d" % (life.caller_comm, life.caller), "end", 12),
+    def lane_heads(self, cast, y):
+        heads = ((CALLER, "the caller", "%s, PID %d" % (cast.names[CALLER], cast.pids[CALLER]), "end", 12),
                  (MAKER, "kthreadd", "PID %d" % KTHREADD, "start", -12),
-                 (THREAD, "the new thread", "%s, PID %d" % (life.name, life.thread), "start", -12))
+                 (THREAD, cast.role, "%s, PID %d" % (cast.names[THREAD], cast.pids[THREAD]), "start", -12))
         for lane, name, detail, anchor, shift in heads:
-            self.text(LANE_X[lane] + shift, HEAD - 30, "name", name, anchor)
-            self.text(LANE_X[lane] + shift, HEAD - 13, "soft", detail, anchor)
-        self.text(TIME_X, HEAD - 13, "soft", "ms", "end")
+            self.text(LANE_X[lane] + shift, y - 30, "name", name, anchor)
+            self.text(LANE_X[lane] + shift, y - 13, "soft", detail, anchor)
+        self.text(TIME_X, y - 13, "soft", "ms", "end")
 
     def phase_head(self, y, row):
         self.put('<rect class="band" x="1" y="%g" width="%d" height="27"/>', y, WIDTH - 2)
         self.text(24, y + 18, "name", PHASES[row.phase])
-        self.text(WIDTH - 24, y + 18, "code", "echo %s %s > control" % (row.phase, self.story.life.name), "end")
+        self.text(WIDTH - 24, y + 18, "code", typed(row), "end")
 
-    def lane(self, lane):
+    def lane(self, lane, cast, top, bottom):
         """The bars that show a task's state, from row to row."""
-        state, since = None, None
         x = LANE_X[lane]
-        for y, row in zip(self.y, self.story.rows):
-            if lane not in row.states:
-                continue
+        rows = [(y, row) for y, row in zip(self.y, self.story.rows) if row.cast is cast and lane in row.states]
+        state, since = rows[0][1].states[lane], top
+        for y, row in rows[1:]:
             if state:
                 self.line("lane " + state, x, since, x, y)
             state, since = row.states[lane], y
-            if row is self.story.rows[0]:
-                since = HEAD
         if state:
-            self.line("lane " + state, x, since, x, self.height - 40)
+            self.line("lane " + state, x, since, x, bottom)
 
     def arrow(self, x1, x2, y, forks):
         direction = 1 if x2 > x1 else -1
@@ -430,27 +473,29 @@ class Picture:
 
 def as_text(story, release):
     """The same for a terminal."""
-    life = story.life
-    out = ["The life of a kernel thread, as Linux %s traced it." % release, "",
-           "States of %s (%d, the caller), kthreadd (2) and %s (%d, the new thread):" %
-           (life.caller_comm, life.caller, life.name, life.thread)]
+    out = ["The life of a kernel thread, as Linux %s traced it." % release, "", "States of tasks:"]
     out += ["  %s  %s" % (state, text) for state, text in STATES.items()]
-    out += ["  .  not there", ""]
-    out.append("%9s  %-6s %-8s %-5s %s" % ("ms", life.caller_comm[:6], "kthreadd", life.name[:5], "what happens"))
-    phase = None
-    states = {CALLER: None, MAKER: None, THREAD: None}
+    out += ["  .  not there"]
+    phase = cast = None
+    states = {}
     start = story.rows[0].event.micros
     for row in story.rows:
+        if row.cast is not cast:
+            cast = row.cast
+            out += ["", "Tasks: %s (%d, the caller), kthreadd (%d) and %s (%d, %s)" %
+                    (cast.names[CALLER], cast.pids[CALLER], KTHREADD, cast.names[THREAD], cast.pids[THREAD], cast.role)]
+            out += ["", "%9s  %-6s %-8s %-5s %s" % ("ms", cast.names[CALLER][:6], "kthreadd", cast.names[THREAD][:5],
+                                                    "what happens")]
         if row.phase != phase:
             phase = row.phase
-            out += ["", "# echo %s %s > control" % (phase, life.name), "# " + PHASES[phase]]
+            out += ["", "# " + typed(row), "# " + PHASES[phase]]
         states.update(row.states)
         letters = [states[lane] or "." for lane in (CALLER, MAKER, THREAD)]
         texts = []
         for lane, text in row.labels.items():
-            text = "%s: %s" % (story.names[lane], text)
+            text = "%s: %s" % (cast.names[lane], text)
             if row.arrow and row.arrow[0] == lane:
-                text += "  --%s--> %s" % ("forks" if row.forks else "wakes", story.names[row.arrow[1]])
+                text += "  --%s--> %s" % ("forks" if row.forks else "wakes", cast.names[row.arrow[1]])
             if lane in row.notes:
                 text += "  (%s)" % row.notes[lane]
             texts.append(text)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: a life of a thread, as a guest traces it, goes in the order that
+# Runs on the host: a life of a thread and a work, as a guest traces them, go in the order that
 # kernel/kthread.c describes; a trace that lacks a step or has it too early is
 # refused; and the picture in docs/ is what its trace gives.
 
@@ -25,7 +25,7 @@ shows()
 		END { exit next_one != count }' - "$work/trace/lifecycle.txt"
 }
 
-ktap_plan 9
+ktap_plan 10
 "$top/trace/order.py" "$docs.trace" >"$work/log" 2>&1
 ktap_eq 'docs: the trace is in order' 0 $? || ktap_diag "$(cat "$work/log")"
 ktap_eq 'a step that is missing is told' '' "$(python3 "$top/tests/host/trace.py" removed "$docs.trace" 2>&1)"
@@ -47,6 +47,10 @@ ktap_ok_if 'the text shows how a thread is created' shows 'kthread_create_on_nod
 ktap_ok_if 'and how it is parked, unparked and stopped' shows '# echo park life' 'kthread_park()' \
 	'kthread_parkme()' 'complete(&parked)' 'kthread_park() returns 0' 'kthread_unpark()  --wakes--> life' \
 	'kthread_stop()' 'do_exit()' 'complete(&exited)' 'kthread_stop() returns 0'
+ktap_ok_if 'and how a worker does what is queued' shows '# rmmod kthread_worker' 'rmmod: kthread_queue_work()' \
+	'rmmod: kthread_insert_work()  (sched_kthread_work_queue_work)' '--wakes--> heart' 'heart: runs on CPU' \
+	'heart: work->func() begins  (sched_kthread_work_execute_start)' 'heart: complete(&done)' \
+	'heart: work->func() has returned  (sched_kthread_work_execute_end)'
 ktap_ok_if 'the picture is well-formed and small enough for docs' python3 -c '
 import os, sys, xml.dom.minidom
 xml.dom.minidom.parse(sys.argv[1])
