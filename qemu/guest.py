@@ -31,6 +31,7 @@ QEMU = "qemu-system-x86_64"
 BOOT_LIMIT = 20.0  # from QEMU's start to the first word of user space
 IDLE_LIMIT = 30.0  # between two tests, and from the last word to the end
 GRACE = 10.0  # what the guest gets to end an overdue test by itself
+STALL = 5.0  # more than this process ever has to wait for a CPU
 DEATH_LIMIT = 2.0  # from the last words on the console to QEMU's end
 
 # On a busy host the kernel may find that its timer disagrees with the PIT, and
@@ -200,6 +201,7 @@ class Guest:
         self.grace = grace * self.factor
         self.ports = ports
         self.tries = 0
+        self.stalled = 0.0  # seconds for which the host stood still
         self._forget()
 
     def _forget(self):
@@ -325,7 +327,9 @@ class Guest:
                 if now >= end:
                     self._overdue(sel, hard_limit=hard <= self._deadline)
                     return
-                self._read(sel, end - now)
+                before = self.stalled
+                self._read(sel, min(end - now, 1.0))
+                hard += self.stalled - before
         if self.mistimed:
             return
         try:
@@ -333,10 +337,15 @@ class Guest:
         except subprocess.TimeoutExpired:
             self.failures.append(Failure("qemu", "QEMU closed its channels but did not end"))
 
-    @staticmethod
-    def _read(sel, timeout):
+    def _read(self, sel, timeout):
         """Take what the guest said; whether it said anything in this time."""
+        start = time.monotonic()
         ready = sel.select(timeout)
+        late = time.monotonic() - start - timeout
+        if late > STALL:
+            # While this process did not run, QEMU did not either, as when the host was suspended.
+            self.stalled += late
+            self._deadline += late
         for key, _ in ready:
             data = key.data.read()
             if data:
@@ -424,7 +433,7 @@ class Guest:
                 return
             # Listen until it has said all, or for 5 s.
             end = time.monotonic() + 5.0
-            while time.monotonic() < end and sel.get_map() and self._read(sel, 0.4):
+            while time.monotonic() < end and sel.get_map() and self._read(sel, 2.0):
                 pass
 
     def _kill(self):

@@ -105,6 +105,8 @@ def guest_tests(report, kernel, choice, run_dir, tests, args):
         if vm.up_after is not None:
             again = " at try %d (a busy host upsets the timer's calibration)" % vm.tries if vm.tries > 1 else ""
             report.note("guest %d: user space after %.2f s%s" % (n + 1, vm.up_after, again))
+        if vm.stalled:
+            report.note("guest %d: the host stood still for %.0f s" % (n + 1, vm.stalled))
     result = ktap.Result(not failures, 0, "guest", None, "", [])
     report.result("guest", failures, result)
 
