@@ -73,7 +73,7 @@ impl Completion {
 
     /// Lets all waiters through, now and until [`Completion::reinit`].
     ///
-    /// May be called from any context.
+    /// May be called from any context but a hard interrupt, where there may be too many to wake.
     #[inline]
     pub fn complete_all(&self) {
         // SAFETY: `self` holds an initialised `struct completion`.

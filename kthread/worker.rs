@@ -318,7 +318,9 @@ struct Inside<'a>(&'a Gate);
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
         if self.0.users.fetch_sub(1, Full) == Gate::CLOSED | 1 {
-            self.0.empty.complete_all();
+            // Whoever is refused afterwards may get here as well, and the one that waits needs no more
+            // than one. In a hard interrupt this is allowed, and `complete_all()` is not.
+            self.0.empty.complete();
         }
     }
 }
@@ -367,6 +369,17 @@ impl Shared {
         })
     }
 
+    /// Takes the lock of `worker`, until the guard is dropped.
+    fn lock(&self) -> impl Drop {
+        // SAFETY: The worker is initialised.
+        let lock = unsafe { &raw mut (*self.worker.get()).lock };
+        // SAFETY: The lock is initialised, and unlocked below.
+        let flags = unsafe { bindings::_raw_spin_lock_irqsave(lock) };
+
+        // SAFETY: The lock has been locked, with these flags.
+        ScopeGuard::new(move || unsafe { bindings::_raw_spin_unlock_irqrestore(lock, flags) })
+    }
+
     /// Waits until all that is queued now has run.
     ///
     /// The caller is behind the gate or has closed it, and is not the worker itself.
@@ -374,10 +387,14 @@ impl Shared {
     /// This does what `kthread_flush_worker()` does, and gives up if the worker has died.
     fn flush(&self) -> Result {
         stack_pin_init!(let flush = Flush::new());
-        let work = flush.work.get();
 
         // SAFETY: Both are initialised, and `flush` lives until it has run or is cancelled below.
-        unsafe { bindings::kthread_queue_work(self.worker.get(), work) };
+        unsafe { bindings::kthread_queue_work(self.worker.get(), flush.work.get()) };
+        self.await_flush(&flush)
+    }
+
+    /// Waits for something that has been queued. If the worker has died, it is not queued any more.
+    fn await_flush(&self, flush: &Flush) -> Result {
         while !flush
             .done
             .wait_timeout(kernel::time::msecs_to_jiffies(1000))
@@ -385,11 +402,80 @@ impl Shared {
             if self.core.is_exiting() {
                 // SAFETY: `flush` is initialised. It has not been begun, as the thread has died of
                 // something before it, so that this does not wait for it.
-                unsafe { bindings::kthread_cancel_work_sync(work) };
+                unsafe { bindings::kthread_cancel_work_sync(flush.work.get()) };
                 return Err(ESRCH);
             }
         }
         Ok(())
+    }
+
+    /// Takes a work out of the queue, stops its timer, and waits until it does not run.
+    ///
+    /// Tells whether it was queued, or waited for its timer. While it is waited for, nobody can queue
+    /// it.
+    ///
+    /// # Safety
+    ///
+    /// `dwork` must be that of [`Links`] whose owner is this worker. It must not be freed meanwhile,
+    /// and must not be what the caller runs. The caller is behind the gate, or the thread is gone.
+    unsafe fn cancel_sync(&self, dwork: *mut bindings::kthread_delayed_work) -> bool {
+        // SAFETY: By the requirements of this function these are fields of valid structures.
+        let (timer, work, node, worker) = unsafe {
+            (
+                &raw mut (*dwork).timer,
+                &raw mut (*dwork).work,
+                &raw mut (*dwork).work.node,
+                self.worker.get(),
+            )
+        };
+        stack_pin_init!(let flush = Flush::new());
+
+        let locked = loop {
+            let locked = self.lock();
+
+            // SAFETY: The timer is initialised, and starts only with the lock held.
+            if unsafe { bindings::timer_delete_sync_try(timer) } >= 0 {
+                break locked;
+            }
+            // Its function runs, and waits for the lock to queue the work. With PREEMPT_RT it is a
+            // thread, which the caller must not keep from the CPU.
+            drop(locked);
+            // SAFETY: This is process context, with no lock held.
+            unsafe { bindings::schedule_timeout_uninterruptible(1) };
+        };
+        // SAFETY: All of these lists and fields are initialised, and serialised by the lock.
+        let (queued, running) = unsafe {
+            let queued = !core::ptr::eq((*node).next, node);
+
+            if queued {
+                (*(*node).next).prev = (*node).prev;
+                (*(*node).prev).next = (*node).next;
+                bindings::INIT_LIST_HEAD(node);
+            }
+            (queued, core::ptr::eq((*worker).current_work, work))
+        };
+        if !running {
+            return queued;
+        }
+
+        // This is what `kthread_flush_work()` does for a work that runs.
+        //
+        // SAFETY: All is initialised, and the lock is held. `flush` lives until it has run or is
+        // cancelled. While `canceling` is not zero, nobody queues the work or starts its timer.
+        unsafe {
+            bindings::list_add_tail(&raw mut (*flush.work.get()).node, (*worker).work_list.next);
+            (*flush.work.get()).worker = worker;
+            (*work).canceling += 1;
+        }
+        drop(locked);
+
+        // If the worker has died, the work does not run any more.
+        let _ = self.await_flush(&flush);
+
+        let _locked = self.lock();
+        // SAFETY: The lock is held, which serialises this field.
+        unsafe { (*work).canceling -= 1 };
+        queued
     }
 }
 
@@ -409,40 +495,38 @@ impl Member for Shared {
     unsafe fn reaped(&self) {
         let worker = self.worker.get();
 
-        // A thread that has died leaves behind a pointer to what it ran, for which the functions
-        // below would wait if that is queued again.
-        //
-        // SAFETY: Only the thread writes this, and it is gone. A timer may read it at the same time,
-        // to find out whether to wake the thread, which it does not as there is none.
-        unsafe { (&raw mut (*worker).current_work).write_volatile(core::ptr::null_mut()) };
+        loop {
+            // SAFETY: These are initialised, and serialised by the lock. With it held, no timer is
+            // about to move a work from one list to the other.
+            let first = unsafe {
+                let _locked = self.lock();
 
-        // SAFETY: These are fields of `worker`.
-        let lists = unsafe {
-            [
-                &raw mut (*worker).delayed_work_list,
-                &raw mut (*worker).work_list,
-            ]
-        };
-        for list in lists {
-            loop {
-                // SAFETY: The list head is initialised. A timer may change it at the same time, and
-                // move what is in the first list to the second.
-                let first = unsafe { (&raw const (*list).next).read_volatile() };
-                if core::ptr::eq(first, list) {
-                    break;
-                }
-                // SAFETY: By the type invariants the entry is the `node` of a `kthread_work` that is
-                // the first field of `Links`, because nobody is left who waits for a `Flush`.
-                let work = unsafe { container_of!(first, bindings::kthread_work, node) };
+                // A thread that has died leaves behind a pointer to what it ran. Without it, a timer
+                // wakes the task, if it is there at all: `core` keeps it, and it is dead.
+                (*worker).current_work = core::ptr::null_mut();
+                [
+                    &raw mut (*worker).delayed_work_list,
+                    &raw mut (*worker).work_list,
+                ]
+                .into_iter()
+                .find_map(|list| {
+                    let first = (*list).next;
 
-                // Whatever this returns, the work is not queued any more.
-                //
-                // SAFETY: The queue owns a reference to the work. Nobody else can take it: the gate
-                // is closed, and the thread is gone. `Links` has a delayed work.
-                unsafe { bindings::kthread_cancel_delayed_work_sync(work.cast()) };
-                // SAFETY: As above, so the work is still there, and it is not queued any more.
-                unsafe { ((*work.cast::<Links>()).release)(work) };
-            }
+                    (!core::ptr::eq(first, list)).then_some(first)
+                })
+            };
+            let Some(first) = first else { break };
+            // SAFETY: By the type invariants the entry is the `node` of a `kthread_work` that is the
+            // first field of `Links`, because nobody is left who waits for a `Flush`.
+            let work = unsafe { container_of!(first, bindings::kthread_work, node) };
+
+            // It is queued, or its timer has just taken it from one list to the other.
+            //
+            // SAFETY: The queue owns a reference to the work, which nobody else can take: the gate is
+            // closed, and the thread is gone. `Links` has a delayed work, with this owner.
+            unsafe { self.cancel_sync(work.cast()) };
+            // SAFETY: As above, so the work is still there, and it is not queued any more.
+            unsafe { ((*work.cast::<Links>()).release)(work) };
         }
     }
 
@@ -700,8 +784,9 @@ impl Worker {
             return Err(ESRCH);
         }
 
-        // SAFETY: The work is initialised. It belongs to this worker, which the gate keeps.
-        let cancelled = unsafe { cancel_sync(self.shared.worker.get(), dwork) };
+        // SAFETY: The work belongs to this worker, which the gate keeps, and is not what the caller
+        // runs. `work` keeps it.
+        let cancelled = unsafe { self.shared.cancel_sync(dwork) };
 
         if cancelled {
             // SAFETY: It was queued and is not any more, so that the reference of the queue, which
@@ -763,59 +848,6 @@ impl Drop for Worker {
             packet::reap(&*self.shared);
         }
     }
-}
-
-/// Takes a work out of the queue, stops its timer, and waits until it does not run.
-///
-/// Tells whether it was queued, or waited for its timer. Nobody can queue it meanwhile.
-///
-/// # Safety
-///
-/// Both must be initialised. The work must have been queued on `worker` alone, must not be freed
-/// meanwhile, and must not be what the caller runs.
-unsafe fn cancel_sync(
-    worker: *mut bindings::kthread_worker,
-    dwork: *mut bindings::kthread_delayed_work,
-) -> bool {
-    // SAFETY: By the requirements of this function these are fields of valid structures.
-    let (lock, timer, work) = unsafe {
-        (
-            &raw mut (*worker).lock,
-            &raw mut (*dwork).timer,
-            &raw mut (*dwork).work,
-        )
-    };
-    // SAFETY: The lock is initialised, and each of these is followed by an unlock.
-    let lock_it = || unsafe { bindings::_raw_spin_lock_irqsave(lock) };
-    // SAFETY: The lock has been locked, with these flags.
-    let unlock = |flags| unsafe { bindings::_raw_spin_unlock_irqrestore(lock, flags) };
-
-    let flags = loop {
-        let flags = lock_it();
-
-        // SAFETY: The timer is initialised, and starts only with the lock held.
-        if unsafe { bindings::timer_delete_sync_try(timer) } >= 0 {
-            break flags;
-        }
-        // Its function runs, and waits for the lock to queue the work. With PREEMPT_RT it is a thread,
-        // which the caller must not keep from the CPU.
-        unlock(flags);
-        // SAFETY: This is process context, with no lock held.
-        unsafe { bindings::schedule_timeout_uninterruptible(1) };
-    };
-    // SAFETY: The lock is held, which serialises this field. While it is not zero, nobody queues the
-    // work or starts its timer.
-    unsafe { (*work).canceling += 1 };
-    unlock(flags);
-
-    // SAFETY: The work is initialised, and is one without a timer from here on.
-    let cancelled = unsafe { bindings::kthread_cancel_work_sync(work) };
-
-    let flags = lock_it();
-    // SAFETY: As above.
-    unsafe { (*work).canceling -= 1 };
-    unlock(flags);
-    cancelled
 }
 
 /// A closure that runs once.

@@ -29,7 +29,7 @@ others_work()
 	do_all 'wake other' && wait_for 10 is other runs "$wakes" && wait_for 10 at_least beat runs $((beats + 3))
 }
 
-ktap_plan 25
+ktap_plan 26
 
 demo_load workers=0
 if [ "$(control 'create oops kind=oops')" = EINVAL ]; then
@@ -64,12 +64,14 @@ ktap_ok_if 'the module can be unloaded with one that is dead' demo_is_gone
 # join and stop of the API.
 MODULE=kthread_dying
 ktap_ok_if 'the load returns, though two threads died that it waited for' modprobe $MODULE
-ktap_match 'join and stop say that they died' '*: joined Err(Died), stopped Err(Died)*' \
-	"$(dmesg | grep "$MODULE: joined")"
+dmesg | grep "$MODULE: joined" > /tmp/said
+ktap_match 'join and stop say that they died' '*: joined Err(Died), stopped Err(Died)*' "$(cat /tmp/said)"
+ktap_match 'to cancel a work does not wait for what has died of it' '*, cancelled Ok(false)' "$(cat /tmp/said)"
+rm /tmp/said
 ktap_eq 'the name of a thread is whole in /proc beyond the 15 bytes of comm' \
 	survivor-until-the-module-goes "$(cat /proc/[0-9]*/comm 2> /dev/null | grep ^survivor)"
 ktap_ok_if 'the module can be unloaded' rmmod $MODULE
 ktap_eq 'no thread is left' '' "$(ps -o ppid,args |
-	awk '$1 == 2 && $2 ~ /^\[(oops|panic|panics|other|beat|forgotten|survivor.*)\]$/ { print $2 }')"
+	awk '$1 == 2 && $2 ~ /^\[(oops|panic|panics|other|beat|forgotten|deadly|canceller|survivor.*)\]$/ { print $2 }')"
 
 ktap_finished

@@ -5,12 +5,24 @@
 #[path = "../../kthread/mod.rs"]
 pub mod kthread;
 
-use kernel::prelude::*;
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::Arc,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
+};
 use kthread::{
+    Builder,
+    Completion,
     Context,
     Thread,
     ThreadGroup,
-    Wake, //
+    Wake,
+    Work,
+    WorkItem, //
 };
 
 module! {
@@ -37,16 +49,66 @@ fn panics(_: &Context<'_>) -> u32 {
     panic!("a thread that is to die");
 }
 
+/// A work that dies once it is told to.
+#[pin_data]
+struct Deadly {
+    #[pin]
+    begun: Completion,
+    #[pin]
+    go: Completion,
+}
+
+impl WorkItem for Deadly {
+    fn run(this: Arc<Work<Self>>) {
+        this.begun.complete();
+        this.go.wait();
+        panic!("a work that is to die");
+    }
+}
+
+/// Tells what comes of waiting for a work that dies, by cancelling it.
+fn cancel_what_dies(threads: &ThreadGroup) -> Result<Result<bool>> {
+    let deadly = pin_init!(Deadly {
+        begun <- Completion::new(),
+        go <- Completion::new(),
+    });
+    let work = Work::new_arc(deadly, GFP_KERNEL)?;
+    let worker = Builder::new(fmt!("deadly")).spawn_worker(threads)?;
+
+    worker.queue(work.clone())?;
+    work.begun.wait();
+
+    let worker = Arc::new(worker, GFP_KERNEL)?;
+    let (theirs, cancelled) = (worker.clone(), work.clone());
+    let canceller = threads.spawn(fmt!("canceller"), move |_| {
+        theirs
+            .cancel_sync(&cancelled)
+            .map(|queued| queued.is_some())
+    })?;
+
+    // It has been woken, so that this is its next sleep.
+    //
+    // SAFETY: The handle keeps the task, whose state may be read at any time.
+    while unsafe { (&raw const (*canceller.task().as_ptr()).__state).read_volatile() }
+        != bindings::TASK_UNINTERRUPTIBLE
+    {
+        fsleep(Delta::from_millis(1));
+    }
+    work.go.complete();
+    canceller.join().map_err(|_| EIO)
+}
+
 impl kernel::Module for Dying {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // SAFETY: The group is part of the module, and dropped with it, or at the end of this.
         let threads = unsafe { ThreadGroup::new()? };
         let joined = threads.spawn(fmt!("oops"), oops)?.join();
         let stopped = threads.spawn(fmt!("panics"), panics)?.stop();
+        let cancelled = cancel_what_dies(&threads)?;
         // Nobody ever asks for this one.
         core::mem::forget(threads.spawn(fmt!("forgotten"), oops)?);
 
-        pr_info!("joined {joined:?}, stopped {stopped:?}\n");
+        pr_info!("joined {joined:?}, stopped {stopped:?}, cancelled {cancelled:?}\n");
         Ok(Self {
             // Its name is longer than `comm`, to see what is left of it.
             _survivor: threads.spawn(fmt!("survivor-until-the-module-goes"), |ctx| {
