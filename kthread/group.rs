@@ -199,9 +199,10 @@ impl ThreadGroup {
     /// # Safety
     ///
     /// The group must be dropped before the text of the module that creates its threads is freed,
-    /// and not by one of these threads. In particular it must not be passed to
-    /// [`core::mem::forget`]. A group that is part of the value that [`kernel::Module::init`]
-    /// returns satisfies this.
+    /// and not by one of these threads, nor, if it has [`PerCpuThreads`](super::PerCpuThreads), by
+    /// any per-CPU thread of the kernel, as these are not told apart. In particular it must not be
+    /// passed to [`core::mem::forget`]. A group that is part of the value that
+    /// [`kernel::Module::init`] returns satisfies this.
     pub unsafe fn new() -> Result<Self> {
         Ok(Self {
             members: Members::new()?,

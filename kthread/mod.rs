@@ -61,6 +61,11 @@
 //! Whatever stops or joins a thread sleeps until that is gone. Never to wait for oneself is seen to
 //! here. Not to wait for a thread that waits for the caller is left to users.
 //!
+//! # Context
+//!
+//! Each function says whether it sleeps. What may be called from any context takes locks with
+//! interrupts off, and must not be called in an NMI.
+//!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 
 mod builder;

@@ -717,7 +717,8 @@ pub(super) fn set_freezable() {
 /// Stops the thread, waits until its task is gone, and lets go of it.
 ///
 /// A thread that was started has then run its closure, unless it died. Whoever comes second waits
-/// for the first and finds nothing left to do. The caller must not be the thread itself.
+/// until the task is gone, and leaves the rest to the first. The caller must not be the thread
+/// itself.
 pub(super) fn reap<M: Member + ?Sized>(member: &M) {
     might_sleep();
 

@@ -48,6 +48,9 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// [`Thread::join`] in `f`. What the threads have left is dropped before `scope` returns, even if
 /// their handles have been leaked.
 ///
+/// A caller that dies of an oops or a panic within `f` stops nothing: the threads go on, on a stack
+/// that is freed, and in the text of a module that can be unloaded.
+///
 /// Sleeps. Fails with [`ENOMEM`], without having called `f`.
 ///
 /// # Examples
