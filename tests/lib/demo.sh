@@ -121,11 +121,15 @@ now()
 	sed -n 's/^now at \([0-9]*\) nsecs$/\1/p' /proc/timer_list
 }
 
-# starve CPU: keeps all but the most urgent threads off a CPU until feed.
+# starve CPU: keeps all but the more urgent threads off a CPU until feed, those of fifo_low among them.
 starve()
 {
+	# With PREEMPT_RT these do what interrupts do in other kernels, under fifo_low as well.
+	for demo_thread in "ktimers/$1" "rcuc/$1"; do
+		demo_pid=$(pgrep -x "$demo_thread") && sched "$demo_pid" 0 0 2
+	done
 	rm -f /tmp/starved
-	sched 0 $((1 << $1)) 0 99 sh -c 'echo > /tmp/starved; while :; do :; done' &
+	sched 0 $((1 << $1)) 0 1 sh -c 'echo > /tmp/starved; while :; do :; done' &
 	demo_hog=$!
 	wait_for 10 [ -e /tmp/starved ] || ktap_bail "can not keep CPU $1 busy"
 	rm /tmp/starved

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * sched PID CPUS NICE PRIORITY [PROGRAM [ARG]...]: lets a process (0: itself)
- * run on the CPUs of a bit mask only, with a nice value, and under SCHED_FIFO
- * with a priority (0: under SCHED_OTHER). Then becomes PROGRAM.
+ * run on the CPUs of a bit mask only (0: as before), with a nice value, and under
+ * SCHED_FIFO with a priority (0: under SCHED_OTHER). Then becomes PROGRAM.
  */
 
 #define _GNU_SOURCE
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 			CPU_SET(cpu, &cpus);
 	param.sched_priority = atoi(argv[4]);
 
-	if (sched_setaffinity(pid, sizeof(cpus), &cpus) ||
+	if ((mask && sched_setaffinity(pid, sizeof(cpus), &cpus)) ||
 	    setpriority(PRIO_PROCESS, pid, atoi(argv[3])) ||
 	    sched_setscheduler(pid, param.sched_priority ? SCHED_FIFO : SCHED_OTHER, &param)) {
 		perror("sched");
