@@ -237,7 +237,7 @@ def find_cases():
 def jobs(checks, cases):
     """The guests for these cases: a list of (names, function). What takes longest comes first."""
     together = [case for case in cases if not case.own_boot]
-    slow = ["dead", "stuck", "thread", "process", "debugfs"]
+    slow = ["kmemleak", "dead", "stuck", "thread", "process", "debugfs"]
     own = sorted((case for case in cases if case.own_boot and case.name != "flood"),
                  key=lambda case: slow.index(case.name) if case.name in slow else len(slow))
     found = [([case.name for case in together] + ["together"], lambda: checks.tests("together", together))]
