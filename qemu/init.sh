@@ -75,6 +75,9 @@ mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 mount -t debugfs debugfs /sys/kernel/debug
 
+# The boot has races of its own, so that this kernel is built to begin later.
+[ ! -e /sys/kernel/debug/kcsan ] || echo on > /sys/kernel/debug/kcsan
+
 # What guest.conf may set: the limits in seconds, and how slow this kernel is.
 # shellcheck disable=SC2034 # run-tests.sh uses them
 mode=error limit=0 factor=1 settle=3

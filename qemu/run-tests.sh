@@ -45,7 +45,6 @@ read_counters()
 	read_value hung_task_detect_count /proc/sys/kernel/hung_task_detect_count
 	read_field debug_locks /proc/lockdep_stats debug_locks:
 	read_field debug_objects_warnings /sys/kernel/debug/debug_objects/stats warnings
-	read_field kcsan_data_races /sys/kernel/debug/kcsan data_races
 	read_field kcsan_assert_failures /sys/kernel/debug/kcsan assert_failures
 }
 

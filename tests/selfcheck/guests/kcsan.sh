@@ -4,7 +4,6 @@
 # A number that two threads change.
 # selfcheck-config: CONFIG_KCSAN
 # selfcheck: splat BUG: KCSAN: data-race in .*broken_add
-# selfcheck: counters kcsan_data_races
 # selfcheck-smp: 2
 # selfcheck-decoded: broken_add \(.*broken_kcsan\.c:14\)
 
