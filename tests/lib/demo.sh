@@ -125,8 +125,9 @@ now()
 starve()
 {
 	# With PREEMPT_RT these do what interrupts do in other kernels, under fifo_low as well.
-	for demo_thread in "ktimers/$1" "rcuc/$1"; do
-		demo_pid=$(pgrep -x "$demo_thread") && sched "$demo_pid" 0 0 2
+	for demo_pid in $(ps -o pid,ppid,args | awk -v cpu="$1" \
+		'$2 == 2 && ($3 == "[ktimers/" cpu "]" || $3 == "[rcuc/" cpu "]") { print $1 }'); do
+		sched "$demo_pid" 0 0 2
 	done
 	rm -f /tmp/starved
 	sched 0 $((1 << $1)) 0 1 sh -c 'echo > /tmp/starved; while :; do :; done' &
