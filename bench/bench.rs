@@ -19,6 +19,8 @@ mod latency;
 #[path = "../demo/name.rs"]
 #[allow(dead_code)]
 mod name;
+#[path = "../demo/single_writer.rs"]
+mod single_writer;
 #[path = "../demo/stats.rs"]
 #[allow(dead_code)]
 mod stats;

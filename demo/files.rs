@@ -8,7 +8,10 @@ use super::{
         HELP, //
     },
     name::Name,
-    pool::Pool,
+    pool::{
+        LatencyOfAll,
+        Pool, //
+    },
     stats::Totals,
     worker::{
         Done,
@@ -105,7 +108,7 @@ shows! {
     /// `stats` of the module.
     Stats: |totals: &Totals| totals;
     /// `latency` of the module.
-    ModuleLatency: |totals: &Totals| totals.latency;
+    ModuleLatency: |pool: &Pool| LatencyOfAll(pool);
     /// `stats` of a worker.
     StatsOfWorker: |worker: &Worker| Done(worker);
     /// `identity` of a worker.
@@ -122,8 +125,8 @@ pub(super) fn stats(dir: &Arc<Dir>, totals: Arc<Totals>) -> Result<File<Totals>>
 }
 
 /// Makes `latency` at the top level.
-pub(super) fn latency(dir: &Arc<Dir>, totals: Arc<Totals>) -> Result<File<Totals>> {
-    File::read_only::<ModuleLatency>(c"latency", dir, totals)
+pub(super) fn latency(dir: &Arc<Dir>, pool: Arc<Pool>) -> Result<File<Pool>> {
+    File::read_only::<ModuleLatency>(c"latency", dir, pool)
 }
 
 /// The directory of a worker.

@@ -2,15 +2,16 @@
 
 //! How long things take: histograms that cost neither a lock nor an allocation.
 
+use super::single_writer::{
+    write_barrier,
+    SingleWriter, //
+};
 use kernel::{
     fmt,
     prelude::*,
-    sync::atomic::{
-        Acquire,
-        Atomic,
-        Full,
-        Relaxed,
-        Release, //
+    sync::barrier::{
+        smp_mb,
+        Read, //
     },
     time::{
         delay::fsleep,
@@ -35,6 +36,16 @@ pub(super) enum Measure {
     Stop,
 }
 
+/// In the order in which they are shown, and their names.
+const MEASURES: [(Measure, &str); 6] = [
+    (Measure::Create, "create"),
+    (Measure::Start, "start"),
+    (Measure::Wake, "wake"),
+    (Measure::Park, "park"),
+    (Measure::Unpark, "unpark"),
+    (Measure::Stop, "stop"),
+];
+
 /// One histogram for each measure.
 #[derive(Default)]
 pub(crate) struct Latency {
@@ -47,80 +58,121 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    /// May be called from any context.
-    pub(super) fn record(&self, measure: Measure, latency: Delta) {
-        let histogram = match measure {
+    fn of(&self, measure: Measure) -> &Histogram {
+        match measure {
             Measure::Create => &self.create,
             Measure::Start => &self.start,
             Measure::Wake => &self.wake,
             Measure::Park => &self.park,
             Measure::Unpark => &self.unpark,
             Measure::Stop => &self.stop,
-        };
+        }
+    }
 
+    /// Records a value. Whoever may measure one thing at the same time as others has to exclude them.
+    ///
+    /// May be called from any context.
+    pub(super) fn record(&self, measure: Measure, latency: Delta) {
         // A clock that ran backwards would make it negative.
-        histogram.record(latency.as_nanos().unsigned_abs());
+        self.of(measure).record(latency.as_nanos().unsigned_abs());
+    }
+
+    /// Adds all that `other` holds. Nobody else may change `self` meanwhile.
+    pub(super) fn add(&self, other: &Self) {
+        for (measure, _) in MEASURES {
+            self.of(measure).add(&other.of(measure).snapshot());
+        }
+    }
+
+    /// Shows this together with others.
+    pub(super) fn show_with<'a, I>(
+        &self,
+        others: impl Fn() -> I,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result
+    where
+        I: Iterator<Item = &'a Self>,
+    {
+        for (measure, name) in MEASURES {
+            let mut all = self.of(measure).snapshot();
+
+            for other in others() {
+                all.add(&other.of(measure).snapshot());
+            }
+            write!(f, "{name} ")?;
+            fmt::Display::fmt(&all, f)?;
+        }
+        Ok(())
     }
 }
 
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, histogram) in [
-            ("create", &self.create),
-            ("start", &self.start),
-            ("wake", &self.wake),
-            ("park", &self.park),
-            ("unpark", &self.unpark),
-            ("stop", &self.stop),
-        ] {
-            write!(f, "{name} ")?;
-            fmt::Display::fmt(&histogram.snapshot(), f)?;
-        }
-        Ok(())
+        self.show_with(core::iter::empty, f)
     }
 }
 
 /// The last bucket holds all that takes longer than four minutes.
 const BUCKETS: usize = 39;
 
-/// Counts of values by their power of two.
+/// Counts of values by their power of two, which one thread at a time changes.
 ///
 /// Writers never wait. A reader starts over if a value came in meanwhile.
 struct Histogram {
-    begun: Atomic<u64>,
-    ended: Atomic<u64>,
-    sum: Atomic<u64>,
+    /// Odd while a value is half recorded.
+    sequence: SingleWriter,
+    sum: SingleWriter,
     /// Negated, so that both ends can only grow from zero.
-    min_inverted: Atomic<u64>,
-    max: Atomic<u64>,
-    buckets: [Atomic<u64>; BUCKETS],
+    min_inverted: SingleWriter,
+    max: SingleWriter,
+    buckets: [SingleWriter; BUCKETS],
 }
 
 impl Default for Histogram {
     fn default() -> Self {
         Self {
-            begun: Atomic::new(0),
-            ended: Atomic::new(0),
-            sum: Atomic::new(0),
-            min_inverted: Atomic::new(0),
-            max: Atomic::new(0),
-            buckets: core::array::from_fn(|_| Atomic::new(0)),
+            sequence: SingleWriter::new(),
+            sum: SingleWriter::new(),
+            min_inverted: SingleWriter::new(),
+            max: SingleWriter::new(),
+            buckets: core::array::from_fn(|_| SingleWriter::new()),
         }
     }
 }
 
 impl Histogram {
+    /// Makes a change that no reader sees half of.
+    #[inline]
+    fn change(&self, change: impl FnOnce()) {
+        let sequence = self.sequence.get();
+
+        self.sequence.set(sequence.wrapping_add(1));
+        write_barrier();
+        change();
+        write_barrier();
+        self.sequence.set(sequence.wrapping_add(2));
+    }
+
     fn record(&self, value: u64) {
-        self.begun.fetch_add(1, Full);
+        self.change(|| {
+            if let Some(bucket) = self.buckets.get(bucket_of(value)) {
+                bucket.add(1);
+            }
+            self.sum.add(value);
+            self.min_inverted.raise(!value);
+            self.max.raise(value);
+        });
+    }
 
-        if let Some(bucket) = self.buckets.get(bucket_of(value)) {
-            bucket.fetch_add(1, Relaxed);
-        }
-        self.sum.fetch_add(value, Relaxed);
-        raise(&self.min_inverted, !value);
-        raise(&self.max, value);
-
-        self.ended.fetch_add(1, Release);
+    fn add(&self, values: &Snapshot) {
+        self.change(|| {
+            for (to, from) in self.buckets.iter().zip(&values.buckets) {
+                to.add(*from);
+            }
+            self.sum.add(values.sum);
+            self.min_inverted.raise(!values.min);
+            self.max.raise(values.max);
+        });
     }
 
     /// Reads a state in which no value was half recorded.
@@ -131,17 +183,22 @@ impl Histogram {
         let mut snapshot = Snapshot::default();
 
         for tries in 0..200 {
-            let ended = self.ended.load(Acquire);
-
-            for (to, from) in snapshot.buckets.iter_mut().zip(&self.buckets) {
-                *to = from.load(Relaxed);
+            let sequence = self.sequence.get();
+            if sequence == 0 {
+                // Many have never been used.
+                break;
             }
-            snapshot.sum = self.sum.load(Relaxed);
-            snapshot.min = !self.min_inverted.load(Relaxed);
-            snapshot.max = self.max.load(Relaxed);
 
-            // An addition is ordered after the loads above, which a load would not be.
-            if self.begun.fetch_add(0, Full) == ended {
+            smp_mb(Read);
+            for (to, from) in snapshot.buckets.iter_mut().zip(&self.buckets) {
+                *to = from.get();
+            }
+            snapshot.sum = self.sum.get();
+            snapshot.min = !self.min_inverted.get();
+            snapshot.max = self.max.get();
+            smp_mb(Read);
+
+            if sequence % 2 == 0 && self.sequence.get() == sequence {
                 break;
             }
             if tries < 100 {
@@ -151,18 +208,6 @@ impl Histogram {
             }
         }
         snapshot
-    }
-}
-
-/// Sets `to` to `value` if that is more.
-fn raise(to: &Atomic<u64>, value: u64) {
-    let mut seen = to.load(Relaxed);
-
-    while seen < value {
-        match to.cmpxchg(seen, value, Relaxed) {
-            Ok(_) => return,
-            Err(now) => seen = now,
-        }
     }
 }
 
@@ -194,6 +239,15 @@ impl Default for Snapshot {
 }
 
 impl Snapshot {
+    fn add(&mut self, other: &Self) {
+        for (to, from) in self.buckets.iter_mut().zip(&other.buckets) {
+            *to += from;
+        }
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
     fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }

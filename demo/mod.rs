@@ -8,6 +8,7 @@ mod latency;
 mod lifecycle;
 mod name;
 mod pool;
+mod single_writer;
 mod stats;
 mod worker;
 
@@ -73,7 +74,7 @@ pub(crate) struct Demo {
     // The files go first, so that nobody gives commands any more.
     _control: File<Control>,
     _stats: File<Totals>,
-    _latency: File<Totals>,
+    _latency: File<Pool>,
     pool: Arc<Pool>,
 }
 
@@ -92,7 +93,7 @@ impl Demo {
             Dir::new(c"workers", Some(dir.clone()))?,
         )?;
         let stats = files::stats(&dir, totals.clone())?;
-        let latency = files::latency(&dir, totals.clone())?;
+        let latency = files::latency(&dir, pool.clone())?;
 
         for number in 0..parameters.workers {
             let name = CString::try_from_fmt(fmt!("w{number}"))?;

@@ -10,7 +10,10 @@ use super::{
         Place, //
     },
     files::WorkerFiles,
-    latency::Measure,
+    latency::{
+        Latency,
+        Measure, //
+    },
     lifecycle::Event,
     name::Name,
     stats::{
@@ -32,6 +35,7 @@ use crate::{
 };
 use kernel::{
     cpu::CpuId,
+    fmt,
     new_mutex,
     prelude::*,
     rbtree::{
@@ -90,6 +94,8 @@ pub(crate) struct Pool {
 struct Slots {
     by_name: RBTree<Name, Arc<Slot>>,
     len: u64,
+    /// Of the workers that are gone.
+    latency: Latency,
 }
 
 impl Pool {
@@ -106,6 +112,7 @@ impl Pool {
                 slots <- new_mutex!(Slots {
                     by_name: RBTree::new(),
                     len: 0,
+                    latency: Latency::default(),
                 }),
                 totals,
                 max_workers,
@@ -178,11 +185,14 @@ impl Pool {
         Ok(slot)
     }
 
-    /// Gives a name back.
+    /// Gives a name back, and keeps what was measured about its worker.
     fn release(&self, name: Name) {
         let mut slots = self.slots.lock();
-        let node = slots.by_name.remove_node(&name);
 
+        if let Some(slot) = slots.by_name.get(&name) {
+            slots.latency.add(&slot.worker.latency);
+        }
+        let node = slots.by_name.remove_node(&name);
         slots.len -= 1;
         drop(slots);
         // What is left of the worker is dropped without the lock.
@@ -364,6 +374,18 @@ impl Pool {
             Handle::Started(thread) if thread.is_finished() => Err(ESRCH),
             Handle::Started(thread) => f(&slot.worker, thread),
         }
+    }
+}
+
+/// Shows how long things took, in all workers that there are or were.
+pub(super) struct LatencyOfAll<'a>(pub(super) &'a Pool);
+
+impl fmt::Display for LatencyOfAll<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slots = self.0.slots.lock();
+        let workers = || slots.by_name.values().map(|slot| &slot.worker.latency);
+
+        slots.latency.show_with(workers, f)
     }
 }
 

@@ -4,7 +4,10 @@
 
 use super::{
     command::Kind,
-    latency::Latency, //
+    single_writer::{
+        write_barrier,
+        SingleWriter, //
+    }, //
 };
 use kernel::{
     fmt,
@@ -16,6 +19,10 @@ use kernel::{
             Atomic,
             Relaxed,
             Release, //
+        },
+        barrier::{
+            smp_mb,
+            Read, //
         },
         Mutex, //
     },
@@ -31,7 +38,6 @@ pub(crate) struct Totals {
     #[pin]
     counts: Mutex<Counts>,
     pub(super) runs: Atomic<u64>,
-    pub(super) latency: Latency,
 }
 
 /// What commands change.
@@ -66,7 +72,6 @@ impl Totals {
         pin_init!(Self {
             counts <- new_mutex!(Counts::default()),
             runs: Atomic::new(0),
-            latency: Latency::default(),
         })
     }
 
@@ -102,38 +107,18 @@ pub(super) enum State {
     Parked = 2,
 }
 
-/// A number that one thread changes and all may read.
-///
-/// It is read and written in place, where the operations of [`Atomic`] may be calls.
-struct Own(Atomic<i64>);
-
-impl Own {
-    fn new() -> Self {
-        Self(Atomic::new(0))
-    }
-
-    fn get(&self) -> i64 {
-        // SAFETY: The pointer is valid. This is what `READ_ONCE()` does in C.
-        unsafe { self.0.as_ptr().read_volatile() }
-    }
-
-    fn set(&self, value: i64) {
-        // SAFETY: The pointer is valid. This is what `WRITE_ONCE()` does in C.
-        unsafe { self.0.as_ptr().write_volatile(value) }
-    }
-}
-
 /// The statistics of one worker, which can be read without a lock.
 pub(super) struct WorkerStats {
     kind: Kind,
     state: Atomic<u32>,
     wakes: Atomic<u64>,
-    runs: Atomic<u64>,
     parks: Atomic<u64>,
     unparks: Atomic<u64>,
-    run_time_ns: Own,
-    last_run_ns: Own,
-    overruns: Atomic<u64>,
+    // The rest is written by the worker alone.
+    runs: SingleWriter,
+    run_time_ns: SingleWriter,
+    last_run_ns: SingleWriter,
+    overruns: SingleWriter,
 }
 
 impl WorkerStats {
@@ -142,12 +127,12 @@ impl WorkerStats {
             kind,
             state: Atomic::new(State::Created as u32),
             wakes: Atomic::new(0),
-            runs: Atomic::new(0),
             parks: Atomic::new(0),
             unparks: Atomic::new(0),
-            run_time_ns: Own::new(),
-            last_run_ns: Own::new(),
-            overruns: Atomic::new(0),
+            runs: SingleWriter::new(),
+            run_time_ns: SingleWriter::new(),
+            last_run_ns: SingleWriter::new(),
+            overruns: SingleWriter::new(),
         }
     }
 
@@ -166,17 +151,19 @@ impl WorkerStats {
 
     /// Tells whether units of work have been asked for that have not been done.
     pub(super) fn is_work_pending(&self) -> bool {
-        self.runs.load(Relaxed) < self.wakes.load(Acquire)
+        self.runs.get() < self.wakes.load(Acquire)
     }
 
     /// Counts a unit of work that took `time`. Only the worker calls this.
     pub(super) fn add_run(&self, time: Delta) {
-        self.last_run_ns.set(time.as_nanos());
-        self.run_time_ns
-            .set(self.run_time_ns.get().wrapping_add(time.as_nanos()));
-        // SAFETY: The pointer is valid, and nobody else writes.
-        let runs = unsafe { self.runs.as_ptr().read_volatile() };
-        self.runs.store(runs + 1, Release);
+        // CAST: The clock is monotonic.
+        let ns = time.as_nanos() as u64;
+
+        self.last_run_ns.set(ns);
+        self.run_time_ns.add(ns);
+        // Whoever has seen the run sees its time.
+        write_barrier();
+        self.runs.add(1);
     }
 
     pub(super) fn add_park(&self) {
@@ -191,8 +178,9 @@ impl WorkerStats {
         self.unparks.load(Relaxed)
     }
 
+    /// Counts periods that were missed. Only the worker calls this.
     pub(super) fn add_overruns(&self, missed: u64) {
-        self.overruns.fetch_add(missed, Relaxed);
+        self.overruns.add(missed);
     }
 
     fn state_name(&self) -> &'static str {
@@ -205,8 +193,13 @@ impl WorkerStats {
 
     /// Shows all of it, of a worker whose body will not run any more if it is `finished`.
     pub(super) fn show(&self, finished: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Read before `wakes`, so that no reader sees more runs than wakes.
-        let runs = self.runs.load(Acquire);
+        let runs = self.runs.get();
+        smp_mb(Read);
+        let wakes = match self.kind {
+            Kind::Periodic { .. } => self.wakes.load(Relaxed),
+            // The wake-up that a run was for has come, whether it can be seen from here yet or not.
+            _ => self.wakes.load(Relaxed).max(runs),
+        };
         let kind = match self.kind {
             Kind::Event => "event",
             Kind::Periodic { .. } => "periodic",
@@ -223,12 +216,12 @@ impl WorkerStats {
 
         writeln!(f, "state {state}")?;
         writeln!(f, "kind {kind}")?;
-        writeln!(f, "wakes {}", self.wakes.load(Relaxed))?;
+        writeln!(f, "wakes {wakes}")?;
         writeln!(f, "runs {runs}")?;
         writeln!(f, "parks {}", self.parks.load(Relaxed))?;
         writeln!(f, "unparks {}", self.unparks())?;
         writeln!(f, "run_time_ns {}", self.run_time_ns.get())?;
         writeln!(f, "last_run_ns {}", self.last_run_ns.get())?;
-        writeln!(f, "overruns {}", self.overruns.load(Relaxed))
+        writeln!(f, "overruns {}", self.overruns.get())
     }
 }

@@ -82,12 +82,13 @@ impl Worker {
     }
 
     /// Records that `measure` has taken from `since_ns` until now.
+    ///
+    /// The thread calls this for `Start` and `Wake`, and for all else whoever has its handle.
     pub(super) fn measure(&self, measure: Measure, since_ns: u64) {
         // CAST: The clock is monotonic, and the difference of two times fits.
         let latency = Delta::from_nanos(monotonic_ns().wrapping_sub(since_ns) as i64);
 
         self.latency.record(measure, latency);
-        self.totals.latency.record(measure, latency);
     }
 
     /// Someone is about to wake the thread.
