@@ -130,9 +130,13 @@ impl<'a> Context<'a> {
     #[inline]
     pub fn park_point(&self) {
         might_sleep();
-        if !self.should_park() {
-            return;
+        if self.should_park() {
+            self.park();
         }
+    }
+
+    /// Parks, unless the thread has been unparked since it was asked to.
+    fn park(&self) {
         // What is parked can not be frozen, and would keep the system from suspending. It does not
         // have to be frozen: it does not run.
         if self.core.freezable {
@@ -212,12 +216,12 @@ impl<'a> Context<'a> {
             if self.core.freezable {
                 self.freeze_point();
             }
-            set_current_state(bindings::TASK_INTERRUPTIBLE);
+            self.set_state(bindings::TASK_INTERRUPTIBLE);
             let wake = if self.should_stop() {
                 Wake::Stop
             } else if self.is_to_park() {
-                set_running();
-                self.park_point();
+                self.set_running();
+                self.park();
                 continue;
             } else if self.core.take_token() {
                 Wake::Ready
@@ -227,7 +231,7 @@ impl<'a> Context<'a> {
                 sleep(deadline);
                 continue;
             };
-            set_running();
+            self.set_running();
             return wake;
         }
     }
@@ -261,18 +265,42 @@ impl<'a> Context<'a> {
             if self.core.freezable {
                 self.freeze_point();
             }
-            set_current_state(bindings::TASK_INTERRUPTIBLE);
+            self.set_state(bindings::TASK_INTERRUPTIBLE);
             if self.core.dismissed.is_set() {
                 break;
             }
             if self.is_to_park() {
-                set_running();
-                self.park_point();
+                self.set_running();
+                self.park();
                 continue;
             }
             sleep(None);
         }
-        set_running();
+        self.set_running();
+    }
+
+    /// Sets the state of the task, with a full barrier after it.
+    ///
+    /// In C this is the macro `set_current_state()` of
+    /// [`include/linux/sched.h`](srctree/include/linux/sched.h).
+    #[inline]
+    fn set_state(&self, state: u32) {
+        self.write_state(state);
+        // SAFETY: A memory barrier has no requirements.
+        unsafe { bindings::smp_mb() };
+    }
+
+    /// Sets the state of the task to `TASK_RUNNING`, which needs no barrier.
+    #[inline]
+    fn set_running(&self) {
+        self.write_state(bindings::TASK_RUNNING);
+    }
+
+    #[inline]
+    fn write_state(&self, state: u32) {
+        // SAFETY: By the type invariants this is the current task, so that it is alive, and only it
+        // itself and those who wake it write its state, as the scheduler expects.
+        unsafe { (&raw mut (*self.task().as_ptr()).__state).write_volatile(state) };
     }
 }
 
@@ -294,29 +322,6 @@ fn sleep(deadline: Option<Instant<Monotonic>>) {
             };
         }
     }
-}
-
-/// Sets the state of the current task, with a full barrier after it.
-///
-/// In C this is a macro of [`include/linux/sched.h`](srctree/include/linux/sched.h).
-#[inline]
-fn set_current_state(state: u32) {
-    write_state(state);
-    // SAFETY: A memory barrier has no requirements.
-    unsafe { bindings::smp_mb() };
-}
-
-/// Sets the state of the current task to `TASK_RUNNING`, which needs no barrier.
-#[inline]
-fn set_running() {
-    write_state(bindings::TASK_RUNNING);
-}
-
-#[inline]
-fn write_state(state: u32) {
-    // SAFETY: The current task is alive, and only it itself and those who wake it write its state,
-    // as the scheduler expects.
-    unsafe { (&raw mut (*Task::current_raw()).__state).write_volatile(state) };
 }
 
 /// Tells whether it is `deadline` or later.

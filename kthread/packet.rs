@@ -90,6 +90,12 @@ impl Flag {
         self.0.xchg(true, Full);
     }
 
+    /// Sets the flag. Whoever finds it set sees what was done before.
+    #[inline]
+    fn publish(&self) {
+        self.0.store(true, Release);
+    }
+
     /// Clears the flag, and tells whether it was set. What was done before it was set has happened.
     #[inline]
     fn take(&self) -> bool {
@@ -203,11 +209,27 @@ impl Core {
         self.token.take()
     }
 
+    /// Returns how far the thread has come, or had a moment ago.
+    ///
+    /// A plain read, for the reason that [`Flag`] has.
+    #[inline]
+    fn last_state(&self) -> State {
+        // SAFETY: The pointer is valid. A volatile read of a word does not race with atomic accesses,
+        // and only a `State` is ever stored.
+        unsafe { self.state.as_ptr().read_volatile() }
+    }
+
     /// Leaves a token and wakes the task, unless that would be its first wake-up.
     #[inline]
     pub(super) fn wake(&self) {
-        self.token.raise();
-        self.wake_started();
+        if self.last_state() == State::New {
+            self.token.raise();
+            self.wake_started();
+        } else {
+            // It stays started, and `wake_up_process()` has the barrier.
+            self.token.publish();
+            self.task().wake_up();
+        }
     }
 
     /// Like [`Core::request_stop`], of a thread that is about to be reaped.
@@ -234,7 +256,7 @@ impl Core {
         //
         // `wake_up_process()` is a full barrier before it looks at the state of the task, and the
         // waits of `Context` have one between setting that state and looking at the flags.
-        if self.state.load(Relaxed) != State::New {
+        if self.last_state() != State::New {
             self.task().wake_up();
         }
     }
@@ -305,7 +327,7 @@ impl Core {
     /// Waits until the entry function runs. The thread has been started.
     pub(super) fn wait_entered(&self) {
         // Most threads have done so long ago.
-        if self.state.load(Relaxed) < State::Entered {
+        if self.last_state() < State::Entered {
             self.entered.wait();
         }
     }

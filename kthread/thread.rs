@@ -248,7 +248,7 @@ impl<T: Send, S> Thread<T, S> {
         if control.reaped || core.dismissed.is_set() || core.is_exiting() {
             return Err(ESRCH);
         }
-        if self.is_parked() {
+        if core.parked.is_set() {
             return Err(EBUSY);
         }
         core.parked.put(true);
@@ -268,7 +268,7 @@ impl<T: Send, S> Thread<T, S> {
     pub fn unpark(&mut self) -> Result {
         let core = self.packet.core();
 
-        if !self.is_parked() {
+        if !core.parked.is_set() {
             return Err(EBUSY);
         }
         core.parked.put(false);

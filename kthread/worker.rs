@@ -106,9 +106,19 @@ impl Links {
         })
     }
 
+    /// Returns the worker that this belongs to, or 0.
+    ///
+    /// A plain read, as [`Atomic::load`] is a call where the compiler can not inline the helpers for
+    /// functions of C.
+    #[inline]
+    fn owner(&self) -> usize {
+        // SAFETY: The pointer is valid. A volatile read of a word does not race with atomic accesses.
+        unsafe { self.owner.as_ptr().read_volatile() }
+    }
+
     /// Reserves the work for a worker, and tells whether it is that worker's.
     fn claim(&self, worker: usize) -> bool {
-        if self.owner.load(Relaxed) == worker {
+        if self.owner() == worker {
             return true;
         }
         match self.owner.cmpxchg(0, worker, Relaxed) {
@@ -428,7 +438,6 @@ impl Shared {
                 self.worker.get(),
             )
         };
-        stack_pin_init!(let flush = Flush::new());
 
         let locked = loop {
             let locked = self.lock();
@@ -458,6 +467,7 @@ impl Shared {
             return queued;
         }
 
+        stack_pin_init!(let flush = Flush::new());
         // This is what `kthread_flush_work()` does for a work that runs.
         //
         // SAFETY: All is initialised, and the lock is held. `flush` lives until it has run or is
@@ -768,7 +778,7 @@ impl Worker {
         might_sleep();
 
         let _inside = self.shared.gate.enter().ok_or(ESRCH)?;
-        if work.links.owner.load(Relaxed) != self.id() {
+        if work.links.owner() != self.id() {
             return Ok(None);
         }
         let dwork = work.links.dwork.get();
