@@ -3,19 +3,22 @@
  * The C twin: what kthread/ and demo/ do, written straight on kthread.h.
  *
  * A twin_thread gives the guarantees of kthread::Thread that cost something at run time: what was
- * started runs before it is stopped, a wake-up is not lost, a value comes back, and a list of
- * all threads is there for whoever has to stop those that are left. The operations of plain_* give
- * none of these.
+ * started runs before it is stopped, a wake-up is not lost, a value comes back, who waits for a
+ * thread that dies does not wait for ever, parking and stopping exclude each other, and a list of
+ * all threads is there for whoever has to stop those that are left. The operations of plain_* are
+ * what kthread.h offers without these.
  */
 
 #include <linux/completion.h>
 #include <linux/delay.h>
+#include <linux/kref.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/mutex.h>
 #include <linux/sched/task.h>
 #include <linux/seq_file.h>
+#include <linux/seqlock.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
@@ -31,6 +34,8 @@ struct twin_thread {
 	int token;
 	struct completion entered;
 	struct completion done;
+	/* Excludes parking and stopping from each other. */
+	struct mutex control;
 };
 
 static LIST_HEAD(twin_threads);
@@ -60,6 +65,16 @@ static int twin_fn(void *data)
 	return 0;
 }
 
+/* Waits for something that @task completes unless it dies. Returns false if it has died. */
+static bool twin_await(struct completion *done, struct task_struct *task)
+{
+	while (!wait_for_completion_timeout(done, HZ)) {
+		if (READ_ONCE(task->flags) & PF_EXITING)
+			return false;
+	}
+	return true;
+}
+
 static struct twin_thread *twin_create(u64 (*body)(struct twin_thread *thread, void *data),
 				       void *data, const char *name)
 {
@@ -72,6 +87,7 @@ static struct twin_thread *twin_create(u64 (*body)(struct twin_thread *thread, v
 	thread->data = data;
 	init_completion(&thread->entered);
 	init_completion(&thread->done);
+	mutex_init(&thread->control);
 
 	task = kthread_create(twin_fn, thread, "%s", name);
 	if (IS_ERR(task)) {
@@ -95,7 +111,9 @@ static u64 twin_reap(struct twin_thread *thread)
 {
 	u64 value;
 
+	mutex_lock(&thread->control);
 	kthread_stop_put(thread->task);
+	mutex_unlock(&thread->control);
 	value = thread->value;
 
 	mutex_lock(&twin_threads_lock);
@@ -114,13 +132,28 @@ static u64 twin_stop(struct twin_thread *thread)
 
 static u64 twin_join(struct twin_thread *thread)
 {
-	wait_for_completion(&thread->done);
+	twin_await(&thread->done, thread->task);
 	return twin_reap(thread);
+}
+
+static int twin_park(struct twin_thread *thread)
+{
+	int ret;
+
+	mutex_lock(&thread->control);
+	ret = kthread_park(thread->task);
+	mutex_unlock(&thread->control);
+	return ret;
+}
+
+static void twin_unpark(struct twin_thread *thread)
+{
+	kthread_unpark(thread->task);
 }
 
 static void twin_wake(struct twin_thread *thread)
 {
-	WRITE_ONCE(thread->token, 1);
+	smp_store_release(&thread->token, 1);
 	wake_up_process(thread->task);
 }
 
@@ -229,11 +262,60 @@ static int park_unpark(u32 n, u64 *ns)
 
 	since = ktime_get_ns();
 	while (n--) {
-		kthread_park(thread->task);
-		kthread_unpark(thread->task);
+		twin_park(thread);
+		twin_unpark(thread);
 	}
 	*ns = ktime_get_ns() - since;
 	twin_stop(thread);
+	return 1;
+}
+
+static int plain_fn(void *data)
+{
+	while (!kthread_should_stop()) {
+		if (kthread_should_park())
+			kthread_parkme();
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!kthread_should_stop() && !kthread_should_park())
+			schedule();
+		__set_current_state(TASK_RUNNING);
+	}
+	return 0;
+}
+
+static int plain_run_stop(u32 n, u64 *ns)
+{
+	u64 since = ktime_get_ns();
+	struct task_struct *task;
+
+	while (n--) {
+		task = kthread_run(plain_fn, NULL, "bench");
+		if (IS_ERR(task))
+			return PTR_ERR(task);
+		kthread_stop(task);
+	}
+	*ns = ktime_get_ns() - since;
+	return 1;
+}
+
+static int plain_park_unpark(u32 n, u64 *ns)
+{
+	struct task_struct *task = kthread_run(plain_fn, NULL, "bench");
+	u64 since;
+
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	/* The first one waits until the thread runs. */
+	kthread_park(task);
+	kthread_unpark(task);
+
+	since = ktime_get_ns();
+	while (n--) {
+		kthread_park(task);
+		kthread_unpark(task);
+	}
+	*ns = ktime_get_ns() - since;
+	kthread_stop(task);
 	return 1;
 }
 
@@ -306,51 +388,166 @@ static int complete_wait(u32 n, u64 *ns)
 	return 1;
 }
 
+/* A work that whoever queues it keeps, and so does the queue. */
 struct counted_work {
 	struct kthread_delayed_work work;
+	struct kref kref;
 	u64 runs;
 };
+
+static void free_work(struct kref *kref)
+{
+	kfree(container_of(kref, struct counted_work, kref));
+}
 
 static void count_run(struct kthread_work *work)
 {
 	struct counted_work *counted = container_of(work, struct counted_work, work.work);
 
 	WRITE_ONCE(counted->runs, counted->runs + 1);
+	kref_put(&counted->kref, free_work);
 }
 
-static int with_worker(int (*run)(struct kthread_worker *worker, struct counted_work *work,
-				  u32 n, u64 *ns),
+/* A worker that stays while it is used, and takes no work once it is to go. */
+struct twin_worker {
+	struct kthread_worker *worker;
+	struct task_struct *task;
+	atomic_t users;
+	struct completion unused;
+};
+
+#define TWIN_CLOSED	(1 << 30)
+
+static void twin_worker_put(struct twin_worker *twin)
+{
+	if (atomic_dec_return(&twin->users) == TWIN_CLOSED)
+		complete_all(&twin->unused);
+}
+
+static bool twin_worker_get(struct twin_worker *twin)
+{
+	if (!(atomic_fetch_inc(&twin->users) & TWIN_CLOSED))
+		return true;
+	twin_worker_put(twin);
+	return false;
+}
+
+static bool twin_queue_delayed(struct twin_worker *twin, struct counted_work *work,
+			       unsigned long delay)
+{
+	bool queued;
+
+	if (!twin_worker_get(twin))
+		return false;
+	kref_get(&work->kref);
+	queued = kthread_queue_delayed_work(twin->worker, &work->work, delay);
+	if (!queued)
+		kref_put(&work->kref, free_work);
+	twin_worker_put(twin);
+	return queued;
+}
+
+static bool twin_queue(struct twin_worker *twin, struct counted_work *work)
+{
+	bool queued;
+
+	if (!twin_worker_get(twin))
+		return false;
+	kref_get(&work->kref);
+	queued = kthread_queue_work(twin->worker, &work->work.work);
+	if (!queued)
+		kref_put(&work->kref, free_work);
+	twin_worker_put(twin);
+	return queued;
+}
+
+static bool twin_cancel_sync(struct twin_worker *twin, struct counted_work *work)
+{
+	bool cancelled;
+
+	if (!twin_worker_get(twin))
+		return false;
+	cancelled = kthread_cancel_delayed_work_sync(&work->work);
+	if (cancelled)
+		kref_put(&work->kref, free_work);
+	twin_worker_put(twin);
+	return cancelled;
+}
+
+struct twin_flush {
+	struct kthread_work work;
+	struct completion done;
+};
+
+static void twin_flush_fn(struct kthread_work *work)
+{
+	complete(&container_of(work, struct twin_flush, work)->done);
+}
+
+/* kthread_flush_worker(), but for a worker that may die. Returns false if it has died. */
+static bool twin_flush(struct twin_worker *twin)
+{
+	struct twin_flush flush = {
+		KTHREAD_WORK_INIT(flush.work, twin_flush_fn),
+		COMPLETION_INITIALIZER_ONSTACK(flush.done),
+	};
+	bool flushed;
+
+	if (!twin_worker_get(twin))
+		return false;
+	kthread_queue_work(twin->worker, &flush.work);
+	flushed = twin_await(&flush.done, twin->task);
+	if (!flushed)
+		kthread_cancel_work_sync(&flush.work);
+	twin_worker_put(twin);
+	return flushed;
+}
+
+static int with_worker(int (*run)(struct twin_worker *twin, struct counted_work *work, u32 n,
+				  u64 *ns),
 		       u32 n, u64 *ns)
 {
-	struct kthread_worker *worker;
+	struct twin_worker *twin;
 	struct counted_work *work;
-	int ret;
+	int ret = -ENOMEM;
 
 	work = kzalloc_obj(*work);
-	if (!work)
-		return -ENOMEM;
+	twin = kzalloc_obj(*twin);
+	if (!work || !twin)
+		goto out;
 	kthread_init_delayed_work(&work->work, count_run);
-	worker = kthread_run_worker(0, "bench");
-	if (IS_ERR(worker)) {
-		kfree(work);
-		return PTR_ERR(worker);
+	kref_init(&work->kref);
+	init_completion(&twin->unused);
+	twin->worker = kthread_run_worker(0, "bench");
+	if (IS_ERR(twin->worker)) {
+		ret = PTR_ERR(twin->worker);
+		goto out;
 	}
-	ret = run(worker, work, n, ns);
-	kthread_destroy_worker(worker);
+	/* The worker forgets its task when it ends. */
+	twin->task = get_task_struct(twin->worker->task);
+
+	ret = run(twin, work, n, ns);
+
+	if (atomic_fetch_add(TWIN_CLOSED, &twin->users))
+		wait_for_completion(&twin->unused);
+	kthread_destroy_worker(twin->worker);
+	put_task_struct(twin->task);
+	kref_put(&work->kref, free_work);
+	work = NULL;
+out:
+	kfree(twin);
 	kfree(work);
 	return ret;
 }
 
-static int run_queue_flush(struct kthread_worker *worker, struct counted_work *work, u32 n,
-			   u64 *ns)
+static int run_queue_flush(struct twin_worker *twin, struct counted_work *work, u32 n, u64 *ns)
 {
 	u64 since = ktime_get_ns();
 	u32 i;
 
 	for (i = 0; i < n; i++) {
-		if (!kthread_queue_work(worker, &work->work.work))
+		if (!twin_queue(twin, work) || !twin_flush(twin))
 			return -EBUSY;
-		kthread_flush_worker(worker);
 	}
 	*ns = ktime_get_ns() - since;
 	return work->runs == n ? 1 : -EIO;
@@ -361,14 +558,13 @@ static int queue_flush(u32 n, u64 *ns)
 	return with_worker(run_queue_flush, n, ns);
 }
 
-static int run_delayed_cancel(struct kthread_worker *worker, struct counted_work *work, u32 n,
+static int run_delayed_cancel(struct twin_worker *twin, struct counted_work *work, u32 n,
 			      u64 *ns)
 {
 	u64 since = ktime_get_ns();
 
 	while (n--) {
-		if (!kthread_queue_delayed_work(worker, &work->work, 1000 * HZ) ||
-		    !kthread_cancel_delayed_work_sync(&work->work))
+		if (!twin_queue_delayed(twin, work, 1000 * HZ) || !twin_cancel_sync(twin, work))
 			return -EBUSY;
 	}
 	*ns = ktime_get_ns() - since;
@@ -380,18 +576,77 @@ static int delayed_cancel(u32 n, u64 *ns)
 	return with_worker(run_delayed_cancel, n, ns);
 }
 
-static int run_delayed_mod(struct kthread_worker *worker, struct counted_work *work, u32 n,
-			   u64 *ns)
+static void plain_run(struct kthread_work *work)
+{
+}
+
+static int with_plain_worker(void (*run)(struct kthread_worker *worker,
+					 struct kthread_delayed_work *work, u32 n),
+			     u32 n, u64 *ns)
+{
+	struct kthread_delayed_work *work = kzalloc_obj(*work);
+	struct kthread_worker *worker;
+	u64 since;
+
+	if (!work)
+		return -ENOMEM;
+	kthread_init_delayed_work(work, plain_run);
+	worker = kthread_run_worker(0, "bench");
+	if (IS_ERR(worker)) {
+		kfree(work);
+		return PTR_ERR(worker);
+	}
+	since = ktime_get_ns();
+	run(worker, work, n);
+	*ns = ktime_get_ns() - since;
+	kthread_destroy_worker(worker);
+	kfree(work);
+	return 1;
+}
+
+static void queue_and_flush(struct kthread_worker *worker, struct kthread_delayed_work *work,
+			    u32 n)
+{
+	while (n--) {
+		kthread_queue_work(worker, &work->work);
+		kthread_flush_worker(worker);
+	}
+}
+
+static int plain_queue_flush(u32 n, u64 *ns)
+{
+	return with_plain_worker(queue_and_flush, n, ns);
+}
+
+static void queue_and_cancel(struct kthread_worker *worker, struct kthread_delayed_work *work,
+			     u32 n)
+{
+	while (n--) {
+		kthread_queue_delayed_work(worker, work, 1000 * HZ);
+		kthread_cancel_delayed_work_sync(work);
+	}
+}
+
+static int plain_delayed_cancel(u32 n, u64 *ns)
+{
+	return with_plain_worker(queue_and_cancel, n, ns);
+}
+
+static int run_delayed_mod(struct twin_worker *twin, struct counted_work *work, u32 n, u64 *ns)
 {
 	u64 since;
 
-	if (!kthread_queue_delayed_work(worker, &work->work, 1000 * HZ))
+	if (!twin_queue_delayed(twin, work, 1000 * HZ))
 		return -EBUSY;
 	since = ktime_get_ns();
-	while (n--)
-		kthread_mod_delayed_work(worker, &work->work, (1000 + n % 2) * HZ);
+	while (n--) {
+		if (!twin_worker_get(twin))
+			return -EBUSY;
+		kthread_mod_delayed_work(twin->worker, &work->work, (1000 + n % 2) * HZ);
+		twin_worker_put(twin);
+	}
 	*ns = ktime_get_ns() - since;
-	kthread_cancel_delayed_work_sync(&work->work);
+	twin_cancel_sync(twin, work);
 	return 1;
 }
 
@@ -453,36 +708,33 @@ static int stats_update(u32 n, u64 *ns)
 
 #define BUCKETS 39
 
-/* Counts of values by their power of two, whose readers start over if a value came meanwhile. */
+/*
+ * Counts of values by their power of two, which one thread at a time changes. Readers start over
+ * if a value came meanwhile.
+ */
 struct twin_histogram {
-	atomic64_t begun, ended;
-	atomic64_t sum;
-	atomic64_t min_inverted, max;
-	atomic64_t buckets[BUCKETS];
+	seqcount_t sequence;
+	u64 sum;
+	u64 min_inverted, max;
+	u64 buckets[BUCKETS];
 };
 
-static void twin_raise(atomic64_t *to, s64 value)
+static void twin_raise(u64 *to, u64 value)
 {
-	s64 seen = atomic64_read(to);
-
-	while ((u64)seen < (u64)value && !atomic64_try_cmpxchg_relaxed(to, &seen, value))
-		;
+	if (*to < value)
+		WRITE_ONCE(*to, value);
 }
 
 static void twin_record(struct twin_histogram *histogram, u64 value)
 {
-	atomic64_inc(&histogram->begun);
-	/* What follows is not seen before this. */
-	smp_mb__after_atomic();
+	u64 *bucket = &histogram->buckets[min(value ? ilog2(value) : 0, BUCKETS - 1)];
 
-	atomic64_inc(&histogram->buckets[min(value ? ilog2(value) : 0, BUCKETS - 1)]);
-	atomic64_add(value, &histogram->sum);
+	raw_write_seqcount_begin(&histogram->sequence);
+	WRITE_ONCE(*bucket, *bucket + 1);
+	WRITE_ONCE(histogram->sum, histogram->sum + value);
 	twin_raise(&histogram->min_inverted, ~value);
 	twin_raise(&histogram->max, value);
-
-	/* What precedes is seen before this. */
-	smp_mb__before_atomic();
-	atomic64_inc(&histogram->ended);
+	raw_write_seqcount_end(&histogram->sequence);
 }
 
 static int histogram_record(u32 n, u64 *ns)
@@ -492,6 +744,7 @@ static int histogram_record(u32 n, u64 *ns)
 
 	if (!histogram)
 		return -ENOMEM;
+	seqcount_init(&histogram->sequence);
 	since = ktime_get_ns();
 	while (n--)
 		twin_record(histogram, n);
@@ -532,6 +785,7 @@ int twin_stats_show(struct seq_file *seq, void *unused)
 	seq_printf(seq, "commands_rejected %llu\n", now.commands_rejected);
 	return 0;
 }
+
 /* What @n threads that are woken once each have left to do. */
 struct crowd {
 	atomic_t left;
@@ -594,10 +848,10 @@ static int scale(u32 n, u64 *ns)
 		wait_for_completion(&crowd.done);
 		ns[2] = lap(&since);
 		for (i = 0; i < made; i++)
-			kthread_park(threads[i]->task);
+			twin_park(threads[i]);
 		ns[3] = lap(&since);
 		for (i = 0; i < made; i++)
-			kthread_unpark(threads[i]->task);
+			twin_unpark(threads[i]);
 		ns[4] = lap(&since);
 	}
 	for (i = 0; i < made; i++)
@@ -654,6 +908,10 @@ const struct bench_op bench_c_ops[] = {
 	{ "should_stop", should_stop },
 	{ "stats_update", stats_update },
 	{ "histogram_record", histogram_record },
+	{ "plain_run_stop", plain_run_stop },
+	{ "plain_park_unpark", plain_park_unpark },
+	{ "plain_queue_flush", plain_queue_flush },
+	{ "plain_delayed_cancel", plain_delayed_cancel },
 	{ "scale", scale },
 	{ "stop_slow", stop_slow },
 	{ }
