@@ -180,34 +180,39 @@ impl Histogram {
     /// Sleeps if that takes long, because the writer is not on a CPU. Gives up after some tries, in
     /// which case the last values may be in some of the numbers only.
     fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-
         for tries in 0..200 {
-            let sequence = self.sequence.get();
-            if sequence == 0 {
-                // Many have never been used.
-                break;
-            }
-
-            smp_mb(Read);
-            for (to, from) in snapshot.buckets.iter_mut().zip(&self.buckets) {
-                *to = from.get();
-            }
-            snapshot.sum = self.sum.get();
-            snapshot.min = !self.min_inverted.get();
-            snapshot.max = self.max.get();
-            smp_mb(Read);
-
-            if sequence % 2 == 0 && self.sequence.get() == sequence {
-                break;
-            }
-            if tries < 100 {
-                core::hint::spin_loop();
-            } else {
-                fsleep(Delta::from_millis(1));
+            match self.try_snapshot() {
+                Ok(snapshot) => return snapshot,
+                Err(_) if tries < 100 => core::hint::spin_loop(),
+                Err(_) => fsleep(Delta::from_millis(1)),
             }
         }
-        snapshot
+        self.try_snapshot().unwrap_or_else(|half| half)
+    }
+
+    /// Reads the numbers, which are an error if one of them may have changed meanwhile.
+    fn try_snapshot(&self) -> Result<Snapshot, Snapshot> {
+        let mut snapshot = Snapshot::default();
+        let sequence = self.sequence.get();
+
+        // Many have never been used.
+        if sequence == 0 {
+            return Ok(snapshot);
+        }
+        smp_mb(Read);
+        for (to, from) in snapshot.buckets.iter_mut().zip(&self.buckets) {
+            *to = from.get();
+        }
+        snapshot.sum = self.sum.get();
+        snapshot.min = !self.min_inverted.get();
+        snapshot.max = self.max.get();
+        smp_mb(Read);
+
+        if sequence % 2 == 0 && self.sequence.get() == sequence {
+            Ok(snapshot)
+        } else {
+            Err(snapshot)
+        }
     }
 }
 
@@ -328,6 +333,34 @@ mod tests {
         assert_eq!(
             text(&[0, 1, 2, 3, 4, 1023, 1024])?.to_bytes(),
             b"7 0 293 3 1024 1024\n\t0 2\n\t2 2\n\t4 1\n\t512 1\n\t1024 1\n"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_value_is_seen_as_a_whole() -> Result {
+        let histogram = KBox::new(Histogram::default(), GFP_KERNEL)?;
+
+        histogram.record(1);
+        histogram.change(|| assert!(histogram.try_snapshot().is_err()));
+        assert!(histogram.try_snapshot().is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn they_add_up() -> Result {
+        let (all, one) = (
+            KBox::new(Histogram::default(), GFP_KERNEL)?,
+            KBox::new(Histogram::default(), GFP_KERNEL)?,
+        );
+
+        all.record(5);
+        one.record(1);
+        one.record(9);
+        all.add(&one.snapshot());
+        assert_eq!(
+            CString::try_from_fmt(fmt!("{}", all.snapshot()))?.to_bytes(),
+            b"3 1 5 7 9 9\n\t0 1\n\t4 1\n\t8 1\n"
         );
         Ok(())
     }
