@@ -153,6 +153,7 @@ static void twin_unpark(struct twin_thread *thread)
 
 static void twin_wake(struct twin_thread *thread)
 {
+	/* Whoever takes it sees what was done before. */
 	smp_store_release(&thread->token, 1);
 	wake_up_process(thread->task);
 }

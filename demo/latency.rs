@@ -180,24 +180,28 @@ impl Histogram {
     /// Sleeps if that takes long, because the writer is not on a CPU. Gives up after some tries, in
     /// which case the last values may be in some of the numbers only.
     fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+
         for tries in 0..200 {
-            match self.try_snapshot() {
-                Ok(snapshot) => return snapshot,
-                Err(_) if tries < 100 => core::hint::spin_loop(),
-                Err(_) => fsleep(Delta::from_millis(1)),
+            if self.read_into(&mut snapshot) {
+                break;
+            }
+            if tries < 100 {
+                core::hint::spin_loop();
+            } else {
+                fsleep(Delta::from_millis(1));
             }
         }
-        self.try_snapshot().unwrap_or_else(|half| half)
+        snapshot
     }
 
-    /// Reads the numbers, which are an error if one of them may have changed meanwhile.
-    fn try_snapshot(&self) -> Result<Snapshot, Snapshot> {
-        let mut snapshot = Snapshot::default();
+    /// Reads the numbers, and tells whether they belong together.
+    fn read_into(&self, snapshot: &mut Snapshot) -> bool {
         let sequence = self.sequence.get();
 
-        // Many have never been used.
+        // Many have never been used, and then the snapshot has not been, either.
         if sequence == 0 {
-            return Ok(snapshot);
+            return true;
         }
         smp_mb(Read);
         for (to, from) in snapshot.buckets.iter_mut().zip(&self.buckets) {
@@ -208,11 +212,7 @@ impl Histogram {
         snapshot.max = self.max.get();
         smp_mb(Read);
 
-        if sequence % 2 == 0 && self.sequence.get() == sequence {
-            Ok(snapshot)
-        } else {
-            Err(snapshot)
-        }
+        sequence % 2 == 0 && self.sequence.get() == sequence
     }
 }
 
@@ -342,8 +342,8 @@ mod tests {
         let histogram = KBox::new(Histogram::default(), GFP_KERNEL)?;
 
         histogram.record(1);
-        histogram.change(|| assert!(histogram.try_snapshot().is_err()));
-        assert!(histogram.try_snapshot().is_ok());
+        histogram.change(|| assert!(!histogram.read_into(&mut Snapshot::default())));
+        assert!(histogram.read_into(&mut Snapshot::default()));
         Ok(())
     }
 
