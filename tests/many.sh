@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib/demo.sh"
 
 many=1000
-[ "$KSFT_SLOWNESS" -eq 1 ] || many=250
+[ "${KSFT_SLOWNESS:-1}" -eq 1 ] || many=250
 
 # to_all VERB [N]: gives a command for each worker, or for the first of them.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.

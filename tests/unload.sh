@@ -82,7 +82,7 @@ if [ -w "$switch" ]; then
 fi
 failed=0
 loads=50
-[ "$KSFT_SLOWNESS" -eq 1 ] || loads=20
+[ "${KSFT_SLOWNESS:-1}" -eq 1 ] || loads=20
 # shellcheck disable=SC2013 # Each is a word.
 for moment in $(awk -v loads=$loads 'BEGIN { srand(5); while (loads--) print int(rand() * 40000) }'); do
 	modprobe "$MODULE" && echo 'run a kind=periodic period_us=1000' > "$DEMO/control" && usleep "$moment" &&
