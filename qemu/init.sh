@@ -75,8 +75,12 @@ mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 mount -t debugfs debugfs /sys/kernel/debug
 
-# The boot has races of its own, so that this kernel is built to begin later.
-[ ! -e /sys/kernel/debug/kcsan ] || echo on > /sys/kernel/debug/kcsan
+# The kernel has two races of its own: one in its boot, so that KCSAN begins later,
+# and one of the idle loop with the interrupt that ends it.
+if [ -e /sys/kernel/debug/kcsan ]; then
+	echo '!tick_nohz_idle_got_tick' > /sys/kernel/debug/kcsan
+	echo on > /sys/kernel/debug/kcsan
+fi
 
 # What guest.conf may set: the limits in seconds, and how slow this kernel is.
 # shellcheck disable=SC2034 # run-tests.sh uses them
