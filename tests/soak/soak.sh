@@ -168,9 +168,12 @@ objects()
 		sleep 1
 	done
 	if [ -r /proc/slabinfo ]; then
-		# DEBUG_OBJECTS has a pool of its own, and tells how many of that are in use.
+		# DEBUG_OBJECTS has a pool of its own. Its pool_used is an estimate, which drifts; those that
+		# are not free are in use.
 		awk 'NR > 2 && $1 != "debug_objects_cache" { print $1, $2, $4 }' /proc/slabinfo
-		sed -n 's/^pool_used *: \(.*\)/debug_objects_used \1 56/p' /sys/kernel/debug/debug_objects/stats
+		awk '$1 ~ /^objs_allocated/ { used += $NF }
+			$1 ~ /^(objs_freed|pool_free|on_free_list)/ { used -= $NF }
+			END { print "debug_objects_used", used, 56 }' /sys/kernel/debug/debug_objects/stats
 	else
 		awk '$1 == "SUnreclaim:" || $1 == "KernelStack:" { print $1, $2 / 4, 4096 }' /proc/meminfo
 	fi > "$1"
