@@ -77,10 +77,10 @@ impl Latency {
         self.of(measure).record(latency.as_nanos().unsigned_abs());
     }
 
-    /// Adds all that `other` holds. Nobody else may change `self` meanwhile.
+    /// Adds all that `other` holds. Nobody else may change either meanwhile.
     pub(super) fn add(&self, other: &Self) {
         for (measure, _) in MEASURES {
-            self.of(measure).add(&other.of(measure).snapshot());
+            self.of(measure).add(other.of(measure));
         }
     }
 
@@ -164,14 +164,22 @@ impl Histogram {
         });
     }
 
-    fn add(&self, values: &Snapshot) {
+    fn add(&self, other: &Self) {
+        // Many have never been used.
+        if other.sequence.get() == 0 {
+            return;
+        }
         self.change(|| {
-            for (to, from) in self.buckets.iter().zip(&values.buckets) {
-                to.add(*from);
+            for (to, from) in self.buckets.iter().zip(&other.buckets) {
+                let count = from.get();
+
+                if count != 0 {
+                    to.add(count);
+                }
             }
-            self.sum.add(values.sum);
-            self.min_inverted.raise(!values.min);
-            self.max.raise(values.max);
+            self.sum.add(other.sum.get());
+            self.min_inverted.raise(other.min_inverted.get());
+            self.max.raise(other.max.get());
         });
     }
 
@@ -357,7 +365,7 @@ mod tests {
         all.record(5);
         one.record(1);
         one.record(9);
-        all.add(&one.snapshot());
+        all.add(&one);
         assert_eq!(
             CString::try_from_fmt(fmt!("{}", all.snapshot()))?.to_bytes(),
             b"3 1 5 7 9 9\n\t0 1\n\t4 1\n\t8 1\n"
