@@ -314,6 +314,14 @@ impl Gate {
         Some(inside)
     }
 
+    /// A plain read, as [`Atomic::load`] is a call where the compiler can not inline the helpers for
+    /// functions of C.
+    #[inline]
+    fn is_closed(&self) -> bool {
+        // SAFETY: The pointer is valid. A volatile read of a word does not race with atomic accesses.
+        unsafe { self.users.as_ptr().read_volatile() & Self::CLOSED != 0 }
+    }
+
     /// Lets nobody in from here on, and returns once nobody is in. To be called once.
     fn close(&self) {
         if self.users.fetch_add(Self::CLOSED, Full) != 0 {
@@ -422,13 +430,13 @@ impl Shared {
     /// Takes a work out of the queue, stops its timer, and waits until it does not run.
     ///
     /// Tells whether it was queued, or waited for its timer. While it is waited for, nobody can queue
-    /// it.
+    /// it. Fails with [`ESRCH`] if the gate is closed, without having done anything.
     ///
     /// # Safety
     ///
     /// `dwork` must be that of [`Links`] whose owner is this worker. It must not be freed meanwhile,
-    /// and must not be what the caller runs. The caller is behind the gate, or the thread is gone.
-    unsafe fn cancel_sync(&self, dwork: *mut bindings::kthread_delayed_work) -> bool {
+    /// and must not be what the caller runs.
+    unsafe fn cancel_sync(&self, dwork: *mut bindings::kthread_delayed_work) -> Result<bool> {
         // SAFETY: By the requirements of this function these are fields of valid structures.
         let (timer, work, node, worker) = unsafe {
             (
@@ -442,6 +450,11 @@ impl Shared {
         let locked = loop {
             let locked = self.lock();
 
+            // `reaped` takes the lock once it is closed. Whoever has found it open is through by then,
+            // or behind it.
+            if self.gate.is_closed() {
+                return Err(ESRCH);
+            }
             // SAFETY: The timer is initialised, and starts only with the lock held.
             if unsafe { bindings::timer_delete_sync_try(timer) } >= 0 {
                 break locked;
@@ -452,8 +465,14 @@ impl Shared {
             // SAFETY: This is process context, with no lock held.
             unsafe { bindings::schedule_timeout_uninterruptible(1) };
         };
-        // SAFETY: All of these lists and fields are initialised, and serialised by the lock.
-        let (queued, running) = unsafe {
+        // SAFETY: The field is initialised, and serialised by the lock.
+        let running = core::ptr::eq(unsafe { (*worker).current_work }, work);
+        let _inside = match running {
+            true => Some(self.gate.enter().ok_or(ESRCH)?),
+            false => None,
+        };
+        // SAFETY: The lists are initialised, and serialised by the lock.
+        let queued = unsafe {
             let queued = !core::ptr::eq((*node).next, node);
 
             if queued {
@@ -461,10 +480,10 @@ impl Shared {
                 (*(*node).prev).next = (*node).next;
                 bindings::INIT_LIST_HEAD(node);
             }
-            (queued, core::ptr::eq((*worker).current_work, work))
+            queued
         };
         if !running {
-            return queued;
+            return Ok(queued);
         }
 
         stack_pin_init!(let flush = Flush::new());
@@ -485,7 +504,7 @@ impl Shared {
         let _locked = self.lock();
         // SAFETY: The lock is held, which serialises this field.
         unsafe { (*work).canceling -= 1 };
-        queued
+        Ok(queued)
     }
 }
 
@@ -530,11 +549,12 @@ impl Member for Shared {
             // first field of `Links`, because nobody is left who waits for a `Flush`.
             let work = unsafe { container_of!(first, bindings::kthread_work, node) };
 
-            // It is queued, or its timer has just taken it from one list to the other.
+            // Whatever this returns, the work is not queued any more.
             //
-            // SAFETY: The queue owns a reference to the work, which nobody else can take: the gate is
-            // closed, and the thread is gone. `Links` has a delayed work, with this owner.
-            unsafe { self.cancel_sync(work.cast()) };
+            // SAFETY: The queue owns a reference to the work, which nobody else can take: the thread is
+            // gone, and the gate has been found closed by all who have taken the lock since the first
+            // round. `Links` has a delayed work.
+            unsafe { bindings::kthread_cancel_delayed_work_sync(work.cast()) };
             // SAFETY: As above, so the work is still there, and it is not queued any more.
             unsafe { ((*work.cast::<Links>()).release)(work) };
         }
@@ -777,7 +797,6 @@ impl Worker {
     pub fn cancel_sync<T: WorkItem>(&self, work: &Arc<Work<T>>) -> Result<Option<Arc<Work<T>>>> {
         might_sleep();
 
-        let _inside = self.shared.gate.enter().ok_or(ESRCH)?;
         if work.links.owner() != self.id() {
             return Ok(None);
         }
@@ -794,11 +813,8 @@ impl Worker {
             return Err(ESRCH);
         }
 
-        // SAFETY: The work belongs to this worker, which the gate keeps, and is not what the caller
-        // runs. `work` keeps it.
-        let cancelled = unsafe { self.shared.cancel_sync(dwork) };
-
-        if cancelled {
+        // SAFETY: The work belongs to this worker, and is not what the caller runs. `work` keeps it.
+        if unsafe { self.shared.cancel_sync(dwork)? } {
             // SAFETY: It was queued and is not any more, so that the reference of the queue, which
             // `insert` made of an `Arc`, is free.
             return Ok(Some(unsafe { Arc::from_raw(Arc::as_ptr(work)) }));
