@@ -39,7 +39,9 @@ read_counters()
 {
 	counters=
 	read_value tainted /proc/sys/kernel/tainted
-	for name in warn_count oops_count rcu_stall_count softlockup_count hardlockup_count; do
+	# KCSAN counts its reports as warnings, even those in which no module has a part.
+	[ -e /sys/kernel/debug/kcsan ] || read_value warn_count /sys/kernel/warn_count
+	for name in oops_count rcu_stall_count softlockup_count hardlockup_count; do
 		read_value "$name" "/sys/kernel/$name"
 	done
 	read_value hung_task_detect_count /proc/sys/kernel/hung_task_detect_count

@@ -8,6 +8,9 @@ become one Splat, with the test during which it came and the whole of its text.
 import os
 import re
 
+# The kernel proper has races of its own, which concern nobody here.
+RACE = re.compile(r"BUG: KCSAN: ")
+IN_MODULE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[\w+\]")
 MARKER = re.compile(r"kdemo-test: (begin|end) (\S+)$")
 # Patterns that belong to a complaint, but do not say what it is about.
 CUT_HERE = re.compile(r"\[ cut here \]")
@@ -83,7 +86,7 @@ def _text(lines, first, last, end):
 
 
 def find(lines):
-    """All complaints in these lines of a console log."""
+    """All complaints in these lines of a console log, but for races in which no module has a part."""
     splats = []
     spans = []  # for each, the first and the last of its lines
     test = None
@@ -116,4 +119,4 @@ def find(lines):
             current = None
     for splat, span, following in zip(splats, spans, [*spans[1:], [len(lines)]]):
         splat.text = _text(lines, *span, following[0])
-    return splats
+    return [splat for splat in splats if not RACE.search(splat.title) or IN_MODULE.search("\n".join(splat.text))]

@@ -165,6 +165,11 @@ class SplatText(unittest.TestCase):
         other, = splat.find(["BUG: x at 0x12", "Call Trace:", " b+0x1/0x2"])
         self.assertNotEqual(first.fingerprint, other.fingerprint)
 
+    def test_races(self):
+        lines = ["BUG: KCSAN: data-race in a / b", " a+0x1/0x2", " b+0x1/0x2 [mine]", "=" * 30]
+        self.assertEqual(len(splat.find(lines)), 1)
+        self.assertEqual(len(splat.find([line.replace(" [mine]", "") for line in lines])), 0)
+
     def test_stacks_that_were_asked_for(self):
         lines = ["[ 1.0][ T1] a", "[ 2.0][ T1] sysrq: Show Blocked State", "[ 2.1][ T1] task:x", "[ 2.1][ T1] b"]
         before, stacks = splat.split_stacks(lines)
