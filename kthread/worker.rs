@@ -726,12 +726,16 @@ impl Worker {
             // SAFETY: The clock is there since boot, and advances at any time.
             let now = unsafe { (&raw const bindings::jiffies).read_volatile() };
 
+            // The timer is started with the lock held, too.
+            let locked = self.shared.lock();
+
             // SAFETY: `insert` passes what is initialised, and the given reference keeps it. A timer
             // that is pending stays so, or expires, whereupon its work is queued: in both cases the
             // queue has its reference.
             modified = unsafe {
                 bindings::mod_timer_pending(&raw mut (*dwork).timer, now.wrapping_add(delay)) != 0
             };
+            drop(locked);
             // SAFETY: `insert` passes what is initialised, and valid until it has run.
             !modified && unsafe { bindings::kthread_queue_delayed_work(worker, dwork, delay) }
         });
