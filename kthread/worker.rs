@@ -795,7 +795,8 @@ impl Worker {
     /// This is what `kthread_cancel_delayed_work_sync()` is for. That one loses a work whose timer
     /// expires meanwhile, and then does not tell that it was queued: see
     /// `kthread_delayed_work_timer_fn()` of [`kernel/kthread.c`](srctree/kernel/kthread.c), which
-    /// drops what is being cancelled.
+    /// drops what is being cancelled. And if the work that it waits for dies, it waits for ever, where
+    /// this returns within a second.
     #[doc(alias = "kthread_cancel_work_sync")]
     #[doc(alias = "kthread_cancel_delayed_work_sync")]
     pub fn cancel_sync<T: WorkItem>(&self, work: &Arc<Work<T>>) -> Result<Option<Arc<Work<T>>>> {
