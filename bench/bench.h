@@ -27,6 +27,12 @@ void bench_exit(void);
 /* How much memory is free. */
 u64 bench_free_bytes(void);
 
+/*
+ * Waits until RCU has freed what was left to it. Returns the nanoseconds which that took, without
+ * those of waiting.
+ */
+u64 bench_free_deferred(void);
+
 /* What `stats_c` shows. */
 int twin_stats_show(struct seq_file *seq, void *unused);
 

@@ -120,7 +120,6 @@ for n in 1 10 100 1000 10000; do
 	done
 	echo "$n threads" >&2
 done
-rmmod kthread_bench || exit 1
 
 for n in 1 10 100 1000 10000; do
 	for _ in $(rounds $n); do
@@ -133,5 +132,6 @@ for n in 1 10 100 1000 10000; do
 	done
 	echo "$n workers of the demo" >&2
 done
+rmmod kthread_bench || exit 1
 
 cat /tmp/samples >&7

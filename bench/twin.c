@@ -857,7 +857,7 @@ static int scale(u32 n, u64 *ns)
 	}
 	for (i = 0; i < made; i++)
 		twin_stop(threads[i]);
-	ns[5] = lap(&since);
+	ns[5] = lap(&since) + bench_free_deferred();
 	kvfree(threads);
 	return ret;
 }
