@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
@@ -165,6 +166,16 @@ static void command(const char *words, const char *name, long n)
 		die(line);
 }
 
+/* Whoever else has something to do has done it when this returns. */
+static void let_run(void)
+{
+	if (setpriority(PRIO_PROCESS, 0, 19))
+		die("setpriority");
+	sched_yield();
+	if (setpriority(PRIO_PROCESS, 0, 0))
+		die("setpriority");
+}
+
 static long long all(const char *words, long n)
 {
 	long long since = now();
@@ -172,6 +183,7 @@ static long long all(const char *words, long n)
 
 	for (i = 0; i < n; i++)
 		command(words, "b", i);
+	let_run();
 	return now() - since;
 }
 
