@@ -197,7 +197,7 @@ static long long free_bytes(void)
 }
 
 /* What RCU has yet to free is told by the module that holds the operations in the kernel. */
-static long long free_deferred(void)
+static long long until_freed(void)
 {
 	FILE *file = fopen("/sys/kernel/debug/kthread_bench/free_deferred", "r");
 	long long ns;
@@ -228,7 +228,7 @@ static void workers(long n)
 	since = now();
 	command("stop-all", "", -1);
 	since = now() - since;
-	printf("%lld %lld\n", since + free_deferred(), bytes);
+	printf("%lld %lld\n", since + until_freed(), bytes);
 	close(control);
 }
 
