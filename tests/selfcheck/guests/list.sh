@@ -4,7 +4,7 @@
 # A list that is linked wrongly.
 # selfcheck-config: CONFIG_DEBUG_LIST
 # selfcheck: splat list_add corruption. next->prev should be prev
-# selfcheck: counters (oops|warn)_count
+# selfcheck: counters (tainted 0 -> 512|oops_count|warn_count)
 # selfcheck-boot: own
 
 . "$(dirname "$0")/lib/ktap.sh"

@@ -4,7 +4,7 @@
 # A reference that is given back twice.
 # selfcheck-config: CONFIG_BUG
 # selfcheck: splat refcount_t: (decrement hit 0|underflow)
-# selfcheck: counters warn_count
+# selfcheck: counters (tainted 0 -> 512|warn_count)
 
 . "$(dirname "$0")/lib/ktap.sh"
 
