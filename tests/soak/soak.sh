@@ -223,8 +223,9 @@ awk 'NR == FNR { before[$1] = $2; next }
 	$place/objects_before $place/objects_after > $place/grown
 ktap_diag 'slab caches with more objects than at first: name, how many more, how many at first, bytes'
 ktap_diag "$(cat $place/grown)"
-# What is lost at each load, or at each command, of which there are far more, comes to that many.
-ktap_eq "no slab cache has $loads objects more than at first, one for each load" '' \
-	"$(awk -v loads="$loads" '$2 >= loads' $place/grown)"
+# What is lost at each load, or at each command, of which there are far more, comes to that many. A few
+# dozen may be what the CPUs keep of a cache.
+limit=$((loads > 64 ? loads : 64))
+ktap_eq "no slab cache has $limit objects more than at first" '' "$(awk -v limit=$limit '$2 >= limit' $place/grown)"
 rm -r $place
 ktap_finished
