@@ -3,7 +3,10 @@
 //! What a thread and those who handle it share, and the function that the task runs.
 
 use super::{
-    completion::Completion,
+    completion::{
+        Completion,
+        ONE_SECOND, //
+    },
     context::Context,
     group::{
         Entry,
@@ -335,7 +338,7 @@ impl Core {
     /// Waits until the closure has returned, or never will.
     pub(super) fn wait_done(&self) {
         // A body that oopsed completes nothing, so look at the task now and then.
-        while !self.done.wait_timeout(kernel::time::msecs_to_jiffies(1000)) {
+        while !self.done.wait_timeout(ONE_SECOND) {
             if self.is_exiting() {
                 break;
             }
@@ -765,9 +768,11 @@ pub(super) fn reap<M: Member + ?Sized>(member: &M) {
     control.reaped = true;
     drop(control);
 
-    // Neither will come from a thread that never ran or that died.
-    core.entered.complete_all();
-    core.done.complete_all();
+    if core.last_state() != State::Done {
+        // Neither will come from a thread that never ran or that died.
+        core.entered.complete_all();
+        core.done.complete_all();
+    }
 
     // SAFETY: The task is gone, and whoever comes second does not get here.
     unsafe { member.reaped() };

@@ -299,7 +299,7 @@ impl<T: Send, S> Thread<T, S> {
         if self.packet.core().is_current() {
             return Err(JoinError::WouldDeadlock);
         }
-        self.finish()
+        self.into_value()
     }
 
     /// Waits until the closure returns by itself, and returns its value.
@@ -316,20 +316,22 @@ impl<T: Send, S> Thread<T, S> {
         let _ = self.unpark();
         self.packet.core().dismissed.put(true);
         self.packet.core().wait_done();
-        self.finish()
+        self.into_value()
     }
 
-    /// Reaps the thread and takes its value. The caller is not the thread itself.
-    fn finish(&self) -> Result<T, JoinError> {
-        packet::reap(&*self.packet);
+    /// Reaps the thread, takes its value and lets go of it, as dropping it would reap it once more.
+    /// The caller is not the thread itself.
+    fn into_value(self) -> Result<T, JoinError> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: The packet of `this` is not used again, nor dropped.
+        let packet = unsafe { core::ptr::read(&raw const this.packet) };
 
-        // SAFETY: The task is gone. This is the only handle, and it is not abandoned, because that
+        packet::reap(&*packet);
+        // SAFETY: The task is gone. This was the only handle, and it is not abandoned, because that
         // happens only when it is dropped.
-        match unsafe { self.packet.take_value() } {
+        match unsafe { packet.take_value() } {
             Some(value) => Ok(value),
-            None if self.packet.core().state.load(Acquire) == State::Entered => {
-                Err(JoinError::Died)
-            }
+            None if packet.core().state.load(Acquire) == State::Entered => Err(JoinError::Died),
             None => Err(JoinError::NeverRan),
         }
     }
@@ -345,7 +347,9 @@ impl<T: Send, S> Drop for Thread<T, S> {
         if self.packet.core().is_current() {
             self.packet.core().abandon();
         } else {
-            let _ = self.finish();
+            packet::reap(&*self.packet);
+            // SAFETY: The task is gone. This is the only handle, and it has not been abandoned.
+            unsafe { self.packet.drop_value() };
         }
     }
 }

@@ -9,7 +9,10 @@
 
 use super::{
     builder::Builder,
-    completion::Completion,
+    completion::{
+        Completion,
+        ONE_SECOND, //
+    },
     errno::edeadlk,
     group::{
         Members,
@@ -140,8 +143,21 @@ unsafe fn init_work(
     // SAFETY: By the requirements of this function.
     unsafe {
         slot.write(bindings::kthread_work::default());
-        bindings::INIT_LIST_HEAD(&raw mut (*slot).node);
+        init_list(&raw mut (*slot).node);
         (*slot).func = Some(func);
+    }
+}
+
+/// Does what the inline function `INIT_LIST_HEAD()` does in C, which would be a call.
+///
+/// # Safety
+///
+/// `list` must be valid for writes, and nobody else may access it.
+unsafe fn init_list(list: *mut bindings::list_head) {
+    // SAFETY: By the requirements of this function.
+    unsafe {
+        (*list).next = list;
+        (*list).prev = list;
     }
 }
 
@@ -413,10 +429,7 @@ impl Shared {
 
     /// Waits for something that has been queued. If the worker has died, it is not queued any more.
     fn await_flush(&self, flush: &Flush) -> Result {
-        while !flush
-            .done
-            .wait_timeout(kernel::time::msecs_to_jiffies(1000))
-        {
+        while !flush.done.wait_timeout(ONE_SECOND) {
             if self.core.is_exiting() {
                 // SAFETY: `flush` is initialised. It has not been begun, as the thread has died of
                 // something before it, so that this does not wait for it.
@@ -478,7 +491,7 @@ impl Shared {
             if queued {
                 (*(*node).next).prev = (*node).prev;
                 (*(*node).prev).next = (*node).next;
-                bindings::INIT_LIST_HEAD(node);
+                init_list(node);
             }
             queued
         };
