@@ -60,6 +60,7 @@ use latency::{
     Latency,
     Measure, //
 };
+use single_writer::SingleWriter;
 use stats::{
     Totals,
     WorkerStats, //
@@ -267,11 +268,11 @@ fn complete_wait(n: u32, _: &ThreadGroup) -> Result<u64> {
 }
 
 /// Counts how often it is run.
-struct Counted(Atomic<u64>);
+struct Counted(SingleWriter);
 
 impl WorkItem for Counted {
     fn run(this: Arc<Work<Self>>) {
-        this.0.store(this.0.load(Relaxed) + 1, Relaxed);
+        this.0.add(1);
     }
 }
 
@@ -280,7 +281,7 @@ fn with_worker(
     run: impl FnOnce(&Worker, &Arc<Work<Counted>>) -> Result<u64>,
 ) -> Result<u64> {
     let worker = Builder::new(fmt!("bench")).spawn_worker(group)?;
-    let work = Work::new_arc(Counted(Atomic::new(0)), GFP_KERNEL)?;
+    let work = Work::new_arc(Counted(SingleWriter::new()), GFP_KERNEL)?;
 
     run(&worker, &work)
 }
@@ -294,7 +295,7 @@ fn queue_flush(n: u32, group: &ThreadGroup) -> Result<u64> {
             worker.flush()?;
         }
         let took = monotonic_ns() - since;
-        if work.0.load(Relaxed) != u64::from(n) {
+        if work.0.get() != u64::from(n) {
             return Err(EIO);
         }
         Ok(took)

@@ -2,11 +2,11 @@
 /*
  * The C twin: what kthread/ and demo/ do, written straight on kthread.h.
  *
- * A twin_thread gives the guarantees of kthread::Thread that cost something at run time: what was
- * started runs before it is stopped, a wake-up is not lost, a value comes back, who waits for a
- * thread that dies does not wait for ever, parking and stopping exclude each other, and a list of
- * all threads is there for whoever has to stop those that are left. The operations of plain_* are
- * what kthread.h offers without these.
+ * A twin_thread gives the guarantees of kthread::Thread: what was started runs before it is stopped,
+ * a wake-up is not lost, a value comes back, who waits for a thread that dies does not wait for ever,
+ * and a list of all threads is there for whoever has to stop those that are left, while others hold
+ * them. Starting, parking and stopping exclude each other, and what can not be done is refused. The
+ * operations of plain_* are what kthread.h offers without these.
  */
 
 #include <linux/completion.h>
@@ -25,34 +25,59 @@
 
 #include "bench.h"
 
+enum twin_state {
+	TWIN_NEW,
+	TWIN_STARTED,
+	TWIN_ENTERED,
+	TWIN_DONE,
+};
+
 struct twin_thread {
+	/* One of the list, and one of whoever has made it. */
+	struct kref kref;
 	struct list_head node;
 	struct task_struct *task;
 	u64 (*body)(struct twin_thread *thread, void *data);
 	void *data;
 	u64 value;
 	int token;
+	enum twin_state state;
+	/* Nobody will park the thread any more. */
+	bool dismissed;
+	bool parked;
+	/* kthread_stop() has returned. */
+	bool reaped;
 	struct completion entered;
 	struct completion done;
-	/* Excludes parking and stopping from each other. */
+	/* Excludes starting, parking and stopping from each other. */
 	struct mutex control;
 };
 
 static LIST_HEAD(twin_threads);
 static DEFINE_MUTEX(twin_threads_lock);
 
+static void free_thread(struct kref *kref)
+{
+	struct twin_thread *thread = container_of(kref, struct twin_thread, kref);
+
+	put_task_struct(thread->task);
+	kfree(thread);
+}
+
 static int twin_fn(void *data)
 {
 	struct twin_thread *thread = data;
 
+	WRITE_ONCE(thread->state, TWIN_ENTERED);
 	complete_all(&thread->entered);
 	thread->value = thread->body(thread, thread->data);
+	smp_store_release(&thread->state, TWIN_DONE);
 	complete_all(&thread->done);
 
-	/* Until it is stopped it can be parked. */
+	/* Until nobody will park it any more. */
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
-		if (kthread_should_stop())
+		if (READ_ONCE(thread->dismissed) || kthread_should_stop())
 			break;
 		if (kthread_should_park()) {
 			__set_current_state(TASK_RUNNING);
@@ -65,14 +90,25 @@ static int twin_fn(void *data)
 	return 0;
 }
 
+static bool twin_is_exiting(struct task_struct *task)
+{
+	return READ_ONCE(task->flags) & PF_EXITING;
+}
+
 /* Waits for something that @task completes unless it dies. Returns false if it has died. */
 static bool twin_await(struct completion *done, struct task_struct *task)
 {
 	while (!wait_for_completion_timeout(done, HZ)) {
-		if (READ_ONCE(task->flags) & PF_EXITING)
+		if (twin_is_exiting(task))
 			return false;
 	}
 	return true;
+}
+
+static void twin_await_entered(struct twin_thread *thread)
+{
+	if (READ_ONCE(thread->state) < TWIN_ENTERED)
+		wait_for_completion(&thread->entered);
 }
 
 static struct twin_thread *twin_create(u64 (*body)(struct twin_thread *thread, void *data),
@@ -83,6 +119,7 @@ static struct twin_thread *twin_create(u64 (*body)(struct twin_thread *thread, v
 
 	if (!thread)
 		return ERR_PTR(-ENOMEM);
+	kref_init(&thread->kref);
 	thread->body = body;
 	thread->data = data;
 	init_completion(&thread->entered);
@@ -96,6 +133,7 @@ static struct twin_thread *twin_create(u64 (*body)(struct twin_thread *thread, v
 	}
 	thread->task = get_task_struct(task);
 
+	kref_get(&thread->kref);
 	mutex_lock(&twin_threads_lock);
 	list_add_tail(&thread->node, &twin_threads);
 	mutex_unlock(&twin_threads_lock);
@@ -104,57 +142,111 @@ static struct twin_thread *twin_create(u64 (*body)(struct twin_thread *thread, v
 
 static void twin_start(struct twin_thread *thread)
 {
-	wake_up_process(thread->task);
+	mutex_lock(&thread->control);
+	if (!thread->reaped) {
+		WRITE_ONCE(thread->state, TWIN_STARTED);
+		wake_up_process(thread->task);
+	}
+	mutex_unlock(&thread->control);
 }
 
-static u64 twin_reap(struct twin_thread *thread)
+/* Waits until the task is gone. Whoever comes first takes it from the list. */
+static void twin_reap(struct twin_thread *thread)
 {
-	u64 value;
-
 	mutex_lock(&thread->control);
-	kthread_stop_put(thread->task);
+	if (thread->reaped) {
+		mutex_unlock(&thread->control);
+		return;
+	}
+	WRITE_ONCE(thread->dismissed, true);
+	/* kthread() skips the function of a thread that it finds stopped. */
+	if (thread->state != TWIN_NEW)
+		twin_await_entered(thread);
+	kthread_stop(thread->task);
+	thread->reaped = true;
 	mutex_unlock(&thread->control);
-	value = thread->value;
 
+	if (thread->state != TWIN_DONE) {
+		/* It never ran, or it died, and someone may wait for it. */
+		complete_all(&thread->entered);
+		complete_all(&thread->done);
+	}
 	mutex_lock(&twin_threads_lock);
 	list_del(&thread->node);
 	mutex_unlock(&twin_threads_lock);
-	kfree(thread);
-	return value;
+	kref_put(&thread->kref, free_thread);
 }
 
-static u64 twin_stop(struct twin_thread *thread)
+/* Stops the thread, lets go of it, and says in @value what its body has returned. */
+static int twin_stop(struct twin_thread *thread, u64 *value)
 {
-	/* kthread() skips the function of a thread that it finds stopped. */
-	wait_for_completion(&thread->entered);
-	return twin_reap(thread);
+	int ret = 0;
+
+	if (thread->task == current)
+		return -EDEADLK;
+	twin_reap(thread);
+	if (thread->state == TWIN_DONE)
+		*value = thread->value;
+	else
+		ret = thread->state == TWIN_ENTERED ? -EFAULT : -ECANCELED;
+	kref_put(&thread->kref, free_thread);
+	return ret;
 }
 
-static u64 twin_join(struct twin_thread *thread)
+static int twin_unpark(struct twin_thread *thread)
 {
+	if (!READ_ONCE(thread->parked))
+		return -EBUSY;
+	WRITE_ONCE(thread->parked, false);
+	kthread_unpark(thread->task);
+	return 0;
+}
+
+/* Waits until the body has returned by itself. */
+static int twin_join(struct twin_thread *thread, u64 *value)
+{
+	if (thread->task == current)
+		return -EDEADLK;
+	twin_unpark(thread);
+	WRITE_ONCE(thread->dismissed, true);
 	twin_await(&thread->done, thread->task);
-	return twin_reap(thread);
+	return twin_stop(thread, value);
 }
 
 static int twin_park(struct twin_thread *thread)
 {
 	int ret;
 
+	if (thread->task == current)
+		return -EDEADLK;
+	twin_await_entered(thread);
+
 	mutex_lock(&thread->control);
-	ret = kthread_park(thread->task);
+	if (thread->reaped || thread->dismissed || twin_is_exiting(thread->task)) {
+		ret = -ESRCH;
+	} else if (thread->parked) {
+		ret = -EBUSY;
+	} else {
+		WRITE_ONCE(thread->parked, true);
+		ret = kthread_park(thread->task);
+		if (ret)
+			WRITE_ONCE(thread->parked, false);
+	}
 	mutex_unlock(&thread->control);
 	return ret;
 }
 
-static void twin_unpark(struct twin_thread *thread)
-{
-	kthread_unpark(thread->task);
-}
-
 static void twin_wake(struct twin_thread *thread)
 {
-	/* Whoever takes it sees what was done before. */
-	smp_store_release(&thread->token, 1);
+	if (READ_ONCE(thread->state) == TWIN_NEW) {
+		/* Either it is seen to have been started, or it sees this. */
+		xchg(&thread->token, 1);
+		if (READ_ONCE(thread->state) == TWIN_NEW)
+			return;
+	} else {
+		/* Whoever takes it sees what was done before. */
+		smp_store_release(&thread->token, 1);
+	}
 	wake_up_process(thread->task);
 }
 
@@ -191,7 +283,7 @@ static u64 wait_for_stop(struct twin_thread *thread, void *data)
 
 static int create_start_stop(u32 n, u64 *ns)
 {
-	u64 since = ktime_get_ns();
+	u64 since = ktime_get_ns(), value;
 	struct twin_thread *thread;
 
 	while (n--) {
@@ -199,7 +291,7 @@ static int create_start_stop(u32 n, u64 *ns)
 		if (IS_ERR(thread))
 			return PTR_ERR(thread);
 		twin_start(thread);
-		twin_stop(thread);
+		twin_stop(thread, &value);
 	}
 	*ns = ktime_get_ns() - since;
 	return 1;
@@ -208,8 +300,8 @@ static int create_start_stop(u32 n, u64 *ns)
 static int create(u32 n, u64 *ns)
 {
 	struct twin_thread **threads = kvmalloc_objs(*threads, n);
+	u64 since, value;
 	int ret = 1;
-	u64 since;
 	u32 i;
 
 	if (!threads)
@@ -224,7 +316,7 @@ static int create(u32 n, u64 *ns)
 	}
 	*ns = ktime_get_ns() - since;
 	while (i--)
-		twin_reap(threads[i]);
+		twin_stop(threads[i], &value);
 	kvfree(threads);
 	return ret;
 }
@@ -236,7 +328,7 @@ static u64 return_it(struct twin_thread *thread, void *data)
 
 static int spawn_join(u32 n, u64 *ns)
 {
-	u64 since = ktime_get_ns();
+	u64 since = ktime_get_ns(), value;
 	struct twin_thread *thread;
 
 	while (n--) {
@@ -244,7 +336,7 @@ static int spawn_join(u32 n, u64 *ns)
 		if (IS_ERR(thread))
 			return PTR_ERR(thread);
 		twin_start(thread);
-		if (twin_join(thread) != n)
+		if (twin_join(thread, &value) || value != n)
 			return -EIO;
 	}
 	*ns = ktime_get_ns() - since;
@@ -254,12 +346,12 @@ static int spawn_join(u32 n, u64 *ns)
 static int park_unpark(u32 n, u64 *ns)
 {
 	struct twin_thread *thread = twin_create(wait_for_stop, NULL, "bench");
-	u64 since;
+	u64 since, value;
 
 	if (IS_ERR(thread))
 		return PTR_ERR(thread);
 	twin_start(thread);
-	wait_for_completion(&thread->entered);
+	twin_await_entered(thread);
 
 	since = ktime_get_ns();
 	while (n--) {
@@ -267,7 +359,7 @@ static int park_unpark(u32 n, u64 *ns)
 		twin_unpark(thread);
 	}
 	*ns = ktime_get_ns() - since;
-	twin_stop(thread);
+	twin_stop(thread, &value);
 	return 1;
 }
 
@@ -352,21 +444,22 @@ static int ping_pong(u32 n, u64 *ns)
 {
 	struct ping there = { .n = n }, back = { };
 	struct twin_thread *a, *b;
+	u64 value;
 
 	b = twin_create(pong, &back, "pong");
 	if (IS_ERR(b))
 		return PTR_ERR(b);
 	a = twin_create(ping, &there, "ping");
 	if (IS_ERR(a)) {
-		twin_reap(b);
+		twin_stop(b, &value);
 		return PTR_ERR(a);
 	}
 	there.peer = b;
 	back.peer = a;
 	twin_start(b);
 	twin_start(a);
-	*ns = twin_join(a);
-	twin_stop(b);
+	twin_join(a, ns);
+	twin_stop(b, &value);
 	return 1;
 }
 
@@ -392,6 +485,8 @@ static int complete_wait(u32 n, u64 *ns)
 /* A work that whoever queues it keeps, and so does the queue. */
 struct counted_work {
 	struct kthread_delayed_work work;
+	/* The only worker that it is ever queued on. */
+	struct twin_worker *owner;
 	struct kref kref;
 	u64 runs;
 };
@@ -433,41 +528,88 @@ static bool twin_worker_get(struct twin_worker *twin)
 	return false;
 }
 
-static bool twin_queue_delayed(struct twin_worker *twin, struct counted_work *work,
-			       unsigned long delay)
+static bool twin_claim(struct twin_worker *twin, struct counted_work *work)
 {
-	bool queued;
+	struct twin_worker *owner = READ_ONCE(work->owner);
 
-	if (!twin_worker_get(twin))
-		return false;
-	kref_get(&work->kref);
-	queued = kthread_queue_delayed_work(twin->worker, &work->work, delay);
-	if (!queued)
-		kref_put(&work->kref, free_work);
-	twin_worker_put(twin);
-	return queued;
+	if (!owner)
+		owner = cmpxchg(&work->owner, NULL, twin) ?: twin;
+	return owner == twin;
 }
 
-static bool twin_queue(struct twin_worker *twin, struct counted_work *work)
+/* Keeps the worker for what is to be done with the work. */
+static int twin_enter(struct twin_worker *twin, struct counted_work *work)
 {
-	bool queued;
-
 	if (!twin_worker_get(twin))
-		return false;
-	kref_get(&work->kref);
-	queued = kthread_queue_work(twin->worker, &work->work.work);
-	if (!queued)
-		kref_put(&work->kref, free_work);
+		return -ESRCH;
+	if (twin_claim(twin, work))
+		return 0;
 	twin_worker_put(twin);
-	return queued;
+	return -EINVAL;
 }
 
-static bool twin_cancel_sync(struct twin_worker *twin, struct counted_work *work)
+static int twin_queue_delayed(struct twin_worker *twin, struct counted_work *work,
+			      unsigned long delay)
+{
+	int ret = twin_enter(twin, work);
+
+	if (ret)
+		return ret;
+	kref_get(&work->kref);
+	if (!kthread_queue_delayed_work(twin->worker, &work->work, delay)) {
+		kref_put(&work->kref, free_work);
+		ret = -EBUSY;
+	}
+	twin_worker_put(twin);
+	return ret;
+}
+
+static int twin_queue(struct twin_worker *twin, struct counted_work *work)
+{
+	int ret = twin_enter(twin, work);
+
+	if (ret)
+		return ret;
+	kref_get(&work->kref);
+	if (!kthread_queue_work(twin->worker, &work->work.work)) {
+		kref_put(&work->kref, free_work);
+		ret = -EBUSY;
+	}
+	twin_worker_put(twin);
+	return ret;
+}
+
+/* Says in @modified whether the work was waiting for the end of a delay. */
+static int twin_mod_delayed(struct twin_worker *twin, struct counted_work *work,
+			    unsigned long delay, bool *modified)
+{
+	int ret = twin_enter(twin, work);
+
+	if (ret)
+		return ret;
+	kref_get(&work->kref);
+	*modified = kthread_mod_delayed_work(twin->worker, &work->work, delay);
+	if (*modified)
+		kref_put(&work->kref, free_work);
+	twin_worker_put(twin);
+	return 0;
+}
+
+/* Returns 1 if the work was queued. */
+static int twin_cancel_sync(struct twin_worker *twin, struct counted_work *work)
 {
 	bool cancelled;
 
+	if (READ_ONCE(work->owner) != twin)
+		return 0;
+	if (twin->task == current) {
+		if (twin->worker->current_work == &work->work.work)
+			return -EDEADLK;
+	} else if (twin_is_exiting(twin->task)) {
+		return -ESRCH;
+	}
 	if (!twin_worker_get(twin))
-		return false;
+		return -ESRCH;
 	cancelled = kthread_cancel_delayed_work_sync(&work->work);
 	if (cancelled)
 		kref_put(&work->kref, free_work);
@@ -485,23 +627,26 @@ static void twin_flush_fn(struct kthread_work *work)
 	complete(&container_of(work, struct twin_flush, work)->done);
 }
 
-/* kthread_flush_worker(), but for a worker that may die. Returns false if it has died. */
-static bool twin_flush(struct twin_worker *twin)
+/* kthread_flush_worker(), but for a worker that may die. */
+static int twin_flush(struct twin_worker *twin)
 {
 	struct twin_flush flush = {
 		KTHREAD_WORK_INIT(flush.work, twin_flush_fn),
 		COMPLETION_INITIALIZER_ONSTACK(flush.done),
 	};
-	bool flushed;
+	int ret = 0;
 
+	if (twin->task == current)
+		return -EDEADLK;
 	if (!twin_worker_get(twin))
-		return false;
+		return -ESRCH;
 	kthread_queue_work(twin->worker, &flush.work);
-	flushed = twin_await(&flush.done, twin->task);
-	if (!flushed)
+	if (!twin_await(&flush.done, twin->task)) {
 		kthread_cancel_work_sync(&flush.work);
+		ret = -ESRCH;
+	}
 	twin_worker_put(twin);
-	return flushed;
+	return ret;
 }
 
 static int with_worker(int (*run)(struct twin_worker *twin, struct counted_work *work, u32 n,
@@ -544,11 +689,13 @@ out:
 static int run_queue_flush(struct twin_worker *twin, struct counted_work *work, u32 n, u64 *ns)
 {
 	u64 since = ktime_get_ns();
+	int ret;
 	u32 i;
 
 	for (i = 0; i < n; i++) {
-		if (!twin_queue(twin, work) || !twin_flush(twin))
-			return -EBUSY;
+		ret = twin_queue(twin, work) ?: twin_flush(twin);
+		if (ret)
+			return ret;
 	}
 	*ns = ktime_get_ns() - since;
 	return work->runs == n ? 1 : -EIO;
@@ -563,9 +710,13 @@ static int run_delayed_cancel(struct twin_worker *twin, struct counted_work *wor
 			      u64 *ns)
 {
 	u64 since = ktime_get_ns();
+	int ret;
 
 	while (n--) {
-		if (!twin_queue_delayed(twin, work, 1000 * HZ) || !twin_cancel_sync(twin, work))
+		ret = twin_queue_delayed(twin, work, 1000 * HZ);
+		if (ret)
+			return ret;
+		if (twin_cancel_sync(twin, work) != 1)
 			return -EBUSY;
 	}
 	*ns = ktime_get_ns() - since;
@@ -635,16 +786,17 @@ static int plain_delayed_cancel(u32 n, u64 *ns)
 
 static int run_delayed_mod(struct twin_worker *twin, struct counted_work *work, u32 n, u64 *ns)
 {
+	int ret = twin_queue_delayed(twin, work, 1000 * HZ);
+	bool modified;
 	u64 since;
 
-	if (!twin_queue_delayed(twin, work, 1000 * HZ))
-		return -EBUSY;
+	if (ret)
+		return ret;
 	since = ktime_get_ns();
 	while (n--) {
-		if (!twin_worker_get(twin))
-			return -EBUSY;
-		kthread_mod_delayed_work(twin->worker, &work->work, (1000 + n % 2) * HZ);
-		twin_worker_put(twin);
+		ret = twin_mod_delayed(twin, work, (1000 + n % 2) * HZ, &modified);
+		if (ret || !modified)
+			return ret ?: -EBUSY;
 	}
 	*ns = ktime_get_ns() - since;
 	twin_cancel_sync(twin, work);
@@ -673,7 +825,7 @@ static int should_stop(u32 n, u64 *ns)
 	if (IS_ERR(thread))
 		return PTR_ERR(thread);
 	twin_start(thread);
-	*ns = twin_join(thread);
+	twin_join(thread, ns);
 	return 1;
 }
 
@@ -818,7 +970,7 @@ static int scale(u32 n, u64 *ns)
 {
 	struct twin_thread **threads = kvmalloc_objs(*threads, n);
 	struct crowd crowd = { .left = ATOMIC_INIT(n) };
-	u64 since, bytes;
+	u64 since, bytes, value;
 	u32 i, made;
 	int ret = 7;
 
@@ -839,7 +991,7 @@ static int scale(u32 n, u64 *ns)
 	for (i = 0; i < made; i++)
 		twin_start(threads[i]);
 	for (i = 0; i < made; i++)
-		wait_for_completion(&threads[i]->entered);
+		twin_await_entered(threads[i]);
 	ns[1] = lap(&since);
 	ns[6] = bytes - min(bytes, bench_free_bytes());
 	lap(&since);
@@ -856,7 +1008,7 @@ static int scale(u32 n, u64 *ns)
 		ns[4] = lap(&since);
 	}
 	for (i = 0; i < made; i++)
-		twin_stop(threads[i]);
+		twin_stop(threads[i], &value);
 	ns[5] = lap(&since) + bench_free_deferred();
 	kvfree(threads);
 	return ret;
@@ -873,8 +1025,8 @@ static u64 stop_slowly(struct twin_thread *thread, void *data)
 static int stop_slow(u32 n, u64 *ns)
 {
 	struct twin_thread **threads = kvmalloc_objs(*threads, n);
+	u64 since, value;
 	int ret = 1;
-	u64 since;
 	u32 i;
 
 	if (!threads)
@@ -886,11 +1038,11 @@ static int stop_slow(u32 n, u64 *ns)
 			break;
 		}
 		twin_start(threads[i]);
-		wait_for_completion(&threads[i]->entered);
+		twin_await_entered(threads[i]);
 	}
 	since = ktime_get_ns();
 	while (i--)
-		twin_stop(threads[i]);
+		twin_stop(threads[i], &value);
 	*ns = ktime_get_ns() - since;
 	kvfree(threads);
 	return ret;
