@@ -75,10 +75,6 @@ measure()
 # The host reads what is printed whenever it likes, which interrupts the guest.
 exec 7>&1 > /tmp/samples
 
-# In some boots, and not in others, the scheduler also counts what the tasks leave to
-# its deadline server.
-echo 0 > /sys/kernel/debug/sched/fair_server/cpu0/runtime || exit 1
-
 modprobe kthread_bench || exit 1
 
 # What both sides have, in the order in which the table shows it. The last two
