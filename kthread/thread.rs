@@ -255,8 +255,12 @@ impl<T: Send, S> Thread<T, S> {
         // SAFETY: The task is alive, and does not exit instead of parking, as it only exits when
         // dismissed or reaped, for which one has to lock `control`. For the same reason nobody else
         // parks it.
-        to_result(unsafe { bindings::kthread_park(core.task().as_ptr()) })
-            .inspect_err(|_| core.parked.put(false))
+        let ret = unsafe { bindings::kthread_park(core.task().as_ptr()) };
+        if ret != 0 {
+            core.parked.put(false);
+            return to_result(ret);
+        }
+        Ok(())
     }
 
     /// Lets a parked thread go on.
