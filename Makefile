@@ -37,7 +37,7 @@ soak:
 
 bench:
 	@scripts/setup.sh --bench "$(KERNEL)"
-	@$(prepare) bench/run.py --kernel "$(KERNEL)"
+	@$(prepare) bench/run.py --kernel "$(KERNEL)" $(if $(SEED),--seed "$(SEED)")
 
 vm:
 	@[ -f "$(SCRIPT)" ] || { echo "usage: make vm SCRIPT=FILE (there is no file '$(SCRIPT)')" >&2; exit 2; }

@@ -17,9 +17,8 @@ RESULTS = os.path.join(TOP, "build", "bench", "results.json")
 
 TELLS = """\
 These are instructions, counted by an emulator on one CPU; where both sides ran, in turns, in one boot.
-They tell how much the one does more than the other. The medians of two boots mostly agree within 1 %, and those of making
-and ending tasks by as much, as what was freed before is given back meanwhile. A boot may take up to 4 % more for all
-that switches between threads, on both sides (compare.py).
+They tell how much the one does more than the other. They are the same again in each run of the same programs, which
+compare.py checks; SEED=2 and so on shows what of a figure is chance.
 They do not tell how long anything takes: caches, branches, devices and other CPUs do not exist here."""
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Measure Rust against C in one boot, keep every sample, and show what came of it.
 
-usage: run.py [--kernel NAME] [--out DIR]
+usage: run.py [--kernel NAME] [--seed N] [--out DIR]
 
 Leaves results.json in DIR (build/bench), for report.py, plot.py and compare.py.
 """
@@ -32,7 +32,7 @@ def first_line(*command):
     return done.stdout.splitlines()[0] if done.stdout else "unknown"
 
 
-def configuration(kernel):
+def configuration(kernel, seed):
     """What the figures depend on."""
     build = os.path.join(TOP, "build", kernel, "kernel")
     with open(os.path.join(build, ".config"), encoding="ascii") as f:
@@ -46,7 +46,7 @@ def configuration(kernel):
         "kernel name": kernel,
         "options": {name: options.get("CONFIG_" + name, "n").strip('"') for name in wanted},
         "qemu": first_line(guest.find_qemu(), "--version"),
-        "accelerator": " ".join(accel.Counting().args()),
+        "accelerator": " ".join(accel.Counting(seed).args()),
         "ns per instruction": accel.Counting.NS_PER_INSTRUCTION,
         "commit": first_line("git", "describe", "--always", "--dirty"),
     }
@@ -65,10 +65,10 @@ def boot(kernel, script, *options):
 STOP_CPUS = (1, 2, 4)
 
 
-def count(results, kernel):
+def count(results, kernel, seed):
     """The boot in which the clock counts instructions."""
-    for line in boot(kernel, os.path.join(TOP, "bench", "guest.sh"), "--count", "--mem", "1024",
-                     "--limit", "1800"):
+    for line in boot(kernel, os.path.join(TOP, "bench", "guest.sh"), "--count", str(seed),
+                     "--mem", "1024", "--limit", "1800"):
         word, *rest = line.split()
         if word == "sample":
             side, op, n, ns = rest
@@ -95,14 +95,16 @@ def stop(results, kernel, cpus):
 def main():
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", default="fast", metavar="NAME")
+    parser.add_argument("--seed", type=int, default=1, metavar="N",
+                        help="of the guest's random numbers: another one shows what of a figure is chance")
     parser.add_argument("--out", default=os.path.join(TOP, "build", "bench"), metavar="DIR")
     args = parser.parse_args()
 
     os.makedirs(args.out, exist_ok=True)
     start = time.monotonic()
-    results = {"configuration": configuration(args.kernel), "samples": {}, "scale": {}, "unload": {},
+    results = {"configuration": configuration(args.kernel, args.seed), "samples": {}, "scale": {}, "unload": {},
                "latency": [], "stop": {}, "size": size.sizes(args.kernel)}
-    count(results, args.kernel)
+    count(results, args.kernel, args.seed)
     for cpus in STOP_CPUS:
         stop(results, args.kernel, cpus)
     path = os.path.join(args.out, "results.json")

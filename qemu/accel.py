@@ -45,19 +45,21 @@ class Counting(Accel):
     to calibrate its timer.
 
     All that differs between two boots is kept out, so that the same programs take the same instructions: what
-    the guest takes for random, the date, and when a virtio device does as it is told.
+    the guest takes for random comes from the seed, the date is set, and a virtio device does at once what it is
+    told.
     """
 
     SHIFT = 2
     NS_PER_INSTRUCTION = 1 << SHIFT
     tsc_khz = 1_000_000
 
-    def __init__(self):
+    def __init__(self, seed):
         super().__init__("tcg", "max", "counts instructions")
+        self.seed = seed
 
     def args(self):
         return ["-accel", "tcg", "-cpu", self.cpu, "-icount", "shift=%d,sleep=off" % self.SHIFT,
-                "-seed", "1", "-rtc", "base=2026-01-01,clock=vm", "-global", "virtio-mmio.ioeventfd=off"]
+                "-seed", str(self.seed), "-rtc", "base=2026-01-01,clock=vm", "-global", "virtio-mmio.ioeventfd=off"]
 
 
 def _tcg(reason):

@@ -31,8 +31,9 @@ def parse_args(argv):
                         help="a module of yours for modprobe in the guest, built in DIR/build/NAME")
     parser.add_argument("--limit", type=float, default=600, metavar="SECONDS",
                         help="end the script after this time (default: 600)")
-    parser.add_argument("--count", action="store_true",
-                        help="count instructions: each takes %d ns of the guest's clock, on one CPU"
+    parser.add_argument("--count", type=int, nargs="?", const=1, metavar="SEED",
+                        help="count instructions: each takes %d ns of the guest's clock, on one CPU, and is the "
+                             "same again with the same SEED (default: 1) of random numbers"
                              % accel.Counting.NS_PER_INSTRUCTION)
     parser.add_argument("--fail-on-splat", action="store_true",
                         help="fail if the kernel complained although the script did not")
@@ -41,10 +42,10 @@ def parse_args(argv):
     mode.add_argument("--shell", action="store_true", help="an interactive shell")
     mode.add_argument("--gdb", action="store_true", help="like --shell, but wait for a debugger first")
     args = parser.parse_args(argv)
-    if args.count:
+    if args.count is not None:
         args.smp = 1
-    if args.smp < 1 or args.limit <= 0 or (args.mem is not None and args.mem < 64):
-        parser.error("--smp wants at least 1, --mem at least 64, --limit more than 0")
+    if args.smp < 1 or args.limit <= 0 or (args.mem is not None and args.mem < 64) or (args.count or 0) < 0:
+        parser.error("--smp wants at least 1, --mem at least 64, --limit more than 0, --count no negative number")
     return args
 
 
@@ -83,14 +84,15 @@ def run_script(kernel, args):
         raise SetupError("cannot read the script: %s" % e) from None
     kernel.demo_module()
     run_dir = lab.RunDir(kernel, "vm")
-    choice = accel.Counting() if args.count else accel.choose(kernel, run_dir)
+    counts = args.count is not None
+    choice = accel.Counting(args.count) if counts else accel.choose(kernel, run_dir)
     print("# accel: %s" % choice, file=sys.stderr, flush=True)
     initrd = run_dir.file("initrd")
     conf = "mode=script\nlimit=%g\nfactor=%d\n" % (args.limit, kernel.factor)
     initramfs.write(initrd, kernel, conf, modules=modules(kernel, args), extra=[("script", script)])
     vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ["status", "stdout", "stderr"],
                      smp=args.smp, mem=args.mem or kernel.mem, limit=args.limit,
-                     boot_limit=60 if args.count else None)
+                     boot_limit=60 if counts else None)
     failures = vm.run()
     splats = splat.find(vm.console_lines)
     if not failures and vm.status is None:

@@ -46,6 +46,7 @@ Variables:
   KDIR=DIR              a kernel build for "make" alone
   SMP=N MEM=SIZE        CPUs and memory of the guest
   TESTS=GLOB            only the tests whose name matches
+  SEED=N                other random numbers in the guest of "make bench"
   V=1                   what the builds print goes to the terminal
 
 The kernel tree and the kernels are in the cache, shared by all checkouts:
