@@ -71,6 +71,7 @@ static int twin_fn(void *data)
 	WRITE_ONCE(thread->state, TWIN_ENTERED);
 	complete_all(&thread->entered);
 	thread->value = thread->body(thread, thread->data);
+	/* Whoever sees that it is done sees the value. */
 	smp_store_release(&thread->state, TWIN_DONE);
 	complete_all(&thread->done);
 
