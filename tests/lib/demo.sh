@@ -121,6 +121,13 @@ now()
 	sed -n 's/^now at \([0-9]*\) nsecs$/\1/p' /proc/timer_list
 }
 
+# serve RUNTIME: lets the deadline server take so many nanoseconds of each second of the
+# starved CPU for ordinary threads. The guest begins without it.
+serve()
+{
+	[ ! -e "$demo_server" ] || echo "$1" > "$demo_server"
+}
+
 # starve CPU: keeps all but the more urgent threads off a CPU until feed, those of fifo_low among them.
 starve()
 {
@@ -129,6 +136,9 @@ starve()
 		'$2 == 2 && ($3 == "[ktimers/" cpu "]" || $3 == "[rcuc/" cpu "]") { print $1 }'); do
 		sched "$demo_pid" 0 0 2
 	done
+	# The kernel's own threads of that CPU, for whom others wait, have no other.
+	demo_server=/sys/kernel/debug/sched/fair_server/cpu$1/runtime
+	serve 50000000
 	rm -f /tmp/starved
 	sched 0 $((1 << $1)) 0 1 sh -c 'echo > /tmp/starved; while :; do :; done' &
 	demo_hog=$!
@@ -141,4 +151,5 @@ feed()
 {
 	kill -KILL "$demo_hog"
 	wait "$demo_hog" 2> /dev/null
+	serve 0
 }
