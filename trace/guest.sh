@@ -144,6 +144,9 @@ for event in life/enable sched/sched_process_fork/enable sched/sched_process_exi
 	echo 1 >events/$event || die "there is no event $event"
 done
 
+# While kthreadd makes a thread for somebody else, it need not be woken for this one.
+pid=2
+wait_until sleeps S
 echo 1 >tracing_on
 command 'create life'
 field pid $debugfs/workers/life/identity
