@@ -183,10 +183,6 @@ impl Completion {
     }
 }
 
-/// After how many jiffies those who wait for a thread look whether it has died.
-// CAST: The number of ticks in a second is small.
-pub(super) const ONE_SECOND: Jiffies = bindings::HZ as Jiffies;
-
 /// Returns a timeout that C does not take for a negative one, about which it complains.
 ///
 /// The longest is C's `MAX_SCHEDULE_TIMEOUT`, which does not end.

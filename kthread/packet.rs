@@ -3,10 +3,7 @@
 //! What a thread and those who handle it share, and the function that the task runs.
 
 use super::{
-    completion::{
-        Completion,
-        ONE_SECOND, //
-    },
+    completion::Completion,
     context::Context,
     group::{
         Entry,
@@ -39,8 +36,13 @@ use kernel::{
         might_sleep,
         Task, //
     },
+    time::Jiffies,
     types::ScopeGuard, //
 };
+
+/// After how many jiffies those who wait for a thread look whether it has died.
+// CAST: The number of ticks in a second is small.
+const ONE_SECOND: Jiffies = bindings::HZ as Jiffies;
 
 /// How far a thread has come. It only ever moves forward.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -335,14 +337,20 @@ impl Core {
         }
     }
 
-    /// Waits until the closure has returned, or never will.
-    pub(super) fn wait_done(&self) {
+    /// Waits for something that the thread completes unless it dies, and tells whether it came.
+    pub(super) fn wait_for(&self, done: &Completion) -> bool {
         // A body that oopsed completes nothing, so look at the task now and then.
-        while !self.done.wait_timeout(ONE_SECOND) {
+        while !done.wait_timeout(ONE_SECOND) {
             if self.is_exiting() {
-                break;
+                return false;
             }
         }
+        true
+    }
+
+    /// Waits until the closure has returned, or never will.
+    pub(super) fn wait_done(&self) {
+        self.wait_for(&self.done);
     }
 
     pub(super) fn abandon(&self) {

@@ -9,10 +9,7 @@
 
 use super::{
     builder::Builder,
-    completion::{
-        Completion,
-        ONE_SECOND, //
-    },
+    completion::Completion,
     errno::edeadlk,
     group::{
         Members,
@@ -429,15 +426,13 @@ impl Shared {
 
     /// Waits for something that has been queued. If the worker has died, it is not queued any more.
     fn await_flush(&self, flush: &Flush) -> Result {
-        while !flush.done.wait_timeout(ONE_SECOND) {
-            if self.core.is_exiting() {
-                // SAFETY: `flush` is initialised. It has not been begun, as the thread has died of
-                // something before it, so that this does not wait for it.
-                unsafe { bindings::kthread_cancel_work_sync(flush.work.get()) };
-                return Err(ESRCH);
-            }
+        if self.core.wait_for(&flush.done) {
+            return Ok(());
         }
-        Ok(())
+        // SAFETY: `flush` is initialised. It has not been begun, as the thread has died of something
+        // before it, so that this does not wait for it.
+        unsafe { bindings::kthread_cancel_work_sync(flush.work.get()) };
+        Err(ESRCH)
     }
 
     /// Takes a work out of the queue, stops its timer, and waits until it does not run.
