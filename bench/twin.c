@@ -446,6 +446,7 @@ static int ping_pong(u32 n, u64 *ns)
 	struct ping there = { .n = n }, back = { };
 	struct twin_thread *a, *b;
 	u64 value;
+	int ret;
 
 	b = twin_create(pong, &back, "pong");
 	if (IS_ERR(b))
@@ -459,9 +460,9 @@ static int ping_pong(u32 n, u64 *ns)
 	back.peer = a;
 	twin_start(b);
 	twin_start(a);
-	twin_join(a, ns);
+	ret = twin_join(a, ns) ?: 1;
 	twin_stop(b, &value);
-	return 1;
+	return ret;
 }
 
 static int complete_wait(u32 n, u64 *ns)
@@ -826,8 +827,7 @@ static int should_stop(u32 n, u64 *ns)
 	if (IS_ERR(thread))
 		return PTR_ERR(thread);
 	twin_start(thread);
-	twin_join(thread, ns);
-	return 1;
+	return twin_join(thread, ns) ?: 1;
 }
 
 /* The counters of a worker that its thread writes, and others read. */
