@@ -271,7 +271,7 @@ fn complete_wait(n: u32, _: &ThreadGroup) -> Result<u64> {
 struct Counted(SingleWriter);
 
 impl WorkItem for Counted {
-    fn run(this: Arc<Work<Self>>) {
+    fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
         this.0.add(1);
     }
 }

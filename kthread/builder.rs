@@ -4,15 +4,23 @@
 
 use super::{
     context::Context,
-    errno::enametoolong,
+    detached::{
+        Detached,
+        ModuleRef, //
+    },
+    errno::{
+        edeadlk,
+        enametoolong, //
+    },
     group::{
         Members,
         ThreadGroup, //
     },
+    hotplug,
+    lockdep::Site,
     packet::{
         self,
-        Detached,
-        ModuleRef, //
+        Birth, //
     },
     thread::{
         NewThread,
@@ -60,11 +68,15 @@ pub enum Placement<'a> {
     ///
     /// Wraps `kthread_affine_preferred()`. Fails with [`EINVAL`] if the mask is empty, [`ENOMEM`].
     Preferred(&'a Cpumask),
-    /// On one CPU, from which nobody can move the thread while the CPU is online.
+    /// On one CPU, with stack and task structure in the memory of its node.
     ///
-    /// If the thread is to run while that CPU is offline the binding is lost for good.
+    /// From when the thread has been created until that CPU is next taken offline, it runs nowhere else,
+    /// and nobody can move it. Then the binding is lost for good, even if the thread has not been started
+    /// by that time; [`PerCpuThreads`](super::PerCpuThreads) follow CPU hotplug.
     ///
-    /// Wraps `kthread_bind()`. Fails with [`ENODEV`] if the CPU is not online.
+    /// Wraps `kthread_create_on_cpu()`. To create the thread waits for CPU hotplug. Fails with [`ENODEV`]
+    /// if the CPU is not online, and with [`EDEADLK`] if the caller is a per-CPU thread, for which CPU
+    /// hotplug may wait.
     Cpu(CpuId),
 }
 
@@ -100,7 +112,7 @@ pub enum Policy {
 pub struct Builder<'a> {
     name: fmt::Arguments<'a>,
     placement: Placement<'a>,
-    policy: Policy,
+    policy: Option<Policy>,
     freezable: bool,
 }
 
@@ -112,7 +124,7 @@ impl<'a> Builder<'a> {
         Self {
             name,
             placement: Placement::Anywhere,
-            policy: Policy::Normal { nice: 0 },
+            policy: None,
             freezable: false,
         }
     }
@@ -124,10 +136,13 @@ impl<'a> Builder<'a> {
     }
 
     /// Chooses how the thread is scheduled.
+    ///
+    /// By default it has what it inherits from kthreadd, which is `SCHED_NORMAL` and nice 0 unless the
+    /// administrator has changed that.
     #[doc(alias = "sched_set_fifo")]
     #[doc(alias = "sched_set_normal")]
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
+        self.policy = Some(policy);
         self
     }
 
@@ -144,7 +159,7 @@ impl<'a> Builder<'a> {
     /// Creates a thread that runs `closure` once it is started.
     ///
     /// Sleeps until kthreadd has forked the task. Fails with
-    /// - [`EINVAL`] if the name is empty or holds a NUL,
+    /// - [`EINVAL`] if the name is empty, holds a NUL, or can not be displayed,
     /// - [`ENAMETOOLONG`] if the name is longer than 63 bytes,
     /// - [`ENOMEM`] if memory could not be had,
     /// - [`EAGAIN`] if there are too many tasks,
@@ -155,13 +170,14 @@ impl<'a> Builder<'a> {
     ///
     /// Wraps `kthread_create_on_node()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_create")]
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn create<F, T>(self, group: &ThreadGroup, closure: F) -> Result<NewThread<T>>
     where
         F: FnOnce(&Context<'_>) -> T + Send + 'static,
         T: Send + 'static,
     {
         // SAFETY: Neither `F` nor `T` borrows anything.
-        unsafe { self.create_in(group.members(), closure) }
+        unsafe { self.create_in(group.members(), Site::caller(), closure) }
     }
 
     /// Like [`Builder::create`], with a closure and a value that may borrow.
@@ -172,31 +188,59 @@ impl<'a> Builder<'a> {
     pub(super) unsafe fn create_in<F, T, S>(
         self,
         members: &Arc<Members>,
+        site: Site,
         closure: F,
     ) -> Result<NewThread<T, S>>
     where
         F: FnOnce(&Context<'_>) -> T + Send,
         T: Send,
     {
-        let name = self.name()?;
+        // The task is ended by an early return of `packet::create`, or by dropping this.
+        self.give_birth(
+            site,
+            // SAFETY: By the requirements of this function.
+            |birth| {
+                Ok(NewThread::new(unsafe {
+                    packet::create(members, birth, closure)?
+                }))
+            },
+            |thread: &NewThread<T, S>| thread.task_ptr(),
+        )
+    }
 
-        // SAFETY: By the requirements of this function.
-        let packet = unsafe {
-            packet::create(
-                members,
-                name.as_c_str()?,
-                self.node()?,
-                self.freezable,
-                closure,
-            )?
+    /// Has `create` make a task, and applies what has been chosen to it.
+    pub(super) fn give_birth<R>(
+        &self,
+        site: Site,
+        create: impl FnOnce(&Birth<'_>) -> Result<R>,
+        task: impl FnOnce(&R) -> *mut bindings::task_struct,
+    ) -> Result<R> {
+        let name = Name::format(self.name)?;
+        let birth = |name, cpu| {
+            Ok::<_, Error>(Birth {
+                name,
+                node: self.node()?,
+                cpu,
+                freezable: self.freezable,
+                site,
+            })
         };
-        let task = packet.core().task().as_ptr();
-        // From here on an early return stops the task and drops the closure.
-        let thread = NewThread::new(packet);
+        let created = match self.placement {
+            Placement::Cpu(cpu) => {
+                let name = name.to_format(b"")?;
+                let name = CStr::from_bytes_with_nul(&name).map_err(|_| EINVAL)?;
+                // A CPU that is going offline is still in the mask, but no place to run any more.
+                let _online = hotplug::lock().ok_or_else(edeadlk)?;
 
-        // SAFETY: `thread` keeps the task, which was created just now.
-        unsafe { self.set_up(task)? };
-        Ok(thread)
+                check_online(cpu)?;
+                create(&birth(name, Some(cpu.as_u32()))?)?
+            }
+            _ => create(&birth(name.as_c_str()?, None)?)?,
+        };
+
+        // SAFETY: `created` keeps the task, which has never been woken, and this is done once.
+        unsafe { self.set_up(task(&created))? };
+        Ok(created)
     }
 
     /// Creates a thread that runs `closure` and is never stopped, and starts it.
@@ -227,27 +271,19 @@ impl<'a> Builder<'a> {
     /// ```
     #[doc(alias = "module_put_and_kthread_exit")]
     #[doc(alias = "try_module_get")]
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn_detached<F>(self, module: &'static ThisModule, closure: F) -> Result<Waker>
     where
         F: FnOnce(&Context<'_>) + Send + 'static,
     {
-        let name = self.name()?;
-        let thread = Detached::create(
-            ModuleRef::get(module)?,
-            name.as_c_str()?,
-            self.node()?,
-            self.freezable,
-            closure,
+        let module = ModuleRef::get(module)?;
+        let thread = self.give_birth(
+            Site::caller(),
+            |birth| Detached::create(module, birth, closure),
+            |thread| thread.task().as_ptr(),
         )?;
 
-        // SAFETY: `thread` keeps the task, which was created just now.
-        unsafe { self.set_up(thread.task().as_ptr())? };
         Ok(Waker::new(thread.start()))
-    }
-
-    /// Formats the name.
-    pub(super) fn name(&self) -> Result<Name> {
-        Name::format(self.name)
     }
 
     pub(super) fn is_freezable(&self) -> bool {
@@ -255,16 +291,14 @@ impl<'a> Builder<'a> {
     }
 
     /// Returns the NUMA node to create the task on, having checked the placement.
-    pub(super) fn node(&self) -> Result<c_int> {
+    fn node(&self) -> Result<c_int> {
         match self.placement {
             Placement::Anywhere => Ok(bindings::NUMA_NO_NODE),
             Placement::Preferred(mask) if mask.empty() => Err(EINVAL),
             Placement::Preferred(_) => Ok(bindings::NUMA_NO_NODE),
             Placement::Node(node) => online_node(node),
-            Placement::Cpu(cpu) => {
-                check_online(cpu)?;
-                Ok(bindings::NUMA_NO_NODE)
-            }
+            // That of the CPU, which C looks up.
+            Placement::Cpu(_) => Ok(bindings::NUMA_NO_NODE),
         }
     }
 
@@ -274,28 +308,27 @@ impl<'a> Builder<'a> {
     ///
     /// The task must be alive and have never been woken. This may be done once, after
     /// [`Builder::node`].
-    pub(super) unsafe fn set_up(&self, task: *mut bindings::task_struct) -> Result {
+    unsafe fn set_up(&self, task: *mut bindings::task_struct) -> Result {
         match self.placement {
-            Placement::Anywhere | Placement::Node(_) => {}
+            Placement::Anywhere | Placement::Node(_) | Placement::Cpu(_) => {}
             Placement::Preferred(mask) => {
                 // SAFETY: The task has not been woken, and this is done once. The mask is copied.
                 to_result(unsafe { bindings::kthread_affine_preferred(task, mask.as_raw()) })?;
             }
-            Placement::Cpu(cpu) => {
-                // SAFETY: The task has not been woken, and the CPU is possible.
-                unsafe { bindings::kthread_bind(task, cpu.as_u32()) };
-            }
         }
         match self.policy {
-            Policy::Normal { nice: 0 } => {}
+            None => {}
             // SAFETY: The task is alive.
-            Policy::Normal { nice } => unsafe {
-                bindings::sched_set_normal(task, nice.clamp(-20, 19))
+            Some(Policy::Normal { nice }) => unsafe {
+                bindings::sched_set_normal(
+                    task,
+                    nice.clamp(bindings::MIN_NICE, bindings::MAX_NICE as i32),
+                )
             },
             // SAFETY: As above.
-            Policy::Fifo => unsafe { bindings::sched_set_fifo(task) },
+            Some(Policy::Fifo) => unsafe { bindings::sched_set_fifo(task) },
             // SAFETY: As above.
-            Policy::FifoLow => unsafe { bindings::sched_set_fifo_low(task) },
+            Some(Policy::FifoLow) => unsafe { bindings::sched_set_fifo_low(task) },
         }
         Ok(())
     }
@@ -304,12 +337,29 @@ impl<'a> Builder<'a> {
     ///
     /// Context and errors are those of [`Builder::create`].
     #[doc(alias = "kthread_run")]
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn<F, T>(self, group: &ThreadGroup, closure: F) -> Result<Thread<T>>
     where
         F: FnOnce(&Context<'_>) -> T + Send + 'static,
         T: Send + 'static,
     {
         Ok(self.create(group, closure)?.start())
+    }
+}
+
+impl ThreadGroup {
+    /// Creates a thread named `name` and starts it, with defaults for everything else.
+    ///
+    /// See [`Builder`] for the choices that there are, and [`Builder::create`] for context and
+    /// errors.
+    #[doc(alias = "kthread_run")]
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
+    pub fn spawn<F, T>(&self, name: fmt::Arguments<'_>, closure: F) -> Result<Thread<T>>
+    where
+        F: FnOnce(&Context<'_>) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Builder::new(name).spawn(self, closure)
     }
 }
 
@@ -352,6 +402,7 @@ fn check_online(cpu: CpuId) -> Result {
 pub(super) struct Name {
     bytes: [u8; Name::SIZE],
     len: usize,
+    is_too_long: bool,
 }
 
 impl Name {
@@ -362,15 +413,35 @@ impl Name {
         let mut name = Self {
             bytes: [0; Self::SIZE],
             len: 0,
+            is_too_long: false,
         };
-
-        match args.as_str() {
+        let written = match args.as_str() {
             // Most names are constant.
             Some(constant) => name.write_str(constant),
             None => name.write_fmt(args),
+        };
+
+        match written {
+            Ok(()) => Ok(name),
+            Err(_) if name.is_too_long => Err(enametoolong()),
+            // What was to be displayed says that it can not be.
+            Err(_) => Err(EINVAL),
         }
-        .map_err(|_| enametoolong())?;
-        Ok(name)
+    }
+
+    /// Returns a format that stands for the name, followed by the format `suffix` and a NUL.
+    pub(super) fn to_format(&self, suffix: &[u8]) -> Result<KVec<u8>> {
+        let mut format = KVec::new();
+
+        for byte in self.as_c_str()?.to_bytes() {
+            if *byte == b'%' {
+                format.push(b'%', GFP_KERNEL)?;
+            }
+            format.push(*byte, GFP_KERNEL)?;
+        }
+        format.extend_from_slice(suffix, GFP_KERNEL)?;
+        format.push(0, GFP_KERNEL)?;
+        Ok(format)
     }
 
     pub(super) fn as_c_str(&self) -> Result<&CStr> {
@@ -389,6 +460,7 @@ impl Write for Name {
 
         // The last byte stays NUL.
         if end >= Self::SIZE {
+            self.is_too_long = true;
             return Err(fmt::Error);
         }
         self.bytes
@@ -396,6 +468,142 @@ impl Write for Name {
             .ok_or(fmt::Error)?
             .copy_from_slice(s.as_bytes());
         self.len = end;
+        Ok(())
+    }
+}
+
+#[cfg(kthread_kunit)]
+#[kunit_tests(rust_kthread_builder)]
+mod tests {
+    use super::super::{
+        kunit::*,
+        *, //
+    };
+    use kernel::{
+        bindings,
+        cpu::CpuId,
+        cpumask::{
+            Cpumask,
+            CpumaskVar, //
+        },
+        fmt,
+        prelude::*,
+        str::CString,
+        sync::atomic::Relaxed, //
+    };
+
+    #[test]
+    fn a_closure_is_dropped_when_no_thread_can_be_made() -> Result {
+        let group = group()?;
+        let drops = count()?;
+        let create = |name: fmt::Arguments<'_>, placement| {
+            let counted = Counted(drops.clone());
+
+            Builder::new(name)
+                .placement(placement)
+                .create(&group, move |_| drop(counted))
+                .map(drop)
+        };
+
+        let long = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        assert_eq!(create(fmt!(""), Placement::Anywhere), Err(EINVAL));
+        assert_eq!(create(fmt!("a\0b"), Placement::Anywhere), Err(EINVAL));
+        assert_eq!(
+            create(fmt!("{long}"), Placement::Anywhere),
+            Err(enametoolong())
+        );
+        assert_eq!(create(fmt!("node"), Placement::Node(u32::MAX)), Err(ENODEV));
+        assert_eq!(drops.load(Relaxed), 4);
+        assert!(group.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_is_not_a_format() -> Result {
+        let group = group()?;
+        let thread = group.spawn(fmt!("{}", "%p%n%s"), until_stopped)?;
+        assert_eq!(&comm(&thread)[..7], b"%p%n%s\0");
+
+        let thread = group.spawn(fmt!("{}-and-more", "0123456789"), until_stopped)?;
+        assert_eq!(&comm(&thread), b"0123456789-and-\0");
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_runs_where_it_was_placed() -> Result {
+        let group = group()?;
+        let here = |_: &Context<'_>| CpuId::current().as_u32();
+
+        // SAFETY: The number of CPUs that are online is no less than one.
+        for cpu in 0..unsafe { bindings::nr_cpu_ids } {
+            let Some(cpu) = CpuId::from_u32(cpu) else {
+                continue;
+            };
+            match Builder::new(fmt!("placed"))
+                .placement(Placement::Cpu(cpu))
+                .spawn(&group, here)
+            {
+                Ok(thread) => assert_eq!(thread.join(), Ok(cpu.as_u32())),
+                Err(error) => assert_eq!(error, ENODEV),
+            }
+        }
+        let node = Builder::new(fmt!("node")).placement(Placement::Node(0));
+        assert!(node.spawn(&group, here)?.join().is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_runs_on_the_cpus_that_it_prefers() -> Result {
+        let group = group()?;
+        let mut mask = CpumaskVar::new_zero(GFP_KERNEL)?;
+        let place = |mask: &Cpumask| {
+            Builder::new(fmt!("prefers"))
+                .placement(Placement::Preferred(mask))
+                .spawn(&group, |ctx| {
+                    (CpuId::current().as_u32(), ctx.identity().cpus_allowed)
+                })
+        };
+
+        assert_eq!(place(&mask).err(), Some(EINVAL));
+        let last = kernel::cpu::nr_cpu_ids() - 1;
+        mask.set(CpuId::from_u32(last).ok_or(EINVAL)?);
+        let (cpu, allowed) = place(&mask)?.join()?;
+        assert_eq!(cpu, last);
+        // It is a preference: nobody has taken the right to move the thread.
+        assert_eq!(
+            CString::try_from_fmt(fmt!("{allowed}"))?.to_bytes(),
+            CString::try_from_fmt(fmt!("{last}"))?.to_bytes()
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_has_the_policy_that_was_chosen() -> Result {
+        let group = group()?;
+        let policy = |policy| -> Result<(u32, i32)> {
+            let thread = Builder::new(fmt!("policy"))
+                .policy(policy)
+                .spawn(&group, until_stopped)?;
+            let task = thread.task().as_ptr();
+
+            // SAFETY: `thread` keeps the task alive, and nobody changes these fields now.
+            Ok(unsafe { ((*task).policy, (*task).static_prio) })
+        };
+
+        assert_eq!(
+            policy(Policy::Normal { nice: 0 }),
+            Ok((bindings::SCHED_NORMAL, 120))
+        );
+        assert_eq!(
+            policy(Policy::Normal { nice: 5 }),
+            Ok((bindings::SCHED_NORMAL, 125))
+        );
+        assert_eq!(
+            policy(Policy::Normal { nice: 99 }),
+            Ok((bindings::SCHED_NORMAL, 139))
+        );
+        assert_eq!(policy(Policy::Fifo)?.0, bindings::SCHED_FIFO);
+        assert_eq!(policy(Policy::FifoLow)?.0, bindings::SCHED_FIFO);
         Ok(())
     }
 }

@@ -15,7 +15,8 @@ use kernel::{
 /// Lets tasks wait until something has been done.
 ///
 /// A completion counts: each [`complete`] lets one wait through, whether that wait has begun or is
-/// still to come. [`complete_all`] lets all through, for good, until [`reinit`].
+/// still to come. [`complete_all`] lets all through, for good, until [`reinit`]. So do 2^32 - 1 calls of
+/// [`complete`] that nobody has waited for, as the count stands for that then.
 ///
 /// Wraps the kernel's `struct completion`, whose waits call `might_sleep()` themselves.
 ///
@@ -58,7 +59,7 @@ impl Completion {
         })
     }
 
-    fn as_raw(&self) -> *mut bindings::completion {
+    pub(super) fn as_raw(&self) -> *mut bindings::completion {
         self.inner.get()
     }
 
@@ -198,4 +199,100 @@ fn from_remaining(ret: c_long) -> Result<bool> {
         return Err(Error::from_errno(ret as i32));
     }
     Ok(ret > 0)
+}
+
+#[cfg(kthread_kunit)]
+#[kunit_tests(rust_kthread_completion)]
+mod tests {
+    use super::super::{
+        kunit::*,
+        *, //
+    };
+    use kernel::{
+        prelude::*,
+        sync::Arc,
+        time::{
+            delay::fsleep,
+            Delta, //
+        }, //
+    };
+    use pin_init::stack_pin_init;
+
+    #[test]
+    fn counts() -> Result {
+        let done = KBox::pin_init(Completion::new(), GFP_KERNEL)?;
+
+        assert!(!done.is_done());
+        assert!(!done.try_wait());
+        done.complete();
+        done.complete();
+        assert!(done.is_done());
+        done.wait();
+        assert!(done.try_wait());
+        assert!(!done.try_wait());
+        Ok(())
+    }
+
+    #[test]
+    fn complete_all_lasts_until_reinit() -> Result {
+        let mut done = KBox::pin_init(Completion::new(), GFP_KERNEL)?;
+
+        done.complete_all();
+        done.wait();
+        assert!(done.wait_timeout(1));
+        assert_eq!(done.wait_interruptible(), Ok(()));
+        assert_eq!(done.wait_killable(), Ok(()));
+        assert_eq!(done.wait_interruptible_timeout(1), Ok(true));
+        assert_eq!(done.wait_killable_timeout(1), Ok(true));
+        done.as_mut().reinit();
+        assert!(!done.try_wait());
+        Ok(())
+    }
+
+    #[test]
+    fn timed_waits_time_out() -> Result {
+        let done = KBox::pin_init(Completion::new(), GFP_KERNEL)?;
+
+        assert!(!done.wait_timeout(1));
+        assert_eq!(done.wait_interruptible_timeout(1), Ok(false));
+        assert_eq!(done.wait_killable_timeout(1), Ok(false));
+        Ok(())
+    }
+
+    #[test]
+    fn a_timeout_may_be_as_long_as_it_can() -> Result {
+        let done = Completion::new();
+        stack_pin_init!(let done = done);
+        let done = done.into_ref();
+
+        scope(|s| -> Result {
+            let waits = s.spawn(fmt!("patient"), |_| {
+                (
+                    done.wait_timeout(usize::MAX),
+                    done.wait_killable_timeout(usize::MAX),
+                    done.wait_interruptible_timeout(usize::MAX),
+                )
+            })?;
+
+            for _ in 0..3 {
+                fsleep(Delta::from_millis(20));
+                done.complete();
+            }
+            assert_eq!(waits.join(), Ok((true, Ok(true), Ok(true))));
+            Ok(())
+        })?
+    }
+
+    #[test]
+    fn a_stop_interrupts_the_interruptible_waits_alone() -> Result {
+        let group = group()?;
+        let never = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let waits = never.clone();
+        let thread = group.spawn(fmt!("waits"), move |_| {
+            (waits.wait_interruptible(), waits.wait_killable_timeout(1))
+        })?;
+
+        assert_eq!(thread.stop(), Ok((Err(ERESTARTSYS), Ok(false))));
+        Ok(())
+    }
 }

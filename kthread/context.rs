@@ -2,10 +2,14 @@
 
 //! What only the running thread itself can do.
 
-use super::packet::{
-    set_freezable,
-    set_nofreeze,
-    Core, //
+use super::{
+    core::Core,
+    ffi::{
+        __set_current_state,
+        set_current_state,
+        set_freezable,
+        set_nofreeze, //
+    }, //
 };
 use kernel::{
     bindings,
@@ -145,7 +149,9 @@ impl<'a> Context<'a> {
         // SAFETY: By the type invariants the current task is a kernel thread.
         unsafe { bindings::kthread_parkme() };
         if self.core.freezable {
-            set_freezable();
+            // The refrigerator must not be entered with locks held, for one of which lockdep takes the
+            // closure.
+            self.core.map.without(set_freezable);
         }
     }
 
@@ -181,7 +187,7 @@ impl<'a> Context<'a> {
     /// A request that is not seen yet wakes the thread once it can be.
     #[inline]
     fn is_to_park(&self) -> bool {
-        self.core.parked.is_set() && self.should_park()
+        self.core.is_being_parked() && self.should_park()
     }
 
     /// Waits to be woken by [`Thread::wake`] or a [`Waker`].
@@ -216,11 +222,11 @@ impl<'a> Context<'a> {
             if self.core.freezable {
                 self.freeze_point();
             }
-            self.set_state(bindings::TASK_INTERRUPTIBLE);
+            set_current_state(bindings::TASK_INTERRUPTIBLE);
             let wake = if self.should_stop() {
                 Wake::Stop
             } else if self.is_to_park() {
-                self.set_running();
+                __set_current_state(bindings::TASK_RUNNING);
                 self.park();
                 continue;
             } else if self.core.take_token() {
@@ -231,7 +237,7 @@ impl<'a> Context<'a> {
                 sleep(deadline);
                 continue;
             };
-            self.set_running();
+            __set_current_state(bindings::TASK_RUNNING);
             return wake;
         }
     }
@@ -256,51 +262,25 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Sleeps and parks until `kthread_stop()` is called, or is about to be.
+    /// Waits until the thread may exit, after its closure has returned.
     ///
-    /// A thread whose closure has returned must not exit by itself while someone may park it:
-    /// `kthread_park()` of a thread that exits instead of parking never returns.
-    pub(super) fn linger(&self) {
-        loop {
+    /// It must not while someone parks it: `kthread_park()` of a thread that exits instead of parking
+    /// never returns.
+    pub(super) fn finish(&self) {
+        while !self.core.finish() {
             if self.core.freezable {
                 self.freeze_point();
             }
-            self.set_state(bindings::TASK_INTERRUPTIBLE);
-            if self.core.dismissed.is_set() {
-                break;
-            }
-            if self.is_to_park() {
-                self.set_running();
+            // Not an interruptible sleep: those have ended for good if the thread has been asked to stop.
+            set_current_state(bindings::TASK_IDLE);
+            if self.should_park() {
+                __set_current_state(bindings::TASK_RUNNING);
                 self.park();
-                continue;
+            } else if self.core.is_being_parked() {
+                sleep(None);
             }
-            sleep(None);
+            __set_current_state(bindings::TASK_RUNNING);
         }
-        self.set_running();
-    }
-
-    /// Sets the state of the task, with a full barrier after it.
-    ///
-    /// In C this is the macro `set_current_state()` of
-    /// [`include/linux/sched.h`](srctree/include/linux/sched.h).
-    #[inline]
-    fn set_state(&self, state: u32) {
-        self.write_state(state);
-        // SAFETY: A memory barrier has no requirements.
-        unsafe { bindings::smp_mb() };
-    }
-
-    /// Sets the state of the task to `TASK_RUNNING`, which needs no barrier.
-    #[inline]
-    fn set_running(&self) {
-        self.write_state(bindings::TASK_RUNNING);
-    }
-
-    #[inline]
-    fn write_state(&self, state: u32) {
-        // SAFETY: By the type invariants this is the current task, so that it is alive, and only it
-        // itself and those who wake it write its state, as the scheduler expects.
-        unsafe { (&raw mut (*self.task().as_ptr()).__state).write_volatile(state) };
     }
 }
 
@@ -327,4 +307,167 @@ fn sleep(deadline: Option<Instant<Monotonic>>) {
 /// Tells whether it is `deadline` or later.
 fn has_passed(deadline: Instant<Monotonic>) -> bool {
     deadline.elapsed() >= Delta::ZERO
+}
+
+#[cfg(kthread_kunit)]
+#[kernel::prelude::kunit_tests(rust_kthread_context)]
+mod tests {
+    use super::super::{
+        kunit::*,
+        *, //
+    };
+    use kernel::{
+        prelude::*,
+        sync::{
+            atomic::Relaxed,
+            Arc, //
+        },
+        time::Delta, //
+    };
+
+    #[test]
+    fn a_stop_ends_every_wait() -> Result {
+        let group = group()?;
+        let hour = Delta::from_secs(3600);
+        let stop = |thread: Thread<Wake>| thread.stop();
+
+        for _ in 0..ROUNDS / 10 {
+            assert_eq!(
+                stop(group.spawn(fmt!("w"), |ctx| ctx.wait())?),
+                Ok(Wake::Stop)
+            );
+            assert_eq!(
+                stop(group.spawn(fmt!("wt"), move |ctx| ctx.wait_timeout(hour))?),
+                Ok(Wake::Stop)
+            );
+            assert_eq!(
+                stop(group.spawn(fmt!("wu"), |ctx| ctx.wait_until(|| false))?),
+                Ok(Wake::Stop)
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_park_suspends_every_wait_and_the_wait_goes_on() -> Result {
+        let group = group()?;
+        let steps = count()?;
+        let seen = steps.clone();
+        let mut thread = group.spawn(fmt!("parkee"), move |ctx| {
+            while ctx.wait() == Wake::Ready {
+                seen.fetch_add(1, Relaxed);
+            }
+        })?;
+
+        for round in 0..ROUNDS {
+            thread.park()?;
+            assert!(thread.is_parked());
+            let before = steps.load(Relaxed);
+            thread.wake();
+            // It is parked: nothing moves.
+            assert_eq!(steps.load(Relaxed), before);
+            thread.unpark()?;
+            // The wake-up of the parked thread was kept.
+            while steps.load(Relaxed) <= round {
+                pause();
+            }
+        }
+        assert_eq!(steps.load(Relaxed), ROUNDS);
+        Ok(())
+    }
+
+    #[test]
+    fn no_wake_up_is_lost() -> Result {
+        let group = group()?;
+        let (ping, pong) = (count()?, Arc::pin_init(Completion::new(), GFP_KERNEL)?);
+        let (seen, echo) = (ping.clone(), pong.clone());
+        let thread = group.spawn(fmt!("ping"), move |ctx| {
+            let mut done = 0;
+            while ctx.wait_until(|| seen.load(Relaxed) > done) == Wake::Ready {
+                done += 1;
+                echo.complete();
+            }
+            done
+        })?;
+
+        for _ in 0..ROUNDS {
+            ping.fetch_add(1, Relaxed);
+            thread.wake();
+            pong.wait();
+        }
+        assert_eq!(thread.stop(), Ok(ROUNDS));
+        Ok(())
+    }
+
+    #[test]
+    fn a_wake_up_before_the_wait_is_kept_and_many_count_as_one() -> Result {
+        let group = group()?;
+        let thread = Builder::new(fmt!("early")).create(&group, |ctx| {
+            let first = ctx.wait();
+            (first, ctx.wait_timeout(Delta::from_millis(1)))
+        })?;
+
+        let waker = thread.waker();
+        waker.wake();
+        waker.wake();
+        assert_eq!(thread.start().join(), Ok((Wake::Ready, Wake::Timeout)));
+        // To wake a thread that is gone does nothing.
+        waker.wake();
+        Ok(())
+    }
+
+    #[test]
+    fn timeouts_of_any_size_are_taken() -> Result {
+        let group = group()?;
+        let thread = group.spawn(fmt!("times"), |ctx| {
+            for nanos in [i64::MIN, -1, 0, 1] {
+                if ctx.wait_timeout(Delta::from_nanos(nanos)) != Wake::Timeout {
+                    return Wake::Ready;
+                }
+            }
+            ctx.wait_timeout(Delta::from_nanos(i64::MAX))
+        })?;
+
+        thread.request_stop();
+        let woken = thread.join();
+        assert!(woken == Ok(Wake::Stop) || woken == Ok(Wake::Ready));
+        Ok(())
+    }
+
+    #[test]
+    fn a_freezable_thread_waits_parks_and_stops_like_any_other() -> Result {
+        let group = group()?;
+        let mut thread = Builder::new(fmt!("freezable"))
+            .freezable()
+            .spawn(&group, |ctx| {
+                until_stopped(ctx);
+                ctx.identity().nofreeze
+            })?;
+
+        thread.park()?;
+        thread.unpark()?;
+        assert_eq!(thread.stop(), Ok(!cfg!(CONFIG_FREEZER)));
+        Ok(())
+    }
+
+    #[test]
+    fn threads_park_while_others_wake_them() -> Result {
+        let group = group()?;
+        let mut parkee = group.spawn(fmt!("parkee"), until_stopped)?;
+        let waker = parkee.waker();
+        let pest = group.spawn(fmt!("pest"), move |ctx| {
+            while !ctx.should_stop() {
+                waker.wake();
+                pause();
+            }
+        })?;
+
+        for _ in 0..ROUNDS {
+            parkee.park()?;
+            parkee.unpark()?;
+        }
+        assert_eq!(pest.stop(), Ok(()));
+        assert_eq!(parkee.stop(), Ok(()));
+        Ok(())
+    }
 }

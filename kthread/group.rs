@@ -2,13 +2,7 @@
 
 //! Groups of threads, which bound the life of their members.
 
-use super::{
-    builder::Builder,
-    context::Context,
-    thread::Thread, //
-};
 use kernel::{
-    fmt,
     new_mutex,
     prelude::*,
     sync::{
@@ -22,12 +16,20 @@ use kernel::{
     task::might_sleep, //
 };
 
-/// Where the table of a group holds an entry. Used under the lock of that table.
+/// Where a table holds an entry. Used under the lock of that table.
 pub(super) struct Place(Atomic<usize>);
 
 impl Place {
     pub(super) fn new() -> Self {
         Self(Atomic::new(usize::MAX))
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+
+    fn set(&self, index: usize) {
+        self.0.store(index, Relaxed);
     }
 }
 
@@ -35,16 +37,24 @@ impl Place {
 pub(super) trait Entry: Send + Sync {
     fn place(&self) -> &Place;
 
-    /// Tells whether the caller is a thread that [`Entry::reap`] would wait for.
+    /// Returns whether the caller is a thread that [`Entry::reap`] would wait for.
     fn is_current(&self) -> bool;
 
-    /// Asks for what [`Entry::reap`] waits for.
+    /// Asks for what [`Entry::reap`] waits for, on behalf of someone who is about to call it.
+    ///
+    /// Does not wait for it.
     fn request_stop(&self);
 
     /// Returns once all threads are gone, and the table has let go of the entry.
     ///
     /// Whoever comes second waits for the first. Sleeps.
     fn reap(&self);
+
+    /// Returns whether all threads have exited, of one that has said that it leaves.
+    fn has_exited(&self) -> bool;
+
+    /// Waits for the exit, of one that has said that it leaves.
+    fn wait_exit(&self);
 
     /// Drops all that the threads have left.
     ///
@@ -54,66 +64,148 @@ pub(super) trait Entry: Send + Sync {
     unsafe fn drop_contents(&self);
 }
 
-/// The entries of a group that are not gone yet.
+/// The entries of a group, those that leave first.
 ///
 /// # Invariants
 ///
-/// The `place` of each entry is its place in the table.
+/// - The place of each entry is its index.
+/// - The first `leaving` entries have called [`Members::leave`], and run no code of users any more.
+struct Table {
+    entries: KVVec<Arc<dyn Entry>>,
+    leaving: usize,
+}
+
+impl Table {
+    /// Returns where `place` is, if its entry is still there.
+    fn find(&self, place: &Place) -> Option<usize> {
+        let index = place.get();
+
+        self.entries
+            .get(index)
+            .is_some_and(|entry| core::ptr::eq(entry.place(), place))
+            .then_some(index)
+    }
+
+    fn swap(&mut self, one: usize, other: usize) {
+        self.entries.swap(one, other);
+        // INVARIANT: Both places follow.
+        for index in [one, other] {
+            if let Some(entry) = self.entries.get(index) {
+                entry.place().set(index);
+            }
+        }
+    }
+
+    /// Takes out the entry at `index`, which is there.
+    fn take(&mut self, mut index: usize) -> Option<Arc<dyn Entry>> {
+        if index < self.leaving {
+            // INVARIANT: The last of those that leave takes its place.
+            self.leaving -= 1;
+            self.swap(index, self.leaving);
+            index = self.leaving;
+        }
+        // INVARIANT: The last of all takes its place.
+        self.swap(index, self.entries.len() - 1);
+        self.entries.pop()
+    }
+
+    /// Takes out one of the entries that have exited by themselves, if one of the first has.
+    fn take_exited(&mut self) -> Option<Arc<dyn Entry>> {
+        /// How many to look at. Those who leave together may exit in another order.
+        const FEW: usize = 4;
+
+        let index = self
+            .entries
+            .iter()
+            .take(self.leaving.min(FEW))
+            .position(|entry| entry.has_exited())?;
+
+        self.take(index)
+    }
+}
+
+/// The entries of a group that are not gone yet.
 #[pin_data]
 pub(super) struct Members {
     #[pin]
-    table: Mutex<KVVec<Arc<dyn Entry>>>,
+    table: Mutex<Table>,
 }
 
 impl Members {
     pub(super) fn new() -> Result<Arc<Self>> {
-        Arc::pin_init(
-            pin_init!(Self {
-                table <- new_mutex!(KVVec::new()),
-            }),
-            GFP_KERNEL,
-        )
+        // INVARIANT: There are no entries.
+        let table = Table {
+            entries: KVVec::new(),
+            leaving: 0,
+        };
+
+        Arc::pin_init(pin_init!(Self { table <- new_mutex!(table) }), GFP_KERNEL)
     }
 
     pub(super) fn insert(&self, entry: Arc<dyn Entry>) -> Result {
         let mut table = self.table.lock();
 
         // INVARIANT: The new entry goes to the end.
-        entry.place().0.store(table.len(), Relaxed);
-        table.push(entry, GFP_KERNEL)?;
+        entry.place().set(table.entries.len());
+        table.entries.push(entry, GFP_KERNEL)?;
         Ok(())
     }
 
     /// Lets go of an entry, which may not be there any more.
     pub(super) fn remove(&self, place: &Place) {
         let mut table = self.table.lock();
-        let index = place.0.load(Relaxed);
-
-        if !table
-            .get(index)
-            .is_some_and(|entry| core::ptr::eq(entry.place(), place))
-        {
-            return;
-        }
-        let Some(last) = table.pop() else {
-            return;
-        };
-        let gone = match table.get_mut(index) {
-            // INVARIANT: The last entry takes the place of the one that goes.
-            Some(slot) => {
-                last.place().0.store(index, Relaxed);
-                core::mem::replace(slot, last)
-            }
-            None => last,
-        };
+        let gone = table.find(place).and_then(|index| table.take(index));
 
         // To drop the last reference drops what the thread has left, which must be free to lock.
         drop(table);
         drop(gone);
     }
 
+    /// Says that an entry is about to exit by itself, and that nobody waits for that.
+    ///
+    /// The last thing that a thread does. It can not let go of itself, as it still runs code of its
+    /// module, so it lets go of others that have gone before.
+    pub(super) fn leave(&self, place: &Place) {
+        loop {
+            let mut table = self.table.lock();
+
+            if let Some(index) = table.find(place) {
+                if index >= table.leaving {
+                    // INVARIANT: The entry comes after those that have left before.
+                    let leaving = table.leaving;
+                    table.swap(index, leaving);
+                    table.leaving += 1;
+                }
+            }
+            let gone = table.take_exited();
+            drop(table);
+            if gone.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Lets go of all that have exited, and of those that are about to once they have.
+    ///
+    /// Sleeps.
+    fn collect(&self) {
+        loop {
+            let table = self.table.lock();
+            let first = match table.leaving {
+                0 => None,
+                _ => table.entries.first().cloned(),
+            };
+
+            drop(table);
+            let Some(first) = first else { return };
+            first.wait_exit();
+            self.remove(first.place());
+        }
+    }
+
     fn len(&self) -> usize {
-        self.table.lock().len()
+        self.collect();
+        self.table.lock().entries.len()
     }
 
     /// Stops all entries, except for one that the caller is a thread of.
@@ -122,7 +214,7 @@ impl Members {
     fn stop_all(&self) {
         might_sleep();
 
-        for entry in self.table.lock().iter() {
+        for entry in self.table.lock().entries.iter() {
             entry.request_stop();
         }
         while let Some(entry) = self.last_but_own() {
@@ -136,10 +228,20 @@ impl Members {
         let table = self.table.lock();
 
         table
+            .entries
             .iter()
             .rev()
             .find(|entry| !entry.is_current())
             .cloned()
+    }
+
+    /// Takes all entries out of the table, and its memory.
+    fn take_all(&self) -> KVVec<Arc<dyn Entry>> {
+        let mut table = self.table.lock();
+
+        // INVARIANT: There are no entries.
+        table.leaving = 0;
+        core::mem::take(&mut table.entries)
     }
 
     /// Like [`Members::stop_all`], and drops all that the threads have left.
@@ -150,7 +252,9 @@ impl Members {
     pub(super) unsafe fn stop_and_clear(&self) {
         might_sleep();
 
-        let entries = core::mem::take(&mut *self.table.lock());
+        // This holds them from here on, until they have exited.
+        let entries = self.take_all();
+
         for entry in &entries {
             entry.request_stop();
         }
@@ -168,7 +272,8 @@ impl Members {
 /// A set of kernel threads that ends before its owner does.
 ///
 /// Threads are created as members of a group. A handle may be dropped, which stops its thread, or
-/// leaked, which does not; when the group is dropped it stops all members that are left.
+/// [detached](super::Thread::detach) or leaked, which does not; when the group is dropped it stops all
+/// members that are left. Of a thread that has returned nothing is left, but for what a handle needs.
 ///
 /// # Examples
 ///
@@ -179,10 +284,10 @@ impl Members {
 ///
 /// impl kernel::Module for Driver {
 ///     fn init(_module: &'static ThisModule) -> Result<Self> {
-///         // SAFETY: The group is part of the module, which is dropped when the module is unloaded.
+///         // SAFETY: The group is a field of the module, which is dropped when that is unloaded.
 ///         let threads = unsafe { ThreadGroup::new()? };
-///         // The handle is not kept: the group takes care of the thread.
-///         core::mem::forget(threads.spawn(fmt!("worker"), |ctx| while ctx.wait() != Wake::Stop {})?);
+///         // The handle is not needed: the group takes care of the thread.
+///         threads.spawn(fmt!("worker"), |ctx| while ctx.wait() != Wake::Stop {})?.detach();
 ///         Ok(Self { threads })
 ///     }
 /// }
@@ -194,42 +299,35 @@ pub struct ThreadGroup {
 impl ThreadGroup {
     /// Creates a group without members.
     ///
-    /// Sleeps. Fails with [`ENOMEM`].
+    /// May sleep. Fails with [`ENOMEM`].
     ///
     /// # Safety
     ///
-    /// The group must be dropped before the text of the module that creates its threads is freed,
-    /// and not by one of these threads, nor, if it has [`PerCpuThreads`](super::PerCpuThreads), by
-    /// any per-CPU thread of the kernel, as these are not told apart. In particular it must not be
-    /// passed to [`core::mem::forget`]. A group that is part of the value that
-    /// [`kernel::Module::init`] returns satisfies this.
+    /// - The group must be dropped before the text of the module that creates its threads is freed. In
+    ///   particular, it must not be passed to [`core::mem::forget`].
+    /// - It must not be dropped by one of its threads, nor, if it has
+    ///   [`PerCpuThreads`](super::PerCpuThreads), by any per-CPU thread of the kernel, as these are not
+    ///   told apart.
+    ///
+    /// A group that is a field of the value that [`kernel::Module::init`] returns satisfies this if
+    /// nobody can take it out of there. In an [`Arc`], which can be leaked, or behind a lock as an
+    /// [`Option`], which can be emptied by anybody, it is on the author to see that all code that gets
+    /// at it keeps the promise.
     pub unsafe fn new() -> Result<Self> {
         Ok(Self {
             members: Members::new()?,
         })
     }
 
-    /// Creates a thread named `name` and starts it, with defaults for everything else.
-    ///
-    /// See [`Builder`] for the choices that there are, and [`Builder::create`] for context and
-    /// errors.
-    #[doc(alias = "kthread_run")]
-    pub fn spawn<F, T>(&self, name: fmt::Arguments<'_>, closure: F) -> Result<Thread<T>>
-    where
-        F: FnOnce(&Context<'_>) -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        Builder::new(name).spawn(self, closure)
-    }
-
-    /// Returns how many threads of the group are not gone yet.
+    /// Returns how many members of the group are not gone yet. A set of
+    /// [`PerCpuThreads`](super::PerCpuThreads) counts as one.
     ///
     /// Sleeps.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Tells whether all threads of the group are gone.
+    /// Returns whether all members of the group are gone.
     ///
     /// Sleeps.
     pub fn is_empty(&self) -> bool {
@@ -252,8 +350,104 @@ impl ThreadGroup {
 }
 
 impl Drop for ThreadGroup {
-    /// Stops what is left of the members.
+    /// Stops what is left of the members, as [`ThreadGroup::stop_all`] does.
+    ///
+    /// Sleeps.
     fn drop(&mut self) {
         self.stop_all();
+        // A waker that outlives the group, and may be dropped anywhere, keeps an empty table.
+        drop(self.members.take_all());
+    }
+}
+
+#[cfg(kthread_kunit)]
+#[kunit_tests(rust_kthread_group)]
+mod tests {
+    use super::super::{
+        kunit::*,
+        *, //
+    };
+    use kernel::{
+        new_mutex,
+        prelude::*,
+        sync::{
+            atomic::Relaxed,
+            Arc, //
+        }, //
+    };
+
+    #[test]
+    fn a_group_that_is_stopped_by_a_member_stops_the_others() -> Result {
+        let group = Arc::pin_init(new_mutex!(group()?), GFP_KERNEL)?;
+        let own = group.clone();
+        let drops = count()?;
+        let (one, other) = (Counted(drops.clone()), Counted(drops.clone()));
+
+        ::core::mem::forget(group.lock().spawn(fmt!("other"), move |ctx| {
+            until_stopped(ctx);
+            drop(one);
+        })?);
+        let thread = group.lock().spawn(fmt!("member"), move |ctx| {
+            let mut group = own.lock();
+
+            group.stop_all();
+            drop(other);
+            (group.len(), ctx.should_stop())
+        })?;
+        assert_eq!(thread.join(), Ok((1, true)));
+        assert_eq!(drops.load(Relaxed), 2);
+        assert!(group.lock().is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_group_stops_what_was_leaked() -> Result {
+        let (runs, drops) = (count()?, count()?);
+        let group = group()?;
+
+        for _ in 0..10 {
+            let (runs, counted) = (runs.clone(), Counted(drops.clone()));
+            ::core::mem::forget(group.spawn(fmt!("leaked"), move |ctx| {
+                until_stopped(ctx);
+                runs.fetch_add(1, Relaxed);
+                drop(counted);
+            })?);
+
+            let counted = Counted(drops.clone());
+            ::core::mem::forget(
+                Builder::new(fmt!("leaked-new")).create(&group, move |_| drop(counted))?,
+            );
+
+            let mut parked = group.spawn(fmt!("leaked-parked"), until_stopped)?;
+            parked.park()?;
+            ::core::mem::forget(parked);
+        }
+        assert_eq!(group.len(), 30);
+        drop(group);
+        assert_eq!(runs.load(Relaxed), 10);
+        assert_eq!(drops.load(Relaxed), 20);
+        Ok(())
+    }
+
+    #[test]
+    fn a_handle_and_its_group_may_stop_a_thread_at_once() -> Result {
+        for _ in 0..ROUNDS / 10 {
+            let group = group()?;
+            let drops = count()?;
+            let counted = Counted(drops.clone());
+            let thread = group.spawn(fmt!("stopped-twice"), move |ctx| {
+                until_stopped(ctx);
+                drop(counted);
+            })?;
+            // When this one is stopped it drops the handle of the other.
+            ::core::mem::forget(group.spawn(fmt!("stopper"), move |ctx| {
+                until_stopped(ctx);
+                drop(thread);
+            })?);
+
+            drop(group);
+            assert_eq!(drops.load(Relaxed), 1);
+        }
+        Ok(())
     }
 }

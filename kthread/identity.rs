@@ -208,3 +208,34 @@ impl Context<'_> {
         Identity::of(self.task())
     }
 }
+
+#[cfg(kthread_kunit)]
+#[kunit_tests(rust_kthread_identity)]
+mod tests {
+    use super::super::{
+        kunit::*,
+        *, //
+    };
+    use kernel::prelude::*;
+
+    #[test]
+    fn a_thread_is_a_child_of_kthreadd_without_an_address_space() -> Result {
+        let group = group()?;
+        let thread = Builder::new(fmt!("who"))
+            .policy(Policy::FifoLow)
+            .create(&group, |ctx| ctx.identity())?;
+
+        let new = thread.observer().identity();
+        let running = thread.start().join()?;
+        for identity in [new, running] {
+            assert!(identity.kthread && identity.nofreeze && !identity.mm);
+            assert!(identity.pid > 2 && identity.tgid == identity.pid);
+            assert_eq!(identity.ppid, 2);
+            assert!(identity.is_fifo() && identity.rt_priority == 1);
+        }
+        // It runs on the page tables of whoever ran before it.
+        assert!(running.active_mm);
+        assert!(!new.active_mm);
+        Ok(())
+    }
+}

@@ -71,9 +71,18 @@
 mod builder;
 mod completion;
 mod context;
+mod core;
+mod detached;
 mod errno;
+mod exit;
+mod ffi;
 mod group;
+mod hotplug;
 mod identity;
+// Where there is a copy of this folder in more than one module, one of them has the KUnit suites.
+#[cfg(kthread_kunit)]
+mod kunit;
+mod lockdep;
 mod mm;
 mod packet;
 mod percpu;
@@ -82,8 +91,6 @@ mod thread;
 mod worker;
 
 // Where there is a copy of this folder in more than one module, one of them has the KUnit suites.
-#[cfg(kthread_kunit)]
-mod tests;
 
 pub use self::{
     builder::{

@@ -13,11 +13,20 @@
 use super::{
     builder::Name,
     errno::edeadlk,
+    ffi::{
+        clear_notify_signal,
+        read_once,
+        set_notify_signal, //
+    },
     group::{
         Entry,
         Members,
         Place,
         ThreadGroup, //
+    },
+    hotplug::{
+        is_percpu_thread,
+        set_percpu_thread, //
     }, //
 };
 use core::{
@@ -37,9 +46,11 @@ use kernel::{
         atomic::{
             Acquire,
             Atomic,
+            Full,
             Relaxed,
             Release, //
         },
+        barrier::smp_mb,
         Arc,
         Mutex,
         SetOnce, //
@@ -92,6 +103,8 @@ pub trait PerCpuThread: HasSlot {
     fn setup(&self, _cpu: CpuId) {}
 
     /// Called when the thread has been woken by [`PerCpuThreads::wake`] since the last call began.
+    ///
+    /// When the threads are stopped, interruptible sleeps in this end.
     fn run(&self, cpu: CpuId);
 
     /// Called when the CPU is going offline. It goes once this returns.
@@ -171,6 +184,10 @@ impl<T> Slot<T> {
 struct OnCpu {
     /// Whether the thread is to run.
     wanted: Atomic<bool>,
+    /// Whether the thread is in [`PerCpuThread::run`].
+    runs: Atomic<bool>,
+    /// Whether the thread has been asked to stop while it was, and may have to forget that.
+    interrupted: Atomic<bool>,
     /// The thread, once it has begun.
     task: SetOnce<ARef<Task>>,
 }
@@ -191,6 +208,7 @@ struct Shared<T> {
     cpus: KVVec<OnCpu>,
     place: Place,
     members: Arc<Members>,
+    stop_requested: Atomic<bool>,
     #[pin]
     registered: Mutex<bool>,
     value: T,
@@ -261,7 +279,11 @@ impl<T: PerCpuThread> Shared<T> {
         // The thread is not in `TASK_RUNNING` here, and must not be preempted.
         //
         // SAFETY: By the requirements of this function.
-        let wanted = unsafe { Self::on(cpu, |_, _, on_cpu| on_cpu.wanted.load(Relaxed)) };
+        let wanted = unsafe {
+            Self::on(cpu, |_, _, on_cpu| {
+                read_once(&on_cpu.wanted) || read_once(&on_cpu.interrupted)
+            })
+        };
 
         c_int::from(wanted == Some(true))
     }
@@ -273,8 +295,22 @@ impl<T: PerCpuThread> Shared<T> {
         // SAFETY: By the requirements of this function.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
-                on_cpu.wanted.xchg(false, Acquire);
-                shared.value.run(cpu);
+                // Pairs with the store of `wake`: what was done before it has happened.
+                if on_cpu.wanted.xchg(false, Acquire) {
+                    // The barrier pairs with that of `interrupt`: one sees the other.
+                    on_cpu.runs.xchg(true, Full);
+                    if shared.stop_requested.load(Relaxed) {
+                        set_notify_signal(kernel::current!());
+                    }
+                    shared.value.run(cpu);
+                    on_cpu.runs.store(false, Relaxed);
+                }
+                // `smpboot_thread_fn()` sleeps interruptibly, and would not sleep any more. The order is
+                // that of `interrupt` the other way round: what it does after this makes it come back.
+                on_cpu.interrupted.xchg(false, Acquire);
+                if shared.stop_requested.load(Relaxed) {
+                    clear_notify_signal();
+                }
             })
         };
     }
@@ -287,7 +323,7 @@ impl<T: PerCpuThread> Shared<T> {
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
                 on_cpu.task.populate(ARef::from(&**kernel::current!()));
-                THREAD_FN.store(thread_fn(), Relaxed);
+                set_percpu_thread();
                 shared.value.setup(cpu);
             })
         };
@@ -317,28 +353,30 @@ impl<T: PerCpuThread> Shared<T> {
         unsafe { Self::on(cpu, |shared, cpu, _| shared.value.unpark(cpu)) };
     }
 
+    /// Ends what the threads wait for interruptibly in [`PerCpuThread::run`], now and later.
+    fn interrupt(&self) {
+        if self.stop_requested.xchg(true, Full) {
+            return;
+        }
+        for on_cpu in &self.cpus {
+            let Some(task) = on_cpu.task.as_ref() else {
+                continue;
+            };
+
+            if on_cpu.runs.load(Relaxed) {
+                set_notify_signal(task);
+                on_cpu.interrupted.store(true, Release);
+                task.wake_up();
+            }
+        }
+    }
+
     /// Leaves the slot to others. There are no threads, and the caller has it.
     fn give_up_slot() {
         // SAFETY: By the type invariants of `Slot` only the caller may access this now.
         unsafe { *T::slot().shared.get() = None };
         T::slot().taken.store(false, Release);
     }
-}
-
-/// The function that the kernel runs in per-CPU threads, once one of ours has told it.
-static THREAD_FN: Atomic<usize> = Atomic::new(0);
-
-/// Returns the function that the current kernel thread runs, or zero if it is none.
-fn thread_fn() -> usize {
-    // SAFETY: The current task is alive.
-    unsafe { bindings::kthread_func(Task::current_raw()) }.addr()
-}
-
-/// Tells whether the caller is a per-CPU thread, which must not wait for CPU hotplug.
-fn is_percpu_thread() -> bool {
-    let own = thread_fn();
-
-    own != 0 && own == THREAD_FN.load(Relaxed)
 }
 
 impl<T: PerCpuThread> Entry for Shared<T> {
@@ -351,10 +389,13 @@ impl<T: PerCpuThread> Entry for Shared<T> {
         is_percpu_thread()
     }
 
-    fn request_stop(&self) {}
+    fn request_stop(&self) {
+        self.interrupt();
+    }
 
     fn reap(&self) {
         might_sleep();
+        self.interrupt();
 
         let mut registered = self.registered.lock();
         if !*registered {
@@ -367,6 +408,12 @@ impl<T: PerCpuThread> Entry for Shared<T> {
         drop(registered);
         self.members.remove(&self.place);
     }
+
+    fn has_exited(&self) -> bool {
+        false
+    }
+
+    fn wait_exit(&self) {}
 
     unsafe fn drop_contents(&self) {}
 }
@@ -421,7 +468,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
     /// They are named `name`, a slash, and the number of the CPU.
     ///
     /// Sleeps, and waits for CPU hotplug. Fails with
-    /// - [`EINVAL`] if the name is empty or holds a NUL,
+    /// - [`EINVAL`] if the name is empty, holds a NUL, or can not be displayed,
     /// - [`ENAMETOOLONG`] if the name is longer than 63 bytes,
     /// - [`EBUSY`] if there are such threads of the same `T`,
     /// - [`EDEADLK`] if the caller is a per-CPU thread itself,
@@ -436,13 +483,15 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
         if is_percpu_thread() {
             return Err(edeadlk());
         }
-        let comm = format(Name::format(name)?.as_c_str()?)?;
+        let comm = Name::format(name)?.to_format(b"/%u")?;
         let mut cpus = KVVec::new();
 
         for _ in 0..kernel::cpu::nr_cpu_ids() {
             cpus.push(
                 OnCpu {
                     wanted: Atomic::new(false),
+                    runs: Atomic::new(false),
+                    interrupted: Atomic::new(false),
                     task: SetOnce::new(),
                 },
                 GFP_KERNEL,
@@ -470,6 +519,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
                 cpus,
                 place: Place::new(),
                 members: members.clone(),
+                stop_requested: Atomic::new(false),
                 registered <- new_mutex!(false),
                 value,
             }),
@@ -510,9 +560,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
         on_cpu.wanted.store(true, Release);
         // Pairs with the barrier that `smpboot_thread_fn()` has between setting the state of the task
         // and asking whether to run, after `setup` has made the task known.
-        //
-        // SAFETY: A memory barrier has no requirements.
-        unsafe { bindings::smp_mb() };
+        smp_mb(Full);
         if let Some(task) = on_cpu.task.as_ref() {
             task.wake_up();
         }
@@ -535,22 +583,290 @@ impl<T: PerCpuThread> Drop for PerCpuThreads<T> {
     /// Sleeps, and waits for CPU hotplug.
     #[doc(alias = "smpboot_unregister_percpu_thread")]
     fn drop(&mut self) {
+        might_sleep();
         if !self.shared.is_current() {
             self.shared.reap();
         }
     }
 }
 
-/// Makes a name the format that C wants, which expects the number of the CPU.
-fn format(name: &CStr) -> Result<KVec<u8>> {
-    let mut comm = KVec::new();
+#[cfg(kthread_kunit)]
+#[kunit_tests(rust_kthread_percpu)]
+mod tests {
+    use super::super::{
+        errno::edeadlk,
+        kunit::*,
+        *, //
+    };
+    use kernel::{
+        bindings,
+        cpu::CpuId,
+        error::to_result,
+        new_mutex,
+        prelude::*,
+        str::CString,
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc,
+            Mutex, //
+        },
+        task::Task,
+        time::{
+            delay::fsleep,
+            Delta, //
+        }, //
+    };
 
-    for byte in name.to_bytes() {
-        if *byte == b'%' {
-            comm.push(b'%', GFP_KERNEL)?;
-        }
-        comm.push(*byte, GFP_KERNEL)?;
+    /// What has happened on each of the first CPUs.
+    #[derive(Default)]
+    struct Log {
+        setups: usize,
+        runs: usize,
+        parks: usize,
+        unparks: usize,
+        cleanups: usize,
+        /// Calls on another CPU.
+        strays: usize,
     }
-    comm.extend_from_slice(b"/%u\0", GFP_KERNEL)?;
-    Ok(comm)
+
+    impl Log {
+        fn calls(&self) -> [usize; 6] {
+            [
+                self.setups,
+                self.runs,
+                self.parks,
+                self.unparks,
+                self.cleanups,
+                self.strays,
+            ]
+        }
+    }
+
+    struct Logger {
+        logs: Arc<Mutex<KVec<Log>>>,
+    }
+
+    impl_has_slot!(Logger);
+
+    impl Logger {
+        fn log(&self, cpu: CpuId, what: impl FnOnce(&mut Log)) {
+            if let Some(log) = self.logs.lock().get_mut(cpu.as_u32() as usize) {
+                what(log);
+                if CpuId::current() != cpu {
+                    log.strays += 1;
+                }
+            }
+        }
+    }
+
+    impl PerCpuThread for Logger {
+        fn setup(&self, cpu: CpuId) {
+            // SAFETY: This is the current task, and nobody renames it.
+            let comm = unsafe { (*Task::current_raw()).comm };
+
+            // The name of all of these begins so, and is no format.
+            if comm.starts_with(b"log%s") {
+                self.log(cpu, |log| log.setups += 1);
+            }
+        }
+
+        fn run(&self, cpu: CpuId) {
+            self.log(cpu, |log| log.runs += 1);
+        }
+
+        fn park(&self, cpu: CpuId) {
+            self.log(cpu, |log| log.parks += 1);
+        }
+
+        fn unpark(&self, cpu: CpuId) {
+            self.log(cpu, |log| log.unparks += 1);
+        }
+
+        fn cleanup(&self, cpu: CpuId, online: bool) {
+            self.log(cpu, |log| log.cleanups += usize::from(online));
+        }
+    }
+
+    fn logs() -> Result<Arc<Mutex<KVec<Log>>>> {
+        let mut logs = KVec::new();
+
+        for _ in 0..kernel::cpu::nr_cpu_ids() {
+            logs.push(Log::default(), GFP_KERNEL)?;
+        }
+        Arc::pin_init(new_mutex!(logs), GFP_KERNEL)
+    }
+
+    /// Waits until the calls on `cpu` are these.
+    fn expect(logs: &Mutex<KVec<Log>>, cpu: CpuId, calls: [usize; 6]) {
+        let get = || logs.lock().get(cpu.as_u32() as usize).map(Log::calls);
+
+        for _ in 0..10_000 {
+            if get() == Some(calls) {
+                return;
+            }
+            fsleep(Delta::from_millis(1));
+        }
+        assert_eq!(get(), Some(calls));
+    }
+
+    #[test]
+    fn a_thread_for_each_cpu_runs_there_when_woken() -> Result {
+        let group = group()?;
+        let logs = logs()?;
+        let threads =
+            PerCpuThreads::register(&group, fmt!("log%s"), Logger { logs: logs.clone() })?;
+
+        for round in 1..=100 {
+            for cpu in (0..kernel::cpu::nr_cpu_ids()).filter_map(CpuId::from_u32) {
+                threads.wake(cpu);
+                expect(&logs, cpu, [1, round, 0, 0, 0, 0]);
+            }
+        }
+        let more =
+            PerCpuThreads::register(&group, fmt!("log%s-more"), Logger { logs: logs.clone() });
+        assert_eq!(more.err(), Some(EBUSY));
+        drop(threads);
+        for cpu in (0..kernel::cpu::nr_cpu_ids()).filter_map(CpuId::from_u32) {
+            expect(&logs, cpu, [1, 100, 0, 0, 1, 0]);
+        }
+        // The slot is free again, and a group stops what has been leaked.
+        ::core::mem::forget(PerCpuThreads::register(
+            &group,
+            fmt!("log%s-again"),
+            Logger { logs: logs.clone() },
+        )?);
+        assert_eq!(group.len(), 1);
+        drop(group);
+        let other = self::group()?;
+        assert_eq!(
+            PerCpuThreads::register(&other, fmt!(""), Logger { logs: logs.clone() }).err(),
+            Some(EINVAL)
+        );
+        assert!(PerCpuThreads::register(&other, fmt!("log%s-last"), Logger { logs }).is_ok());
+        assert!(other.is_empty());
+        Ok(())
+    }
+
+    /// Takes a CPU offline or online.
+    fn plug(cpu: CpuId, online: bool) -> Result {
+        #[cfg(CONFIG_HOTPLUG_CPU)]
+        // SAFETY: The CPU exists, and this may sleep.
+        return to_result(unsafe {
+            if online {
+                bindings::add_cpu(cpu.as_u32())
+            } else {
+                bindings::remove_cpu(cpu.as_u32())
+            }
+        });
+        #[cfg(not(CONFIG_HOTPLUG_CPU))]
+        {
+            let _ = (cpu, online);
+            Err(ENODEV)
+        }
+    }
+
+    #[test]
+    fn threads_follow_cpu_hotplug() -> Result {
+        let group = group()?;
+        let logs = logs()?;
+        let last = kernel::cpu::nr_cpu_ids() - 1;
+        let cpu = CpuId::from_u32(last).ok_or(EINVAL)?;
+        if last == 0 || !cfg!(CONFIG_HOTPLUG_CPU) {
+            return Ok(());
+        }
+        let threads =
+            PerCpuThreads::register(&group, fmt!("log%s-plug"), Logger { logs: logs.clone() })?;
+        // What is bound by the builder does not follow.
+        let bound = Builder::new(fmt!("bound"))
+            .placement(Placement::Cpu(cpu))
+            .spawn(&group, |ctx| {
+                while ctx.wait() != Wake::Stop {}
+                CString::try_from_fmt(fmt!("{}", ctx.identity().cpus_allowed))
+            })?;
+
+        expect(&logs, cpu, [1, 0, 0, 0, 0, 0]);
+        for round in 1..=3 {
+            plug(cpu, false)?;
+            expect(&logs, cpu, [1, round - 1, round, round - 1, 0, 0]);
+            // This is kept.
+            threads.wake(cpu);
+            bound.wake();
+            plug(cpu, true)?;
+            expect(&logs, cpu, [1, round, round, round, 0, 0]);
+        }
+        assert!(bound.stop()??.to_bytes().len() > 1);
+
+        plug(cpu, false)?;
+        // The thread of a CPU that is offline cleans up on another one.
+        drop(threads);
+        expect(&logs, cpu, [1, 3, 4, 3, 0, 1]);
+        let threads =
+            PerCpuThreads::register(&group, fmt!("log%s-late"), Logger { logs: logs.clone() })?;
+        expect(&logs, cpu, [1, 3, 4, 3, 0, 1]);
+        plug(cpu, true)?;
+        // It gets its thread when it comes.
+        threads.wake(cpu);
+        expect(&logs, cpu, [2, 4, 4, 3, 0, 1]);
+        Ok(())
+    }
+
+    struct Selfish {
+        own: Arc<Mutex<Option<PerCpuThreads<Selfish>>>>,
+        group: Arc<Mutex<ThreadGroup>>,
+        refused: Arc<Atomic<usize>>,
+    }
+
+    impl_has_slot!(Selfish);
+
+    struct Idle;
+
+    impl_has_slot!(Idle);
+
+    impl PerCpuThread for Idle {
+        fn run(&self, _cpu: CpuId) {}
+    }
+
+    impl PerCpuThread for Selfish {
+        fn run(&self, _cpu: CpuId) {
+            let mut group = self.group.lock();
+
+            if PerCpuThreads::register(&group, fmt!("idle"), Idle).err() == Some(edeadlk()) {
+                self.refused.fetch_add(1, Relaxed);
+            }
+            group.stop_all();
+            if group.len() == 1 {
+                self.refused.fetch_add(1, Relaxed);
+            }
+            drop(self.own.lock().take());
+            self.refused.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_percpu_thread_does_not_wait_for_cpu_hotplug() -> Result {
+        let group = Arc::pin_init(new_mutex!(group()?), GFP_KERNEL)?;
+        let own = Arc::pin_init(new_mutex!(None), GFP_KERNEL)?;
+        let refused = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let selfish = Selfish {
+            own: own.clone(),
+            group: group.clone(),
+            refused: refused.clone(),
+        };
+        let threads = PerCpuThreads::register(&group.lock(), fmt!("selfish"), selfish)?;
+
+        let mut slot = own.lock();
+        threads.wake(CpuId::from_u32(0).ok_or(EINVAL)?);
+        *slot = Some(threads);
+        drop(slot);
+        while refused.load(Relaxed) < 3 {
+            fsleep(Delta::from_millis(1));
+        }
+        assert_eq!(group.lock().len(), 1);
+        group.lock().stop_all();
+        assert!(group.lock().is_empty());
+        Ok(())
+    }
 }

@@ -6,6 +6,7 @@ use super::{
     builder::Builder,
     context::Context,
     group::Members,
+    lockdep::Site,
     thread::{
         NewThread,
         Thread, //
@@ -16,6 +17,7 @@ use kernel::{
     fmt,
     prelude::*,
     sync::Arc,
+    task::might_sleep,
     types::{
         NotThreadSafe,
         ScopeGuard, //
@@ -48,8 +50,8 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// [`Thread::join`] in `f`. What the threads have left is dropped before `scope` returns, even if
 /// their handles have been leaked.
 ///
-/// A caller that dies of an oops or a panic within `f` stops nothing: the threads go on, on a stack
-/// that is freed, and in the text of a module that can be unloaded.
+/// A caller that dies of an oops or a panic within `f`, or of a failing assertion of a KUnit test, stops
+/// nothing: the threads go on, on a stack that is freed, and in the text of a module that can be unloaded.
 ///
 /// Sleeps. Fails with [`ENOMEM`], without having called `f`.
 ///
@@ -74,6 +76,8 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// # Ok::<(), Error>(())
 /// ```
 pub fn scope<'env, R>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R) -> Result<R> {
+    might_sleep();
+
     let scope = Scope {
         members: Members::new()?,
         _scope: PhantomData,
@@ -99,6 +103,7 @@ impl<'scope> Scope<'scope, '_> {
     ///
     /// See [`Builder`] for the choices that there are, and [`Builder::create`] for context and
     /// errors.
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn<F, T>(
         &'scope self,
         name: fmt::Arguments<'_>,
@@ -116,6 +121,7 @@ impl Builder<'_> {
     /// Creates a thread of a scope that runs `closure` once it is started.
     ///
     /// Context and errors are those of [`Builder::create`].
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn create_scoped<'scope, F, T>(
         self,
         scope: &'scope Scope<'scope, '_>,
@@ -128,12 +134,13 @@ impl Builder<'_> {
         // SAFETY: All that `F` and `T` borrow outlives `'scope`, and so the call of `scope()` that
         // made the `Scope`, which ends with all its threads reaped and all that they left dropped:
         // by it, or taken by the holder of a handle.
-        unsafe { self.create_in(&scope.members, closure) }
+        unsafe { self.create_in(&scope.members, Site::caller(), closure) }
     }
 
     /// Creates a thread of a scope that runs `closure`, and starts it.
     ///
     /// Context and errors are those of [`Builder::create`].
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn_scoped<'scope, F, T>(
         self,
         scope: &'scope Scope<'scope, '_>,
@@ -144,5 +151,143 @@ impl Builder<'_> {
         T: Send + 'scope,
     {
         Ok(self.create_scoped(scope, closure)?.start())
+    }
+}
+
+#[cfg(kthread_kunit)]
+#[kunit_tests(rust_kthread_scope)]
+mod tests {
+    use super::super::{
+        kunit::*,
+        *, //
+    };
+    use kernel::{
+        prelude::*,
+        sync::atomic::{
+            Atomic,
+            Relaxed, //
+        }, //
+    };
+
+    const ROUNDS: usize = 50;
+
+    /// Counts how often it is dropped.
+    struct Counted<'a>(&'a Atomic<usize>);
+
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_scoped_thread_borrows_and_returns_what_it_borrowed() -> Result {
+        let numbers = [1, 2, 3];
+
+        let (sum, last) = scope(|s| -> Result<_> {
+            let sum = s.spawn(fmt!("sum"), |_| numbers.iter().sum::<i32>())?;
+            let last = s.spawn(fmt!("last"), |_| numbers.last())?;
+
+            Ok((sum.join()?, last.stop()?))
+        })??;
+        assert_eq!((sum, last), (6, Some(&3)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_scope_ends_with_all_threads_gone_and_all_they_left_dropped() -> Result {
+        for _ in 0..ROUNDS {
+            let (runs, drops) = (Atomic::new(0usize), Atomic::new(0usize));
+
+            scope(|s| -> Result {
+                // Leaked while it runs, before it is started, while it is parked, and finished.
+                for _ in 0..2 {
+                    let counted = Counted(&drops);
+                    ::core::mem::forget(s.spawn(fmt!("leaked"), |ctx| {
+                        until_stopped(ctx);
+                        runs.fetch_add(1, Relaxed);
+                        counted
+                    })?);
+                }
+                let counted = Counted(&drops);
+                ::core::mem::forget(
+                    Builder::new(fmt!("new")).create_scoped(s, move |_| drop(counted))?,
+                );
+                let mut parked = s.spawn(fmt!("parked"), |ctx| {
+                    until_stopped(ctx);
+                    Counted(&drops)
+                })?;
+                parked.park()?;
+                ::core::mem::forget(parked);
+                let finished = s.spawn(fmt!("finished"), |_| Counted(&drops))?;
+                while !finished.is_finished() {
+                    pause();
+                }
+                ::core::mem::forget(finished);
+                Ok(())
+            })??;
+            assert_eq!(runs.load(Relaxed), 2);
+            assert_eq!(drops.load(Relaxed), 5);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_scoped_handle_may_be_dropped_by_any_thread_of_its_scope() -> Result {
+        for _ in 0..ROUNDS {
+            let drops = Atomic::new(0usize);
+            scope(|s| -> Result {
+                let first = s.spawn(fmt!("first"), |ctx| {
+                    until_stopped(ctx);
+                    Counted(&drops)
+                })?;
+                // Drops the handle of the first one while the scope ends, too.
+                drop(s.spawn(fmt!("second"), move |ctx| {
+                    let _ = ctx.wait_timeout(kernel::time::Delta::from_micros(50));
+                    drop(first);
+                })?);
+                Ok(())
+            })??;
+            assert_eq!(drops.load(Relaxed), 1);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_waker_may_outlive_the_scope() -> Result {
+        let number = 7;
+        let waker = scope(|s| -> Result<_> {
+            let thread = s.spawn(fmt!("wakee"), |ctx| (ctx.wait(), &number))?;
+            let waker = thread.waker();
+
+            waker.wake();
+            assert_eq!(thread.join(), Ok((Wake::Ready, &7)));
+            Ok(waker)
+        })??;
+
+        waker.wake();
+        Ok(())
+    }
+
+    #[test]
+    fn a_scope_takes_as_long_as_its_slowest_thread() -> Result {
+        let asked = Atomic::new(0usize);
+        let count = 8;
+
+        // Each thread waits until all others have been asked to stop: stopping one after the other
+        // would never end.
+        scope(|s| -> Result {
+            for _ in 0..count {
+                ::core::mem::forget(s.spawn(fmt!("together"), |ctx| {
+                    until_stopped(ctx);
+                    asked.fetch_add(1, Relaxed);
+                    while asked.load(Relaxed) < count {
+                        kernel::time::delay::fsleep(kernel::time::Delta::from_micros(50));
+                    }
+                })?);
+            }
+            Ok(())
+        })??;
+        Ok(())
     }
 }

@@ -3,6 +3,10 @@
 //! Handles to threads.
 
 use super::{
+    core::{
+        Core,
+        State, //
+    },
     errno::{
         ecanceled,
         edeadlk, //
@@ -11,8 +15,7 @@ use super::{
     packet::{
         self,
         Member,
-        Returns,
-        State, //
+        Returns, //
     }, //
 };
 use core::{
@@ -22,12 +25,8 @@ use core::{
 };
 use kernel::{
     bindings,
-    error::to_result,
     prelude::*,
-    sync::{
-        atomic::Acquire,
-        Arc, //
-    },
+    sync::Arc,
     task::{
         might_sleep,
         Task, //
@@ -74,7 +73,7 @@ impl From<JoinError> for Error {
 /// access to it. In the eyes of the kernel it is in an uninterruptible sleep: it counts for the load
 /// average, and the hung task detector reports it if it stays so for long.
 ///
-/// Dropping this ends the task and drops the closure, which then has never run.
+/// Dropping this ends the task and drops the closure, which then has never run. That sleeps.
 ///
 /// # Examples
 ///
@@ -88,7 +87,8 @@ impl From<JoinError> for Error {
 /// ```
 #[must_use = "a thread that is not started is dropped, and never runs"]
 pub struct NewThread<T: Send, S = ()> {
-    thread: ManuallyDrop<Thread<T, S>>,
+    // To drop it is to stop what has never been woken.
+    thread: Thread<T, S>,
 }
 
 impl<T: Send, S> NewThread<T, S> {
@@ -97,11 +97,16 @@ impl<T: Send, S> NewThread<T, S> {
     /// `S` names what the thread must not outlive.
     pub(super) fn new(packet: Arc<dyn Returns<T>>) -> Self {
         Self {
-            thread: ManuallyDrop::new(Thread {
+            thread: Thread {
                 packet,
                 _scope: PhantomData,
-            }),
+            },
         }
+    }
+
+    /// Returns the task, which must not be woken.
+    pub(super) fn task_ptr(&self) -> *mut bindings::task_struct {
+        self.thread.packet.core().task().as_ptr()
     }
 
     /// Wakes the thread for the first time.
@@ -113,12 +118,8 @@ impl<T: Send, S> NewThread<T, S> {
     /// The closure will run, even if the thread is stopped at once.
     #[doc(alias = "wake_up_process")]
     pub fn start(self) -> Thread<T, S> {
-        let mut this = ManuallyDrop::new(self);
-
-        // SAFETY: `this` is not used again, nor dropped.
-        let thread = unsafe { ManuallyDrop::take(&mut this.thread) };
-        thread.packet.core().start();
-        thread
+        self.thread.packet.core().start();
+        self.thread
     }
 
     /// Returns a [`Waker`] to hand out before the thread runs.
@@ -134,16 +135,12 @@ impl<T: Send, S> NewThread<T, S> {
     }
 }
 
-impl<T: Send, S> Drop for NewThread<T, S> {
-    fn drop(&mut self) {
-        // SAFETY: `self.thread` is not used again.
-        drop(unsafe { ManuallyDrop::take(&mut self.thread) });
-    }
-}
-
 /// A kernel thread that has been started.
 ///
-/// The thread lives until it is stopped or joined, which its handle does when it is dropped.
+/// It ends when its closure returns. Dropping the handle stops it; what it has left is dropped by
+/// [`Thread::drop`], in the task that does so. Values that own handles of threads, whose values own
+/// handles, and so on, are dropped one within the other, as with any list of boxes: take a long chain
+/// apart in a loop.
 ///
 /// # Examples
 ///
@@ -176,18 +173,18 @@ impl<T: Send, S> Thread<T, S> {
         self.packet.core().task()
     }
 
-    /// Tells whether the closure has returned, or never will because the thread died.
+    /// Returns whether the closure has returned, or never will because the thread died.
     ///
     /// May be called from any context.
     pub fn is_finished(&self) -> bool {
         self.packet.core().is_finished()
     }
 
-    /// Tells whether the thread has been parked, and not unparked since.
+    /// Returns whether the thread has been parked, and not been unparked or asked to stop since.
     ///
     /// May be called from any context.
     pub fn is_parked(&self) -> bool {
-        self.packet.core().parked.is_set()
+        self.packet.core().is_parked()
     }
 
     /// Ends the thread's present wait, or its next one if it does not wait.
@@ -211,25 +208,30 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Asks the closure to return, without waiting until it does.
     ///
-    /// Ends the waits of [`Context`]. A sleep outside of these, such as an interruptible wait for a
-    /// lock or a completion, ends only when the thread is actually stopped.
+    /// This has the effect of [`Thread::stop`] on the thread: it ends the waits of [`Context`], and every
+    /// other interruptible sleep, such as [`Completion::wait_interruptible`] or one in C code, now and
+    /// from now on. A parked thread is unparked. It can not be parked any more.
+    ///
+    /// A thread that is in [`Thread::join`] passes the request on to the one that it joins.
     ///
     /// May be called from any context.
     ///
     /// [`Context`]: super::Context
+    /// [`Completion::wait_interruptible`]: super::Completion::wait_interruptible
     pub fn request_stop(&self) {
-        self.packet.core().request_stop();
+        self.packet.request_stop();
     }
 
     /// Parks the thread, and returns once it sleeps and will not run until it is unparked.
     ///
     /// That is when it reaches a wait or a park point, or when its closure has returned. A closure
-    /// that does none of these keeps the caller waiting.
+    /// that does none of these keeps the caller waiting, and so does one that waits for something else,
+    /// which a park does not interrupt. A thread in the refrigerator parks once it is thawed.
     ///
     /// Sleeps. Fails with
     /// - [`EBUSY`] if the thread is parked already,
     /// - [`EDEADLK`] if the caller is the thread itself,
-    /// - [`ESRCH`] if the thread is gone or about to go, because its group stops it or because it died.
+    /// - [`ESRCH`] if the thread has been asked to stop, or has died.
     ///
     /// Wraps `kthread_park()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_park")]
@@ -240,46 +242,21 @@ impl<T: Send, S> Thread<T, S> {
         if core.is_current() {
             return Err(edeadlk());
         }
-        // A thread that parks before its first instruction would have to be unparked again by
-        // whoever stops it, for its closure to run.
-        core.wait_entered();
-
-        let control = core.control.lock();
-        if control.reaped || core.dismissed.is_set() || core.is_exiting() {
-            return Err(ESRCH);
-        }
-        if core.parked.is_set() {
-            return Err(EBUSY);
-        }
-        core.parked.put(true);
-        // SAFETY: The task is alive, and does not exit instead of parking, as it only exits when
-        // dismissed or reaped, for which one has to lock `control`. For the same reason nobody else
-        // parks it.
-        let ret = unsafe { bindings::kthread_park(core.task().as_ptr()) };
-        if ret != 0 {
-            core.parked.put(false);
-            return to_result(ret);
-        }
-        Ok(())
+        core.park()
     }
 
     /// Lets a parked thread go on.
     ///
-    /// Does not sleep. Fails with [`EBUSY`] if the thread is not parked.
+    /// Does not sleep. Fails with [`EBUSY`] if the thread is not parked, for example because it has been
+    /// asked to stop.
     ///
     /// Wraps `kthread_unpark()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_unpark")]
     pub fn unpark(&mut self) -> Result {
-        let core = self.packet.core();
-
-        if !core.parked.is_set() {
-            return Err(EBUSY);
+        match self.packet.core().unpark() {
+            true => Ok(()),
+            false => Err(EBUSY),
         }
-        core.parked.put(false);
-        // SAFETY: `core` holds a reference to the task. The call does nothing to one that is gone or
-        // that `kthread_stop()` has unparked.
-        unsafe { bindings::kthread_unpark(core.task().as_ptr()) };
-        Ok(())
     }
 
     /// Parks the thread for as long as the returned guard lives.
@@ -290,7 +267,7 @@ impl<T: Send, S> Thread<T, S> {
         Ok(Parked { thread: self })
     }
 
-    /// Stops the thread: asks the closure to return, waits until the task is gone, and returns the
+    /// Stops the thread: asks the closure to return, waits until the task has exited, and returns the
     /// closure's value.
     ///
     /// A parked thread is unparked.
@@ -300,6 +277,7 @@ impl<T: Send, S> Thread<T, S> {
     /// Wraps `kthread_stop()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_stop")]
     pub fn stop(self) -> Result<T, JoinError> {
+        might_sleep();
         if self.packet.core().is_current() {
             return Err(JoinError::WouldDeadlock);
         }
@@ -308,19 +286,53 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Waits until the closure returns by itself, and returns its value.
     ///
-    /// The thread is not asked to stop. If it is parked it is unparked.
+    /// The thread is not asked to stop, unless the caller is a thread that is asked to stop itself, before
+    /// or meanwhile: then it stops what it joins. If the thread is parked it is unparked.
     ///
     /// Sleeps.
-    pub fn join(mut self) -> Result<T, JoinError> {
+    pub fn join(self) -> Result<T, JoinError> {
         might_sleep();
-        if self.packet.core().is_current() {
+
+        let core = self.packet.core();
+        if core.is_current() {
             return Err(JoinError::WouldDeadlock);
         }
-        // That it is not parked is as good.
-        let _ = self.unpark();
-        self.packet.core().dismissed.put(true);
-        self.packet.core().wait_done();
+        core.map.wait();
+        core.claim();
+        core.unpark();
+        // A thread that the group has stopped before it was started does not exit by itself. The group
+        // sees to that.
+        if core.last_state() != State::New {
+            Core::with_current(|caller| match caller {
+                Some(caller) => core
+                    .exit()
+                    .wait_or(|| caller.stop_requested(), || self.request_stop()),
+                None => core.exit().wait(),
+            });
+        }
         self.into_value()
+    }
+
+    /// Lets go of the thread, which goes on, and ends when its closure returns, or when its group or
+    /// scope stops it.
+    ///
+    /// Its value is dropped then, by the thread itself; if it is there already, by this. A parked thread
+    /// is unparked.
+    ///
+    /// Does not sleep by itself. To drop the value may.
+    pub fn detach(self) {
+        self.packet.core().unpark();
+        self.abandon();
+        // SAFETY: `self` is not used again, nor dropped, and neither is the reference.
+        drop(unsafe { core::ptr::read(&raw const ManuallyDrop::new(self).packet) });
+    }
+
+    /// Leaves the value to nobody.
+    fn abandon(&self) {
+        if self.packet.core().abandon() {
+            // SAFETY: There is a value, and this is the only handle.
+            unsafe { self.packet.drop_value() };
+        }
     }
 
     /// Reaps the thread, takes its value and lets go of it, as dropping it would reap it once more.
@@ -331,12 +343,13 @@ impl<T: Send, S> Thread<T, S> {
         let packet = unsafe { core::ptr::read(&raw const this.packet) };
 
         packet::reap(&*packet);
-        // SAFETY: The task is gone. This was the only handle, and it is not abandoned, because that
-        // happens only when it is dropped.
-        match unsafe { packet.take_value() } {
-            Some(value) => Ok(value),
-            None if packet.core().state.load(Acquire) == State::Entered => Err(JoinError::Died),
-            None => Err(JoinError::NeverRan),
+        if packet.core().abandon() {
+            // SAFETY: There is a value, and this was the only handle.
+            return Ok(unsafe { packet.take_value() });
+        }
+        match packet.core().last_state() {
+            State::Entered => Err(JoinError::Died),
+            _ => Err(JoinError::NeverRan),
         }
     }
 }
@@ -344,23 +357,21 @@ impl<T: Send, S> Thread<T, S> {
 impl<T: Send, S> Drop for Thread<T, S> {
     /// Stops the thread and drops its value.
     ///
-    /// In the thread itself this only lets go of the handle, and leaves the thread to its group.
+    /// In the thread itself this only lets go of the handle, as [`Thread::detach`] does.
     ///
     /// Sleeps.
     fn drop(&mut self) {
-        if self.packet.core().is_current() {
-            self.packet.core().abandon();
-        } else {
+        might_sleep();
+        if !self.packet.core().is_current() {
             packet::reap(&*self.packet);
-            // SAFETY: The task is gone. This is the only handle, and it has not been abandoned.
-            unsafe { self.packet.drop_value() };
         }
+        self.abandon();
     }
 }
 
 /// A thread that is parked until this guard is dropped.
 ///
-/// Leaking the guard leaves the thread parked.
+/// Dropping the guard does not sleep. Leaking it leaves the thread parked.
 ///
 /// # Examples
 ///
@@ -390,14 +401,14 @@ impl<T: Send, S> Deref for Parked<'_, T, S> {
 
 impl<T: Send, S> Drop for Parked<'_, T, S> {
     fn drop(&mut self) {
-        // The thread is parked, unless its group has stopped it, which undoes that too.
+        // The thread is parked, unless it has been asked to stop, which undoes that, too.
         let _ = self.thread.unpark();
     }
 }
 
 /// Wakes a thread, and keeps nobody from stopping it.
 ///
-/// To wake a thread that is gone does nothing.
+/// To wake a thread that is gone does nothing. It may be dropped in any context.
 ///
 /// # Examples
 ///
@@ -430,5 +441,273 @@ impl Waker {
     #[inline]
     pub fn wake(&self) {
         self.member.core().wake();
+    }
+}
+
+#[cfg(kthread_kunit)]
+#[kunit_tests(rust_kthread_thread)]
+mod tests {
+    use super::super::{
+        errno::edeadlk,
+        kunit::*,
+        *, //
+    };
+    use kernel::{
+        new_mutex,
+        prelude::*,
+        sync::{
+            atomic::Relaxed,
+            Arc, //
+        }, //
+    };
+
+    #[test]
+    fn a_value_comes_back_from_join_and_from_stop() -> Result {
+        let group = group()?;
+
+        assert_eq!(group.spawn(fmt!("join"), |_| 7)?.join(), Ok(7));
+        assert_eq!(group.spawn(fmt!("stop"), |_| 8)?.stop(), Ok(8));
+        assert!(group.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn an_errno_of_the_closure_is_no_errno_of_the_api() -> Result {
+        let group = group()?;
+        let thread = group.spawn(fmt!("eintr"), |_| -> Result { Err(EINTR) })?;
+
+        assert_eq!(thread.stop(), Ok(Err(EINTR)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_that_is_not_started_drops_its_closure_unused() -> Result {
+        let group = group()?;
+        let (runs, drops) = (count()?, count()?);
+
+        for _ in 0..10 {
+            let (runs, counted) = (runs.clone(), Counted(drops.clone()));
+            let thread = Builder::new(fmt!("unused")).create(&group, move |_| {
+                runs.fetch_add(1, Relaxed);
+                drop(counted);
+            })?;
+
+            // A wake-up before the start must not start it.
+            thread.waker().wake();
+            drop(thread);
+        }
+        assert_eq!(runs.load(Relaxed), 0);
+        assert_eq!(drops.load(Relaxed), 10);
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_that_is_stopped_at_once_has_run() -> Result {
+        let group = group()?;
+        let runs = count()?;
+
+        for _ in 0..ROUNDS {
+            let runs = runs.clone();
+            let thread = group.spawn(fmt!("at-once"), move |_| {
+                runs.fetch_add(1, Relaxed);
+            })?;
+
+            assert_eq!(thread.stop(), Ok(()));
+        }
+        assert_eq!(runs.load(Relaxed), ROUNDS);
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_that_is_parked_at_once_has_run_when_stopped() -> Result {
+        let group = group()?;
+
+        for _ in 0..ROUNDS {
+            let mut thread = group.spawn(fmt!("park-first"), |ctx| ctx.wait())?;
+
+            thread.park()?;
+            assert_eq!(thread.stop(), Ok(Wake::Stop));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn values_and_closures_are_dropped_once() -> Result {
+        let drops = count()?;
+        let spawn = |group: &ThreadGroup| {
+            let (captured, returned) = (Counted(drops.clone()), Counted(drops.clone()));
+
+            group.spawn(fmt!("counted"), move |_| {
+                drop(captured);
+                returned
+            })
+        };
+
+        // Handle dropped, joined, stopped, leaked with the group still there.
+        let group = group()?;
+        drop(spawn(&group)?);
+        assert_eq!(drops.load(Relaxed), 2);
+        drop(spawn(&group)?.join());
+        assert_eq!(drops.load(Relaxed), 4);
+        drop(spawn(&group)?.stop());
+        assert_eq!(drops.load(Relaxed), 6);
+        let handle = spawn(&group)?;
+        drop(group);
+        // The handle outlives the group, and the value the thread.
+        drop(handle);
+        assert_eq!(drops.load(Relaxed), 8);
+        Ok(())
+    }
+
+    #[test]
+    fn a_request_to_stop_does_not_wait() -> Result {
+        let group = group()?;
+        let thread = group.spawn(fmt!("asked"), |ctx| {
+            until_stopped(ctx);
+            ctx.should_stop()
+        })?;
+
+        assert!(!thread.is_finished());
+        thread.request_stop();
+        // It has been asked, so this returns.
+        assert_eq!(thread.join(), Ok(true));
+        Ok(())
+    }
+
+    #[test]
+    fn to_park_twice_or_to_unpark_what_runs_is_an_error() -> Result {
+        let group = group()?;
+        let mut thread = group.spawn(fmt!("twice"), until_stopped)?;
+
+        assert_eq!(thread.unpark(), Err(EBUSY));
+        thread.park()?;
+        assert_eq!(thread.park(), Err(EBUSY));
+        thread.unpark()?;
+        assert_eq!(thread.unpark(), Err(EBUSY));
+
+        let parked = thread.park_guard()?;
+        assert!(parked.is_parked());
+        drop(parked);
+        assert!(!thread.is_parked());
+
+        // A guard that is leaked leaves a thread that can be stopped all the same.
+        ::core::mem::forget(thread.park_guard()?);
+        assert_eq!(thread.stop(), Ok(()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_finished_thread_can_be_parked_and_joined() -> Result {
+        let group = group()?;
+
+        for _ in 0..ROUNDS / 4 {
+            // The closure returns while, before, or after it is parked.
+            let mut thread = group.spawn(fmt!("brief"), |_| 5)?;
+
+            thread.park()?;
+            assert!(thread.is_finished());
+            thread.unpark()?;
+            thread.park()?;
+            assert_eq!(thread.join(), Ok(5));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_can_not_stop_park_or_join_itself() -> Result {
+        let group = group()?;
+        let drops = count()?;
+
+        // The last one drops its handle.
+        for way in 0..4 {
+            let slot = Arc::pin_init(new_mutex!(None::<Thread<(bool, Counted)>>), GFP_KERNEL)?;
+            let (own, counted) = (slot.clone(), Counted(drops.clone()));
+            let answer = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+            let answered = answer.clone();
+            let thread = group.spawn(fmt!("selfish"), move |ctx| {
+                let mut taken = None;
+                let _ = ctx.wait_until(|| {
+                    taken = own.lock().take();
+                    taken.is_some()
+                });
+                let refused = match (taken, way) {
+                    (Some(thread), 0) => thread.stop().err() == Some(JoinError::WouldDeadlock),
+                    (Some(thread), 1) => thread.join().err() == Some(JoinError::WouldDeadlock),
+                    (Some(mut thread), 2) => thread.park() == Err(edeadlk()),
+                    (taken, _) => taken.is_some(),
+                };
+                if refused {
+                    answered.complete();
+                }
+                (refused, counted)
+            })?;
+
+            let waker = thread.waker();
+            *slot.lock() = Some(thread);
+            waker.wake();
+            answer.wait();
+        }
+        // Nobody can join them any more, so that they leave by themselves.
+        assert!(eventually(|| group.is_empty()));
+        // The values had no handle left to be taken by.
+        assert_eq!(drops.load(Relaxed), 4);
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_that_is_being_stopped_can_ask_its_own_handle() -> Result {
+        let group = group()?;
+        let slot = Arc::pin_init(new_mutex!(None::<Thread<()>>), GFP_KERNEL)?;
+        let (own, answers) = (slot.clone(), count()?);
+        let answered = answers.clone();
+        let thread = group.spawn(fmt!("asks"), move |ctx| {
+            until_stopped(ctx);
+            // The group waits for this thread by now.
+            if let Some(mut thread) = own.lock().take() {
+                let busy = thread.unpark() == Err(EBUSY);
+                if busy && !thread.is_parked() && !thread.is_finished() {
+                    answered.fetch_add(1, Relaxed);
+                }
+            }
+        })?;
+
+        *slot.lock() = Some(thread);
+        drop(group);
+        assert_eq!(answers.load(Relaxed), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_wake_up_that_races_with_the_start_is_not_lost() -> Result {
+        let group = group()?;
+        let slot = Arc::pin_init(new_mutex!(None::<Waker>), GFP_KERNEL)?;
+        let (ready, done) = (count()?, count()?);
+        let (given, seen, echo) = (slot.clone(), ready.clone(), done.clone());
+        let other = group.spawn(fmt!("waker"), move |ctx| {
+            while !ctx.should_stop() {
+                if seen.load(Relaxed) == echo.load(Relaxed) {
+                    continue;
+                }
+                if let Some(waker) = given.lock().take() {
+                    // The other side is about to start the thread.
+                    echo.fetch_add(1, Relaxed);
+                    waker.wake();
+                }
+            }
+        })?;
+
+        for round in 1..=ROUNDS / 10 {
+            let thread = Builder::new(fmt!("raced")).create(&group, |ctx| ctx.wait())?;
+
+            *slot.lock() = Some(thread.waker());
+            ready.fetch_add(1, Relaxed);
+            while done.load(Relaxed) < round {
+                pause();
+            }
+            assert_eq!(thread.start().join(), Ok(Wake::Ready));
+        }
+        other.request_stop();
+        assert_eq!(other.join(), Ok(()));
+        Ok(())
     }
 }

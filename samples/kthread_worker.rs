@@ -20,6 +20,7 @@ use kernel::{
 };
 use kthread::{
     Builder,
+    Context,
     Policy,
     ThreadGroup,
     Work,
@@ -44,13 +45,14 @@ struct Heart {
 }
 
 impl WorkItem for Heart {
-    fn run(this: Arc<Work<Self>>) {
+    fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
         let beats = this.beats.fetch_add(1, Relaxed) + 1;
         pr_info!("beat {beats}\n");
 
         // Refused when it is being cancelled, which is a reason not to go on.
-        let worker = this.worker.clone();
-        let _ = worker.queue_delayed(this, msecs_to_jiffies(PERIOD_MS));
+        let _ = this
+            .worker
+            .queue_delayed(this.clone(), msecs_to_jiffies(PERIOD_MS));
     }
 }
 

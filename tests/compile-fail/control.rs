@@ -13,7 +13,7 @@ use kernel::{
 pub struct Item;
 
 impl WorkItem for Item {
-    fn run(_this: Arc<Work<Self>>) {}
+    fn run(_this: &Arc<Work<Self>>, _ctx: &Context<'_>) {}
 }
 
 impl_has_slot!(Item);

@@ -14,5 +14,5 @@ pub struct Count(pub Cell<u32>);
 pub struct Count(pub core::marker::PhantomData<fn(Cell<u32>)>);
 
 impl WorkItem for Count {
-    fn run(_this: Arc<Work<Self>>) {}
+    fn run(_this: &Arc<Work<Self>>, _ctx: &Context<'_>) {}
 }

@@ -10,7 +10,7 @@ use kernel::{prelude::*, sync::Arc};
 pub struct Nothing;
 
 impl WorkItem for Nothing {
-    fn run(_this: Arc<Work<Self>>) {}
+    fn run(_this: &Arc<Work<Self>>, _ctx: &Context<'_>) {}
 }
 
 pub fn case(worker: &Worker) -> Result {

@@ -33,7 +33,7 @@ pub fn example() -> Result {
 EOF
 
 # Each example becomes FILE-LINE.rs, a function that ends as the example does.
-for file in "$top"/kthread/*.rs; do
+for file in "$top"/kthread/*.rs "$top"/kthread/*/*.rs; do
 	awk -v out="$work/$(basename "$file" .rs)" -v uses="$work/uses" '
 		{ sub(/^ *\/\/[\/!] ?/, "") || ($0 = "\1") }
 		$0 == "\1" { code = text = 0; next }

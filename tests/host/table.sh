@@ -36,7 +36,7 @@ ticked()
 ticked <"$readme" | grep -x '[a-z_][a-z0-9_-]*' >"$work/words"
 
 # KUnit tests are functions below #[test], the other cases are files.
-for file in "$top"/kthread/*.rs; do
+for file in "$top"/kthread/*.rs "$top"/kthread/*/*.rs; do
 	awk '/^ *#\[test\]$/ { test = 1; next } test && / fn / { sub(/.* fn /, ""); sub(/\(.*/, ""); print; test = 0 }' "$file"
 done | sort >"$work/kunit"
 for file in "$top"/tests/compile-fail/*.rs; do

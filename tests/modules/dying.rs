@@ -59,7 +59,7 @@ struct Deadly {
 }
 
 impl WorkItem for Deadly {
-    fn run(this: Arc<Work<Self>>) {
+    fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
         this.begun.complete();
         this.go.wait();
         panic!("a work that is to die");

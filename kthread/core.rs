@@ -1,0 +1,598 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The state of a thread, and who may touch what when.
+//!
+//! # What there is
+//!
+//! Every thread has one allocation, which begins with a [`Core`] and goes on with what depends on its
+//! type: closure and value of a thread (`packet.rs`, `detached.rs`), or the queue of a worker
+//! (`worker/raw.rs`). It is shared by
+//!
+//! - the task, by a pointer that is not counted. A member of a group or a scope relies on its table,
+//!   which holds the allocation until the task has exited. A detached thread has a reference of its
+//!   own.
+//! - the table of members.
+//! - the handle, of which there is at most one: `NewThread`, `Thread`, `Worker`.
+//! - any number of `Waker`s and `Observer`s.
+//!
+//! # How far it has come
+//!
+//! [`State`] only moves forward, and says whose the closure and the value are:
+//!
+//! - New: there is a closure. Nobody touches it but who creates the thread, or who reaps it.
+//! - Started: the same. `control` excludes starting and reaping from each other.
+//! - Entered: the task owns the closure.
+//! - Done: the closure has returned.
+//!
+//! The value is handed over by [`Handover`]: either the task stores it, and finds that nobody will
+//! take it, or whoever gives up the handle finds that it has been stored. The second of both drops it.
+//! A thread that died is in Entered when its task has exited, and has no value.
+//!
+//! # What it is asked for
+//!
+//! - To stop: `stop_requested` is raised, and never lowered. What follows is what `kthread_stop()`
+//!   does, but for the waiting: the thread is unparked, its interruptible sleeps end, and it is woken.
+//! - To wake up: `token` is set, and the wait that finds it takes it.
+//! - To park: [`Park`]. Only the holder of the handle asks for it, and only while the thread has not
+//!   been asked to stop.
+//!
+//! Whoever asks writes the flag, then has a full barrier, and then looks at the state of the thread, or
+//! wakes it, which does so. The thread writes its state, then has a full barrier, and then looks at the
+//! flags. So one of both sees the other.
+//!
+//! # Park against stop, exit and reap
+//!
+//! `kthread_park()` returns when the thread has parked, and never if the thread exits instead, or
+//! `kthread_stop()` takes the request back. Hence:
+//!
+//! - It is called between Running -> Asked and Asked -> Parked, and only if the thread has not been asked
+//!   to stop when Asked is set.
+//! - A thread exits only after Running -> Finished, which fails while it is Asked.
+//! - `kthread_stop()` is called once the thread has been asked to stop, and if it is Asked then, only
+//!   after the task has exited.
+//! - If the thread is asked to stop while it is Asked, the one who parks it undoes that, and says so.
+//!
+//! # Who waits
+//!
+//! Everybody waits for [`Exit`], the completion of the kernel's own for the exit of a task, so that a
+//! thread that dies ends all waits. What is left of a thread is taken out of the table by whoever
+//! waited for it; if nobody is about to (`claimed`), by the next thread that ends in the same table.
+
+use super::{
+    completion::Completion,
+    exit::Exit,
+    ffi::{
+        read_once,
+        set_freezable,
+        set_notify_signal,
+        write_once, //
+    },
+    group::{
+        Members,
+        Place, //
+    },
+    lockdep::{
+        LockMap,
+        Site, //
+    }, //
+};
+use core::cell::UnsafeCell;
+use kernel::{
+    bindings,
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            atomic_load,
+            Acquire,
+            Atomic,
+            AtomicType,
+            Full,
+            Relaxed,
+            Release, //
+        },
+        Arc,
+        Mutex, //
+    },
+    task::{
+        might_sleep,
+        Task, //
+    }, //
+};
+
+/// How far a thread has come. See the top of this file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub(super) enum State {
+    /// Never woken.
+    New = 0,
+    /// Woken, or about to be.
+    Started = 1,
+    /// The thread function runs and owns the closure.
+    Entered = 2,
+    /// The closure has returned.
+    Done = 3,
+}
+
+// SAFETY: `State` has the size and alignment of `i32`, and every `State` survives the way to `i32`
+// and back.
+unsafe impl AtomicType for State {
+    type Repr = i32;
+}
+
+/// Whether a thread is parked. See the top of this file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+enum Park {
+    /// It is not.
+    Running = 0,
+    /// `kthread_park()` is being called.
+    Asked = 1,
+    /// `kthread_park()` has returned.
+    Parked = 2,
+    /// The closure has returned, and the task exits: there is nothing to park.
+    Finished = 3,
+    /// The same, and the holder of the handle takes it for parked.
+    FinishedParked = 4,
+}
+
+// SAFETY: `Park` has the size and alignment of `i32`, and every `Park` survives the way to `i32` and
+// back.
+unsafe impl AtomicType for Park {
+    type Repr = i32;
+}
+
+/// Who has come first, the value or the end of the handle. See the top of this file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub(super) enum Handover {
+    /// Neither.
+    Open = 0,
+    /// The value is stored.
+    Stored = 1,
+    /// Nobody will take the value.
+    Abandoned = 2,
+}
+
+// SAFETY: `Handover` has the size and alignment of `i32`, and every `Handover` survives the way to
+// `i32` and back.
+unsafe impl AtomicType for Handover {
+    type Repr = i32;
+}
+
+/// Makes starting a thread and reaping it exclude each other.
+///
+/// Whoever reaps it has this locked until the task has exited, so the task itself must not lock it.
+pub(super) struct Control {
+    /// `kthread_stop()` has returned: the task has exited.
+    pub(super) reaped: bool,
+}
+
+/// What a thread runs.
+pub(super) type Run = unsafe fn(*const Core) -> c_int;
+
+/// The part of a thread that does not depend on its type, at the beginning of its allocation.
+///
+/// # Invariants
+///
+/// - `task` and `exit` are set before any handle, waker or context can reach this `Core`, and never
+///   again.
+/// - If there are `members`, these hold the allocation from before the task exists until it has
+///   exited.
+/// - `kthread_stop()` is called on the task only once.
+/// - `run` may be called by the task, with a pointer to this.
+#[pin_data]
+pub(super) struct Core {
+    state: Atomic<State>,
+    park: Atomic<Park>,
+    handover: Atomic<Handover>,
+    stop_requested: Atomic<bool>,
+    token: Atomic<bool>,
+    claimed: Atomic<bool>,
+    pub(super) freezable: bool,
+    run: Run,
+    task: UnsafeCell<Option<(ARef<Task>, Exit)>>,
+    members: Option<Arc<Members>>,
+    place: Place,
+    #[pin]
+    entered: Completion,
+    #[pin]
+    pub(super) control: Mutex<Control>,
+    #[pin]
+    pub(super) map: LockMap,
+}
+
+// SAFETY: None of the fields belongs to a task; what `Exit` points to is shared by design.
+unsafe impl Send for Core {}
+
+// SAFETY: `task` does not change from when others than its creator can reach the `Core`, by the type
+// invariants, and all else is `Sync`.
+unsafe impl Sync for Core {}
+
+impl Core {
+    /// Creates an initialiser for a thread that has no task yet.
+    ///
+    /// # Safety
+    ///
+    /// A task may call `run` with a pointer to this.
+    pub(super) unsafe fn new(
+        members: Option<Arc<Members>>,
+        freezable: bool,
+        site: Site,
+        run: Run,
+    ) -> impl PinInit<Self> {
+        // INVARIANT: There is no task. `run` is as required of the caller.
+        pin_init!(Self {
+            state: Atomic::new(State::New),
+            park: Atomic::new(Park::Running),
+            handover: Atomic::new(Handover::Open),
+            stop_requested: Atomic::new(false),
+            token: Atomic::new(false),
+            claimed: Atomic::new(false),
+            freezable,
+            run,
+            task: UnsafeCell::new(None),
+            members,
+            place: Place::new(),
+            entered <- Completion::new(),
+            control <- new_mutex!(Control { reaped: false }),
+            map <- LockMap::new(site),
+        })
+    }
+
+    /// Calls `f` with the thread that is the current task, if it is one that this code has made.
+    pub(super) fn with_current<R>(f: impl FnOnce(Option<&Core>) -> R) -> R {
+        let task = Task::current_raw();
+
+        // SAFETY: The current task is alive.
+        if unsafe { bindings::kthread_func(task) } != thread_fn as *mut c_void {
+            return f(None);
+        }
+        // SAFETY: The task runs `thread_fn`, so that its data are a `Core`, which is there as long as
+        // the task runs.
+        f(Some(unsafe {
+            &*bindings::kthread_data(task).cast::<Core>()
+        }))
+    }
+
+    #[inline]
+    fn task_and_exit(&self) -> &(ARef<Task>, Exit) {
+        // SAFETY: By the type invariants `task` is there before anybody gets here, and does not change.
+        unsafe { (*self.task.get()).as_ref().unwrap_unchecked() }
+    }
+
+    #[inline]
+    pub(super) fn task(&self) -> &Task {
+        &self.task_and_exit().0
+    }
+
+    /// Returns the exit of the task, which is valid as long as `self` is.
+    pub(super) fn exit(&self) -> Exit {
+        self.task_and_exit().1
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Returns whether the caller is the thread itself.
+    pub(super) fn is_current(&self) -> bool {
+        self.task().as_ptr() == Task::current_raw()
+    }
+
+    /// Returns whether the task has begun to exit.
+    pub(super) fn is_exiting(&self) -> bool {
+        // SAFETY: `self` holds a reference to the task. Others read the flags of a task as it changes
+        // them in C, too.
+        let flags = unsafe { atomic_load(&raw mut (*self.task().as_ptr()).flags, Relaxed) };
+
+        flags & bindings::PF_EXITING != 0
+    }
+
+    /// Returns whether the closure has returned, or never will.
+    pub(super) fn is_finished(&self) -> bool {
+        self.state.load(Acquire) == State::Done || self.is_exiting()
+    }
+
+    /// Returns whether the thread has died: its task exits, and its closure has not returned.
+    pub(super) fn has_died(&self) -> bool {
+        self.is_exiting() && self.state.load(Acquire) == State::Entered
+    }
+
+    /// Returns how far the thread has come, or had a moment ago.
+    #[inline]
+    pub(super) fn last_state(&self) -> State {
+        read_once(&self.state)
+    }
+
+    #[inline]
+    pub(super) fn stop_requested(&self) -> bool {
+        read_once(&self.stop_requested)
+    }
+
+    /// Takes the token, if there is one. What was done before it was left has happened.
+    #[inline]
+    pub(super) fn take_token(&self) -> bool {
+        read_once(&self.token) && self.token.xchg(false, Acquire)
+    }
+
+    /// Leaves a token and wakes the task, unless that would be its first wake-up.
+    #[inline]
+    pub(super) fn wake(&self) {
+        if self.last_state() == State::New {
+            self.token.xchg(true, Full);
+            // The barrier pairs with the one of `wake_up_process()` in `start`: either the state is
+            // seen to have changed, or the thread that starts sees the token.
+            if self.last_state() == State::New {
+                return;
+            }
+        } else {
+            // It stays started, and `wake_up_process()` has the barrier.
+            self.token.store(true, Release);
+        }
+        self.task().wake_up();
+    }
+
+    /// Raises the request to stop, and returns whether it had not been raised before.
+    ///
+    /// The rest of what is seen afterwards is not older than that.
+    pub(super) fn raise_stop(&self) -> bool {
+        !self.stop_requested.xchg(true, Full)
+    }
+
+    /// Asks the closure to return: all that `kthread_stop()` does but to wait.
+    ///
+    /// May be called from any context.
+    pub(super) fn request_stop(&self) {
+        if !self.raise_stop() {
+            return;
+        }
+        self.unpark();
+        // Pairs with `start`: either the state is seen to have changed here, or the request there.
+        if self.last_state() != State::New {
+            self.end_sleeps();
+        }
+    }
+
+    /// Ends the interruptible sleeps of the task, now and later, and wakes it. It has been started.
+    pub(super) fn end_sleeps(&self) {
+        set_notify_signal(self.task());
+        self.task().wake_up();
+    }
+
+    /// First wake-up. Does nothing if the group has reaped the thread already.
+    pub(super) fn start(&self) {
+        let control = self.control.lock();
+
+        if control.reaped {
+            return;
+        }
+        self.state.store(State::Started, Relaxed);
+        // This is a full barrier between the state and what is looked at below.
+        self.task().wake_up();
+        if self.stop_requested() {
+            self.end_sleeps();
+        }
+    }
+
+    /// Asks kthreadd for the task.
+    ///
+    /// With a `cpu`, the task is bound to that CPU, `name` must be a format that stands for itself, and
+    /// `node` is ignored.
+    ///
+    /// Sleeps.
+    ///
+    /// # Safety
+    ///
+    /// - There is no task yet, and nobody but the caller uses this `Core`.
+    /// - It stays where it is until the task has exited.
+    pub(super) unsafe fn fork(&self, name: &CStr, node: c_int, cpu: Option<c_uint>) -> Result {
+        might_sleep();
+
+        let data = core::ptr::from_ref(self).cast_mut().cast::<c_void>();
+        // SAFETY: By the requirements of this function `thread_fn` may be called with `data`. The format
+        // is `name`, which stands for itself, or expects one C string, and `name` is one that outlives
+        // the call.
+        let task = kernel::error::from_err_ptr(unsafe {
+            match cpu {
+                Some(cpu) => {
+                    bindings::kthread_create_on_cpu(Some(thread_fn), data, cpu, name.as_char_ptr())
+                }
+                None => bindings::kthread_create_on_node(
+                    Some(thread_fn),
+                    data,
+                    node,
+                    c"%s".as_char_ptr(),
+                    name.as_char_ptr(),
+                ),
+            }
+        })?;
+
+        // SAFETY: The task was created just now, and can not exit before it is woken or stopped,
+        // which nobody but the caller can do. So it is alive.
+        let task = ARef::from(unsafe { &*task.cast::<Task>() });
+        // SAFETY: The task has not been woken, and its exit is kept together with a reference to it.
+        let exit = unsafe { Exit::of(&task) }.ok_or(EINVAL)?;
+
+        // INVARIANT: Nobody but the caller uses this `Core` yet.
+        // SAFETY: As above, nobody reads `task`.
+        unsafe { *self.task.get() = Some((task, exit)) };
+        Ok(())
+    }
+
+    /// Says that the thread function runs, and owns the closure.
+    pub(super) fn enter(&self) {
+        self.state.store(State::Entered, Relaxed);
+        self.entered.complete_all();
+        if self.freezable {
+            set_freezable();
+        }
+    }
+
+    /// Says that the closure has returned.
+    pub(super) fn done(&self) {
+        self.state.store(State::Done, Release);
+    }
+
+    /// Says that there is nothing to park any more. Fails while the thread is parked or about to be.
+    pub(super) fn finish(&self) -> bool {
+        self.park
+            .cmpxchg(Park::Running, Park::Finished, Full)
+            .is_ok()
+    }
+
+    /// Gives way to the next one, if nobody is about to wait for the thread. Called at last.
+    pub(super) fn leave(&self) {
+        if !read_once(&self.claimed) {
+            if let Some(members) = &self.members {
+                members.leave(&self.place);
+            }
+        }
+    }
+
+    /// Says that the caller is about to wait for the exit of the task, and then lets go of the rest.
+    pub(super) fn claim(&self) {
+        write_once(&self.claimed, true);
+    }
+
+    /// Removes the thread from its table. The task has exited.
+    pub(super) fn remove(&self) {
+        if let Some(members) = &self.members {
+            members.remove(&self.place);
+        }
+    }
+
+    /// Says that the thread will never enter, to those who wait for that.
+    pub(super) fn never_entered(&self) {
+        self.entered.complete_all();
+    }
+
+    /// Waits until the thread function runs. The thread has been started.
+    pub(super) fn wait_entered(&self) {
+        // Most threads have done so long ago.
+        if self.last_state() < State::Entered {
+            self.entered.wait();
+        }
+    }
+
+    /// Says that the value is stored, and returns whether there is someone to take it.
+    pub(super) fn hand_over(&self) -> bool {
+        self.handover.xchg(Handover::Stored, Full) == Handover::Open
+    }
+
+    /// Says that nobody else will take the value, and returns whether the caller can: it has been
+    /// stored.
+    pub(super) fn abandon(&self) -> bool {
+        self.handover.xchg(Handover::Abandoned, Full) == Handover::Stored
+    }
+
+    /// Returns whether the thread is parked.
+    pub(super) fn is_parked(&self) -> bool {
+        matches!(read_once(&self.park), Park::Parked | Park::FinishedParked)
+    }
+
+    /// Returns whether someone parks the thread just now, and waits for that.
+    pub(super) fn is_being_parked(&self) -> bool {
+        read_once(&self.park) == Park::Asked
+    }
+
+    /// Parks the thread. See `Thread::park`.
+    pub(super) fn park(&self) -> Result {
+        // A thread that parks before its first instruction would have to be unparked again by
+        // whoever stops it, for its closure to run.
+        self.wait_entered();
+        loop {
+            if self.stop_requested() || self.has_died() {
+                return Err(ESRCH);
+            }
+            match self.park.cmpxchg(Park::Running, Park::Asked, Full) {
+                Ok(_) => return self.wait_parked(),
+                // Only whoever parks the thread changes these, and the caller has the handle.
+                Err(Park::Parked | Park::FinishedParked) => return Err(EBUSY),
+                Err(_) => {}
+            }
+            // It does not run any more.
+            if self
+                .park
+                .cmpxchg(Park::Finished, Park::FinishedParked, Full)
+                .is_ok()
+            {
+                // As in `wait_parked`.
+                if self.stop_requested() {
+                    self.unpark();
+                    return Err(ESRCH);
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Calls `kthread_park()`. The thread is asked to park, by the caller.
+    fn wait_parked(&self) -> Result {
+        // The barrier of `park` pairs with that of `request_stop`: whoever asks the thread to stop sees
+        // that it is asked to park, and leaves it alone, or is seen here.
+        let mut result = Ok(());
+
+        if !self.stop_requested() {
+            // SAFETY: The task is alive, and does not exit before it has parked, as it is Asked. For the
+            // same reason nobody calls `kthread_stop()`. Only the holder of the handle parks it.
+            result =
+                kernel::error::to_result(unsafe { bindings::kthread_park(self.task().as_ptr()) });
+            if result.is_ok() {
+                self.park.xchg(Park::Parked, Full);
+                // As above: it is unparked by whoever asks it to stop, or here.
+                if !self.stop_requested() {
+                    return Ok(());
+                }
+                self.unpark();
+                return Err(ESRCH);
+            }
+        }
+        self.park.xchg(Park::Running, Full);
+        // It may have found that it can not finish.
+        self.task().wake_up();
+        result.and(Err(ESRCH))
+    }
+
+    /// Lets a parked thread go on, and returns whether it was parked.
+    ///
+    /// May be called from any context.
+    pub(super) fn unpark(&self) -> bool {
+        match read_once(&self.park) {
+            Park::Parked => {
+                if self
+                    .park
+                    .cmpxchg(Park::Parked, Park::Running, Full)
+                    .is_err()
+                {
+                    return false;
+                }
+                // SAFETY: `self` holds a reference to the task. It is parked, and stays so until this is
+                // called, as whoever changes the state above does so.
+                unsafe { bindings::kthread_unpark(self.task().as_ptr()) };
+                true
+            }
+            Park::FinishedParked => self
+                .park
+                .cmpxchg(Park::FinishedParked, Park::Finished, Full)
+                .is_ok(),
+            _ => false,
+        }
+    }
+}
+
+/// What the task of every thread runs.
+///
+/// There is one such function, so that a thread can tell its own kind: see [`Core::with_current`].
+///
+/// # Safety
+///
+/// Must only be run by a task that [`Core::fork`] made, with the pointer that it passed.
+unsafe extern "C" fn thread_fn(data: *mut c_void) -> c_int {
+    let core = data.cast_const().cast::<Core>();
+
+    // SAFETY: By the requirements of this function `data` is a `Core` whose task this is, and by its
+    // invariants `run` may be called with it.
+    unsafe { ((*core).run)(core) }
+}

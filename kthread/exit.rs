@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Waiting for a task to exit.
+//!
+//! Every kernel thread has a completion, `exited` in `struct kthread`, that is completed once, when
+//! the task has come so far in `do_exit()` that it runs no code of a module any more, whether it has
+//! returned or died. `kthread_stop()` waits for it. Here, others do as well: each that gets through
+//! completes it again for the next.
+//!
+//! C source: [`kernel/kthread.c`](srctree/kernel/kthread.c), `complete_vfork_done()` in
+//! [`kernel/fork.c`](srctree/kernel/fork.c)
+
+use super::{
+    completion::Completion,
+    ffi::init_list_head, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::{
+        atomic::{
+            atomic_load,
+            Relaxed, //
+        },
+        barrier::{
+            smp_mb,
+            Full, //
+        },
+    },
+    task::{
+        might_sleep,
+        Task, //
+    },
+    types::Opaque, //
+};
+
+/// The exit of a task.
+///
+/// # Invariants
+///
+/// The pointer is the completion of the exit of a task, to which whoever owns this has a reference.
+#[derive(Clone, Copy)]
+pub(super) struct Exit(NonNull<bindings::completion>);
+
+impl Exit {
+    /// Finds the completion of a new task.
+    ///
+    /// # Safety
+    ///
+    /// `task` must be a kernel thread that has never been woken, and the result must not be used
+    /// after the last reference to it is gone.
+    pub(super) unsafe fn of(task: &Task) -> Option<Self> {
+        // INVARIANT: `set_kthread_struct()` has put the completion there, which lives as long as the
+        // task does. It stays there until the task exits.
+        //
+        // SAFETY: By the requirements of this function the task does not exit.
+        NonNull::new(unsafe { (*task.as_ptr()).vfork_done }).map(Self)
+    }
+
+    /// Waits, and nothing else ends it.
+    ///
+    /// Sleeps.
+    pub(super) fn wait(self) {
+        // SAFETY: By the type invariants the completion is valid.
+        unsafe { bindings::wait_for_completion(self.0.as_ptr()) };
+        self.pass();
+    }
+
+    /// Lets the next one through who waits. The task has exited.
+    fn pass(self) {
+        // SAFETY: By the type invariants the completion is valid.
+        unsafe { bindings::complete(self.0.as_ptr()) };
+    }
+
+    /// Lets all through, now and later. The task has exited.
+    pub(super) fn open(self) {
+        // SAFETY: By the type invariants the completion is valid.
+        unsafe { bindings::complete_all(self.0.as_ptr()) };
+    }
+
+    /// Returns whether the task has exited.
+    ///
+    /// May be false for a moment after it has, while someone gets through who waited.
+    pub(super) fn has_come(self) -> bool {
+        // SAFETY: By the type invariants the completion is valid, and others change the number with
+        // single writes.
+        unsafe { atomic_load(&raw mut (*self.0.as_ptr()).done, Relaxed) != 0 }
+    }
+
+    /// Waits until the task has exited, and calls `pass_on` once if the caller is asked for something
+    /// meanwhile.
+    ///
+    /// `is_asked` is called in an uninterruptible sleep, and must do no more than look. Whoever makes it
+    /// true has to wake the caller.
+    ///
+    /// Sleeps.
+    pub(super) fn wait_or(self, is_asked: impl Fn() -> bool, pass_on: impl FnOnce()) {
+        if !self.sleep_until(None, is_asked) {
+            pass_on();
+        }
+        self.wait();
+    }
+
+    /// Waits until `done` is completed or the task has exited, and returns whether it was completed.
+    ///
+    /// Sleeps.
+    pub(super) fn wait_with(self, done: &Completion) -> bool {
+        !self.sleep_until(Some(done), || done.try_wait()) || done.try_wait()
+    }
+
+    /// Sleeps until `is_ready` returns true, or the task has exited, in which case this returns true.
+    ///
+    /// To complete `also` wakes the sleeper, too.
+    fn sleep_until(self, also: Option<&Completion>, is_ready: impl Fn() -> bool) -> bool {
+        might_sleep();
+
+        // SAFETY: By the type invariants the completion is valid.
+        let exit = unsafe { &raw mut (*self.0.as_ptr()).wait };
+        let queues = [
+            exit,
+            also.map_or(core::ptr::null_mut(), |done| {
+                // SAFETY: The completion is valid.
+                unsafe { &raw mut (*done.as_raw()).wait }
+            }),
+        ];
+        let waiters = [const { Opaque::<bindings::swait_queue>::uninit() }; 2];
+        // Only a few functions of C look at these, none of which unwinds.
+        let places = || {
+            queues
+                .iter()
+                .zip(&waiters)
+                .filter(|(queue, _)| !queue.is_null())
+        };
+
+        for (_, waiter) in places() {
+            // SAFETY: Nobody else has the address of the waiter, and it is not moved while it is in a
+            // queue, which it is not when this function returns.
+            unsafe { init_list_head(&raw mut (*waiter.get()).task_list) };
+        }
+        let exited = loop {
+            for (queue, waiter) in places() {
+                // SAFETY: The queues are initialised, and so are the parts of the waiter that this
+                // function does not set.
+                unsafe {
+                    bindings::prepare_to_swait_exclusive(
+                        *queue,
+                        waiter.get(),
+                        bindings::TASK_UNINTERRUPTIBLE as c_int,
+                    )
+                };
+            }
+            // The barrier after the state of the task has been set pairs with that of
+            // `wake_up_process()`: what has come by now is seen, and what comes later wakes the task.
+            if is_ready() {
+                break false;
+            }
+            if self.has_come() {
+                break true;
+            }
+            // SAFETY: The state of the task has been set, and this is process context.
+            unsafe { bindings::schedule() };
+        };
+
+        for (queue, waiter) in places() {
+            // SAFETY: Both are initialised.
+            unsafe { bindings::finish_swait(*queue, waiter.get()) };
+        }
+        // The exit wakes one of those that wait, and this may have been the one, although it leaves for
+        // another reason. The barrier pairs with the one of C between counting and waking: if the queue
+        // was left by being woken, the count is seen.
+        smp_mb(Full);
+        if self.has_come() {
+            self.pass();
+        }
+        exited
+    }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What C has as macros and inline functions, and the bindings therefore lack.
+
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            AtomicType, //
+        },
+        barrier::{
+            smp_mb,
+            Full, //
+        },
+    },
+    task::Task, //
+};
+
+/// Reads an atomic that is looked at often, as `READ_ONCE()` does.
+///
+/// [`Atomic::load`] is an out-of-line call without `CONFIG_RUST_INLINE_HELPERS`, which makes
+/// `Context::should_stop` take three times the instructions of `kthread_should_stop()`.
+#[inline(always)]
+pub(super) fn read_once<T: AtomicType>(atomic: &Atomic<T>) -> T {
+    // FIXME(read_once): Replace with `load(Relaxed)` once that is never a call.
+    //
+    // SAFETY: The pointer is valid, only values of `T` are stored in it, and a volatile read of a
+    // word does not race with atomic accesses.
+    unsafe { atomic.as_ptr().read_volatile() }
+}
+
+/// Writes an atomic without any ordering, as `WRITE_ONCE()` does.
+///
+/// See [`read_once`].
+#[inline(always)]
+pub(super) fn write_once<T: AtomicType>(atomic: &Atomic<T>, value: T) {
+    // FIXME(write_once): Replace with `store(.., Relaxed)` once that is never a call.
+    //
+    // SAFETY: As in `read_once`.
+    unsafe { atomic.as_ptr().write_volatile(value) }
+}
+
+/// `__set_current_state()`: no barrier.
+///
+/// What the macro does beside this is to keep the address of its caller for
+/// `CONFIG_DEBUG_ATOMIC_SLEEP`, and to call the tracepoint `sched_set_state_tp`.
+#[inline]
+pub(super) fn __set_current_state(state: u32) {
+    // FIXME(write_once): Replace with `atomic_store(.., Relaxed)`, which is a call today.
+    //
+    // SAFETY: The current task is alive. Only it itself and those who wake it write its state, as
+    // the scheduler expects.
+    unsafe { (&raw mut (*Task::current_raw()).__state).write_volatile(state) };
+}
+
+/// `set_current_state()`: a full barrier follows, so that what is looked at afterwards is not older
+/// than the state.
+#[inline]
+pub(super) fn set_current_state(state: u32) {
+    __set_current_state(state);
+    smp_mb(Full);
+}
+
+/// `set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL)`: ends interruptible sleeps of the task, the next
+/// ones included, once it is woken.
+pub(super) fn set_notify_signal(task: &Task) {
+    // SAFETY: The task is valid, and the word is changed atomically.
+    unsafe {
+        bindings::set_bit(
+            bindings::TIF_NOTIFY_SIGNAL as c_ulong,
+            &raw mut (*task.as_ptr()).thread_info.flags,
+        )
+    };
+}
+
+/// `clear_thread_flag(TIF_NOTIFY_SIGNAL)`.
+pub(super) fn clear_notify_signal() {
+    // SAFETY: The current task is alive. The word is changed atomically.
+    unsafe {
+        bindings::clear_bit(
+            bindings::TIF_NOTIFY_SIGNAL as c_ulong,
+            &raw mut (*Task::current_raw()).thread_info.flags,
+        )
+    };
+}
+
+/// `INIT_LIST_HEAD()`.
+///
+/// # Safety
+///
+/// `list` must be valid for writes, and nobody else may access it.
+pub(super) unsafe fn init_list_head(list: *mut bindings::list_head) {
+    // SAFETY: By the requirements of this function.
+    unsafe {
+        (*list).next = list;
+        (*list).prev = list;
+    }
+}
+
+/// `!list_empty()`, of an entry.
+///
+/// # Safety
+///
+/// `entry` must be initialised, and nobody may change it meanwhile.
+pub(super) unsafe fn is_linked(entry: *mut bindings::list_head) -> bool {
+    // SAFETY: By the requirements of this function.
+    !core::ptr::eq(unsafe { (*entry).next }, entry)
+}
+
+/// `list_del_init()`.
+///
+/// # Safety
+///
+/// `entry` must be initialised, and nobody may access it or the list that it is in meanwhile.
+pub(super) unsafe fn list_del_init(entry: *mut bindings::list_head) {
+    // SAFETY: By the requirements of this function. The neighbours of an entry that is in no list are
+    // itself.
+    unsafe {
+        (*(*entry).next).prev = (*entry).prev;
+        (*(*entry).prev).next = (*entry).next;
+        init_list_head(entry);
+    }
+}
+
+/// Keeps the freezer from the current thread, as it is with kernel threads unless they ask for it.
+pub(super) fn set_nofreeze() {
+    // SAFETY: The current task is alive, and its flags are written by itself alone.
+    unsafe { (*Task::current_raw()).flags |= bindings::PF_NOFREEZE };
+}
+
+/// Lets the freezer freeze the current thread, which it does not do to kernel threads otherwise.
+///
+/// Sleeps in the refrigerator if tasks are being frozen.
+pub(super) fn set_freezable() {
+    #[cfg(CONFIG_FREEZER)]
+    // SAFETY: The function changes the flags of the current task, and may sleep.
+    unsafe {
+        bindings::set_freezable()
+    };
+}

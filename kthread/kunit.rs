@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the KUnit suites share. Each suite is at the bottom of the file that it is about.
+
+use super::{
+    Context,
+    Thread,
+    ThreadGroup,
+    Wake, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
+};
+
+/// Enough for a race of two CPUs to go either way. A kernel that checks every access or lock
+/// takes ten times as long for a round.
+pub(super) const ROUNDS: usize = if cfg!(CONFIG_KASAN) || cfg!(CONFIG_PROVE_LOCKING) {
+    200
+} else {
+    2000
+};
+
+pub(super) type Count = Arc<Atomic<usize>>;
+
+pub(super) fn count() -> Result<Count> {
+    Ok(Arc::new(Atomic::new(0), GFP_KERNEL)?)
+}
+
+/// Counts how often it is dropped.
+pub(super) struct Counted(pub(super) Count);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+pub(super) fn group() -> Result<ThreadGroup> {
+    // SAFETY: The tests drop their groups when they end. One that fails is killed, and so it
+    // leaks its group, in which case this module must not be unloaded.
+    unsafe { ThreadGroup::new() }
+}
+
+pub(super) fn until_stopped(ctx: &Context<'_>) {
+    while ctx.wait() != Wake::Stop {}
+}
+
+pub(super) fn comm<T: Send>(thread: &Thread<T>) -> [u8; 16] {
+    // SAFETY: `task` is alive, and nobody renames it.
+    unsafe { (*thread.task().as_ptr()).comm }
+}
+
+/// Lets others run, in a loop that waits for them.
+pub(super) fn pause() {
+    fsleep(Delta::from_micros(20));
+}
+
+/// Waits until `is_so` returns true, and returns whether it did within a minute.
+pub(super) fn eventually(is_so: impl Fn() -> bool) -> bool {
+    let began = Instant::<Monotonic>::now();
+
+    while !is_so() {
+        if began.elapsed() > Delta::from_secs(60) {
+            return false;
+        }
+        pause();
+    }
+    true
+}

@@ -1,0 +1,817 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Threads that run work items, one after the other.
+//!
+//! A [`Worker`] is a kernel thread with a queue of [`Work`]. In contrast to a workqueue, all its
+//! items run in one thread, which has the name, placement and policy that a [`Builder`] gives it.
+//!
+//! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
+
+mod gate;
+mod raw;
+mod work;
+
+pub use self::work::{
+    Refusal,
+    Refused,
+    Work,
+    WorkItem, //
+};
+
+use self::raw::{
+    Queued,
+    Shared, //
+};
+use super::{
+    builder::Builder,
+    context::Context,
+    errno::edeadlk,
+    group::ThreadGroup,
+    identity::Observer,
+    lockdep::Site,
+    packet, //
+};
+use core::cell::UnsafeCell;
+use kernel::{
+    alloc::Flags,
+    prelude::*,
+    sync::Arc,
+    task::might_sleep,
+    time::Jiffies,
+    types::ScopeGuard, //
+};
+
+/// A kernel thread that runs [`Work`], one after the other, in the order in which it is queued.
+///
+/// A worker is a member of a [`ThreadGroup`]. When it is dropped, all that is queued runs, unless it
+/// waits for the end of a delay, in which case it is dropped without running. Work that is queued
+/// meanwhile, even by a work that runs, is refused. What runs is asked to stop: see [`WorkItem::run`].
+///
+/// Bound to one CPU by [`Placement::Cpu`], it does not follow CPU hotplug.
+///
+/// Wraps `struct kthread_worker`. In contrast to C, a worker that has been created has been woken as
+/// well, and flushing one does not hang.
+///
+/// # Examples
+///
+/// A work that queues itself again:
+///
+/// ```
+/// struct Poll {
+///     worker: Arc<Worker>,
+///     left: Atomic<usize>,
+/// }
+///
+/// impl WorkItem for Poll {
+///     fn run(this: &Arc<Work<Self>>, _ctx: &Context<'_>) {
+///         if this.left.fetch_sub(1, Relaxed) > 1 {
+///             // That the worker is being stopped is a reason not to go on.
+///             let _ = this.worker.queue_delayed(this.clone(), 1);
+///         }
+///     }
+/// }
+///
+/// # fn f(group: &ThreadGroup) -> Result {
+/// let worker = Arc::new(Builder::new(fmt!("poller")).spawn_worker(group)?, GFP_KERNEL)?;
+/// let poll = Poll {
+///     worker: worker.clone(),
+///     left: Atomic::new(3),
+/// };
+///
+/// worker.queue(Work::new_arc(poll, GFP_KERNEL)?)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`Placement::Cpu`]: super::Placement::Cpu
+#[doc(alias = "kthread_worker")]
+#[must_use = "a worker is stopped when its handle is dropped"]
+pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+impl Worker {
+    /// Queues a work.
+    ///
+    /// It may run before this returns. If it is queued already, or can not be, it is given back.
+    ///
+    /// May be called from any context.
+    ///
+    /// Wraps `kthread_queue_work()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
+    #[doc(alias = "kthread_queue_work")]
+    pub fn queue<T: WorkItem>(&self, work: Arc<Work<T>>) -> Result<(), Refused<T>> {
+        self.insert(work, None)
+    }
+
+    /// Queues a work once `delay` jiffies have passed, or at once if that is zero.
+    ///
+    /// If it is queued already, or can not be, it is given back.
+    ///
+    /// May be called from any context.
+    ///
+    /// Wraps `kthread_queue_delayed_work()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
+    #[doc(alias = "kthread_queue_delayed_work")]
+    pub fn queue_delayed<T: WorkItem>(
+        &self,
+        work: Arc<Work<T>>,
+        delay: Jiffies,
+    ) -> Result<(), Refused<T>> {
+        self.insert(work, Some(in_future(delay)))
+    }
+
+    fn insert<T: WorkItem>(
+        &self,
+        work: Arc<Work<T>>,
+        delay: Option<Jiffies>,
+    ) -> Result<(), Refused<T>> {
+        // SAFETY: `admit` passes what is owned by this worker, and stays if it is queued.
+        let refused = self.admit(work, |work| unsafe {
+            self.shared.queue(work.raw.dwork.get(), delay)
+        })?;
+
+        match refused {
+            None => Ok(()),
+            Some(work) => Err(Refused {
+                work,
+                reason: Refusal::Pending,
+            }),
+        }
+    }
+
+    /// Queues a work once `delay` jiffies have passed, or at once if that is zero, whether it is queued,
+    /// waits for the end of a delay, or neither.
+    ///
+    /// Returns the given reference if the work was queued or waited, as the queue has one then. Of
+    /// several callers the last one wins. If the work can not be queued, it is given back.
+    ///
+    /// May be called from any context.
+    ///
+    /// This is what `kthread_mod_delayed_work()` is for. That one loses a work whose timer expires
+    /// meanwhile: see `kthread_delayed_work_timer_fn()` of
+    /// [`kernel/kthread.c`](srctree/kernel/kthread.c), which drops what is being cancelled.
+    #[doc(alias = "kthread_mod_delayed_work")]
+    pub fn mod_delayed<T: WorkItem>(
+        &self,
+        work: Arc<Work<T>>,
+        delay: Jiffies,
+    ) -> Result<Option<Arc<Work<T>>>, Refused<T>> {
+        // SAFETY: `admit` passes what is owned by this worker, and stays if it is queued.
+        self.admit(work, |work| unsafe {
+            self.shared.requeue(work.raw.dwork.get(), in_future(delay))
+        })
+    }
+
+    /// Passes a work to `queue`, and a reference to it if that says so. Gives back what is not needed.
+    fn admit<T: WorkItem>(
+        &self,
+        work: Arc<Work<T>>,
+        queue: impl FnOnce(&Work<T>) -> Queued,
+    ) -> Result<Option<Arc<Work<T>>>, Refused<T>> {
+        let refuse = |work, reason| Err(Refused { work, reason });
+        let Some(_inside) = self.shared.gate.enter() else {
+            return refuse(work, Refusal::Stopped);
+        };
+
+        if self.shared.core().is_exiting() {
+            return refuse(work, Refusal::Died);
+        }
+        // INVARIANT: The work is queued below only if the worker is its owner.
+        if !work.raw.claim(self.shared.id()) {
+            return refuse(work, Refusal::OtherWorker);
+        }
+        // The work may run, and its reference be dropped, before `queue` returns.
+        let work = Arc::into_raw(work);
+
+        // SAFETY: The reference, whoever has it, keeps the work until `queue` has queued it.
+        match queue(unsafe { &*work }) {
+            // INVARIANT: It is queued now, and the reference is the queue's.
+            Queued::Inserted => Ok(None),
+            refused => {
+                // SAFETY: The queue has not taken the reference.
+                let work = unsafe { Arc::from_raw(work) };
+
+                match refused {
+                    Queued::Canceling => refuse(work, Refusal::Canceling),
+                    _ => Ok(Some(work)),
+                }
+            }
+        }
+    }
+
+    /// Takes a work back from the queue, or stops its timer, and waits until it does not run.
+    ///
+    /// Returns the reference of the queue if the work was queued.
+    ///
+    /// Sleeps. Fails with
+    /// - [`EDEADLK`] if the caller is what the work runs,
+    /// - [`ESRCH`] if the worker is being stopped, or has died.
+    ///
+    /// This is what `kthread_cancel_delayed_work_sync()` is for. That one loses a work whose timer
+    /// expires meanwhile, and then does not tell that it was queued: see
+    /// `kthread_delayed_work_timer_fn()` of [`kernel/kthread.c`](srctree/kernel/kthread.c), which
+    /// drops what is being cancelled. And if the work that it waits for dies, it waits for ever, where
+    /// this returns.
+    #[doc(alias = "kthread_cancel_work_sync")]
+    #[doc(alias = "kthread_cancel_delayed_work_sync")]
+    pub fn cancel_sync<T: WorkItem>(&self, work: &Arc<Work<T>>) -> Result<Option<Arc<Work<T>>>> {
+        might_sleep();
+
+        if !work.raw.is_owned_by(self.shared.id()) {
+            return Ok(None);
+        }
+        let dwork = work.raw.dwork.get();
+
+        if self.shared.is_run_by_caller(dwork) {
+            return Err(edeadlk());
+        }
+        if self.shared.core().is_exiting() {
+            return Err(ESRCH);
+        }
+        // SAFETY: The work belongs to this worker, and is not what the caller runs. `work` keeps it.
+        if unsafe { self.shared.cancel_sync(dwork)? } {
+            // SAFETY: It was queued and is not any more, so that the reference of the queue, which
+            // `admit` made of an `Arc`, is free.
+            return Ok(Some(unsafe { Arc::from_raw(Arc::as_ptr(work)) }));
+        }
+        Ok(None)
+    }
+
+    /// Waits until all work that is queued now has run.
+    ///
+    /// Work whose delay has not ended is not waited for.
+    ///
+    /// Sleeps. Fails with
+    /// - [`EDEADLK`] if the caller is a work of this worker,
+    /// - [`ESRCH`] if the worker is being stopped, or has died.
+    #[doc(alias = "kthread_flush_worker")]
+    #[doc(alias = "kthread_flush_work")]
+    pub fn flush(&self) -> Result {
+        might_sleep();
+
+        if self.shared.core().is_current() {
+            return Err(edeadlk());
+        }
+        self.shared.core().map.wait();
+        let _inside = self.shared.gate.enter().ok_or(ESRCH)?;
+
+        self.shared.flush()
+    }
+
+    /// Allocates a work that calls `closure`, and queues it.
+    ///
+    /// May sleep, as `flags` say. Fails with [`ENOMEM`], or [`ESRCH`] if the worker is being stopped.
+    /// If it fails, `closure` has been dropped.
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
+    pub fn spawn<F>(&self, flags: Flags, closure: F) -> Result
+    where
+        F: FnOnce(&Context<'_>) + Send + 'static,
+    {
+        let once = Once(UnsafeCell::new(Some(closure)));
+
+        Ok(self.queue(Work::new_arc(once, flags)?)?)
+    }
+
+    /// Returns something that can look at the thread without owning it.
+    pub fn observer(&self) -> Observer {
+        Observer::new(self.shared.clone())
+    }
+}
+
+impl Drop for Worker {
+    /// Asks what runs to stop, lets run what is queued, and stops the thread.
+    ///
+    /// In a work of the worker itself this only lets go of the handle, and leaves the worker to its
+    /// group.
+    ///
+    /// Sleeps.
+    #[doc(alias = "kthread_destroy_worker")]
+    fn drop(&mut self) {
+        might_sleep();
+        if !self.shared.core().is_current() {
+            packet::reap(&*self.shared);
+        }
+    }
+}
+
+/// A closure that runs once.
+struct Once<F>(UnsafeCell<Option<F>>);
+
+// SAFETY: The closure is only accessed when the work runs, which one thread does, and before that
+// nobody has a reference.
+unsafe impl<F: Send> Sync for Once<F> {}
+
+impl<F: FnOnce(&Context<'_>) + Send + 'static> WorkItem for Once<F> {
+    fn run(this: &Arc<Work<Self>>, ctx: &Context<'_>) {
+        // SAFETY: Nobody but the queue has ever had a reference to the work, and it runs once.
+        if let Some(closure) = unsafe { (*this.0.get()).take() } {
+            closure(ctx);
+        }
+    }
+}
+
+/// Returns a delay that does not wrap around to the past.
+fn in_future(delay: Jiffies) -> Jiffies {
+    // CAST: Half of the numbers are in the future; C's `MAX_JIFFY_OFFSET` is half of these.
+    delay.min((c_long::MAX / 2) as Jiffies)
+}
+
+impl Builder<'_> {
+    /// Creates a worker, and starts it.
+    ///
+    /// Context and errors are those of [`Builder::create`].
+    #[doc(alias = "kthread_create_worker")]
+    #[doc(alias = "kthread_run_worker")]
+    #[doc(alias = "kthread_create_worker_on_cpu")]
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
+    pub fn spawn_worker(self, group: &ThreadGroup) -> Result<Worker> {
+        let site = Site::caller();
+        let members = group.members();
+        let shared = Arc::pin_init(
+            Shared::new(members.clone(), self.is_freezable(), site),
+            GFP_KERNEL,
+        )?;
+
+        // INVARIANT: The table holds the worker before there is a task.
+        members.insert(shared.clone())?;
+        let undo = ScopeGuard::new(|| shared.core().remove());
+        // An early return stops the task, once there is one.
+        let worker = self.give_birth(
+            site,
+            |birth| {
+                // SAFETY: The worker stays where it is, because the table of members holds it.
+                unsafe { birth.fork(shared.core())? };
+                Ok(Worker {
+                    shared: shared.clone(),
+                })
+            },
+            |worker| worker.shared.core().task().as_ptr(),
+        )?;
+
+        undo.dismiss();
+        worker.shared.core().start();
+        Ok(worker)
+    }
+}
+
+#[cfg(kthread_kunit)]
+#[kunit_tests(rust_kthread_worker)]
+mod tests {
+    use super::super::{
+        errno::edeadlk,
+        kunit::*,
+        *, //
+    };
+    use kernel::{
+        cpu::CpuId,
+        new_mutex,
+        prelude::*,
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc,
+            Mutex, //
+        },
+        time::{
+            delay::fsleep,
+            msecs_to_jiffies,
+            Delta, //
+        }, //
+    };
+
+    const ROUNDS: usize = 200;
+    /// So long that a test that waited for it would be noticed.
+    const HOUR: u32 = 3_600_000;
+
+    fn worker(group: &ThreadGroup) -> Result<Worker> {
+        Builder::new(fmt!("worker")).spawn_worker(group)
+    }
+
+    /// Counts runs, and drops.
+    struct Counter {
+        runs: Arc<Atomic<usize>>,
+        drops: Arc<Atomic<usize>>,
+    }
+
+    impl Counter {
+        fn work(counts: &Counts) -> Result<Arc<Work<Self>>> {
+            let counter = Self {
+                runs: counts.runs.clone(),
+                drops: counts.drops.clone(),
+            };
+
+            Work::new_arc(counter, GFP_KERNEL)
+        }
+    }
+
+    impl WorkItem for Counter {
+        fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
+            this.runs.fetch_add(1, Relaxed);
+        }
+    }
+
+    impl Drop for Counter {
+        fn drop(&mut self) {
+            self.drops.fetch_add(1, Relaxed);
+        }
+    }
+
+    struct Counts {
+        runs: Arc<Atomic<usize>>,
+        drops: Arc<Atomic<usize>>,
+    }
+
+    impl Counts {
+        fn new() -> Result<Self> {
+            Ok(Self {
+                runs: Arc::new(Atomic::new(0), GFP_KERNEL)?,
+                drops: Arc::new(Atomic::new(0), GFP_KERNEL)?,
+            })
+        }
+
+        fn get(&self) -> (usize, usize) {
+            (self.runs.load(Relaxed), self.drops.load(Relaxed))
+        }
+    }
+
+    /// A work that blocks the worker until it is let go.
+    struct Block {
+        reached: Arc<Completion>,
+        go: Arc<Completion>,
+    }
+
+    impl Block {
+        fn new() -> Result<Self> {
+            Ok(Self {
+                reached: Arc::pin_init(Completion::new(), GFP_KERNEL)?,
+                go: Arc::pin_init(Completion::new(), GFP_KERNEL)?,
+            })
+        }
+
+        fn put(worker: &Worker) -> Result<Self> {
+            let block = Self::new()?;
+            let (reached, go) = (block.reached.clone(), block.go.clone());
+
+            worker.spawn(GFP_KERNEL, move |_| {
+                reached.complete();
+                go.wait();
+            })?;
+            block.reached.wait();
+            Ok(block)
+        }
+    }
+
+    #[test]
+    fn work_runs_in_the_order_in_which_it_is_queued() -> Result {
+        let group = group()?;
+        let worker = worker(&group)?;
+        let order = Arc::pin_init(new_mutex!(KVec::new()), GFP_KERNEL)?;
+
+        for number in 0..100 {
+            let order: Arc<Mutex<KVec<i32>>> = order.clone();
+            worker.spawn(GFP_KERNEL, move |_| {
+                let _ = order.lock().push(number, GFP_KERNEL);
+            })?;
+        }
+        worker.flush()?;
+        let order = order.lock();
+        assert_eq!(order.len(), 100);
+        assert!(order.iter().copied().eq(0..100));
+        Ok(())
+    }
+
+    #[test]
+    fn work_that_is_pending_is_given_back() -> Result {
+        let group = group()?;
+        let worker = worker(&group)?;
+        let counts = Counts::new()?;
+        let work = Counter::work(&counts)?;
+        let block = Block::put(&worker)?;
+
+        assert!(worker.queue(work.clone()).is_ok());
+        let refused = worker.queue(work.clone()).err().ok_or(EINVAL)?;
+        assert_eq!(refused.reason, Refusal::Pending);
+        assert!(worker.queue_delayed(refused.work, 1).is_err());
+        block.go.complete();
+        worker.flush()?;
+        assert_eq!(counts.get(), (1, 0));
+        // It can be queued again, and nobody else holds it in the end.
+        assert!(worker.queue(work.clone()).is_ok());
+        worker.flush()?;
+        drop(work);
+        assert_eq!(counts.get(), (2, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn work_belongs_to_one_worker() -> Result {
+        let group = group()?;
+        let (one, other) = (worker(&group)?, worker(&group)?);
+        let counts = Counts::new()?;
+        let work = Counter::work(&counts)?;
+
+        assert!(one.queue(work.clone()).is_ok());
+        one.flush()?;
+        for refused in [
+            other.queue(work.clone()).err(),
+            other.queue_delayed(work.clone(), 1).err(),
+            other.mod_delayed(work.clone(), 1).err(),
+        ] {
+            assert_eq!(refused.ok_or(EINVAL)?.reason, Refusal::OtherWorker);
+        }
+        assert!(other.cancel_sync(&work)?.is_none());
+        drop(work);
+        assert_eq!(counts.get(), (1, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn delayed_work_runs_later_or_sooner() -> Result {
+        let group = group()?;
+        let worker = worker(&group)?;
+        let counts = Counts::new()?;
+        let work = Counter::work(&counts)?;
+
+        assert!(worker
+            .queue_delayed(work.clone(), msecs_to_jiffies(HOUR))
+            .is_ok());
+        worker.flush()?;
+        assert_eq!(counts.get(), (0, 0));
+        // It was pending, and runs at the next tick.
+        assert!(matches!(worker.mod_delayed(work.clone(), 0), Ok(Some(_))));
+        while counts.get().0 < 1 {
+            fsleep(Delta::from_millis(1));
+        }
+        // It was not pending.
+        assert!(matches!(worker.mod_delayed(work.clone(), 1), Ok(None)));
+        while counts.get().0 < 2 {
+            fsleep(Delta::from_millis(1));
+        }
+        assert!(worker.queue_delayed(work.clone(), 0).is_ok());
+        worker.flush()?;
+        // A delay that would wrap around is one that does not end.
+        assert!(worker.queue_delayed(work.clone(), usize::MAX).is_ok());
+        fsleep(Delta::from_millis(20));
+        assert_eq!(counts.get(), (3, 0));
+        assert!(worker.cancel_sync(&work)?.is_some());
+        drop(work);
+        assert_eq!(counts.get(), (3, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn cancelled_work_is_given_back_and_does_not_run() -> Result {
+        let group = group()?;
+        let worker = worker(&group)?;
+        let counts = Counts::new()?;
+        let work = Counter::work(&counts)?;
+
+        assert!(worker.cancel_sync(&work)?.is_none());
+        for round in 0..ROUNDS {
+            // Cancelled while it is queued, while it waits, and about when its timer fires.
+            let queued = match round % 3 {
+                0 => worker.queue(work.clone()),
+                1 => worker.queue_delayed(work.clone(), msecs_to_jiffies(HOUR)),
+                _ => worker.queue_delayed(work.clone(), 1),
+            };
+            assert!(queued.is_ok());
+            if round % 3 == 2 {
+                fsleep(Delta::from_millis(1));
+            }
+            let before = counts.get().0;
+            let cancelled = worker.cancel_sync(&work)?.is_some();
+            let after = counts.get().0;
+            worker.flush()?;
+            assert_eq!(counts.get().0, after);
+            assert!(!cancelled || after == before);
+        }
+        drop(work);
+        assert_eq!(counts.get().1, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn to_cancel_waits_for_what_runs() -> Result {
+        struct Slow(Block, Atomic<usize>);
+
+        impl WorkItem for Slow {
+            fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
+                this.0.reached.complete();
+                fsleep(Delta::from_millis(20));
+                this.1.store(1, Relaxed);
+            }
+        }
+
+        let group = group()?;
+        let worker = worker(&group)?;
+        let slow = Work::new_arc(Slow(Block::new()?, Atomic::new(0)), GFP_KERNEL)?;
+
+        assert!(worker.queue(slow.clone()).is_ok());
+        slow.0.reached.wait();
+        assert!(worker.cancel_sync(&slow)?.is_none());
+        assert_eq!(slow.1.load(Relaxed), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn work_can_not_wait_for_itself() -> Result {
+        struct Selfish {
+            worker: Arc<Worker>,
+            other: Arc<Work<Counter>>,
+            done: Arc<Completion>,
+        }
+
+        impl WorkItem for Selfish {
+            fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
+                if this.worker.flush() == Err(edeadlk())
+                    && this.worker.cancel_sync(this).err() == Some(edeadlk())
+                    && matches!(this.worker.cancel_sync(&this.other), Ok(Some(_)))
+                {
+                    this.done.complete();
+                }
+            }
+        }
+
+        let group = group()?;
+        let worker = Arc::new(worker(&group)?, GFP_KERNEL)?;
+        let counts = Counts::new()?;
+        let other = Counter::work(&counts)?;
+        let done = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let selfish = Selfish {
+            worker: worker.clone(),
+            other: other.clone(),
+            done: done.clone(),
+        };
+
+        assert!(worker.queue_delayed(other, msecs_to_jiffies(HOUR)).is_ok());
+        assert!(worker.queue(Work::new_arc(selfish, GFP_KERNEL)?).is_ok());
+        done.wait();
+        worker.flush()?;
+        assert_eq!(counts.get(), (0, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_that_is_dropped_runs_what_is_queued_and_drops_what_is_not() -> Result {
+        for _ in 0..ROUNDS {
+            let group = group()?;
+            let worker = worker(&group)?;
+            let (queued, waiting) = (Counts::new()?, Counts::new()?);
+
+            for _ in 0..3 {
+                assert!(worker.queue(Counter::work(&queued)?).is_ok());
+            }
+            for delay in [msecs_to_jiffies(HOUR), 1, 1] {
+                assert!(worker
+                    .queue_delayed(Counter::work(&waiting)?, delay)
+                    .is_ok());
+            }
+            drop(worker);
+            assert_eq!(queued.get(), (3, 3));
+            assert_eq!(waiting.get().1, 3);
+            assert!(group.is_empty());
+        }
+        Ok(())
+    }
+
+    /// Queues itself for ever, in three ways.
+    struct Again {
+        worker: Arc<Mutex<Option<Arc<Worker>>>>,
+        round: Atomic<usize>,
+        counter: Counter,
+    }
+
+    impl WorkItem for Again {
+        fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
+            let worker = this.worker.lock().clone();
+
+            this.counter.runs.fetch_add(1, Relaxed);
+            if let Some(worker) = worker {
+                let again = this.clone();
+                let _ = match this.round.fetch_add(1, Relaxed) % 3 {
+                    0 => worker.queue(again),
+                    1 => worker.queue_delayed(again, 1),
+                    _ => worker.mod_delayed(again, 0).map(|_| ()),
+                };
+            }
+        }
+    }
+
+    fn again(worker: &Arc<Mutex<Option<Arc<Worker>>>>, counts: &Counts) -> Result {
+        let again = Again {
+            worker: worker.clone(),
+            round: Atomic::new(0),
+            counter: Counter {
+                runs: counts.runs.clone(),
+                drops: counts.drops.clone(),
+            },
+        };
+
+        if let Some(worker) = worker.lock().as_ref() {
+            worker.queue(Work::new_arc(again, GFP_KERNEL)?)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_group_stops_a_worker_that_was_leaked_with_work_that_queues_itself() -> Result {
+        for _ in 0..ROUNDS / 10 {
+            let group = group()?;
+            let counts = Counts::new()?;
+            let worker = Arc::new(worker(&group)?, GFP_KERNEL)?;
+            let slot = Arc::pin_init(new_mutex!(Some(worker.clone())), GFP_KERNEL)?;
+
+            for _ in 0..5 {
+                again(&slot, &counts)?;
+            }
+            while counts.get().0 < 20 {
+                fsleep(Delta::from_micros(100));
+            }
+            drop(group);
+            // The queue holds none any more, and the worker takes none.
+            assert_eq!(counts.get().1, 5);
+            let refused = worker.queue(Counter::work(&counts)?).err();
+            assert_eq!(refused.ok_or(EINVAL)?.reason, Refusal::Stopped);
+            assert_eq!(worker.flush(), Err(ESRCH));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_that_is_dropped_by_its_own_work_is_left_to_its_group() -> Result {
+        let group = group()?;
+        let own = worker(&group)?;
+        let slot = Arc::pin_init(new_mutex!(None::<Worker>), GFP_KERNEL)?;
+        let taken = slot.clone();
+        let block = Block::put(&own)?;
+
+        own.spawn(GFP_KERNEL, move |_| drop(taken.lock().take()))?;
+        *slot.lock() = Some(own);
+        block.go.complete();
+        while slot.lock().is_some() {
+            fsleep(Delta::from_millis(1));
+        }
+        assert_eq!(group.len(), 1);
+        drop(group);
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_runs_where_and_how_its_builder_says() -> Result {
+        let group = group()?;
+        let cpu = kernel::cpu::nr_cpu_ids() - 1;
+        let worker = Builder::new(fmt!("last-cpu/{cpu}"))
+            .placement(Placement::Cpu(CpuId::from_u32(cpu).ok_or(EINVAL)?))
+            .policy(Policy::FifoLow)
+            .freezable()
+            .spawn_worker(&group)?;
+        let ran_on = Arc::new(Atomic::new(u32::MAX), GFP_KERNEL)?;
+        let here = ran_on.clone();
+
+        worker.spawn(GFP_KERNEL, move |_| {
+            here.store(CpuId::current().as_u32(), Relaxed)
+        })?;
+        worker.flush()?;
+        assert_eq!(ran_on.load(Relaxed), cpu);
+        let identity = worker.observer().identity();
+        assert!(identity.is_fifo());
+        assert_eq!(identity.nofreeze, !cfg!(CONFIG_FREEZER));
+        let node = Builder::new(fmt!("nowhere")).placement(Placement::Node(u32::MAX));
+        assert_eq!(node.spawn_worker(&group).err(), Some(ENODEV));
+        Ok(())
+    }
+
+    #[test]
+    fn cancel_and_queue_race_from_many_threads() -> Result {
+        let counts = Counts::new()?;
+
+        {
+            let group = group()?;
+            let worker = worker(&group)?;
+            let work = Counter::work(&counts)?;
+
+            scope(|s| -> Result {
+                for way in 0..4 {
+                    let (worker, work) = (&worker, &work);
+                    ::core::mem::forget(s.spawn(fmt!("racer-{way}"), move |ctx| {
+                        while !ctx.should_stop() {
+                            match way {
+                                0 => drop(worker.queue(work.clone())),
+                                1 => drop(worker.queue_delayed(work.clone(), 1)),
+                                2 => drop(worker.mod_delayed(work.clone(), 1)),
+                                _ => drop(worker.cancel_sync(work)),
+                            }
+                            pause();
+                        }
+                    })?);
+                }
+                fsleep(Delta::from_millis(2000));
+                Ok(())
+            })??;
+        }
+        // However they ended: the work is dropped, and once.
+        assert_eq!(counts.get().1, 1);
+        Ok(())
+    }
+}
