@@ -218,6 +218,16 @@ sed -e "s|\\([ab]\\)+.*|\\1 (/src/../x.c:1) $where|" -e 's|c+.*|c (??:?)|' -e 's
         told = self.tell("cat", ["BUG: x", *(" f%d+0x1/0x2" % n for n in range(200))])
         self.assertEqual((len(told), told[-1]), (decode.LENGTH + 2, "  (81 lines more in console.log)"))
 
+    def test_recursion(self):
+        a, b, c = " a+0x1/0x2", " b+0x1/0x2", " c+0x1/0x2"
+        self.assertEqual(decode.fold([c, *[a] * 5, b]), [c, a, " (this line 5 times)", b])
+        self.assertEqual(decode.fold([*[a, b, b] * 3, a, c]), [a, b, b, " (these 3 lines 3 times)", a, c])
+        for lines in [], [a, a, b, b], [a, b, a, b, a, c], ["x"] * 9:
+            self.assertEqual(decode.fold(lines), lines)
+        # What began the recursion is told, however deep that went.
+        told = self.tell("cat", ["BUG: x", *[a] * 200, b])
+        self.assertEqual(told[2:], ["   a+0x1/0x2", "   (this line 200 times)", "   b+0x1/0x2"])
+
     def test_once(self):
         decoder = self.decoder("cat")
         item, = splat.find(["BUG: x", "Call Trace:", " a+0x1/0x2"])
