@@ -151,6 +151,9 @@ class SplatText(unittest.TestCase):
     def test_oops(self):
         self.check("oops.log", (50, "BUG: kernel NULL pointer", "---[ end trace"))
 
+    def test_stack(self):
+        self.check("stack.log", (65, "BUG: TASK stack guard page", "---[ end trace"), (1, "Kernel panic", "interrupt"))
+
     def test_panic(self):
         self.check("panic.log", (38, "Kernel panic", " </TASK>"))
 
