@@ -12,6 +12,7 @@ from splat import FRAME
 
 LIMIT = 60  # seconds for one complaint
 LENGTH = 120  # lines of one complaint
+CYCLE = 8  # functions that call each other in a circle
 
 # Registers, bytes of code, frames that the unwinder does not believe in itself.
 NOISE = re.compile(r" *(\? |(R[A-D]X|R[SD]I|R[BS]P|R\d\d|[CDEFG]S|CR\d|DR\d|PKRU|ORIG_RAX|RIP: 0033|Code|"
@@ -28,6 +29,30 @@ RUST_LIBRARY = re.compile(r"/[^ ()]*/lib/rustlib/src/rust/library/")
 
 class Error(Exception):
     pass
+
+
+def fold(lines):
+    """The lines, with frames that come again and again, as those of a recursion do, only once."""
+    folded = []
+    start = 0
+    while start < len(lines):
+        length, times = 1, 1
+        for size in range(1, CYCLE + 1):
+            cycle = lines[start:start + size]
+            if not all(FRAME.search(line) for line in cycle):
+                break
+            end = start + size
+            while lines[end:end + size] == cycle:
+                end += size
+            if end - start > 2 * size:
+                length, times = size, (end - start) // size
+                break
+        folded += lines[start:start + length]
+        if times > 1:
+            what = "this line" if length == 1 else "these %d lines" % length
+            folded.append(" (%s %d times)" % (what, times))
+        start += length * times
+    return folded
 
 
 class Decoder:
@@ -50,7 +75,7 @@ class Decoder:
         return lines
 
     def _decoded(self, item):
-        lines = [line for line in item.text if not NOISE.match(line)]
+        lines = fold([line for line in item.text if not NOISE.match(line)])
         dropped = len(lines) - LENGTH
         del lines[LENGTH:]
         try:

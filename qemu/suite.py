@@ -168,6 +168,23 @@ class TestGuest(guest.Guest):
         # The guest was not heard for as long as it took to decode what it said.
         self._deadline += time.monotonic() - start
 
+    def blamed(self):
+        """What to hold against the test that broke the guest, if one did, with what the kernel said meanwhile."""
+        blamed = [f for f in self.failures if f.test and f.test not in self.judged]
+        if not blamed:
+            return []
+        name = blamed[0].test
+        lines, stacks = splat.split_stacks(self.segments.get(name, []))
+        if lines and not stacks and blamed[0].kind == "hang":
+            stacks = splat.Splat(name, lines[-1:], lines[-LAST_LINES:])
+        blamed[0].splat = stacks
+        for more in judge_console(self.tests[name], lines):
+            if more.kind == "splat" and "panic" in more.text:
+                blamed[0].splat = more.splat
+            elif more.kind == "splat":
+                blamed.append(more)
+        return blamed
+
     def finish(self):
         """After the end of the guest: judge what is left, and the guest itself."""
         if self.pending:
@@ -227,19 +244,10 @@ def run(kernel, accel, run_dir, tests, report, limit, smp, mem, **kwargs):
             path = run_dir.subdir("boot%d" % (len(guests) + 1))
             vm = run_boot(kernel, accel, path, left, report, limit, smp, mem, **kwargs)
             guests.append(vm)
-            blamed = [f for f in vm.failures if f.test and f.test not in vm.judged]
+            blamed = vm.blamed()
             failures += [f for f in vm.failures if f not in blamed]
             if blamed:
                 name = blamed[0].test
-                lines, stacks = splat.split_stacks(vm.segments.get(name, []))
-                if lines and not stacks and blamed[0].kind == "hang":
-                    stacks = splat.Splat(name, lines[-1:], lines[-LAST_LINES:])
-                blamed[0].splat = stacks
-                for more in judge_console(vm.tests[name], lines):
-                    if more.kind == "splat" and "panic" in more.text:
-                        blamed[0].splat = more.splat
-                    elif more.kind == "splat":
-                        blamed.append(more)
                 report.result(name, blamed, None)
                 vm.judged.append(name)
             left = [test for test in left if test.name not in vm.judged]

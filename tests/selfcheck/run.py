@@ -132,6 +132,7 @@ class Checks:
         vm = suite.run_boot(self.kernel, self.choice, path, tests, report, limit=60 * self.kernel.factor,
                             smp=max(test.cpus for test in tests), mem=self.mem,
                             modules=self.modules, grace=GRACE.get(names, guest.GRACE), settle=SETTLE, cls=cls)
+        found = vm.failures + [f for f in vm.blamed() if f not in vm.failures]
         wrong = []
         for test in tests:
             results = report.results.get(test.name, [])
@@ -139,7 +140,7 @@ class Checks:
                 wrong.append((test.name, "judged %d times" % len(results)))
                 continue
             failures, result = results[0] if results else ([], None)
-            failures = failures + [f for f in vm.failures if f.test == test.name and f not in failures]
+            failures = failures + [f for f in found if f.test == test.name and f not in failures]
             if not results and not failures:
                 wrong.append((test.name, "neither a result nor a failure of the guest: %s" % vm.failures))
                 continue

@@ -151,6 +151,9 @@ class SplatText(unittest.TestCase):
     def test_oops(self):
         self.check("oops.log", (50, "BUG: kernel NULL pointer", "---[ end trace"))
 
+    def test_stack(self):
+        self.check("stack.log", (65, "BUG: TASK stack guard page", "---[ end trace"), (1, "Kernel panic", "interrupt"))
+
     def test_panic(self):
         self.check("panic.log", (38, "Kernel panic", " </TASK>"))
 
@@ -217,6 +220,16 @@ sed -e "s|\\([ab]\\)+.*|\\1 (/src/../x.c:1) $where|" -e 's|c+.*|c (??:?)|' -e 's
     def test_long(self):
         told = self.tell("cat", ["BUG: x", *(" f%d+0x1/0x2" % n for n in range(200))])
         self.assertEqual((len(told), told[-1]), (decode.LENGTH + 2, "  (81 lines more in console.log)"))
+
+    def test_recursion(self):
+        a, b, c = " a+0x1/0x2", " b+0x1/0x2", " c+0x1/0x2"
+        self.assertEqual(decode.fold([c, *[a] * 5, b]), [c, a, " (this line 5 times)", b])
+        self.assertEqual(decode.fold([*[a, b, b] * 3, a, c]), [a, b, b, " (these 3 lines 3 times)", a, c])
+        for lines in [], [a, a, b, b], [a, b, a, b, a, c], ["x"] * 9:
+            self.assertEqual(decode.fold(lines), lines)
+        # What began the recursion is told, however deep that went.
+        told = self.tell("cat", ["BUG: x", *[a] * 200, b])
+        self.assertEqual(told[2:], ["   a+0x1/0x2", "   (this line 200 times)", "   b+0x1/0x2"])
 
     def test_once(self):
         decoder = self.decoder("cat")
