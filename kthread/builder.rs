@@ -606,4 +606,57 @@ mod tests {
         assert_eq!(policy(Policy::FifoLow)?.0, bindings::SCHED_FIFO);
         Ok(())
     }
+
+    #[test]
+    fn a_policy_that_is_not_chosen_is_inherited_and_nice_0_is_chosen() -> Result {
+        let group = group()?;
+        let nice = |builder: Builder<'_>| -> Result<i32> {
+            let thread = builder.spawn(&group, until_stopped)?;
+
+            // SAFETY: `thread` keeps the task alive, and nobody changes the field now.
+            Ok(unsafe { (*thread.task().as_ptr()).static_prio } - bindings::DEFAULT_PRIO as i32)
+        };
+        let probe = group.spawn(fmt!("probe"), until_stopped)?;
+        // SAFETY: The parent of a kernel thread is kthreadd, which never exits.
+        let kthreadd = unsafe { (*probe.task().as_ptr()).real_parent };
+
+        // SAFETY: As above.
+        unsafe { bindings::set_user_nice(kthreadd, 5) };
+        let found = [
+            nice(Builder::new(fmt!("inherits"))),
+            nice(Builder::new(fmt!("zero")).policy(Policy::Normal { nice: 0 })),
+            nice(Builder::new(fmt!("one")).policy(Policy::Normal { nice: 1 })),
+        ];
+        // SAFETY: As above.
+        unsafe { bindings::set_user_nice(kthreadd, 0) };
+        assert_eq!(found, [Ok(5), Ok(0), Ok(1)]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_that_can_not_be_displayed_is_not_too_long() -> Result {
+        struct Bad;
+
+        impl fmt::Display for Bad {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Err(fmt::Error)
+            }
+        }
+
+        let group = group()?;
+        assert_eq!(group.spawn(fmt!("{}", Bad), |_| ()).err(), Some(EINVAL));
+        assert!(group.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn the_name_of_a_bound_thread_is_not_a_format() -> Result {
+        let group = group()?;
+        let thread = Builder::new(fmt!("{}", "%u%%%n"))
+            .placement(Placement::Cpu(CpuId::current()))
+            .spawn(&group, until_stopped)?;
+
+        assert_eq!(&comm(&thread)[..7], b"%u%%%n\0");
+        Ok(())
+    }
 }

@@ -115,14 +115,13 @@ impl Exit {
     fn sleep_until(self, also: Option<&Completion>, is_ready: impl Fn() -> bool) -> bool {
         might_sleep();
 
-        // SAFETY: By the type invariants the completion is valid.
-        let exit = unsafe { &raw mut (*self.0.as_ptr()).wait };
         let queues = [
-            exit,
             also.map_or(core::ptr::null_mut(), |done| {
                 // SAFETY: The completion is valid.
                 unsafe { &raw mut (*done.as_raw()).wait }
             }),
+            // SAFETY: By the type invariants the completion is valid.
+            unsafe { &raw mut (*self.0.as_ptr()).wait },
         ];
         let waiters = [const { Opaque::<bindings::swait_queue>::uninit() }; 2];
         // Only a few functions of C look at these, none of which unwinds.

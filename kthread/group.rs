@@ -450,4 +450,175 @@ mod tests {
         }
         Ok(())
     }
+
+    /// Waits until asked to stop: first as a thread does, then in ways that know nothing of threads.
+    fn wait_in_way(way: usize, ctx: &Context<'_>, never: &Completion) {
+        match way {
+            0 => until_stopped(ctx),
+            1 => assert!(never.wait_interruptible().is_err()),
+            _ => assert!(never.wait_interruptible_timeout(usize::MAX).is_err()),
+        }
+    }
+
+    const WAYS: usize = 3;
+
+    fn never() -> Result<Arc<Completion>> {
+        Arc::pin_init(Completion::new(), GFP_KERNEL)
+    }
+
+    #[test]
+    fn no_order_of_members_and_no_kind_of_wait_makes_a_difference() -> Result {
+        for round in 0..WAYS * 4 {
+            let (way, is_first, is_nested) =
+                (round % WAYS, round / WAYS % 2 == 0, round / WAYS < 2);
+            let group = group()?;
+            let never = never()?;
+            let slot = Arc::pin_init(new_mutex!(None::<Thread<()>>), GFP_KERNEL)?;
+            let spawn_waiter = || {
+                let never = never.clone();
+
+                group.spawn(fmt!("waits"), move |ctx| wait_in_way(way, ctx, &never))
+            };
+
+            // Of the two, the group waits for the last first.
+            let first = match is_first {
+                true => Some(spawn_waiter()?),
+                false => None,
+            };
+            let given = slot.clone();
+            let joiner = group.spawn(fmt!("joins"), move |ctx| {
+                let mut joined = None;
+                let _ = ctx.wait_until(|| {
+                    joined = given.lock().take();
+                    joined.is_some()
+                });
+                let Some(joined) = joined else { return };
+
+                if is_nested {
+                    let _ = scope(|s| {
+                        s.spawn(fmt!("within"), move |_| joined.join())
+                            .map(Thread::join)
+                    });
+                } else {
+                    let _ = joined.join();
+                }
+            })?;
+            let waiter = match first {
+                Some(thread) => thread,
+                None => spawn_waiter()?,
+            };
+            *slot.lock() = Some(waiter);
+            joiner.wake();
+            assert!(eventually(|| slot.lock().is_none()));
+            joiner.detach();
+            drop(group);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_group_takes_as_long_as_its_slowest_member_in_any_wait() -> Result {
+        const MEMBERS: usize = 6;
+
+        let mut group = group()?;
+        let never = never()?;
+        let (waiting, asked) = (count()?, count()?);
+
+        // Each waits until all others have been asked: to stop one after the other would never end.
+        for way in 0..MEMBERS {
+            let (never, waiting, asked) = (never.clone(), waiting.clone(), asked.clone());
+
+            group
+                .spawn(fmt!("together"), move |ctx| {
+                    waiting.fetch_add(1, Relaxed);
+                    wait_in_way(way % WAYS, ctx, &never);
+                    asked.fetch_add(1, Relaxed);
+                    assert!(eventually(|| asked.load(Relaxed) == MEMBERS));
+                })?
+                .detach();
+        }
+        let worker = Builder::new(fmt!("together")).spawn_worker(&group)?;
+        assert!(eventually(|| waiting.load(Relaxed) == MEMBERS));
+        group.stop_all();
+        assert_eq!(asked.load(Relaxed), MEMBERS);
+        drop(worker);
+        Ok(())
+    }
+
+    #[test]
+    fn threads_that_nobody_can_join_leave_when_they_return() -> Result {
+        let mut group = group()?;
+        let drops = count()?;
+
+        for round in 0..ROUNDS {
+            let counted = Counted(drops.clone());
+            let thread = group.spawn(fmt!("leaves"), move |_| counted)?;
+
+            match round % 3 {
+                0 => thread.detach(),
+                1 => {
+                    // It may have returned, and left its value, by now.
+                    while !thread.is_finished() {
+                        pause();
+                    }
+                    thread.detach();
+                }
+                // Whoever leaks a handle leaks the value that it could still take, and no more.
+                _ => ::core::mem::forget(thread),
+            }
+        }
+        assert!(eventually(|| group.is_empty()));
+        let kept = ROUNDS / 3;
+        assert!(eventually(|| drops.load(Relaxed) == ROUNDS - kept));
+        group.stop_all();
+        assert_eq!(drops.load(Relaxed), ROUNDS - kept);
+        Ok(())
+    }
+
+    #[test]
+    fn a_parked_thread_that_has_been_stopped_is_not_parked() -> Result {
+        let mut group = group()?;
+        let mut thread = group.spawn(fmt!("parked"), until_stopped)?;
+        let mut finished = group.spawn(fmt!("finished"), |_| ())?;
+
+        thread.park()?;
+        assert!(eventually(|| finished.is_finished()));
+        finished.park()?;
+        group.stop_all();
+        for thread in [&mut thread, &mut finished] {
+            assert!(thread.is_finished() && !thread.is_parked());
+            assert_eq!(thread.unpark(), Err(EBUSY));
+            assert_eq!(thread.park(), Err(ESRCH));
+        }
+        assert_eq!(thread.stop(), Ok(()));
+        Ok(())
+    }
+
+    #[test]
+    fn threads_are_parked_while_their_group_is_dropped() -> Result {
+        for _ in 0..ROUNDS / 10 {
+            let never = never()?;
+            let parks = count()?;
+            let group = group()?;
+            let waited = never.clone();
+            let mut parked = group.spawn(fmt!("parked"), move |ctx| {
+                // The last park may come when this does not wait for it any more.
+                while ctx.wait() != Wake::Stop {}
+                let _ = waited.wait_interruptible();
+            })?;
+            let done = parks.clone();
+            let parker = group.spawn(fmt!("parks"), move |_| loop {
+                if let Err(error) = parked.park() {
+                    return (error, parked.is_parked());
+                }
+                done.fetch_add(1, Relaxed);
+                let _ = parked.unpark();
+            })?;
+
+            assert!(eventually(|| parks.load(Relaxed) > 2));
+            drop(group);
+            assert_eq!(parker.join(), Ok((ESRCH, false)));
+        }
+        Ok(())
+    }
 }

@@ -869,4 +869,137 @@ mod tests {
         assert!(group.lock().is_empty());
         Ok(())
     }
+
+    /// Counts when a CPU begins to go, and when it is back, both while CPU hotplug is under way.
+    struct Phase {
+        cpu: CpuId,
+        turns: Arc<Atomic<usize>>,
+    }
+
+    impl_has_slot!(Phase);
+
+    impl PerCpuThread for Phase {
+        fn run(&self, _cpu: CpuId) {}
+
+        fn park(&self, cpu: CpuId) {
+            self.turns.fetch_add(usize::from(cpu == self.cpu), Relaxed);
+        }
+
+        fn unpark(&self, cpu: CpuId) {
+            self.park(cpu);
+        }
+    }
+
+    #[test]
+    fn a_bound_thread_runs_on_its_cpu_until_that_is_taken_offline() -> Result {
+        let last = kernel::cpu::nr_cpu_ids() - 1;
+        let cpu = CpuId::from_u32(last).ok_or(EINVAL)?;
+        if last == 0 || !cfg!(CONFIG_HOTPLUG_CPU) {
+            return Ok(());
+        }
+        let group = group()?;
+        let (turns, plugs) = (count()?, count()?);
+        let phase = PerCpuThreads::register(
+            &group,
+            fmt!("phase"),
+            Phase {
+                cpu,
+                turns: turns.clone(),
+            },
+        )?;
+        let counted = plugs.clone();
+        let plugger = group.spawn(fmt!("plugger"), move |ctx| -> Result {
+            for _ in 0..if cfg!(CONFIG_KASAN) { 5 } else { 20 } {
+                counted.fetch_add(1, Relaxed);
+                plug(cpu, false)?;
+                let _ = ctx.wait_timeout(Delta::from_millis(2));
+                plug(cpu, true)?;
+                counted.fetch_add(1, Relaxed);
+                let _ = ctx.wait_timeout(Delta::from_millis(20));
+            }
+            Ok(())
+        })?;
+        let now = || (turns.load(Relaxed), plugs.load(Relaxed));
+        let (mut bound, mut refused) = (0, 0);
+
+        while !plugger.is_finished() {
+            let before = now();
+            let new = Builder::new(fmt!("bound"))
+                .placement(Placement::Cpu(cpu))
+                .create(&group, |_| CpuId::current());
+
+            match new {
+                Ok(new) => {
+                    // None is made while the CPU goes, is gone, or comes.
+                    assert!(now().0 != before.0 || before.0 % 2 == 0);
+                    let ran_on = new.start().join()?;
+
+                    if now() == before && before.1 % 2 == 0 {
+                        assert_eq!(ran_on, cpu);
+                        bound += 1;
+                    }
+                }
+                Err(error) => {
+                    assert_eq!(error, ENODEV);
+                    refused += 1;
+                    fsleep(Delta::from_micros(200));
+                }
+            }
+        }
+        plugger.join()??;
+        drop(phase);
+        assert!(bound > 0 && refused > 0);
+        Ok(())
+    }
+
+    struct Waits {
+        never: Arc<Completion>,
+        waiting: Arc<Atomic<usize>>,
+        ended: Arc<Atomic<usize>>,
+    }
+
+    impl_has_slot!(Waits);
+
+    impl PerCpuThread for Waits {
+        fn run(&self, _cpu: CpuId) {
+            self.waiting.fetch_add(1, Relaxed);
+            if self.never.wait_interruptible().is_err() {
+                self.ended.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    #[test]
+    fn percpu_threads_are_asked_with_the_others_of_their_group() -> Result {
+        let mut group = group()?;
+        let (waiting, ended) = (count()?, count()?);
+        let never = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let threads = PerCpuThreads::register(
+            &group,
+            fmt!("waits"),
+            Waits {
+                never,
+                waiting: waiting.clone(),
+                ended: ended.clone(),
+            },
+        )?;
+        let online = (0..kernel::cpu::nr_cpu_ids())
+            .filter_map(CpuId::from_u32)
+            .inspect(|cpu| threads.wake(*cpu))
+            .count();
+        // It is stopped first, and waits for what the others do when they are asked.
+        let seen = ended.clone();
+        group
+            .spawn(fmt!("needs-them"), move |ctx| {
+                until_stopped(ctx);
+                assert!(eventually(|| seen.load(Relaxed) == online));
+            })?
+            .detach();
+
+        assert!(eventually(|| waiting.load(Relaxed) == online));
+        group.stop_all();
+        assert_eq!(ended.load(Relaxed), online);
+        drop(threads);
+        Ok(())
+    }
 }

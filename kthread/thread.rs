@@ -710,4 +710,144 @@ mod tests {
         assert_eq!(other.join(), Ok(()));
         Ok(())
     }
+
+    #[test]
+    fn a_request_to_stop_ends_foreign_sleeps_and_unparks() -> Result {
+        let group = group()?;
+        let never = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+
+        for is_early in [false, true] {
+            let (waits, waiting) = (never.clone(), count()?);
+            let waited = waiting.clone();
+            let thread = group.spawn(fmt!("foreign"), move |_| {
+                waited.fetch_add(1, Relaxed);
+                // Now, and from now on.
+                (waits.wait_interruptible(), waits.wait_interruptible())
+            })?;
+
+            if !is_early {
+                assert!(eventually(|| waiting.load(Relaxed) == 1));
+            }
+            thread.request_stop();
+            assert!(eventually(|| thread.is_finished()));
+            assert_eq!(thread.join(), Ok((Err(ERESTARTSYS), Err(ERESTARTSYS))));
+        }
+
+        let mut parked = group.spawn(fmt!("parked"), |ctx| ctx.wait())?;
+        parked.park()?;
+        parked.request_stop();
+        assert!(!parked.is_parked());
+        assert!(eventually(|| parked.is_finished()));
+        assert_eq!(parked.park(), Err(ESRCH));
+        assert_eq!(parked.join(), Ok(Wake::Stop));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_asked_to_stop_before_it_starts_does_not_wait() -> Result {
+        let mut group = group()?;
+        let never = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let waits = never.clone();
+        let new =
+            Builder::new(fmt!("early")).create(&group, move |_| waits.wait_interruptible())?;
+        let gone = Builder::new(fmt!("gone")).create(&group, |_| ())?;
+
+        new.thread.request_stop();
+        let asked = new.start();
+        assert_eq!(asked.join(), Ok(Err(ERESTARTSYS)));
+        group.stop_all();
+        assert_eq!(gone.start().join(), Err(JoinError::NeverRan));
+        Ok(())
+    }
+
+    #[test]
+    fn a_join_by_a_thread_that_is_asked_to_stop_becomes_a_stop() -> Result {
+        let group = group()?;
+        let joining = count()?;
+        let begun = joining.clone();
+        let outer = group.spawn(fmt!("outer"), move |_| {
+            scope(|s| -> Result<Wake> {
+                let inner = s.spawn(fmt!("inner"), |_| {
+                    scope(|s| -> Result<Wake> {
+                        let innermost = s.spawn(fmt!("innermost"), |ctx| ctx.wait())?;
+
+                        begun.fetch_add(1, Relaxed);
+                        Ok(innermost.join()?)
+                    })?
+                })?;
+
+                inner.join()?
+            })?
+        })?;
+
+        assert!(eventually(|| joining.load(Relaxed) == 1));
+        outer.request_stop();
+        assert_eq!(outer.join(), Ok(Ok(Wake::Stop)));
+        Ok(())
+    }
+
+    #[test]
+    fn who_joins_does_not_ask_for_a_stop() -> Result {
+        let group = group()?;
+        let sleeper = group.spawn(fmt!("sleeper"), |ctx| ctx.wait())?;
+        let waker = sleeper.waker();
+        let joiner = group.spawn(fmt!("joiner"), move |_| sleeper.join())?;
+
+        for _ in 0..100 {
+            // To disturb the wait is not to end it.
+            joiner.task().wake_up();
+            pause();
+        }
+        assert!(!joiner.is_finished());
+        waker.wake();
+        assert_eq!(joiner.join(), Ok(Ok(Wake::Ready)));
+        Ok(())
+    }
+
+    #[test]
+    fn many_wait_for_the_exit_of_one() -> Result {
+        for _ in 0..ROUNDS / 20 {
+            let group = group()?;
+            let exit = count()?;
+            let told = exit.clone();
+            let thread = group.spawn(fmt!("one"), move |ctx| {
+                until_stopped(ctx);
+                told.fetch_add(1, Relaxed);
+            })?;
+            let packet = thread.packet.clone();
+            let core = packet.core();
+
+            scope(|s| -> Result {
+                let mut waiters = KVec::new();
+                for _ in 0..4 {
+                    let waiter = s.spawn(fmt!("waiter"), |_| core.exit().wait())?;
+                    waiters.push(waiter, GFP_KERNEL)?;
+                }
+                assert_eq!(thread.stop(), Ok(()));
+                for waiter in waiters {
+                    assert_eq!(waiter.join(), Ok(()));
+                }
+                Ok(())
+            })??;
+            assert_eq!(exit.load(Relaxed), 1);
+        }
+        Ok(())
+    }
+
+    /// A closure that takes more than half of a stack.
+    #[inline(never)]
+    fn spawn_large(group: &ThreadGroup) -> Result<Thread<usize>> {
+        const SIZE: usize = if cfg!(CONFIG_KASAN) { 18 } else { 9 } * 1024;
+        let data = [1u8; SIZE];
+
+        group.spawn(fmt!("large"), move |_| ::core::hint::black_box(&data).len())
+    }
+
+    #[test]
+    fn a_closure_is_on_the_stack_once() -> Result {
+        let group = group()?;
+
+        assert!(spawn_large(&group)?.join().is_ok_and(|len| len > 0));
+        Ok(())
+    }
 }

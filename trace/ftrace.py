@@ -28,6 +28,9 @@ class Event:
         self.name = match["name"]
         self.text = match["text"].strip()
         self.args = {key: value.strip('"') for key, value in ARG.findall(self.text)}
+        if "wait" in self.args:
+            # The queue of a struct completion comes after a number.
+            self.args["x"] = "0x%x" % (int(self.args["wait"], 16) - 8)
         # During which command, or "work": set by Life.
         self.phase = None
 

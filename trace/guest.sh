@@ -111,14 +111,14 @@ probe kernel_thread kernel_thread 'fn=%di:symbol' 'name=+0(%dx):string' \
 	"first=@$kthread_create_list:x64" "list=\\$kthread_create_list:x64"
 probe wake_up_process wake_up_process "first=@$kthread_create_list:x64" "list=\\$kthread_create_list:x64"
 probe kthread kthread
-probe complete_all complete_all 'x=%di:x64' "$from"
+probe complete_all complete_all 'x=%di:x64'
 probe ktime_get ktime_get "$from"
 returns kthread_should_park kthread_should_park u8
 probe complete complete 'x=%di:x64'
 probe kthread_queue_work kthread_queue_work
 probe wait_for_completion_killable wait_for_completion_killable 'x=%di:x64'
 probe wait_for_completion wait_for_completion 'x=%di:x64'
-probe wait_for_completion_timeout wait_for_completion_timeout 'x=%di:x64'
+probe prepare_to_swait_exclusive prepare_to_swait_exclusive 'wait=%di:x64'
 probe kthread_park kthread_park
 returns kthread_park_return kthread_park
 probe kthread_parkme kthread_parkme

@@ -67,8 +67,9 @@ def completes(wait):
                                        event.args["x"] == found[wait].args["x"])
 
 
-def in_threadfn(life, event, found):
-    return event.pid == life.thread and event.name == "complete_all" and event.function("from") == life.threadfn
+def enters_threadfn(life, event, found):
+    """The first thing that threadfn() of kthread/ does is to complete all who wait for that."""
+    return event.pid == life.thread and event.name == "complete_all"
 
 
 def works(life, event, found):
@@ -120,7 +121,7 @@ STEPS = [
     Step("start: wake_up_process() is called", "create: the thread sleeps (D)", by_caller("wake_up_process")),
     Step("start: the thread is woken", "start: wake_up_process() is called", wakes_thread),
     Step("start: the thread runs", "start: the thread is woken", thread_runs),
-    Step("start: threadfn() is entered", "start: the thread runs", in_threadfn),
+    Step("start: threadfn() is entered", "start: the thread runs", enters_threadfn),
     Step("start: the thread sleeps (S)", "start: threadfn() is entered", thread_sleeps("S")),
     Step("wake: wake_up_process() is called", "start: the thread sleeps (S)", by_caller("wake_up_process")),
     Step("wake: the thread is woken", "wake: wake_up_process() is called", wakes_thread),
@@ -152,8 +153,7 @@ STEPS = [
     Step("stop: the thread is woken", "stop: wake_up_process() is called", wakes_thread),
     Step("stop: the caller waits for `exited`", "stop: the thread is woken", by_caller("wait_for_completion")),
     Step("stop: the thread runs", "stop: the thread is woken", thread_runs),
-    Step("stop: threadfn() is about to return", "stop: the thread runs", in_threadfn),
-    Step("stop: do_exit() is called", "stop: threadfn() is about to return", by_thread("do_exit")),
+    Step("stop: do_exit() is called", "stop: the thread runs", by_thread("do_exit")),
     Step("stop: kthread_do_exit() keeps the result", "stop: do_exit() is called", by_thread("kthread_do_exit")),
     Step("stop: the thread exits", "stop: kthread_do_exit() keeps the result", by_thread("sched_process_exit")),
     Step("stop: the thread completes `exited`", "stop: the thread exits",
@@ -167,7 +167,7 @@ STEPS = [
          by_queuer("sched_kthread_work_queue_work")),
     Step("work: the worker is woken", "work: the work is queued",
          lambda life, event, found: event.pid == life.queuer and event.wakes(life.worker)),
-    Step("work: the caller waits for `done`", "work: the worker is woken", by_queuer("wait_for_completion_timeout")),
+    Step("work: the caller waits for `done`", "work: the worker is woken", by_queuer("prepare_to_swait_exclusive")),
     Step("work: the worker runs", "work: the worker is woken", lambda life, event, found: event.runs(life.worker)),
     Step("work: the work begins", "work: the worker runs", by_worker("sched_kthread_work_execute_start")),
     Step("work: the work completes `done`", "work: the work begins", completes("work: the caller waits for `done`")),

@@ -198,8 +198,11 @@ class Story:
     def on_wait_for_completion(self, number, event, lane):
         self.wait(event, lane)
 
-    def on_wait_for_completion_timeout(self, number, event, lane):
-        self.wait(event, lane)
+    def on_prepare_to_swait_exclusive(self, number, event, lane):
+        # Of the two that the worker may complete, by its work or by its death, the work comes first.
+        if self.waits_for.get(event.pid) == "done" and event.phase == "work":
+            self.wait(event, lane)
+            self.waits_for[event.pid] = None
 
     def wait(self, event, lane):
         name = self.waits_for.get(event.pid)
@@ -224,15 +227,15 @@ class Story:
     def on_complete(self, number, event, lane):
         # Who waits for it has said so before or will after this, as it is a race.
         waiter = next((other.pid for other in self.life.events if other.phase == event.phase and
-                       other.name.startswith("wait_for_completion") and other.args["x"] == event.args["x"]), None)
-        name = self.waits_for.get(waiter)
+                       other.args.get("x") == event.args["x"] and other.name in WAITS), None)
+        name = "done" if event.phase == "work" and waiter else self.waits_for.get(waiter)
         if name:
             self.completed.add(event.args["x"])
             self.waker(event, lane, "complete(&%s)" % name)
 
     def on_complete_all(self, number, event, lane):
-        if lane == THREAD and event.function("from") == self.life.threadfn:
-            self.row(event, lane, "threadfn() " + ("is about to return" if self.entered else "begins"))
+        if lane == THREAD:
+            self.row(event, lane, "threadfn() begins")
             self.entered = True
 
     def on_ktime_get(self, number, event, lane):
@@ -285,6 +288,10 @@ class Story:
 
     def on_kthread_do_exit(self, number, event, lane):
         self.row(event, lane, "kthread_do_exit()")
+
+
+# The functions by which a task begins to wait for a completion.
+WAITS = ("wait_for_completion", "wait_for_completion_killable", "prepare_to_swait_exclusive")
 
 
 def typed(row):

@@ -367,8 +367,11 @@ mod tests {
         prelude::*,
         sync::{
             atomic::{
+                atomic_load,
+                Acquire,
                 Atomic,
-                Relaxed, //
+                Relaxed,
+                Release, //
             },
             Arc,
             Mutex, //
@@ -812,6 +815,270 @@ mod tests {
         }
         // However they ended: the work is dropped, and once.
         assert_eq!(counts.get().1, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn the_last_of_those_who_change_a_delay_wins() -> Result {
+        let group = group()?;
+        let worker = worker(&group)?;
+        let counts = Counts::new()?;
+        let work = Counter::work(&counts)?;
+        let round = Atomic::new(0usize);
+        let answers = [Atomic::new(0usize), Atomic::new(0usize)];
+
+        scope(|s| -> Result {
+            for (number, answer) in answers.iter().enumerate() {
+                let (worker, work, round) = (&worker, &work, &round);
+
+                s.spawn(fmt!("modifier-{number}"), move |ctx| {
+                    let mut seen = 0;
+
+                    while !ctx.should_stop() {
+                        let now = round.load(Acquire);
+                        if now == seen {
+                            continue;
+                        }
+                        seen = now;
+                        // One of an hour, and one of a tick, or none at all.
+                        let delay = match (number, now % 2) {
+                            (0, _) => msecs_to_jiffies(HOUR),
+                            (_, 0) => 1,
+                            _ => 0,
+                        };
+                        let answer_is = match worker.mod_delayed(work.clone(), delay) {
+                            Ok(None) => 1,
+                            Ok(Some(_)) => 2,
+                            Err(_) => 3,
+                        };
+                        answer.store(answer_is, Release);
+                    }
+                })?
+                .detach();
+            }
+            for _ in 0..ROUNDS * 2 {
+                for answer in &answers {
+                    answer.store(0, Relaxed);
+                }
+                round.fetch_add(1, Release);
+                assert!(eventually(|| answers.iter().all(|a| a.load(Acquire) != 0)));
+                // Both were taken. The second found it queued, or that it had run meanwhile.
+                assert!(answers.iter().all(|answer| answer.load(Relaxed) < 3));
+                assert!(answers.iter().any(|answer| answer.load(Relaxed) == 1));
+                // Whoever comes now is the last.
+                let before = counts.get().0;
+                assert!(worker.mod_delayed(work.clone(), 0).is_ok());
+                worker.flush()?;
+                assert!(counts.get().0 > before);
+                assert!(worker.cancel_sync(&work)?.is_none());
+            }
+            Ok(())
+        })??;
+        drop((worker, work));
+        assert_eq!(counts.get().1, 1);
+        Ok(())
+    }
+
+    /// Looks for its own address among works that are new.
+    struct Recycled {
+        worker: Arc<Worker>,
+        done: Arc<Completion>,
+        wrong: Arc<Atomic<usize>>,
+        is_first: bool,
+    }
+
+    impl WorkItem for Recycled {
+        fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
+            if !this.is_first {
+                return;
+            }
+            let mut others = KVec::new();
+
+            for _ in 0..500 {
+                let new = Recycled {
+                    worker: this.worker.clone(),
+                    done: this.done.clone(),
+                    wrong: this.wrong.clone(),
+                    is_first: false,
+                };
+                let Ok(new) = Work::new_arc(new, GFP_KERNEL) else {
+                    break;
+                };
+                let _ = this
+                    .worker
+                    .queue_delayed(new.clone(), msecs_to_jiffies(HOUR));
+                // This has never run, and nobody else has.
+                if !matches!(this.worker.cancel_sync(&new), Ok(Some(_))) {
+                    this.wrong.fetch_add(1, Relaxed);
+                }
+                let _ = others.push(new, GFP_KERNEL);
+            }
+            this.done.complete();
+        }
+    }
+
+    #[test]
+    fn a_work_is_not_taken_for_one_that_has_run() -> Result {
+        let group = group()?;
+        let worker = Arc::new(worker(&group)?, GFP_KERNEL)?;
+        let done = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let wrong = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+
+        for _ in 0..20 {
+            let first = Recycled {
+                worker: worker.clone(),
+                done: done.clone(),
+                wrong: wrong.clone(),
+                is_first: true,
+            };
+            // The queue has the only reference.
+            worker.queue(Work::new_arc(first, GFP_KERNEL)?)?;
+            done.wait();
+        }
+        assert_eq!(wrong.load(Relaxed), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_of_a_worker_that_is_gone_is_not_that_of_the_next() -> Result {
+        let group = group()?;
+        let counts = Counts::new()?;
+
+        for _ in 0..20 {
+            let work = Counter::work(&counts)?;
+            let old = worker(&group)?;
+            old.queue(work.clone())?;
+            drop(old);
+            // It may be where the old one was.
+            let new = worker(&group)?;
+            let refused = new.queue(work).err().ok_or(EINVAL)?;
+            assert_eq!(refused.reason, Refusal::OtherWorker);
+        }
+        assert_eq!(counts.get(), (20, 20));
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_that_is_being_cancelled_says_so() -> Result {
+        struct Again {
+            worker: Arc<Worker>,
+            block: Block,
+            refused: Arc<Atomic<usize>>,
+        }
+
+        impl WorkItem for Again {
+            fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
+                this.block.reached.complete();
+                this.block.go.wait();
+                // It is cancelled by now, or about to be.
+                let refused = |refusal| match refusal {
+                    Err(Refused {
+                        reason: Refusal::Canceling,
+                        ..
+                    }) => true,
+                    _ => false,
+                };
+                if eventually(|| refused(this.worker.queue(this.clone()))) {
+                    this.refused.fetch_add(1, Relaxed);
+                }
+                if refused(this.worker.mod_delayed(this.clone(), 0).map(|_| ())) {
+                    this.refused.fetch_add(1, Relaxed);
+                }
+            }
+        }
+
+        let group = group()?;
+        let worker = Arc::new(worker(&group)?, GFP_KERNEL)?;
+        let refused = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let work = Again {
+            worker: worker.clone(),
+            block: Block::new()?,
+            refused: refused.clone(),
+        };
+        let work = Work::new_arc(work, GFP_KERNEL)?;
+
+        worker.queue(work.clone())?;
+        work.block.reached.wait();
+        work.block.go.complete();
+        let _ = worker.cancel_sync(&work)?;
+        assert_eq!(refused.load(Relaxed), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_work_sees_that_its_worker_is_to_stop() -> Result {
+        let never = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+
+        for way in 0..4 {
+            let group = group()?;
+            let worker = worker(&group)?;
+            let (seen, began) = (
+                Counts::new()?,
+                Arc::pin_init(Completion::new(), GFP_KERNEL)?,
+            );
+            let (runs, begun, waits) = (seen.runs.clone(), began.clone(), never.clone());
+
+            // The second begins when the worker has been asked already.
+            for number in 0..2 {
+                let (runs, begun, waits) = (runs.clone(), begun.clone(), waits.clone());
+                worker.spawn(GFP_KERNEL, move |ctx| {
+                    assert!(number == 1 || !ctx.should_stop());
+                    begun.complete();
+                    let ended = match way % 2 {
+                        0 => waits.wait_interruptible().is_err(),
+                        _ => ctx.wait_timeout(Delta::from_secs(3600)) == Wake::Stop,
+                    };
+                    if ended && ctx.should_stop() {
+                        runs.fetch_add(1, Relaxed);
+                    }
+                })?;
+            }
+            began.wait();
+            match way < 2 {
+                true => drop(worker),
+                false => {
+                    ::core::mem::forget(worker);
+                    drop(group);
+                }
+            }
+            assert_eq!(seen.get().0, 2);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_that_has_been_asked_sleeps_until_it_is_stopped() -> Result {
+        let mut group = group()?;
+        let worker = worker(&group)?;
+        let observer = worker.shared.clone();
+        let (began, never) = (
+            Arc::pin_init(Completion::new(), GFP_KERNEL)?,
+            Arc::pin_init(Completion::new(), GFP_KERNEL)?,
+        );
+        let begun = began.clone();
+
+        worker.spawn(GFP_KERNEL, move |_| {
+            begun.complete();
+            let _ = never.wait_interruptible();
+        })?;
+        began.wait();
+        // It is waited for before the worker, and goes when that is off its CPU.
+        group
+            .spawn(fmt!("watches"), move |ctx| {
+                until_stopped(ctx);
+                let task = observer.core().task().as_ptr();
+                // SAFETY: The worker keeps its task. The scheduler writes the field at once.
+                let is_off =
+                    || unsafe { atomic_load((&raw mut (*task).on_rq).cast::<i8>(), Relaxed) } == 0;
+                // It has ended what it waited for, and has nothing to do.
+                for _ in 0..20 {
+                    assert!(eventually(is_off));
+                    pause();
+                }
+            })?
+            .detach();
+        group.stop_all();
+        drop(worker);
         Ok(())
     }
 }
