@@ -15,8 +15,20 @@
 
 pub(super) use imp::*;
 
+/// What is made at a place, and has a class of its own.
+#[derive(Clone, Copy)]
+pub(super) enum What {
+    /// The map of a thread.
+    Map = 0,
+    /// The lock of a worker.
+    Lock = 1,
+    /// The timer of a work.
+    Timer = 2,
+}
+
 #[cfg(CONFIG_LOCKDEP)]
 mod imp {
+    use super::What;
     use core::panic::Location;
     use kernel::{
         bindings,
@@ -36,17 +48,23 @@ mod imp {
             Self(Location::caller())
         }
 
-        /// Returns the key of the class.
+        /// Returns the key of the class of what is made there.
         ///
         /// Lockdep uses the address of a key, and of the seven bytes that follow it, and never what
         /// is there.
-        pub(in super::super) fn key(self) -> *mut bindings::lock_class_key {
-            core::ptr::from_ref(self.0).cast_mut().cast()
+        pub(in super::super) fn key(self, what: What) -> *mut bindings::lock_class_key {
+            core::ptr::from_ref(self.0)
+                .cast_mut()
+                .wrapping_byte_add(what as usize * SUBCLASSES)
+                .cast()
         }
     }
 
-    // A key is as large as lockdep takes it to be.
-    const _: () = assert!(size_of::<Location<'static>>() >= 8);
+    /// How many addresses a key stands for.
+    const SUBCLASSES: usize = bindings::MAX_LOCKDEP_SUBCLASSES as usize;
+
+    // There is room for the keys of all that is made at one place.
+    const _: () = assert!(size_of::<Location<'static>>() >= (What::Timer as usize + 1) * SUBCLASSES);
 
     /// The map of a thread.
     #[pin_data]
@@ -71,7 +89,7 @@ mod imp {
                         bindings::lockdep_init_map_type(
                             slot,
                             NAME.as_char_ptr(),
-                            site.key(),
+                            site.key(What::Map),
                             0,
                             bindings::lockdep_wait_type_LD_WAIT_INV as u8,
                             bindings::lockdep_wait_type_LD_WAIT_INV as u8,
@@ -154,6 +172,7 @@ mod imp {
 
 #[cfg(not(CONFIG_LOCKDEP))]
 mod imp {
+    use super::What;
     use kernel::{
         bindings,
         prelude::*, //
@@ -170,7 +189,7 @@ mod imp {
         }
 
         /// Returns the key of the class, which nobody looks at.
-        pub(in super::super) fn key(self) -> *mut bindings::lock_class_key {
+        pub(in super::super) fn key(self, _: What) -> *mut bindings::lock_class_key {
             core::ptr::null_mut()
         }
     }
@@ -183,7 +202,8 @@ mod imp {
 
     impl LockMap {
         #[inline(always)]
-        pub(in super::super) fn new(_: Site) -> impl PinInit<Self> {
+        pub(in super::super) fn new(site: Site) -> impl PinInit<Self> {
+            site.key(What::Map);
             Self
         }
 

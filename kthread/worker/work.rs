@@ -12,7 +12,10 @@ use super::{
             read_once,
             set_notify_signal, //
         },
-        lockdep::Site, //
+        lockdep::{
+            Site,
+            What, //
+        }, //
     },
     raw::Shared, //
 };
@@ -86,7 +89,7 @@ impl RawWork {
                         Some(bindings::kthread_delayed_work_timer_fn),
                         bindings::TIMER_IRQSAFE,
                         TIMER_NAME.as_char_ptr(),
-                        site.key(),
+                        site.key(What::Timer),
                     )
                 };
             }),
