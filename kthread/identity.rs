@@ -163,7 +163,8 @@ unsafe fn comm(task: *const bindings::task_struct) -> Comm {
     Comm(unsafe { (&raw const (*task).comm).read_volatile() })
 }
 
-/// Watches a thread, and keeps nobody from stopping it.
+/// Watches a thread, and keeps nobody from stopping it. It may be dropped where a
+/// [`Waker`](super::Waker) may be.
 ///
 /// # Examples
 ///

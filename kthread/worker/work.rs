@@ -254,13 +254,13 @@ impl<T: WorkItem> Deref for Work<T> {
 pub enum Refusal {
     /// It is queued already, and will run.
     Pending,
-    /// Someone cancels it, and waits until it does not run any more.
+    /// Someone cancels it, and waits until it does not run any more, or has just done so.
     Canceling,
     /// It belongs to another worker.
     OtherWorker,
     /// The worker is being stopped.
     Stopped,
-    /// The worker has died.
+    /// The worker has died. What was queued when it did is dropped with it, and does not run.
     Died,
 }
 

@@ -64,7 +64,9 @@ fn panics(_: &Context<'_>) -> u32 {
 /// Dies of an oops while it uses an address space.
 fn oops_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
     // SAFETY: Not upheld, on purpose.
-    ctx.use_mm(mm, || u32::from(unsafe { core::ptr::null::<u8>().read_volatile() }))
+    ctx.use_mm(mm, || {
+        u32::from(unsafe { core::ptr::null::<u8>().read_volatile() })
+    })
 }
 
 /// Dies of a Rust panic while it uses an address space.
@@ -175,9 +177,19 @@ impl kernel::Module for Dying {
         let stopped = threads.spawn(fmt!("panics"), panics)?.stop();
         let cancelled = cancel_what_dies(&threads)?;
         let (lost, flushed, refused) = die_on_borrowed_memory(&threads)?;
-        // Nobody ever asks for these.
-        core::mem::forget(threads.spawn(fmt!("forgotten"), oops)?);
-        threads.spawn(fmt!("forgotten"), panics)?.detach();
+        // Nobody ever asks for these. They die one after the other, to have their last words apart.
+        for (dies, is_detached) in [(oops as fn(&Context<'_>) -> u32, false), (panics, true)] {
+            let thread = threads.spawn(fmt!("forgotten"), dies)?;
+            let observer = thread.observer();
+
+            match is_detached {
+                true => thread.detach(),
+                false => core::mem::forget(thread),
+            }
+            while !observer.is_finished() {
+                fsleep(Delta::from_millis(1));
+            }
+        }
 
         pr_info!("joined {joined:?}, stopped {stopped:?}, cancelled {cancelled:?}\n");
         pr_info!("users of its memory {lost:+}, flushed {flushed:?}, refused {refused:?}\n");
