@@ -217,8 +217,7 @@ impl fmt::Display for Who<'_> {
         writeln!(f, "mm {}", borrowed(who.mm))?;
         // While it sleeps it has none, so this is what it had when it ran for the first time.
         writeln!(f, "active_mm {}", borrowed(worker.active_mm.load(Relaxed)))?;
-        let policy = if who.is_fifo() { "fifo" } else { "normal" };
-        writeln!(f, "policy {policy}")?;
+        writeln!(f, "policy {}", who.policy_name())?;
         writeln!(f, "nice {}", who.nice)?;
         writeln!(f, "rt_priority {}", who.rt_priority)?;
         f.write_fmt(fmt!("cpus_allowed {}\n", who.cpus_allowed))?;
