@@ -37,6 +37,10 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        barrier::{
+            smp_mb,
+            Read, //
+        },
         Arc,
         SetOnce, //
     },
@@ -121,12 +125,22 @@ impl Worker {
         self.lifecycle.record(Event::Returned);
     }
 
-    /// Does one unit of work for every wake, and keeps those that are pending while it is parked.
+    /// Does one unit of work for every wake, and keeps those that are pending while it is parked. Those
+    /// that are pending when it is stopped are done before it returns.
     fn run_event(&self, ctx: &Context<'_>) {
         while ctx.wait_until(|| self.stats.is_work_pending()) == Wake::Ready {
-            self.has_woken(Measure::Wake);
-            self.unit_of_work();
+            self.answer_wake();
         }
+        // Whoever stops it wakes it no more. Here all wakes can be seen, since the request to stop can.
+        smp_mb(Read);
+        while self.stats.is_work_pending() {
+            self.answer_wake();
+        }
+    }
+
+    fn answer_wake(&self) {
+        self.has_woken(Measure::Wake);
+        self.unit_of_work();
     }
 
     /// Does one unit of work per period, at times that do not depend on when the last one ended.
