@@ -51,6 +51,12 @@ use kernel::{
     }, //
 };
 
+/// Returns the time since the clock showed `ns`.
+pub(super) fn time_since(ns: u64) -> Delta {
+    // CAST: The clock is monotonic, and the difference of two times fits.
+    Delta::from_nanos(monotonic_ns().wrapping_sub(ns) as i64)
+}
+
 /// What is kept about a worker, for its thread to write and for its files to show.
 ///
 /// Nothing in it takes a lock, so that nobody who reads it keeps the thread waiting.
@@ -89,10 +95,7 @@ impl Worker {
     ///
     /// The thread calls this for `Start` and `Wake`, and for all else whoever has its handle.
     pub(super) fn measure(&self, measure: Measure, since_ns: u64) {
-        // CAST: The clock is monotonic, and the difference of two times fits.
-        let latency = Delta::from_nanos(monotonic_ns().wrapping_sub(since_ns) as i64);
-
-        self.latency.record(measure, latency);
+        self.latency.record(measure, time_since(since_ns));
     }
 
     /// Someone is about to wake the thread.
