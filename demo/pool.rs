@@ -20,7 +20,10 @@ use super::{
         State,
         Totals, //
     },
-    worker::Worker, //
+    worker::{
+        time_since,
+        Worker, //
+    }, //
 };
 use crate::{
     clock::monotonic_ns,
@@ -223,11 +226,13 @@ impl Pool {
                 .policy(options.policy),
         )
         .create(&self.threads, move |ctx| body.run(ctx))?;
-        worker.measure(Measure::Create, requested_ns);
+        let took = time_since(requested_ns);
         worker.lifecycle.record(Event::Created);
         worker.set_observer(thread.observer());
         let files = WorkerFiles::new(name, &self.dir, &worker)?;
 
+        // Not before it is sure that there will be a worker.
+        worker.latency.record(Measure::Create, took);
         Ok((thread, files))
     }
 
