@@ -76,7 +76,7 @@ has_events()
 	[ "$(events "$1")" = "$2" ]
 }
 
-ktap_plan 67
+ktap_plan 68
 
 all=$(cat /sys/devices/system/cpu/online)
 last=$(($(nproc) - 1))
@@ -203,10 +203,11 @@ ktap_ok_if 'articles: the thread works on' wait_for 10 is a runs 2
 # inherit these properties." The policy it does not. The nice value is not part of what kthread()
 # resets, and since 6.2 a mask that a user has set is inherited as such (user_cpus_ptr).
 sched 2 $((1 << last)) 5 9
-do_all 'run child' 'run chosen nice=-3 cpu=0'
+do_all 'run child' 'run chosen nice=-3 cpu=0' 'run zero nice=0'
 sched 2 $(((1 << last + 1) - 1)) 0 0
 ktap_eq 'articles: nothing of what root has changed kthreadd to: policy' 'normal 0' "$(identity child policy rt_priority)"
 ktap_eq 'articles: nothing of what root has changed kthreadd to, but the nice value' 5 "$(identity child nice)"
+ktap_eq 'nice 0 is a choice as well' 0 "$(identity zero nice)"
 ktap_eq 'articles: nothing of what root has changed kthreadd to, but the CPUs' "$last" "$(identity child cpus_allowed)"
 ktap_eq 'what create chooses goes before that' '-3 0' "$(identity chosen nice cpus_allowed)"
 
