@@ -83,6 +83,7 @@ mod detached;
 mod errno;
 mod exit;
 mod ffi;
+mod freezer;
 mod group;
 mod hotplug;
 mod identity;
