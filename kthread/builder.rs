@@ -200,11 +200,11 @@ impl<'a> Builder<'a> {
         // The task is ended by an early return of `packet::create`, or by dropping this.
         self.give_birth(
             site,
-            // SAFETY: By the requirements of this function.
             |birth| {
-                Ok(NewThread::new(unsafe {
-                    packet::create(members, birth, closure)?
-                }))
+                // SAFETY: By the requirements of this function.
+                let packet = unsafe { packet::create(members, birth, closure)? };
+
+                Ok(NewThread::new(packet))
             },
             |thread: &NewThread<T, S>| thread.task_ptr(),
         )

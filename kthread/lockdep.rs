@@ -213,8 +213,13 @@ mod imp {
         }
     }
 
-    /// Says that the map is held.
+    /// Says that the map is held, until this is dropped.
     pub(in super::super) struct Held;
+
+    impl Drop for Held {
+        #[inline(always)]
+        fn drop(&mut self) {}
+    }
 
     /// The map of a thread, of which there is nothing without lockdep.
     pub(in super::super) struct LockMap;

@@ -971,12 +971,8 @@ mod tests {
                 this.block.reached.complete();
                 this.block.go.wait();
                 // It is cancelled by now, or about to be.
-                let refused = |refusal| match refusal {
-                    Err(Refused {
-                        reason: Refusal::Canceling,
-                        ..
-                    }) => true,
-                    _ => false,
+                let refused = |queued: Result<(), Refused<Self>>| {
+                    queued.is_err_and(|refused| refused.reason == Refusal::Canceling)
                 };
                 if eventually(|| refused(this.worker.queue(this.clone()))) {
                     this.refused.fetch_add(1, Relaxed);

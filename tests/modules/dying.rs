@@ -63,8 +63,8 @@ fn panics(_: &Context<'_>) -> u32 {
 
 /// Dies of an oops while it uses an address space.
 fn oops_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
-    // SAFETY: Not upheld, on purpose.
     ctx.use_mm(mm, || {
+        // SAFETY: Not upheld, on purpose: the fault is what the thread is to die of.
         u32::from(unsafe { core::ptr::null::<u8>().read_volatile() })
     })
 }
