@@ -9,7 +9,10 @@
 . "$(dirname "$0")/lib/ktap.sh"
 
 seed=${STORM_SEED:-1}
-seconds=${STORM_SECONDS:-5}
+slowness=${KSFT_SLOWNESS:-1}
+seconds=${STORM_SECONDS:-$((5 * slowness))}
+# What else happens leaves time for the storm: microseconds in between.
+lull=$((50000 * slowness))
 last=$(($(nproc) - 1))
 switch=/sys/devices/system/cpu/cpu$last/online
 delay=/sys/module/suspend/parameters/pm_test_delay
@@ -42,8 +45,7 @@ plug_always()
 		plug 1
 		plugged=$((plugged + 1))
 		count plugged $plugged
-		# All CPUs stand still meanwhile.
-		usleep 50000
+		usleep $lull
 	done
 }
 
@@ -55,44 +57,56 @@ freeze_always()
 		echo mem > /sys/power/state || return
 		frozen=$((frozen + 1))
 		count frozen $frozen
-		# Or all would be frozen most of the time.
-		usleep 100000
+		usleep $lull
 	done
 }
 
-# threads: the PIDs and names of the threads of the storm. Starts no process.
-threads()
+# with_threads COMMAND...: calls it with PID and name of each thread of the storm. Starts no process.
+with_threads()
 {
 	for comm in /proc/[0-9]*/comm; do
-		# Some go meanwhile.
-		read -r name < "$comm" || continue
+		pid=${comm#/proc/}
+		pid=${pid%/comm}
+		# What is older has nothing to do with it, and some go meanwhile.
+		[ "$pid" -ge "${main:-3}" ] && { read -r name < "$comm"; } 2> /dev/null || continue
 		case $name in
 		storm-*)
-			pid=${comm#/proc/}
-			echo "${pid%/comm} $name"
+			"$@" "$pid" "$name"
 			;;
 		esac
-	done 2> /dev/null
+	done
 }
 
-# signal_always: sends the threads what they are to ignore.
+# threads: the PIDs and names of the threads of the storm.
+threads()
+{
+	with_threads echo
+}
+
+# signal PID NAME: sends a thread what it is to ignore.
+# shellcheck disable=SC2317 # It is called by with_threads.
+signal()
+{
+	for signal in STOP CONT KILL TERM; do
+		kill -$signal "$1" 2> /dev/null && signals=$((signals + 1))
+	done
+}
+
+# signal_always: sends signals to all threads until the storm is over.
 signal_always()
 {
 	signals=0
 	while [ ! -e $place/over ]; do
-		threads > $place/threads
-		while read -r pid _; do
-			for signal in STOP CONT KILL TERM; do
-				kill -$signal "$pid" 2> /dev/null && signals=$((signals + 1))
-			done
-		done < $place/threads
+		with_threads signal
 		count signals $signals
+		usleep $lull
 	done
 }
 
 # load SECONDS: loads the module, and sets $main to the thread that runs the storm.
 load()
 {
+	main=
 	modprobe kthread_storm seed="$seed" milliseconds=$(($1 * 1000)) || return
 	main=$(threads | sed -n 's/ storm-main$//p')
 }
@@ -143,7 +157,7 @@ fi
 signal_always &
 signaller=$!
 
-ktap_ok_if 'the storm ends' wait_for $((seconds + 20)) is_over
+ktap_ok_if 'the storm ends' wait_for $((seconds / slowness + 20)) is_over
 : > $place/over
 wait $signaller
 ktap_ok_if 'there were signals meanwhile' [ "$(cat $place/signals)" -gt 0 ]
@@ -183,6 +197,7 @@ ktap_ok_if 'it can be unloaded in the midst of the storm' eval \
 	'wait_for 20 is_at_work && wait_for 20 rmmod kthread_storm'
 said > $place/said
 ktap_match 'nothing was as it must not be' "over: seed $seed, *, 0 faults" "$(tail -n 1 $place/said)"
+main=
 ktap_eq 'no thread is left' '' "$(threads)"
 
 echo "$old_max" > $pid_max
