@@ -279,6 +279,9 @@ struct Storm {
     slots: KVec<Pin<KBox<Slot>>>,
     #[pin]
     gate: Completion,
+    /// To wait for this is ended by a request to stop alone.
+    #[pin]
+    never: Completion,
     #[pin]
     bell: CondVar,
     #[pin]
@@ -306,6 +309,7 @@ impl Storm {
                 group <- new_mutex!(Some(group)),
                 slots,
                 gate <- Completion::new(),
+                never <- Completion::new(),
                 bell <- new_condvar!(),
                 bell_lock <- new_mutex!(()),
                 over: Atomic::new(false),
@@ -640,9 +644,13 @@ impl<'a> Me<'a> {
                 let _ = storm.gate.wait_killable_timeout(1);
                 false
             }
-            5 | 6 if endless => {
+            5 if endless => {
                 did(Op::WaitForeignEndless);
                 storm.gate.wait_interruptible().is_err()
+            }
+            6 if endless => {
+                did(Op::WaitForeignEndless);
+                storm.never.wait_interruptible().is_err()
             }
             7 if endless => {
                 did(Op::WaitForeignEndless);
@@ -1319,7 +1327,7 @@ impl Plan {
 
         for _ in 0..random.below(24) {
             let _ = ctx.wait_timeout(Delta::from_millis(5));
-            // Lets through who waits without end, and keeps an actor waiting.
+            // Lets through most who wait without end, and keep actors waiting.
             storm.bell.notify_all();
             storm.gate.complete();
         }
