@@ -8,6 +8,7 @@ mod demo;
 pub mod kthread;
 
 use core::borrow::Borrow;
+use debugfs::Root;
 use demo::{
     Demo,
     Parameters, //
@@ -56,9 +57,11 @@ impl kernel::Module for RustKthreadDemo {
         // SAFETY: The group becomes part of the demo, which is part of the module and dropped when
         // that is unloaded, or below if it can not be loaded. No thread of the demo drops it.
         let threads = unsafe { ThreadGroup::new()? };
+        // SAFETY: So does the root. No file of the demo drops it.
+        let root = unsafe { Root::new(c"rust_kthread_demo")? };
 
         Ok(Self {
-            _demo: Demo::new(c"rust_kthread_demo", &parameters, threads)?,
+            _demo: Demo::new(root, &parameters, threads)?,
         })
     }
 }

@@ -511,7 +511,8 @@ fn workqueue_queue(n: u32, _: &ThreadGroup) -> Result<u64> {
 }
 
 struct Bench {
-    _stats: debugfs::File<Totals>,
+    _stats: debugfs::File,
+    _root: debugfs::Root,
 }
 
 /// `stats_rust`.
@@ -527,14 +528,18 @@ impl debugfs::Show for Stats {
 
 impl kernel::Module for Bench {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let dir = debugfs::Dir::new(c"kthread_bench_rust", None)?;
+        // SAFETY: The root is part of the module, and dropped with it, or at the end of this.
+        let root = unsafe { debugfs::Root::new(c"kthread_bench_rust")? };
         let totals = Arc::pin_init(Totals::new(), GFP_KERNEL)?;
 
-        let stats = debugfs::File::read_only::<Stats>(c"stats", &dir, totals)?;
+        let stats = debugfs::File::read_only::<Stats>(c"stats", root.dir(), totals)?;
 
         // SAFETY: This is called once.
         unsafe { bench_init() };
-        Ok(Self { _stats: stats })
+        Ok(Self {
+            _stats: stats,
+            _root: root,
+        })
     }
 }
 

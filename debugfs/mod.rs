@@ -7,94 +7,147 @@
 //! It also keeps silent about directories and files that could not be made. This module does the
 //! little that the demo needs, with an owner and with errors.
 //!
+//! All that a module has in debugfs is below one [`Root`]. The module promises to drop that; all else
+//! is safe. [`Dir`] and [`File`] are handles, which can be dropped early, kept for as long as one
+//! likes, or leaked.
+//!
+//! What is left to the kernel: see "Files that are gone" in `docs/debugfs.md`.
+//!
 //! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
 
-use core::marker::PhantomData;
+mod operations;
+mod tree;
+
 use kernel::{
-    bindings,
-    error::{
-        from_err_ptr,
-        from_result, //
-    },
     fmt,
     prelude::*,
-    seq_file::SeqFile,
-    seq_print,
     sync::Arc,
-    uaccess::{
-        UserPtr,
-        UserSlice,
-        UserSliceReader, //
-    }, //
+    uaccess::UserSliceReader, //
+};
+use operations::{
+    Private,
+    ReadOnly,
+    ReadWrite, //
+};
+use tree::{
+    Entry,
+    Tree, //
 };
 
-/// Stands for `struct module`, which the compiler does not take for a type of C.
-#[repr(C)]
-struct ThisModule([u8; 0]);
-
-extern "C" {
-    static __this_module: ThisModule;
+/// A directory at the root of debugfs, which is removed with all that is in it when this is dropped.
+///
+/// Dropping waits for reads and writes that are under way, so it must not be done by one of them. It
+/// drops the data of all files that there are.
+pub struct Root {
+    dir: Arc<Dir>,
 }
 
-/// The module that this is part of.
-const MODULE: *mut bindings::module = (&raw const __this_module).cast_mut().cast();
+impl Root {
+    /// Makes the directory.
+    ///
+    /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`].
+    ///
+    /// # Safety
+    ///
+    /// The root must be dropped before the text of this module is freed, whether that is unloaded or
+    /// its load fails. In particular it must not be passed to [`core::mem::forget`]. A root that is a
+    /// field of the value that [`kernel::Module::init`] returns satisfies this, while one behind an
+    /// [`Arc`] does only if nobody keeps a reference.
+    pub unsafe fn new(name: &CStr) -> Result<Self> {
+        let tree = Tree::new(name)?;
+        let entry = tree.root();
+        let dir = Arc::new(
+            Dir {
+                entry,
+                tree: tree.clone(),
+                parent: None,
+            },
+            GFP_KERNEL,
+        );
 
-/// An entry of debugfs, which is removed when this is dropped.
-///
-/// # Invariants
-///
-/// The pointer is a directory or file of debugfs that nobody else removes.
-struct Entry(*mut bindings::dentry);
+        Ok(Self {
+            dir: dir.inspect_err(|_| tree.end())?,
+        })
+    }
 
-// SAFETY: A dentry belongs to no task.
-unsafe impl Send for Entry {}
-
-// SAFETY: `&Entry` gives no access but the pointer, and debugfs locks what it does with that.
-unsafe impl Sync for Entry {}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants.
-        unsafe { bindings::debugfs_remove(self.0) }
+    /// Returns the directory, to make others and files in it.
+    pub fn dir(&self) -> &Arc<Dir> {
+        &self.dir
     }
 }
 
-/// A directory of debugfs.
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.dir.tree.end();
+    }
+}
+
+/// A directory of debugfs below a [`Root`].
 ///
-/// It is removed when it and all that was made in it have been dropped.
+/// It is removed when it and all that was made in it have been dropped, or with the root. After that
+/// nothing can be made in it any more.
+///
+/// # Invariants
+///
+/// The entry is a directory of the tree. It is there until the tree ends, or until this is dropped if it
+/// has a parent.
 pub struct Dir {
     entry: Entry,
-    // Removed after `entry`.
-    _parent: Option<Arc<Dir>>,
+    tree: Arc<Tree>,
+    // `None` for the directory of the root.
+    parent: Option<Arc<Dir>>,
 }
 
 impl Dir {
-    /// Makes a directory, in `parent` or else at the root of debugfs.
+    /// Makes a directory in `parent`.
     ///
-    /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`].
-    pub fn new(name: &CStr, parent: Option<Arc<Dir>>) -> Result<Arc<Self>> {
-        let parent_entry = parent
-            .as_ref()
-            .map_or(core::ptr::null_mut(), |parent| parent.entry.0);
-        // SAFETY: `name` is a C string, and `parent_entry` is null or a directory that lives on.
-        let dentry = from_err_ptr(unsafe {
-            bindings::debugfs_create_dir(name.as_char_ptr(), parent_entry)
-        })?;
+    /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`], and [`ENOENT`] if the root is gone.
+    pub fn new(name: &CStr, parent: &Arc<Dir>) -> Result<Arc<Self>> {
+        let _busy = parent.tree.enter().ok_or(ENOENT)?;
+        // SAFETY: By its type invariants the parent is there, as long as this is busy.
+        let entry = unsafe { Entry::new_dir(name, parent.entry)? };
 
         // INVARIANT: The directory was made just now.
-        let entry = Entry(dentry);
         Ok(Arc::new(
             Self {
                 entry,
-                _parent: parent,
+                tree: parent.tree.clone(),
+                parent: Some(parent.clone()),
             },
             GFP_KERNEL,
         )?)
     }
+
+    /// Removes the directory and returns its parent. Does nothing if that has been done, or if this is
+    /// the directory of the root.
+    ///
+    /// This is the end of its use.
+    fn remove(&mut self) -> Option<Arc<Dir>> {
+        let parent = self.parent.take()?;
+
+        // If the root is gone, so is this.
+        if let Some(_busy) = self.tree.enter() {
+            // SAFETY: By the type invariants it is there, and nobody else removes it. All that was
+            // made in it and is still there has a reference to this, which is the last.
+            unsafe { self.entry.remove() };
+        }
+        Some(parent)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let mut next = self.remove();
+
+        // One after the other: there may be more above each other than fit on the stack.
+        while let Some(mut parent) = next.and_then(Arc::into_unique_or_drop) {
+            next = parent.remove();
+        }
+    }
 }
 
 /// What a read of a file shows.
-pub trait Show {
+pub trait Show: 'static {
     /// What the file is about.
     type Data: Send + Sync + 'static;
 
@@ -110,157 +163,53 @@ pub trait Store: Show {
     fn store(data: &Self::Data, reader: UserSliceReader) -> Result;
 }
 
-/// A file of debugfs, which is removed when this is dropped.
+/// A file of debugfs, which is removed when this is dropped, or with the [`Root`].
+///
+/// If this is leaked, the file and its data stay until the root goes.
 ///
 /// It can be opened once the module has been loaded: while that may still fail, an open file would
 /// outlive the module.
 ///
 /// Dropping waits for reads and writes that are under way, so it must not be done by one of them.
-pub struct File<D: 'static> {
-    _entry: Entry,
-    // Dropped after the entry.
-    _data: Arc<D>,
-    _dir: Arc<Dir>,
+#[must_use = "the file is removed when this is dropped"]
+pub struct File {
+    id: u64,
+    dir: Arc<Dir>,
 }
 
-impl<D: Send + Sync + 'static> File<D> {
+impl File {
     /// Makes a file with mode 0400.
     ///
-    /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`].
-    pub fn read_only<F: Show<Data = D>>(name: &CStr, dir: &Arc<Dir>, data: Arc<D>) -> Result<Self> {
-        // SAFETY: The operations expect the data of `F`.
-        unsafe { Self::new(name, dir, data, 0o400, &Operations::<F>::READ) }
+    /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`], and [`ENOENT`] if the root is gone.
+    pub fn read_only<F: Show>(name: &CStr, dir: &Arc<Dir>, data: Arc<F::Data>) -> Result<Self> {
+        let contents = KBox::new(ReadOnly::<F>(data), GFP_KERNEL)?;
+
+        Self::new(name, dir, contents, false)
     }
 
     /// Makes a file with mode 0600.
     ///
-    /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`].
-    pub fn read_write<F: Store<Data = D>>(
-        name: &CStr,
-        dir: &Arc<Dir>,
-        data: Arc<D>,
-    ) -> Result<Self> {
-        // SAFETY: The operations expect the data of `F`.
-        unsafe { Self::new(name, dir, data, 0o600, &Operations::<F>::READ_WRITE) }
+    /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`], and [`ENOENT`] if the root is gone.
+    pub fn read_write<F: Store>(name: &CStr, dir: &Arc<Dir>, data: Arc<F::Data>) -> Result<Self> {
+        let contents = KBox::new(ReadWrite::<F>(data), GFP_KERNEL)?;
+
+        Self::new(name, dir, contents, true)
     }
 
-    /// # Safety
-    ///
-    /// `operations` must expect a pointer to `D`.
-    unsafe fn new(
-        name: &CStr,
-        dir: &Arc<Dir>,
-        data: Arc<D>,
-        mode: bindings::umode_t,
-        operations: &'static bindings::file_operations,
-    ) -> Result<Self> {
-        // SAFETY:
-        // - `name` is a C string, and the directory lives on.
-        // - `data` outlives the file, because it is dropped after the entry.
-        // - The operations suit the data, by the requirements of this function. They are part of the
-        //   module, which is their owner.
-        let dentry = from_err_ptr(unsafe {
-            bindings::debugfs_create_file_full(
-                name.as_char_ptr(),
-                mode,
-                dir.entry.0,
-                Arc::as_ptr(&data).cast_mut().cast(),
-                core::ptr::null(),
-                operations,
-            )
-        })?;
+    fn new(name: &CStr, dir: &Arc<Dir>, contents: Private, writable: bool) -> Result<Self> {
+        let busy = dir.tree.enter().ok_or(ENOENT)?;
+        // SAFETY: By its type invariants the directory is there, as long as this is busy.
+        let id = unsafe { busy.new_file(name, dir.entry, contents, writable)? };
 
         Ok(Self {
-            // INVARIANT: The file was made just now.
-            _entry: Entry(dentry),
-            _data: data,
-            _dir: dir.clone(),
+            id,
+            dir: dir.clone(),
         })
     }
 }
 
-/// The file operations for `F`.
-struct Operations<F>(PhantomData<F>);
-
-impl<F: Show> Operations<F> {
-    const READ: bindings::file_operations = bindings::file_operations {
-        owner: MODULE,
-        open: Some(open::<F>),
-        read: Some(bindings::seq_read),
-        llseek: Some(bindings::seq_lseek),
-        release: Some(bindings::single_release),
-        ..pin_init::zeroed()
-    };
-}
-
-impl<F: Store> Operations<F> {
-    const READ_WRITE: bindings::file_operations = bindings::file_operations {
-        write: Some(write::<F>),
-        ..Self::READ
-    };
-}
-
-/// # Safety
-///
-/// Must only be called as `open` of a file whose inode has a pointer to `F::Data`, valid during the
-/// reads and writes of the file.
-unsafe extern "C" fn open<F: Show>(
-    inode: *mut bindings::inode,
-    file: *mut bindings::file,
-) -> c_int {
-    // SAFETY: The module is there, as this is its code. Its state may change under the read, as it
-    // may for C's own readers.
-    let state = unsafe { (&raw const (*MODULE).state).read_volatile() };
-
-    // A module whose init fails is freed, whoever has its files open.
-    if state != bindings::module_state_MODULE_STATE_LIVE {
-        return ENXIO.to_errno();
+impl Drop for File {
+    fn drop(&mut self) {
+        self.dir.tree.remove_file(self.id);
     }
-    // SAFETY: `file` is about to be opened, and `show` gets the pointer that it expects.
-    unsafe { bindings::single_open(file, Some(show::<F>), (*inode).i_private) }
-}
-
-/// # Safety
-///
-/// Must only be called by the `seq_file` that [`open`] has set up, during a read.
-unsafe extern "C" fn show<F: Show>(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-    struct Shown<'a, F: Show>(&'a F::Data);
-
-    impl<F: Show> fmt::Display for Shown<'_, F> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            F::show(self.0, f)
-        }
-    }
-
-    // SAFETY: `private` is what `open` passed, which debugfs keeps valid during reads.
-    let data = unsafe { &*(*seq).private.cast::<F::Data>() };
-    // SAFETY: `seq` is valid during this call.
-    let seq = unsafe { SeqFile::from_raw(seq) };
-
-    seq_print!(seq, "{}", Shown::<F>(data));
-    0
-}
-
-/// # Safety
-///
-/// Must only be called as `write` of a file that [`open`] has opened.
-unsafe extern "C" fn write<F: Store>(
-    file: *mut bindings::file,
-    buffer: *const c_char,
-    count: usize,
-    _offset: *mut bindings::loff_t,
-) -> isize {
-    // SAFETY: `single_open()` has made the private data of `file` a `seq_file`, whose own private
-    // data is what `open` passed, which debugfs keeps valid during writes.
-    let data = unsafe {
-        let seq = (*file).private_data.cast::<bindings::seq_file>();
-        &*(*seq).private.cast::<F::Data>()
-    };
-    let reader = UserSlice::new(UserPtr::from_ptr(buffer.cast_mut().cast()), count).reader();
-
-    from_result(|| {
-        F::store(data, reader)?;
-        // CAST: `count` is at most `MAX_RW_COUNT`.
-        Ok(count as isize)
-    })
 }

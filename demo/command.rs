@@ -63,7 +63,8 @@ pub(crate) enum Place {
 pub(crate) struct Options {
     pub(crate) kind: Kind,
     pub(crate) place: Place,
-    pub(crate) policy: Policy,
+    /// None leaves what is inherited from kthreadd.
+    pub(crate) policy: Option<Policy>,
     pub(crate) freezable: bool,
 }
 
@@ -72,7 +73,7 @@ impl Default for Options {
         Self {
             kind: Kind::Event,
             place: Place::Anywhere,
-            policy: Policy::Normal { nice: 0 },
+            policy: None,
             freezable: false,
         }
     }
@@ -159,11 +160,12 @@ impl Options {
             _ => return Err(EINVAL),
         };
         let policy = match (policy, nice) {
-            (None | Some(b"normal"), nice) => Policy::Normal {
+            (None, None) => None,
+            (None | Some(b"normal"), nice) => Some(Policy::Normal {
                 nice: nice.unwrap_or(0),
-            },
-            (Some(b"fifo"), None) => Policy::Fifo,
-            (Some(b"fifo_low"), None) => Policy::FifoLow,
+            }),
+            (Some(b"fifo"), None) => Some(Policy::Fifo),
+            (Some(b"fifo_low"), None) => Some(Policy::FifoLow),
             _ => return Err(EINVAL),
         };
 
@@ -284,7 +286,7 @@ mod tests {
             Ok(Options {
                 kind: Kind::Periodic { period_us: 5 },
                 place: Place::Cpu(1),
-                policy: Policy::Normal { nice: -20 },
+                policy: Some(Policy::Normal { nice: -20 }),
                 freezable: true,
             })
         );
@@ -298,11 +300,11 @@ mod tests {
         );
         assert_eq!(
             options(b"run a policy=fifo").map(|options| options.policy),
-            Ok(Policy::Fifo)
+            Ok(Some(Policy::Fifo))
         );
         assert_eq!(
             options(b"run a policy=fifo_low").map(|options| options.policy),
-            Ok(Policy::FifoLow)
+            Ok(Some(Policy::FifoLow))
         );
         assert_eq!(
             options(b"run a kind=event freezable=no"),

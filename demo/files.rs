@@ -42,7 +42,7 @@ impl Control {
     /// The longest command, in bytes.
     const MAX_LEN: usize = 256;
 
-    pub(super) fn file(dir: &Arc<Dir>, pool: Arc<Pool>, totals: Arc<Totals>) -> Result<File<Self>> {
+    pub(super) fn file(dir: &Arc<Dir>, pool: Arc<Pool>, totals: Arc<Totals>) -> Result<File> {
         let data = Arc::new(Self { pool, totals }, GFP_KERNEL)?;
 
         File::read_write::<Self>(c"control", dir, data)
@@ -120,23 +120,23 @@ shows! {
 }
 
 /// Makes `stats` at the top level.
-pub(super) fn stats(dir: &Arc<Dir>, totals: Arc<Totals>) -> Result<File<Totals>> {
+pub(super) fn stats(dir: &Arc<Dir>, totals: Arc<Totals>) -> Result<File> {
     File::read_only::<Stats>(c"stats", dir, totals)
 }
 
 /// Makes `latency` at the top level.
-pub(super) fn latency(dir: &Arc<Dir>, pool: Arc<Pool>) -> Result<File<Pool>> {
+pub(super) fn latency(dir: &Arc<Dir>, pool: Arc<Pool>) -> Result<File> {
     File::read_only::<ModuleLatency>(c"latency", dir, pool)
 }
 
 /// The directory of a worker.
 pub(super) struct WorkerFiles {
-    _files: [File<Worker>; 4],
+    _files: [File; 4],
 }
 
 impl WorkerFiles {
     pub(super) fn new(name: Name, workers: &Arc<Dir>, worker: &Arc<Worker>) -> Result<Self> {
-        let dir = Dir::new(name.as_c_str(), Some(workers.clone()))?;
+        let dir = Dir::new(name.as_c_str(), workers)?;
 
         Ok(Self {
             _files: [

@@ -15,7 +15,8 @@ mod worker;
 use crate::{
     debugfs::{
         Dir,
-        File, //
+        File,
+        Root, //
     },
     kthread::ThreadGroup, //
 };
@@ -71,41 +72,39 @@ impl Parameters {
 
 /// The demo, as long as the module is loaded.
 pub(crate) struct Demo {
-    // The files go first, so that nobody gives commands any more.
-    _control: File<Control>,
-    _stats: File<Totals>,
-    _latency: File<Pool>,
+    _files: [File; 3],
+    // With all files that are left, so that nobody gives commands or looks any more.
+    _root: Root,
     pool: Arc<Pool>,
 }
 
 impl Demo {
-    /// Makes the files and starts the first workers, all as members of `threads`.
-    pub(crate) fn new(name: &CStr, parameters: &Parameters, threads: ThreadGroup) -> Result<Self> {
+    /// Makes the files in `root` and starts the first workers, all as members of `threads`.
+    pub(crate) fn new(root: Root, parameters: &Parameters, threads: ThreadGroup) -> Result<Self> {
         parameters.check()?;
 
         let totals = Arc::pin_init(Totals::new(), GFP_KERNEL)?;
-        let dir = Dir::new(name, None)?;
         let pool = Pool::new(
             threads,
             totals.clone(),
             parameters.max_workers,
             parameters.period_us,
-            Dir::new(c"workers", Some(dir.clone()))?,
+            Dir::new(c"workers", root.dir())?,
         )?;
-        let stats = files::stats(&dir, totals.clone())?;
-        let latency = files::latency(&dir, pool.clone())?;
+        let stats = files::stats(root.dir(), totals.clone())?;
+        let latency = files::latency(root.dir(), pool.clone())?;
 
         for number in 0..parameters.workers {
             let name = CString::try_from_fmt(fmt!("w{number}"))?;
             let name = Name::new(name.to_bytes())?;
             pool.execute(Command::Run(name, Options::default()))?;
         }
+        // The last to come, so that no command can make the load fail.
+        let control = Control::file(root.dir(), pool.clone(), totals)?;
 
         Ok(Self {
-            // The last to come, so that no command can make the load fail.
-            _control: Control::file(&dir, pool.clone(), totals)?,
-            _stats: stats,
-            _latency: latency,
+            _files: [control, stats, latency],
+            _root: root,
             pool,
         })
     }

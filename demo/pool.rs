@@ -20,7 +20,10 @@ use super::{
         State,
         Totals, //
     },
-    worker::Worker, //
+    worker::{
+        time_since,
+        Worker, //
+    }, //
 };
 use crate::{
     clock::monotonic_ns,
@@ -216,18 +219,15 @@ impl Pool {
         let requested_ns = monotonic_ns();
         worker.lifecycle.record(Event::Requested);
         let body = worker.clone();
-        let thread = freezable_if(
-            options.freezable,
-            Builder::new(fmt!("{name}"))
-                .placement(placement)
-                .policy(options.policy),
-        )
-        .create(&self.threads, move |ctx| body.run(ctx))?;
-        worker.measure(Measure::Create, requested_ns);
+        let thread = choose(&options, Builder::new(fmt!("{name}")).placement(placement))
+            .create(&self.threads, move |ctx| body.run(ctx))?;
+        let took = time_since(requested_ns);
         worker.lifecycle.record(Event::Created);
         worker.set_observer(thread.observer());
         let files = WorkerFiles::new(name, &self.dir, &worker)?;
 
+        // Not before it is sure that there will be a worker.
+        worker.latency.record(Measure::Create, took);
         Ok((thread, files))
     }
 
@@ -389,10 +389,13 @@ impl fmt::Display for LatencyOfAll<'_> {
     }
 }
 
-fn freezable_if(yes: bool, builder: Builder<'_>) -> Builder<'_> {
-    if yes {
-        builder.freezable()
-    } else {
-        builder
+/// Passes on what is an option in the command, and a call of the builder.
+fn choose<'a>(options: &Options, mut builder: Builder<'a>) -> Builder<'a> {
+    if let Some(policy) = options.policy {
+        builder = builder.policy(policy);
     }
+    if options.freezable {
+        builder = builder.freezable();
+    }
+    builder
 }

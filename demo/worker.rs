@@ -37,6 +37,10 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        barrier::{
+            smp_mb,
+            Read, //
+        },
         Arc,
         SetOnce, //
     },
@@ -46,6 +50,12 @@ use kernel::{
         Monotonic, //
     }, //
 };
+
+/// Returns the time since the clock showed `ns`.
+pub(super) fn time_since(ns: u64) -> Delta {
+    // CAST: The clock is monotonic, and the difference of two times fits.
+    Delta::from_nanos(monotonic_ns().wrapping_sub(ns) as i64)
+}
 
 /// What is kept about a worker, for its thread to write and for its files to show.
 ///
@@ -85,10 +95,7 @@ impl Worker {
     ///
     /// The thread calls this for `Start` and `Wake`, and for all else whoever has its handle.
     pub(super) fn measure(&self, measure: Measure, since_ns: u64) {
-        // CAST: The clock is monotonic, and the difference of two times fits.
-        let latency = Delta::from_nanos(monotonic_ns().wrapping_sub(since_ns) as i64);
-
-        self.latency.record(measure, latency);
+        self.latency.record(measure, time_since(since_ns));
     }
 
     /// Someone is about to wake the thread.
@@ -121,12 +128,22 @@ impl Worker {
         self.lifecycle.record(Event::Returned);
     }
 
-    /// Does one unit of work for every wake, and keeps those that are pending while it is parked.
+    /// Does one unit of work for every wake, and keeps those that are pending while it is parked. Those
+    /// that are pending when it is stopped are done before it returns.
     fn run_event(&self, ctx: &Context<'_>) {
         while ctx.wait_until(|| self.stats.is_work_pending()) == Wake::Ready {
-            self.has_woken(Measure::Wake);
-            self.unit_of_work();
+            self.answer_wake();
         }
+        // Whoever stops it wakes it no more. Here all wakes can be seen, since the request to stop can.
+        smp_mb(Read);
+        while self.stats.is_work_pending() {
+            self.answer_wake();
+        }
+    }
+
+    fn answer_wake(&self) {
+        self.has_woken(Measure::Wake);
+        self.unit_of_work();
     }
 
     /// Does one unit of work per period, at times that do not depend on when the last one ended.
@@ -217,8 +234,7 @@ impl fmt::Display for Who<'_> {
         writeln!(f, "mm {}", borrowed(who.mm))?;
         // While it sleeps it has none, so this is what it had when it ran for the first time.
         writeln!(f, "active_mm {}", borrowed(worker.active_mm.load(Relaxed)))?;
-        let policy = if who.is_fifo() { "fifo" } else { "normal" };
-        writeln!(f, "policy {policy}")?;
+        writeln!(f, "policy {}", who.policy_name())?;
         writeln!(f, "nice {}", who.nice)?;
         writeln!(f, "rt_priority {}", who.rt_priority)?;
         f.write_fmt(fmt!("cpus_allowed {}\n", who.cpus_allowed))?;

@@ -8,15 +8,11 @@ use super::{
         Detached,
         ModuleRef, //
     },
-    errno::{
-        edeadlk,
-        enametoolong, //
-    },
+    errno::enametoolong,
     group::{
         Members,
         ThreadGroup, //
     },
-    hotplug,
     lockdep::Site,
     packet::{
         self,
@@ -75,8 +71,8 @@ pub enum Placement<'a> {
     /// by that time; [`PerCpuThreads`](super::PerCpuThreads) follow CPU hotplug.
     ///
     /// Wraps `kthread_create_on_cpu()`. To create the thread waits for CPU hotplug. Fails with [`ENODEV`]
-    /// if the CPU is not online, and with [`EDEADLK`] if the caller is a per-CPU thread, for which CPU
-    /// hotplug may wait.
+    /// if the CPU is not online, and with [`EDEADLK`] if the caller is a thread of
+    /// [`PerCpuThreads`](super::PerCpuThreads), for which CPU hotplug may wait.
     Cpu(CpuId),
 }
 
@@ -229,11 +225,8 @@ impl<'a> Builder<'a> {
             Placement::Cpu(cpu) => {
                 let name = name.to_format(b"")?;
                 let name = CStr::from_bytes_with_nul(&name).map_err(|_| EINVAL)?;
-                // A CPU that is going offline is still in the mask, but no place to run any more.
-                let _online = hotplug::lock().ok_or_else(edeadlk)?;
 
-                check_online(cpu)?;
-                create(&birth(name, Some(cpu.as_u32()))?)?
+                create(&birth(name, Some(cpu))?)?
             }
             _ => create(&birth(name.as_c_str()?, None)?)?,
         };
@@ -383,17 +376,6 @@ fn online_node(node: u32) -> Result<c_int> {
         return Err(ENODEV);
     }
     Ok(node as c_int)
-}
-
-/// Checks that `cpu` is online, and so possible.
-fn check_online(cpu: CpuId) -> Result {
-    // SAFETY: The mask is there since boot, and C changes it with atomic operations only.
-    let online = unsafe { Cpumask::from_raw(&raw const bindings::__cpu_online_mask) };
-
-    if !online.test(cpu) {
-        return Err(ENODEV);
-    }
-    Ok(())
 }
 
 /// The name of a thread.

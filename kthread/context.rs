@@ -470,4 +470,25 @@ mod tests {
         assert_eq!(parkee.stop(), Ok(()));
         Ok(())
     }
+
+    #[test]
+    fn a_freezable_thread_may_park_with_a_lock_held() -> Result {
+        let group = group()?;
+        let lock = Arc::pin_init(kernel::new_mutex!(()), GFP_KERNEL)?;
+        let mut thread = Builder::new(fmt!("locks"))
+            .freezable()
+            .spawn(&group, move |ctx| {
+                let _guard = lock.lock();
+
+                until_stopped(ctx);
+            })?;
+
+        // Lockdep must have nothing to say about it.
+        for _ in 0..3 {
+            thread.park()?;
+            thread.unpark()?;
+        }
+        assert_eq!(thread.stop(), Ok(()));
+        Ok(())
+    }
 }

@@ -26,6 +26,7 @@
 //!
 //! The value is handed over by [`Handover`]: either the task stores it, and finds that nobody will
 //! take it, or whoever gives up the handle finds that it has been stored. The second of both drops it.
+//! Whoever takes or drops it makes that Abandoned, which is the last state, so that there is one.
 //! A thread that died is in Entered when its task has exited, and has no value.
 //!
 //! # What it is asked for
@@ -71,6 +72,7 @@ use super::{
         Members,
         Place, //
     },
+    hotplug,
     lockdep::{
         LockMap,
         Site, //
@@ -79,6 +81,7 @@ use super::{
 use core::cell::UnsafeCell;
 use kernel::{
     bindings,
+    cpu::CpuId,
     new_mutex,
     prelude::*,
     sync::{
@@ -283,9 +286,11 @@ impl Core {
 
     /// Returns whether the task has begun to exit.
     pub(super) fn is_exiting(&self) -> bool {
+        // What is read after this is not older: a closure that has returned is seen to have.
+        //
         // SAFETY: `self` holds a reference to the task. Others read the flags of a task as it changes
         // them in C, too.
-        let flags = unsafe { atomic_load(&raw mut (*self.task().as_ptr()).flags, Relaxed) };
+        let flags = unsafe { atomic_load(&raw mut (*self.task().as_ptr()).flags, Acquire) };
 
         flags & bindings::PF_EXITING != 0
     }
@@ -328,8 +333,9 @@ impl Core {
                 return;
             }
         } else {
-            // It stays started, and `wake_up_process()` has the barrier.
-            self.token.store(true, Release);
+            // It stays started, and `wake_up_process()` has the barrier. Of several who leave a token, what
+            // each did before has happened for whoever takes it, which a store would not see to.
+            self.token.xchg(true, Release);
         }
         self.task().wake_up();
     }
@@ -387,27 +393,36 @@ impl Core {
     ///
     /// - There is no task yet, and nobody but the caller uses this `Core`.
     /// - It stays where it is until the task has exited.
-    pub(super) unsafe fn fork(&self, name: &CStr, node: c_int, cpu: Option<c_uint>) -> Result {
+    pub(super) unsafe fn fork(&self, name: &CStr, node: c_int, cpu: Option<CpuId>) -> Result {
         might_sleep();
 
         let data = core::ptr::from_ref(self).cast_mut().cast::<c_void>();
-        // SAFETY: By the requirements of this function `thread_fn` may be called with `data`. The format
-        // is `name`, which stands for itself, or expects one C string, and `name` is one that outlives
-        // the call.
-        let task = kernel::error::from_err_ptr(unsafe {
-            match cpu {
-                Some(cpu) => {
-                    bindings::kthread_create_on_cpu(Some(thread_fn), data, cpu, name.as_char_ptr())
-                }
-                None => bindings::kthread_create_on_node(
+        let name = name.as_char_ptr();
+        let task = match cpu {
+            // SAFETY: By the requirements of this function `thread_fn` may be called with `data`. The format
+            // expects one C string, and `name` is one that outlives the call.
+            None => unsafe {
+                bindings::kthread_create_on_node(
                     Some(thread_fn),
                     data,
                     node,
                     c"%s".as_char_ptr(),
-                    name.as_char_ptr(),
-                ),
+                    name,
+                )
+            },
+            Some(cpu) => {
+                // A CPU that is going offline is still in the mask, but no place to run any more.
+                let _hotplug = hotplug::lock()?;
+
+                hotplug::check_online(cpu)?;
+                // SAFETY: As above, but that `name` is the format, which stands for itself. The CPU is
+                // online, and so possible.
+                unsafe {
+                    bindings::kthread_create_on_cpu(Some(thread_fn), data, cpu.as_u32(), name)
+                }
             }
-        })?;
+        };
+        let task = kernel::error::from_err_ptr(task)?;
 
         // SAFETY: The task was created just now, and can not exit before it is woken or stopped,
         // which nobody but the caller can do. So it is alive.
@@ -444,10 +459,11 @@ impl Core {
 
     /// Gives way to the next one, if nobody is about to wait for the thread. Called at last.
     pub(super) fn leave(&self) {
-        if !read_once(&self.claimed) {
-            if let Some(members) = &self.members {
-                members.leave(&self.place);
-            }
+        if read_once(&self.claimed) {
+            return;
+        }
+        if let Some(members) = &self.members {
+            members.leave(&self.place, read_once(&self.handover) == Handover::Stored);
         }
     }
 
@@ -476,9 +492,12 @@ impl Core {
         }
     }
 
-    /// Says that the value is stored, and returns whether there is someone to take it.
+    /// Says that the value is stored, and returns whether someone may take it. If not, it is the caller's.
     pub(super) fn hand_over(&self) -> bool {
-        self.handover.xchg(Handover::Stored, Full) == Handover::Open
+        // Abandoned stays so: it says that there is no value any more, too.
+        self.handover
+            .cmpxchg(Handover::Open, Handover::Stored, Full)
+            .is_ok()
     }
 
     /// Says that nobody else will take the value, and returns whether the caller can: it has been
@@ -532,14 +551,14 @@ impl Core {
     fn wait_parked(&self) -> Result {
         // The barrier of `park` pairs with that of `request_stop`: whoever asks the thread to stop sees
         // that it is asked to park, and leaves it alone, or is seen here.
-        let mut result = Ok(());
-
         if !self.stop_requested() {
-            // SAFETY: The task is alive, and does not exit before it has parked, as it is Asked. For the
-            // same reason nobody calls `kthread_stop()`. Only the holder of the handle parks it.
-            result =
-                kernel::error::to_result(unsafe { bindings::kthread_park(self.task().as_ptr()) });
-            if result.is_ok() {
+            // SAFETY: The task is alive, and does not exit before it has parked, as it is Asked, unless it
+            // dies. For the same reason nobody calls `kthread_stop()`. Only the holder of the handle parks
+            // it.
+            let ret = unsafe { bindings::kthread_park(self.task().as_ptr()) };
+
+            // It says so if the thread has died meanwhile.
+            if ret == 0 {
                 self.park.xchg(Park::Parked, Full);
                 // As above: it is unparked by whoever asks it to stop, or here.
                 if !self.stop_requested() {
@@ -552,7 +571,7 @@ impl Core {
         self.park.xchg(Park::Running, Full);
         // It may have found that it can not finish.
         self.task().wake_up();
-        result.and(Err(ESRCH))
+        Err(ESRCH)
     }
 
     /// Lets a parked thread go on, and returns whether it was parked.

@@ -129,17 +129,25 @@ impl Table {
 pub(super) struct Members {
     #[pin]
     table: Mutex<Table>,
+    /// Whether what the threads have left has to be dropped, even if their handles have been leaked.
+    drops_values: bool,
 }
 
 impl Members {
-    pub(super) fn new() -> Result<Arc<Self>> {
+    pub(super) fn new(drops_values: bool) -> Result<Arc<Self>> {
         // INVARIANT: There are no entries.
         let table = Table {
             entries: KVVec::new(),
             leaving: 0,
         };
 
-        Arc::pin_init(pin_init!(Self { table <- new_mutex!(table) }), GFP_KERNEL)
+        Arc::pin_init(
+            pin_init!(Self {
+                table <- new_mutex!(table),
+                drops_values,
+            }),
+            GFP_KERNEL,
+        )
     }
 
     pub(super) fn insert(&self, entry: Arc<dyn Entry>) -> Result {
@@ -164,8 +172,12 @@ impl Members {
     /// Says that an entry is about to exit by itself, and that nobody waits for that.
     ///
     /// The last thing that a thread does. It can not let go of itself, as it still runs code of its
-    /// module, so it lets go of others that have gone before.
-    pub(super) fn leave(&self, place: &Place) {
+    /// module, so it lets go of others that have gone before. One that `has_value` which nobody has taken
+    /// stays in a scope, which is to drop that.
+    pub(super) fn leave(&self, place: &Place, has_value: bool) {
+        if self.drops_values && has_value {
+            return;
+        }
         loop {
             let mut table = self.table.lock();
 
@@ -273,7 +285,8 @@ impl Members {
 ///
 /// Threads are created as members of a group. A handle may be dropped, which stops its thread, or
 /// [detached](super::Thread::detach) or leaked, which does not; when the group is dropped it stops all
-/// members that are left. Of a thread that has returned nothing is left, but for what a handle needs.
+/// members that are left. What a thread needs is freed when it has returned and nobody has a handle; the
+/// last one that returned may stay until the next one does.
 ///
 /// # Examples
 ///
@@ -315,11 +328,11 @@ impl ThreadGroup {
     /// at it keeps the promise.
     pub unsafe fn new() -> Result<Self> {
         Ok(Self {
-            members: Members::new()?,
+            members: Members::new(false)?,
         })
     }
 
-    /// Returns how many members of the group are not gone yet. A set of
+    /// Returns how many members of the group are not gone yet. One that has died counts, and a set of
     /// [`PerCpuThreads`](super::PerCpuThreads) counts as one.
     ///
     /// Sleeps.
@@ -337,7 +350,8 @@ impl ThreadGroup {
     /// Stops all members, and returns once they are gone.
     ///
     /// All are asked before the first is waited for, so that this takes as long as the slowest. A
-    /// member that calls this is asked, and otherwise left alone.
+    /// member that calls this is asked, and otherwise left alone. What a thread has left may still be
+    /// being dropped by someone who stopped it at the same time.
     ///
     /// Sleeps.
     pub fn stop_all(&mut self) {
@@ -619,6 +633,19 @@ mod tests {
             drop(group);
             assert_eq!(parker.join(), Ok((ESRCH, false)));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_member_that_stops_its_group_leaves_it() -> Result {
+        let group = Arc::pin_init(new_mutex!(group()?), GFP_KERNEL)?;
+        let own = group.clone();
+
+        group
+            .lock()
+            .spawn(fmt!("stops-all"), move |_| own.lock().stop_all())?
+            .detach();
+        assert!(eventually(|| group.lock().is_empty()));
         Ok(())
     }
 }

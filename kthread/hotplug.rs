@@ -2,8 +2,12 @@
 
 //! Keeping CPU hotplug off, and who must not do that.
 
+use super::errno::edeadlk;
 use kernel::{
     bindings,
+    cpu::CpuId,
+    cpumask::Cpumask,
+    prelude::*,
     sync::atomic::{
         Atomic,
         Relaxed, //
@@ -30,6 +34,8 @@ pub(super) fn set_percpu_thread() {
 }
 
 /// Returns whether the caller is a per-CPU thread, for which CPU hotplug may wait.
+///
+/// Those of the kernel's own are known once there has been one of ours.
 pub(super) fn is_percpu_thread() -> bool {
     let own = current_thread_fn();
 
@@ -39,22 +45,35 @@ pub(super) fn is_percpu_thread() -> bool {
 
 /// Keeps CPUs from coming and going until the guard is dropped.
 ///
-/// Returns nothing if the caller must not wait for that. Sleeps.
-pub(super) fn lock() -> Option<impl Drop> {
+/// Fails with [`EDEADLK`] if the caller must not wait for that. Sleeps.
+///
+/// No code of users may run meanwhile: it might do the same.
+pub(super) fn lock() -> Result<impl Drop> {
     might_sleep();
     if is_percpu_thread() {
-        return None;
+        return Err(edeadlk());
     }
     #[cfg(CONFIG_HOTPLUG_CPU)]
     // SAFETY: This may sleep, and the caller is none for which CPU hotplug waits.
     unsafe {
         bindings::cpus_read_lock()
     };
-    Some(ScopeGuard::new(|| {
+    Ok(ScopeGuard::new(|| {
         #[cfg(CONFIG_HOTPLUG_CPU)]
         // SAFETY: It has been locked above, by the current task.
         unsafe {
             bindings::cpus_read_unlock()
         };
     }))
+}
+
+/// Checks that `cpu` is online, and so possible.
+pub(super) fn check_online(cpu: CpuId) -> Result {
+    // SAFETY: The mask is there since boot, and C changes it with atomic operations only.
+    let online = unsafe { Cpumask::from_raw(&raw const bindings::__cpu_online_mask) };
+
+    if !online.test(cpu) {
+        return Err(ENODEV);
+    }
+    Ok(())
 }

@@ -101,9 +101,10 @@ pub struct Identity {
     pub active_mm: bool,
     /// The scheduling policy, as `SCHED_FIFO` is one.
     pub policy: u32,
-    /// The nice value, from -20 to 19.
+    /// The nice value, from -20 to 19. It is kept, and counts for nothing, under the policies that
+    /// have none.
     pub nice: i32,
-    /// The real-time priority, from 1 to 99, or 0 if the policy is none of the real-time ones.
+    /// The real-time priority, from 1 to 99, or 0 if the policy is neither `SCHED_FIFO` nor `SCHED_RR`.
     pub rt_priority: u32,
     /// Where it may run.
     pub cpus_allowed: CpuList,
@@ -115,6 +116,23 @@ impl Identity {
     /// Whether the policy is `SCHED_FIFO`.
     pub fn is_fifo(&self) -> bool {
         self.policy == bindings::SCHED_FIFO
+    }
+
+    /// The name of the policy, as in `SCHED_NORMAL` and its kin, in lower case.
+    ///
+    /// Someone may have given the thread one with `sched_setattr(2)` that no
+    /// [`Policy`](super::Policy) is.
+    pub fn policy_name(&self) -> &'static str {
+        match self.policy {
+            bindings::SCHED_NORMAL => "normal",
+            bindings::SCHED_FIFO => "fifo",
+            bindings::SCHED_RR => "rr",
+            bindings::SCHED_BATCH => "batch",
+            bindings::SCHED_IDLE => "idle",
+            bindings::SCHED_DEADLINE => "deadline",
+            bindings::SCHED_EXT => "ext",
+            _ => "unknown",
+        }
     }
 
     fn of(task: &Task) -> Self {
@@ -163,7 +181,8 @@ unsafe fn comm(task: *const bindings::task_struct) -> Comm {
     Comm(unsafe { (&raw const (*task).comm).read_volatile() })
 }
 
-/// Watches a thread, and keeps nobody from stopping it.
+/// Watches a thread, and keeps nobody from stopping it. It may be dropped where a
+/// [`Waker`](super::Waker) may be.
 ///
 /// # Examples
 ///

@@ -11,16 +11,37 @@
 //! each other do so along some order, or else they would not end, which lockdep cannot know: these
 //! waits are not reported to it.
 //!
+//! So there are limits. Threads of two places that wait for each other in turn, as in a recursion over
+//! both, are reported although they may end. And a function that makes threads for others should be
+//! `#[track_caller]`, lest all these threads are of one class. To cancel a work, to park, and to stop
+//! per-CPU threads are waits that lockdep is not told of.
+//!
 //! C header: [`include/linux/lockdep.h`](srctree/include/linux/lockdep.h)
 
 pub(super) use imp::*;
 
+/// What is made at a place, and has a class of its own.
+#[derive(Clone, Copy)]
+pub(super) enum What {
+    /// The map of a thread.
+    Map = 0,
+    /// The lock of a worker.
+    Lock = 1,
+    /// The timer of a work.
+    Timer = 2,
+}
+
 #[cfg(CONFIG_LOCKDEP)]
 mod imp {
+    use super::What;
     use core::panic::Location;
     use kernel::{
         bindings,
         prelude::*,
+        sync::atomic::{
+            atomic_load,
+            Relaxed, //
+        },
         task::Task,
         types::Opaque, //
     };
@@ -36,17 +57,24 @@ mod imp {
             Self(Location::caller())
         }
 
-        /// Returns the key of the class.
+        /// Returns the key of the class of what is made there.
         ///
         /// Lockdep uses the address of a key, and of the seven bytes that follow it, and never what
         /// is there.
-        pub(in super::super) fn key(self) -> *mut bindings::lock_class_key {
-            core::ptr::from_ref(self.0).cast_mut().cast()
+        pub(in super::super) fn key(self, what: What) -> *mut bindings::lock_class_key {
+            core::ptr::from_ref(self.0)
+                .cast_mut()
+                .wrapping_byte_add(what as usize * SUBCLASSES)
+                .cast()
         }
     }
 
-    // A key is as large as lockdep takes it to be.
-    const _: () = assert!(size_of::<Location<'static>>() >= 8);
+    /// How many addresses a key stands for.
+    const SUBCLASSES: usize = bindings::MAX_LOCKDEP_SUBCLASSES as usize;
+
+    // There is room for the keys of all that is made at one place.
+    const _: () =
+        assert!(size_of::<Location<'static>>() >= (What::Timer as usize + 1) * SUBCLASSES);
 
     /// The map of a thread.
     #[pin_data]
@@ -71,7 +99,7 @@ mod imp {
                         bindings::lockdep_init_map_type(
                             slot,
                             NAME.as_char_ptr(),
-                            site.key(),
+                            site.key(What::Map),
                             0,
                             bindings::lockdep_wait_type_LD_WAIT_INV as u8,
                             bindings::lockdep_wait_type_LD_WAIT_INV as u8,
@@ -82,17 +110,18 @@ mod imp {
             })
         }
 
-        fn acquire(&self) {
+        /// With `is_trylock`, this does not come after the locks that are held.
+        fn acquire(&self, is_trylock: bool) {
             // SAFETY: The map is initialised.
             unsafe {
                 bindings::lock_acquire(
                     self.map.get(),
                     0,
-                    0,
+                    c_int::from(is_trylock),
                     0,
                     1,
                     core::ptr::null_mut(),
-                    Self::acquire as fn(&Self) as usize,
+                    Self::acquire as fn(&Self, bool) as usize,
                 )
             };
         }
@@ -104,7 +133,7 @@ mod imp {
 
         /// Holds the map while the closure of the thread runs.
         pub(in super::super) fn hold(&self) -> Held<'_> {
-            self.acquire();
+            self.acquire(false);
             Held(self)
         }
 
@@ -112,13 +141,14 @@ mod imp {
         pub(in super::super) fn without(&self, f: impl FnOnce()) {
             self.release();
             f();
-            self.acquire();
+            // The closure may hold locks, which did not come before it.
+            self.acquire(true);
         }
 
         /// Says that the current task is about to wait for the thread.
         pub(in super::super) fn wait(&self) {
             if !self.is_own_class() {
-                self.acquire();
+                self.acquire(false);
                 self.release();
             }
         }
@@ -126,6 +156,13 @@ mod imp {
         /// Returns whether the current task is a thread of the same class.
         fn is_own_class(&self) -> bool {
             let task = Task::current_raw();
+
+            // Once lockdep is off, what has been released is not taken out any more, and may be gone.
+            //
+            // SAFETY: The variable is there since boot.
+            if unsafe { atomic_load(&raw mut bindings::debug_locks, Relaxed) } == 0 {
+                return true;
+            }
             // SAFETY: The map is initialised, and its key does not change.
             let key = unsafe { (*self.map.get()).key };
             // SAFETY: The current task is alive, and these are written by itself alone. What it holds
@@ -154,6 +191,7 @@ mod imp {
 
 #[cfg(not(CONFIG_LOCKDEP))]
 mod imp {
+    use super::What;
     use kernel::{
         bindings,
         prelude::*, //
@@ -170,7 +208,7 @@ mod imp {
         }
 
         /// Returns the key of the class, which nobody looks at.
-        pub(in super::super) fn key(self) -> *mut bindings::lock_class_key {
+        pub(in super::super) fn key(self, _: What) -> *mut bindings::lock_class_key {
             core::ptr::null_mut()
         }
     }
@@ -183,7 +221,8 @@ mod imp {
 
     impl LockMap {
         #[inline(always)]
-        pub(in super::super) fn new(_: Site) -> impl PinInit<Self> {
+        pub(in super::super) fn new(site: Site) -> impl PinInit<Self> {
+            site.key(What::Map);
             Self
         }
 

@@ -21,6 +21,7 @@ use core::{
 };
 use kernel::{
     bindings,
+    cpu::CpuId,
     prelude::*,
     sync::Arc,
     task::might_sleep,
@@ -74,7 +75,10 @@ impl<M: Member> Entry for M {
     }
 
     fn request_stop(&self) {
-        self.core().claim();
+        // Nobody waits for a thread that stops its own group: it leaves by itself.
+        if !self.core().is_current() {
+            self.core().claim();
+        }
         Member::request_stop(self);
     }
 
@@ -209,7 +213,7 @@ pub(super) struct Birth<'a> {
     pub(super) name: &'a CStr,
     pub(super) node: c_int,
     /// With this, `name` is a format that stands for itself. See [`Core::fork`].
-    pub(super) cpu: Option<c_uint>,
+    pub(super) cpu: Option<CpuId>,
     pub(super) freezable: bool,
     pub(super) site: Site,
 }
@@ -319,7 +323,7 @@ where
 /// Stops the thread, waits until its task has exited, and lets go of it.
 ///
 /// A thread that was started has then run its closure, unless it died. Whoever comes second waits
-/// until the task has exited, and leaves the rest to the first. The caller must not be the thread
+/// until the task has exited, and leaves it to the first to drop what is left. The caller must not be the thread
 /// itself.
 ///
 /// What this waits for has to be told to lockdep before, with no lock of this function's held.

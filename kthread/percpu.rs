@@ -12,6 +12,7 @@
 
 use super::{
     builder::Name,
+    completion::Completion,
     errno::edeadlk,
     ffi::{
         clear_notify_signal,
@@ -97,7 +98,8 @@ mod smpboot {
 /// What the threads of a [`PerCpuThreads`] do.
 ///
 /// Every function is called by the thread of `cpu`, on that CPU unless it says otherwise, in
-/// `TASK_RUNNING`, and may sleep. None may wait for CPU hotplug, which waits for the thread to park.
+/// `TASK_RUNNING`, and may sleep. None may wait for CPU hotplug, which waits for the thread to park. If one
+/// dies, that waits for ever.
 pub trait PerCpuThread: HasSlot {
     /// Called once, before anything else.
     fn setup(&self, _cpu: CpuId) {}
@@ -180,14 +182,21 @@ impl<T> Slot<T> {
     }
 }
 
+/// The thread is not in [`PerCpuThread::run`].
+const IDLE: u32 = 0;
+/// It is.
+const RUNS: u32 = 1;
+/// It is, and someone ends its interruptible sleeps.
+const INTERRUPTED: u32 = 2;
+
 /// The part of a CPU in a [`Shared`].
 struct OnCpu {
     /// Whether the thread is to run.
     wanted: Atomic<bool>,
-    /// Whether the thread is in [`PerCpuThread::run`].
-    runs: Atomic<bool>,
-    /// Whether the thread has been asked to stop while it was, and may have to forget that.
-    interrupted: Atomic<bool>,
+    /// What the thread does: `IDLE`, `RUNS`, or `INTERRUPTED`.
+    phase: Atomic<u32>,
+    /// Completed when the sleeps of a thread that is `INTERRUPTED` have been ended.
+    interrupted: Pin<KBox<Completion>>,
     /// The thread, once it has begun.
     task: SetOnce<ARef<Task>>,
 }
@@ -279,11 +288,7 @@ impl<T: PerCpuThread> Shared<T> {
         // The thread is not in `TASK_RUNNING` here, and must not be preempted.
         //
         // SAFETY: By the requirements of this function.
-        let wanted = unsafe {
-            Self::on(cpu, |_, _, on_cpu| {
-                read_once(&on_cpu.wanted) || read_once(&on_cpu.interrupted)
-            })
-        };
+        let wanted = unsafe { Self::on(cpu, |_, _, on_cpu| read_once(&on_cpu.wanted)) };
 
         c_int::from(wanted == Some(true))
     }
@@ -295,19 +300,18 @@ impl<T: PerCpuThread> Shared<T> {
         // SAFETY: By the requirements of this function.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
-                // Pairs with the store of `wake`: what was done before it has happened.
-                if on_cpu.wanted.xchg(false, Acquire) {
-                    // The barrier pairs with that of `interrupt`: one sees the other.
-                    on_cpu.runs.xchg(true, Full);
-                    if shared.stop_requested.load(Relaxed) {
-                        set_notify_signal(kernel::current!());
-                    }
-                    shared.value.run(cpu);
-                    on_cpu.runs.store(false, Relaxed);
+                // Pairs with `wake`: what was done before it has happened.
+                on_cpu.wanted.xchg(false, Acquire);
+                // The barrier pairs with that of `interrupt`: one sees the other.
+                on_cpu.phase.xchg(RUNS, Full);
+                if shared.stop_requested.load(Relaxed) {
+                    set_notify_signal(kernel::current!());
                 }
-                // `smpboot_thread_fn()` sleeps interruptibly, and would not sleep any more. The order is
-                // that of `interrupt` the other way round: what it does after this makes it come back.
-                on_cpu.interrupted.xchg(false, Acquire);
+                shared.value.run(cpu);
+                if on_cpu.phase.xchg(IDLE, Full) == INTERRUPTED {
+                    on_cpu.interrupted.wait();
+                }
+                // `smpboot_thread_fn()` sleeps interruptibly, and would not sleep any more.
                 if shared.stop_requested.load(Relaxed) {
                     clear_notify_signal();
                 }
@@ -363,10 +367,11 @@ impl<T: PerCpuThread> Shared<T> {
                 continue;
             };
 
-            if on_cpu.runs.load(Relaxed) {
+            // It does not go idle, where it must not find the signal, before this is through.
+            if on_cpu.phase.cmpxchg(RUNS, INTERRUPTED, Full).is_ok() {
                 set_notify_signal(task);
-                on_cpu.interrupted.store(true, Release);
                 task.wake_up();
+                on_cpu.interrupted.complete();
             }
         }
     }
@@ -490,8 +495,8 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
             cpus.push(
                 OnCpu {
                     wanted: Atomic::new(false),
-                    runs: Atomic::new(false),
-                    interrupted: Atomic::new(false),
+                    phase: Atomic::new(IDLE),
+                    interrupted: KBox::pin_init(Completion::new(), GFP_KERNEL)?,
                     task: SetOnce::new(),
                 },
                 GFP_KERNEL,
@@ -557,7 +562,8 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
             return;
         };
 
-        on_cpu.wanted.store(true, Release);
+        // Of several that wake it, what each did before has happened for the thread.
+        on_cpu.wanted.xchg(true, Release);
         // Pairs with the barrier that `smpboot_thread_fn()` has between setting the state of the task
         // and asking whether to run, after `setup` has made the task known.
         smp_mb(Full);

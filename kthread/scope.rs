@@ -79,7 +79,7 @@ pub fn scope<'env, R>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) ->
     might_sleep();
 
     let scope = Scope {
-        members: Members::new()?,
+        members: Members::new(true)?,
         _scope: PhantomData,
         _env: PhantomData,
         _not_thread_safe: NotThreadSafe,
@@ -162,10 +162,14 @@ mod tests {
         *, //
     };
     use kernel::{
+        new_mutex,
         prelude::*,
-        sync::atomic::{
-            Atomic,
-            Relaxed, //
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc, //
         }, //
     };
 
@@ -288,6 +292,50 @@ mod tests {
             }
             Ok(())
         })??;
+        Ok(())
+    }
+
+    #[test]
+    fn what_scoped_threads_leave_is_dropped_once_whoever_gives_up_the_handle() -> Result {
+        for _ in 0..ROUNDS {
+            let drops = Atomic::new(0usize);
+            let slot = Arc::pin_init(new_mutex!(None::<Waker>), GFP_KERNEL)?;
+
+            scope(|s| -> Result {
+                for way in 0..6 {
+                    let counted = Counted(&drops);
+                    let thread = s.spawn(fmt!("leaves"), move |_| counted)?;
+
+                    match way % 3 {
+                        0 => thread.detach(),
+                        1 => {
+                            while !thread.is_finished() {
+                                pause();
+                            }
+                            thread.detach();
+                        }
+                        // One after the other, so that each finds that the last one has gone.
+                        _ => {
+                            while !thread.is_finished() {
+                                pause();
+                            }
+                            ::core::mem::forget(thread);
+                        }
+                    }
+                }
+                let own = slot.clone();
+                let counted = Counted(&drops);
+                let stopper = s.spawn(fmt!("stopper"), |ctx| ctx.wait())?;
+                *own.lock() = Some(stopper.waker());
+                s.spawn(fmt!("drops-other"), move |_| {
+                    drop(stopper);
+                    counted
+                })?
+                .detach();
+                Ok(())
+            })??;
+            assert_eq!(drops.load(Relaxed), 7);
+        }
         Ok(())
     }
 }

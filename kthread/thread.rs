@@ -212,7 +212,8 @@ impl<T: Send, S> Thread<T, S> {
     /// other interruptible sleep, such as [`Completion::wait_interruptible`] or one in C code, now and
     /// from now on. A parked thread is unparked. It can not be parked any more.
     ///
-    /// A thread that is in [`Thread::join`] passes the request on to the one that it joins.
+    /// A thread that is in [`Thread::join`] passes the request on to the one that it joins, if both are of
+    /// the same module.
     ///
     /// May be called from any context.
     ///
@@ -226,7 +227,9 @@ impl<T: Send, S> Thread<T, S> {
     ///
     /// That is when it reaches a wait or a park point, or when its closure has returned. A closure
     /// that does none of these keeps the caller waiting, and so does one that waits for something else,
-    /// which a park does not interrupt. A thread in the refrigerator parks once it is thawed.
+    /// which a park does not interrupt. A thread in the refrigerator parks once it is thawed. One that dies
+    /// before it parks keeps the caller waiting for ever, as what `kthread_park()` waits for is out of
+    /// reach.
     ///
     /// Sleeps. Fails with
     /// - [`EBUSY`] if the thread is parked already,
@@ -408,7 +411,8 @@ impl<T: Send, S> Drop for Parked<'_, T, S> {
 
 /// Wakes a thread, and keeps nobody from stopping it.
 ///
-/// To wake a thread that is gone does nothing. It may be dropped in any context.
+/// To wake a thread that is gone does nothing. It may be dropped in any context in which memory can be
+/// freed, which with `CONFIG_PREEMPT_RT` is no hard interrupt and not below a raw spinlock.
 ///
 /// # Examples
 ///

@@ -10,8 +10,8 @@ pub mod debugfs;
 pub mod kthread;
 
 use debugfs::{
-    Dir,
     File,
+    Root,
     Show,
     Store, //
 };
@@ -73,7 +73,8 @@ impl Store for Job {
 }
 
 struct KthreadDetached {
-    _file: File<Job>,
+    _file: File,
+    _root: Root,
 }
 
 impl kernel::Module for KthreadDetached {
@@ -83,9 +84,12 @@ impl kernel::Module for KthreadDetached {
             waker <- new_mutex!(None),
         });
         let job = Arc::pin_init(job, GFP_KERNEL)?;
+        // SAFETY: The root is part of the module, and dropped when that is unloaded.
+        let root = unsafe { Root::new(c"kthread_detached")? };
 
         Ok(Self {
-            _file: File::read_write::<Job>(c"job", &Dir::new(c"kthread_detached", None)?, job)?,
+            _file: File::read_write::<Job>(c"job", root.dir(), job)?,
+            _root: root,
         })
     }
 }

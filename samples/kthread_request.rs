@@ -11,8 +11,8 @@ pub mod debugfs;
 pub mod kthread;
 
 use debugfs::{
-    Dir,
     File,
+    Root,
     Show,
     Store, //
 };
@@ -67,7 +67,8 @@ impl Store for Server {
 
 struct KthreadRequest {
     // Dropped in this order: nobody makes requests any more when the thread is stopped.
-    _file: File<Server>,
+    _file: File,
+    _root: Root,
     _threads: ThreadGroup,
 }
 
@@ -88,10 +89,12 @@ impl kernel::Module for KthreadRequest {
             }
         })?;
 
-        let dir = Dir::new(c"kthread_request", None)?;
+        // SAFETY: As above.
+        let root = unsafe { Root::new(c"kthread_request")? };
         let server = Arc::new(Server { pending, thread }, GFP_KERNEL)?;
         Ok(Self {
-            _file: File::read_write::<Server>(c"requests", &dir, server)?,
+            _file: File::read_write::<Server>(c"requests", root.dir(), server)?,
+            _root: root,
             _threads: threads,
         })
     }

@@ -74,7 +74,7 @@ if [ ! -d $SLABS ] || [ ! -d $PAGES ] || [ ! -e $SLABS/require-start ]; then
 	ktap_skip_all 'allocations do not fail in this kernel: it lacks FAILSLAB, FAIL_PAGE_ALLOC or the stacktrace filter'
 fi
 
-ktap_plan 31
+ktap_plan 32
 
 # shellcheck disable=SC2046,SC2086 # Each is a pattern.
 grep -A 4 $(printf -- '-e \\<%s$ ' $FUNCTIONS) /proc/kallsyms > /tmp/symbols
@@ -106,6 +106,7 @@ only_in copy_process
 sweep $KTHREADD 'create swept' 'stop swept'
 ktap_match '... and some when kthreadd forks do fail' '*ENOMEM*' "$errnos"
 ktap_ok_if 'no thread is left' wait_for 10 no_thread swept
+ktap_eq 'what failed is not measured' "create $(total created)" "$(sed -n 's/^\(create [0-9]*\) .*/\1/p' "$DEMO/latency")"
 demo_unload
 
 # What tries again does not fail with a single allocation.

@@ -76,7 +76,7 @@ has_events()
 	[ "$(events "$1")" = "$2" ]
 }
 
-ktap_plan 59
+ktap_plan 68
 
 all=$(cat /sys/devices/system/cpu/online)
 last=$(($(nproc) - 1))
@@ -137,6 +137,22 @@ do_all 'start low'
 ktap_eq 'policy=fifo_low is the lowest, after the start' 'fifo 1' "$(identity low policy rt_priority)"
 ktap_eq 'policy=normal with a nice value' 'normal 5' "$(identity normal policy nice)"
 
+# What others make of it later (sched_setattr). Field 41 of /proc is the number of the policy.
+do_all 'run foreign nice=4'
+foreign=$(value foreign pid identity)
+for choice in 'rr:3 rr 4 3 2' 'batch batch 4 0 3' 'idle idle 4 0 5' 'deadline deadline 4 0 6' '7 fifo 4 7 1' '0 normal 4 0 0'; do
+	# shellcheck disable=SC2086 # These are words.
+	set -- $choice
+	sched "$foreign" 0 "$3" "$1" || ktap_diag "its policy does not become $2"
+	ktap_eq "changed from outside to $2: policy, nice, rt_priority" "$2 $3 $4 $5" \
+		"$(identity foreign policy nice rt_priority) $(stat_of foreign 41)"
+done
+sched "$foreign" 2 0 0
+ktap_eq 'changed from outside: the CPUs' "$(status foreign Cpus_allowed_list)" "$(identity foreign cpus_allowed)"
+sched "$foreign" 0 -7 batch
+ktap_eq 'changed from outside: the nice value' "batch $(stat_of foreign 19)" "$(identity foreign policy nice)"
+do_all 'stop foreign'
+
 # Of the articles: "[...] will be stopped: use wake_up_process() to start it".
 do_all 'create new'
 ktap_eq 'articles: a thread is created asleep (D)' D "$(thread_state new)"
@@ -187,10 +203,11 @@ ktap_ok_if 'articles: the thread works on' wait_for 10 is a runs 2
 # inherit these properties." The policy it does not. The nice value is not part of what kthread()
 # resets, and since 6.2 a mask that a user has set is inherited as such (user_cpus_ptr).
 sched 2 $((1 << last)) 5 9
-do_all 'run child' 'run chosen nice=-3 cpu=0'
+do_all 'run child' 'run chosen nice=-3 cpu=0' 'run zero nice=0'
 sched 2 $(((1 << last + 1) - 1)) 0 0
 ktap_eq 'articles: nothing of what root has changed kthreadd to: policy' 'normal 0' "$(identity child policy rt_priority)"
 ktap_eq 'articles: nothing of what root has changed kthreadd to, but the nice value' 5 "$(identity child nice)"
+ktap_eq 'nice 0 is a choice as well' 0 "$(identity zero nice)"
 ktap_eq 'articles: nothing of what root has changed kthreadd to, but the CPUs' "$last" "$(identity child cpus_allowed)"
 ktap_eq 'what create chooses goes before that' '-3 0' "$(identity chosen nice cpus_allowed)"
 

@@ -24,7 +24,7 @@ stays()
 		is "$1" "$2" "$3"
 }
 
-ktap_plan 15
+ktap_plan 22
 
 demo_load workers=1
 
@@ -51,6 +51,51 @@ ktap_diag "$refused of 300 wakes met a parked worker"
 ktap_ok_if 'wakes that were taken while it was parked and unparked are done' \
 	wait_for 10 is w0 runs "$(value w0 wakes)"
 ktap_eq 'the module counts the same' "$(value w0 wakes)" "$(total wakes)"
+
+# late_worker: makes a worker that does not get its only CPU, and wakes it ten times.
+late_worker()
+{
+	runs=$(total runs)
+	do_all 'run late cpu=1 nice=19'
+	wait_for 10 thread_is late S
+	starve 1
+	wake_times late 10
+}
+
+# after COMMAND WORD: gives a command that has to wait, and gives the worker its CPU when the lifecycle
+# has that word.
+after()
+{
+	control "$1" > /tmp/late &
+	late=$!
+	wait_for 10 grep -q "$2" "$DEMO/workers/late/lifecycle"
+	feed
+	wait $late
+	ktap_eq "$1 has to wait" OK "$(cat /tmp/late)"
+	rm /tmp/late
+}
+
+# Wakes that are pending when it is stopped are done.
+do_all 'stop late'
+if [ "$(nproc)" -lt 2 ]; then
+	for name in 'stop late has to wait' 'stop: what was pending is done' 'stop-all has to wait' \
+		'stop-all: what was pending is done' 'park late has to wait' 'parked: it is pending still' \
+		'stop of one that is parked: what was pending is done'; do
+		ktap_skip "$name" 'needs two CPUs'
+	done
+else
+	late_worker
+	after 'stop late' stop_requested
+	ktap_eq 'stop: what was pending is done' 10 $(($(total runs) - runs))
+	late_worker
+	after stop-all stop_requested
+	ktap_eq 'stop-all: what was pending is done' 10 $(($(total runs) - runs))
+	late_worker
+	after 'park late' park_requested
+	ktap_eq 'parked: it is pending still' '10 0' "$(value late wakes) $(value late runs)"
+	do_all 'stop late'
+	ktap_eq 'stop of one that is parked: what was pending is done' 10 $(($(total runs) - runs))
+fi
 
 do_all 'run beat kind=periodic period_us=2000'
 ktap_ok_if 'a periodic worker runs by itself' wait_for 10 at_least beat runs 10

@@ -22,7 +22,10 @@ use super::{
             set_notify_signal, //
         },
         group::Members,
-        lockdep::Site,
+        lockdep::{
+            Site,
+            What, //
+        },
         packet::Member, //
     },
     gate::Gate,
@@ -132,7 +135,7 @@ impl Shared {
                 // SAFETY: `slot` is valid for writes, and pinned from here on. Name and key are
                 // static.
                 unsafe {
-                    bindings::__kthread_init_worker(slot, LOCK_NAME.as_char_ptr(), site.key())
+                    bindings::__kthread_init_worker(slot, LOCK_NAME.as_char_ptr(), site.key(What::Lock))
                 }
             }),
             settle <- Opaque::ffi_init(|slot| {

@@ -12,7 +12,10 @@ use super::{
             read_once,
             set_notify_signal, //
         },
-        lockdep::Site, //
+        lockdep::{
+            Site,
+            What, //
+        }, //
     },
     raw::Shared, //
 };
@@ -86,7 +89,7 @@ impl RawWork {
                         Some(bindings::kthread_delayed_work_timer_fn),
                         bindings::TIMER_IRQSAFE,
                         TIMER_NAME.as_char_ptr(),
-                        site.key(),
+                        site.key(What::Timer),
                     )
                 };
             }),
@@ -251,13 +254,13 @@ impl<T: WorkItem> Deref for Work<T> {
 pub enum Refusal {
     /// It is queued already, and will run.
     Pending,
-    /// Someone cancels it, and waits until it does not run any more.
+    /// Someone cancels it, and waits until it does not run any more, or has just done so.
     Canceling,
     /// It belongs to another worker.
     OtherWorker,
     /// The worker is being stopped.
     Stopped,
-    /// The worker has died.
+    /// The worker has died. What was queued when it did is dropped with it, and does not run.
     Died,
 }
 

@@ -7,17 +7,29 @@ pub mod kthread;
 
 use kernel::{
     bindings,
+    current,
+    mm::MmWithUser,
     prelude::*,
-    sync::Arc,
+    sync::{
+        aref::ARef,
+        atomic::{
+            atomic_load,
+            Relaxed, //
+        },
+        Arc, //
+    },
     time::{
         delay::fsleep,
         Delta, //
     }, //
 };
 use kthread::{
+    scope,
     Builder,
     Completion,
     Context,
+    JoinError,
+    Refusal,
     Thread,
     ThreadGroup,
     Wake,
@@ -49,6 +61,19 @@ fn panics(_: &Context<'_>) -> u32 {
     panic!("a thread that is to die");
 }
 
+/// Dies of an oops while it uses an address space.
+fn oops_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
+    // SAFETY: Not upheld, on purpose.
+    ctx.use_mm(mm, || {
+        u32::from(unsafe { core::ptr::null::<u8>().read_volatile() })
+    })
+}
+
+/// Dies of a Rust panic while it uses an address space.
+fn panics_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
+    ctx.use_mm(mm, || panic!("a thread that is to die"))
+}
+
 /// A work that dies once it is told to.
 #[pin_data]
 struct Deadly {
@@ -56,6 +81,15 @@ struct Deadly {
     begun: Completion,
     #[pin]
     go: Completion,
+}
+
+impl Deadly {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            begun <- Completion::new(),
+            go <- Completion::new(),
+        })
+    }
 }
 
 impl WorkItem for Deadly {
@@ -68,11 +102,7 @@ impl WorkItem for Deadly {
 
 /// Tells what comes of waiting for a work that dies, by cancelling it.
 fn cancel_what_dies(threads: &ThreadGroup) -> Result<Result<bool>> {
-    let deadly = pin_init!(Deadly {
-        begun <- Completion::new(),
-        go <- Completion::new(),
-    });
-    let work = Work::new_arc(deadly, GFP_KERNEL)?;
+    let work = Work::new_arc(Deadly::new(), GFP_KERNEL)?;
     let worker = Builder::new(fmt!("deadly")).spawn_worker(threads)?;
 
     worker.queue(work.clone())?;
@@ -98,6 +128,47 @@ fn cancel_what_dies(threads: &ThreadGroup) -> Result<Result<bool>> {
     canceller.join().map_err(|_| EIO)
 }
 
+/// Returns how many users the address space of the caller has.
+fn mm_users() -> i32 {
+    // SAFETY: The caller is a process, which has an address space. Others count its users atomically.
+    unsafe {
+        let mm = (*bindings::get_current()).mm;
+
+        atomic_load(&raw mut (*mm).__bindgen_anon_1.mm_users.counter, Relaxed)
+    }
+}
+
+/// Tells how many users the address space of the caller has lost to threads that died while they used it,
+/// and what a worker says that died so.
+fn die_on_borrowed_memory(threads: &ThreadGroup) -> Result<(i32, Result, Option<Refusal>)> {
+    let mm = ARef::from(current!().mm().ok_or(EINVAL)?);
+    let before = mm_users();
+
+    for dies in [oops_on, panics_on] {
+        let used = mm.clone();
+        let member = threads.spawn(fmt!("on-mm"), move |ctx| dies(ctx, &used))?;
+        if member.join() != Err(JoinError::Died) {
+            return Err(EIO);
+        }
+        scope(|s| {
+            let scoped = s.spawn(fmt!("on-mm"), |ctx| dies(ctx, &mm))?;
+            scoped.stop().err().map(|_| ()).ok_or(EIO)
+        })??;
+    }
+    let worker = Builder::new(fmt!("on-mm")).spawn_worker(threads)?;
+    let used = mm.clone();
+    worker.spawn(GFP_KERNEL, move |ctx| {
+        panics_on(ctx, &used);
+    })?;
+    // The death ends this, at once.
+    let flushed = worker.flush();
+    let work = Work::new_arc(Deadly::new(), GFP_KERNEL)?;
+    let refused = worker.queue(work).err().map(|refused| refused.reason);
+
+    // The closures that died have leaked the references that they owned.
+    Ok((mm_users() - before - 3, flushed, refused))
+}
+
 impl kernel::Module for Dying {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // SAFETY: The group is part of the module, and dropped with it, or at the end of this.
@@ -105,10 +176,23 @@ impl kernel::Module for Dying {
         let joined = threads.spawn(fmt!("oops"), oops)?.join();
         let stopped = threads.spawn(fmt!("panics"), panics)?.stop();
         let cancelled = cancel_what_dies(&threads)?;
-        // Nobody ever asks for this one.
-        core::mem::forget(threads.spawn(fmt!("forgotten"), oops)?);
+        let (lost, flushed, refused) = die_on_borrowed_memory(&threads)?;
+        // Nobody ever asks for these. They die one after the other, to have their last words apart.
+        for (dies, is_detached) in [(oops as fn(&Context<'_>) -> u32, false), (panics, true)] {
+            let thread = threads.spawn(fmt!("forgotten"), dies)?;
+            let observer = thread.observer();
+
+            match is_detached {
+                true => thread.detach(),
+                false => core::mem::forget(thread),
+            }
+            while !observer.is_finished() {
+                fsleep(Delta::from_millis(1));
+            }
+        }
 
         pr_info!("joined {joined:?}, stopped {stopped:?}, cancelled {cancelled:?}\n");
+        pr_info!("users of its memory {lost:+}, flushed {flushed:?}, refused {refused:?}\n");
         Ok(Self {
             // Its name is longer than `comm`, to see what is left of it.
             _survivor: threads.spawn(fmt!("survivor-until-the-module-goes"), |ctx| {

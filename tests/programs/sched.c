@@ -3,18 +3,54 @@
  * sched PID CPUS NICE PRIORITY [PROGRAM [ARG]...]: lets a process (0: itself)
  * run on the CPUs of a bit mask only (0: as before), with a nice value, and under
  * SCHED_FIFO with a priority (0: under SCHED_OTHER). Then becomes PROGRAM.
+ *
+ * PRIORITY may as well be rr:N, batch, idle or deadline.
  */
 
 #define _GNU_SOURCE
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* struct sched_attr of linux/sched/types.h, which not every libc can be used with. */
+struct attr {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+static struct attr attr_of(const char *text, int nice)
+{
+	struct attr attr = { .size = sizeof(attr), .nice = nice };
+
+	if (!strncmp(text, "rr:", 3)) {
+		attr.policy = SCHED_RR;
+		attr.priority = atoi(text + 3);
+	} else if (!strcmp(text, "batch")) {
+		attr.policy = SCHED_BATCH;
+	} else if (!strcmp(text, "idle")) {
+		attr.policy = SCHED_IDLE;
+	} else if (!strcmp(text, "deadline")) {
+		attr.policy = 6; /* SCHED_DEADLINE */
+		attr.runtime = 1000000;
+		attr.deadline = attr.period = 100000000;
+	} else {
+		attr.priority = atoi(text);
+		attr.policy = attr.priority ? SCHED_FIFO : SCHED_OTHER;
+	}
+	return attr;
+}
 
 int main(int argc, char **argv)
 {
-	struct sched_param param = {};
+	struct attr attr;
 	unsigned long mask;
 	cpu_set_t cpus;
 	pid_t pid;
@@ -29,11 +65,11 @@ int main(int argc, char **argv)
 	for (int cpu = 0; mask >> cpu; cpu++)
 		if (mask >> cpu & 1)
 			CPU_SET(cpu, &cpus);
-	param.sched_priority = atoi(argv[4]);
+	attr = attr_of(argv[4], atoi(argv[3]));
 
 	if ((mask && sched_setaffinity(pid, sizeof(cpus), &cpus)) ||
 	    setpriority(PRIO_PROCESS, pid, atoi(argv[3])) ||
-	    sched_setscheduler(pid, param.sched_priority ? SCHED_FIFO : SCHED_OTHER, &param)) {
+	    syscall(SYS_sched_setattr, pid, &attr, 0)) {
 		perror("sched");
 		return 1;
 	}

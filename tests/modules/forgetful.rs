@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files of debugfs whose handles do not live as they should: they are leaked, dropped too late, or
+//! keep themselves alive.
+
+#[path = "../../debugfs/mod.rs"]
+pub mod debugfs;
+#[path = "../../kthread/mod.rs"]
+pub mod kthread;
+
+use core::{
+    borrow::Borrow,
+    mem::forget, //
+};
+use debugfs::{
+    Dir,
+    File,
+    Root,
+    Show, //
+};
+use kernel::{
+    fmt,
+    new_mutex,
+    prelude::*,
+    str::CString,
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
+};
+use kthread::{
+    ThreadGroup,
+    Wake, //
+};
+
+module! {
+    type: Forgetful,
+    name: "kthread_forgetful",
+    authors: ["The rust_kthread_demo authors"],
+    description: "Files of debugfs whose handles are leaked",
+    license: "GPL",
+    params: {
+        fail: u8 {
+            default: 0,
+            description: "Whether the load fails after all has been made",
+        },
+    },
+}
+
+/// What a file is about: a number, and what it keeps.
+#[pin_data(PinnedDrop)]
+struct Number {
+    number: u32,
+    #[pin]
+    kept: Mutex<KVec<(File, Arc<Dir>)>>,
+}
+
+impl Number {
+    fn new(number: u32) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                number,
+                kept <- new_mutex!(KVec::new()),
+            }),
+            GFP_KERNEL,
+        )
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Number {
+    fn drop(self: Pin<&mut Self>) {
+        pr_info!("dropped {}\n", self.number);
+    }
+}
+
+impl Show for Number {
+    type Data = Self;
+
+    fn show(data: &Self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", data.number)
+    }
+}
+
+fn file(name: &CStr, dir: &Arc<Dir>, number: u32) -> Result<File> {
+    File::read_only::<Number>(name, dir, Number::new(number)?)
+}
+
+/// Reads a parameter, which is a reference in linux 7.2 and a value in 7.3.
+fn value(parameter: impl Borrow<u8>) -> u8 {
+    *parameter.borrow()
+}
+
+struct Forgetful {
+    // Dropped first, with all files.
+    _root: Root,
+    // The files of this thread are dropped when they are gone.
+    _threads: ThreadGroup,
+    _late: (Arc<Dir>, File),
+}
+
+impl kernel::Module for Forgetful {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        // SAFETY: It is part of the module, and dropped with it, or at the end of this.
+        let threads = unsafe { ThreadGroup::new()? };
+        // SAFETY: As above.
+        let root = unsafe { Root::new(c"kthread_forgetful")? };
+        let top = root.dir();
+
+        forget(file(c"file", top, 1)?);
+
+        // The directory, but not what is in it.
+        let dir = Dir::new(c"dir", top)?;
+        let in_dir = file(c"file", &dir, 2)?;
+        forget(dir);
+
+        // What is in the directory, but not itself.
+        let kept = Dir::new(c"kept", top)?;
+        forget(file(c"file", &kept, 3)?);
+        drop(kept);
+
+        // A reference of many.
+        let many = Dir::new(c"many", top)?;
+        forget(many.clone());
+        let in_many = file(c"file", &many, 4)?;
+
+        // A thread has them, which outlives the root.
+        let theirs = Dir::new(c"thread", top)?;
+        let in_theirs = file(c"file", &theirs, 5)?;
+        let holder = threads.spawn(fmt!("holder"), move |ctx| {
+            while ctx.wait() != Wake::Stop {}
+            let late = file(c"late", &theirs, 0).map(|_| ()).err();
+            let late_dir = Dir::new(c"late", &theirs).map(|_| ()).err();
+            drop((in_theirs, theirs));
+            pr_info!("a late file {late:?}, a late directory {late_dir:?}\n");
+        })?;
+        forget(holder);
+
+        // The data of a file owns the file.
+        let number = Number::new(6)?;
+        let dir = Dir::new(c"cycle", top)?;
+        let itself = File::read_only::<Number>(c"file", &dir, number.clone())?;
+        number.kept.lock().push((itself, dir), GFP_KERNEL)?;
+        drop(number);
+
+        // One below the other, and the last one is leaked.
+        let mut deep = Dir::new(c"deep", top)?;
+        for _ in 0..10 {
+            deep = Dir::new(c"deep", &deep)?;
+        }
+        forget(file(c"file", &deep, 7)?);
+        drop(deep);
+
+        // They are dropped from the inside out, by the last handle.
+        let mut deep = Dir::new(c"chain", top)?;
+        for number in 0..1000 {
+            deep = Dir::new(&CString::try_from_fmt(fmt!("{number}"))?, &deep)?;
+        }
+        drop(deep);
+
+        // Those are gone at once.
+        drop(file(c"gone", top, 8)?);
+        drop(Dir::new(c"gone", top)?);
+
+        drop(in_many);
+        if value(module_parameters::fail.value()) != 0 {
+            forget(in_dir);
+            return Err(ENODATA);
+        }
+        Ok(Self {
+            _root: root,
+            _threads: threads,
+            _late: (many, in_dir),
+        })
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Waits that the kernel is to complain about, one kind a load: `what` chooses it.
+
+#[path = "../../kthread/mod.rs"]
+pub mod kthread;
+
+use kernel::{
+    interrupt::local_interrupt_disable,
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
+};
+use kthread::{
+    Builder,
+    ThreadGroup, //
+};
+
+module! {
+    type: Waits,
+    name: "kthread_waits",
+    authors: ["The rust_kthread_demo authors"],
+    description: "Waits for kernel threads that the kernel complains about",
+    license: "GPL",
+    params: {
+        what: u64 {
+            default: 0,
+            description: "1: endless waits, 2: to stop with a lock held, 3: interrupts off",
+        },
+    },
+}
+
+struct Waits {
+    go: Arc<Atomic<bool>>,
+    _threads: ThreadGroup,
+}
+
+/// Threads that wait for threads that do not end, by join, stop and flush.
+fn endless(threads: &ThreadGroup, go: &Arc<Atomic<bool>>) -> Result {
+    // To sleep for a moment, again and again, is not to hang.
+    let deaf = |go: &Arc<Atomic<bool>>| {
+        let go = go.clone();
+
+        move || {
+            while !go.load(Relaxed) {
+                fsleep(Delta::from_millis(10));
+            }
+        }
+    };
+    let (joined, stopped, flushed) = (deaf(go), deaf(go), deaf(go));
+    let joined = threads.spawn(fmt!("deaf"), move |_| joined())?;
+    let stopped = threads.spawn(fmt!("deaf"), move |_| stopped())?;
+    let worker = Builder::new(fmt!("deaf")).spawn_worker(threads)?;
+
+    worker.spawn(GFP_KERNEL, move |_| flushed())?;
+    threads
+        .spawn(fmt!("waits-join"), move |_| joined.join())?
+        .detach();
+    threads
+        .spawn(fmt!("waits-stop"), move |_| stopped.stop())?
+        .detach();
+    threads
+        .spawn(fmt!("waits-flush"), move |_| worker.flush())?
+        .detach();
+    Ok(())
+}
+
+/// Stops a thread while a lock is held that the thread has taken before.
+fn stop_with_lock_held(threads: &ThreadGroup) -> Result {
+    let lock = Arc::pin_init(new_mutex!(0), GFP_KERNEL)?;
+    let taken = lock.clone();
+    let thread = threads.spawn(fmt!("locks"), move |_| *taken.lock() += 1)?;
+
+    // It does not deadlock this time.
+    while !thread.is_finished() {
+        fsleep(Delta::from_millis(1));
+    }
+    let _guard = lock.lock();
+    let _ = thread.stop();
+    Ok(())
+}
+
+/// Uses an address space with interrupts off.
+fn use_mm_with_interrupts_off(threads: &ThreadGroup) -> Result {
+    let mm = ARef::from(kernel::current!().mm().ok_or(EINVAL)?);
+    let thread = threads.spawn(fmt!("irqs-off"), move |ctx| {
+        let _off = local_interrupt_disable();
+
+        ctx.use_mm(&mm, || ());
+    })?;
+
+    let _ = thread.join();
+    Ok(())
+}
+
+impl kernel::Module for Waits {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        // SAFETY: The group is a field of the module, or dropped at the end of this.
+        let threads = unsafe { ThreadGroup::new()? };
+        let go = Arc::new(Atomic::new(false), GFP_KERNEL)?;
+
+        match module_parameters::what.value() {
+            1 => endless(&threads, &go)?,
+            2 => stop_with_lock_held(&threads)?,
+            3 => use_mm_with_interrupts_off(&threads)?,
+            _ => return Err(EINVAL),
+        }
+        Ok(Self {
+            go,
+            _threads: threads,
+        })
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.go.store(true, Relaxed);
+    }
+}
