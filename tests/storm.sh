@@ -68,7 +68,8 @@ with_threads()
 		pid=${comm#/proc/}
 		pid=${pid%/comm}
 		# What is older has nothing to do with it, and some go meanwhile.
-		[ "$pid" -ge "${main:-3}" ] && { read -r name < "$comm"; } 2> /dev/null || continue
+		[ "$pid" -ge "${main:-3}" ] || continue
+		{ read -r name < "$comm"; } 2> /dev/null || continue
 		case $name in
 		storm-*)
 			"$@" "$pid" "$name"
@@ -122,6 +123,13 @@ is_over()
 	[ ! -d "/proc/$main" ]
 }
 
+# show PID NAME: where a thread is.
+# shellcheck disable=SC2317 # It is called by with_threads.
+show()
+{
+	ktap_diag "$2 ($1): $(sed 's/.*] //; s/+.*//' "/proc/$1/stack" 2> /dev/null | xargs)"
+}
+
 # is_at_work: whether there are threads in the group of the storm.
 is_at_work()
 {
@@ -158,7 +166,13 @@ signal_always &
 signaller=$!
 
 ktap_ok_if 'the storm ends' wait_for $((seconds / slowness + 20)) is_over
+ended=$?
 : > $place/over
+if [ $ended -ne 0 ]; then
+	ktap_diag "$(said)"
+	with_threads show
+	ktap_bail 'the threads above wait for each other, or for nothing'
+fi
 wait $signaller
 ktap_ok_if 'there were signals meanwhile' [ "$(cat $place/signals)" -gt 0 ]
 if [ -n "$plugger" ]; then

@@ -162,6 +162,7 @@ counted! {
         Flush,
         Cancel,
         Scope,
+        ForgetScoped,
         SpawnDetached,
         LetThrough,
         Wait,
@@ -847,16 +848,27 @@ impl<'a> Me<'a> {
             return;
         };
 
+        let ask = self.random.one_in(2);
+
         match thread.park_guard() {
             Ok(parked) => {
                 did(Op::ParkGuard);
                 parked.wake();
-                if self.random.one_in(2) {
+                if ask {
                     parked.request_stop();
+                    if parked.is_parked() {
+                        fault!("a thread that is asked to stop is parked");
+                    }
                 }
             }
             Err(error) if error == EBUSY || error == ESRCH => {}
             Err(error) => fault!("park_guard gives {error:?}"),
+        }
+        if ask {
+            thread.request_stop();
+            if thread.park() != Err(ESRCH) {
+                fault!("a thread that is asked to stop can be parked");
+            }
         }
         self.put_thread(thread, is_patient, level);
     }
@@ -904,6 +916,10 @@ impl<'a> Me<'a> {
 
             did(Op::RequestStop);
             thread.request_stop();
+            // Nobody parks it, as the handle is here.
+            if thread.is_parked() {
+                fault!("a thread that is asked to stop is parked");
+            }
             true
         });
     }
@@ -1162,7 +1178,7 @@ impl<'a> Me<'a> {
             let mut before = None;
 
             for _ in 0..1 + random.below(2) {
-                let (seed, choice, is_patient) = (random.next(), random.below(5), random.one_in(3));
+                let (seed, choice, is_patient) = (random.next(), random.below(6), random.one_in(3));
                 let is_joined = choice == 0 && !is_patient;
                 let (guard, ran, other) = (Guard::new(Made::Scoped), &ran, before.take());
                 let body = move |ctx: &Context<'_>| {
@@ -1194,6 +1210,10 @@ impl<'a> Me<'a> {
                     0 | 1 => drop(thread.stop()),
                     2 => before = Some(thread),
                     3 => thread.detach(),
+                    4 if DONE[Op::ForgetScoped as usize].load(Relaxed) < FORGOTTEN => {
+                        did(Op::ForgetScoped);
+                        core::mem::forget(thread);
+                    }
                     _ => drop(thread),
                 }
             }
@@ -1261,12 +1281,12 @@ impl<'a> Me<'a> {
     }
 }
 
-/// What comes of `f`, within half a minute at least.
+/// Returns whether `f` comes true within some seconds.
 fn eventually(f: impl Fn() -> bool) -> bool {
     let began = Instant::<Monotonic>::now();
 
     while !f() {
-        if began.elapsed() > Delta::from_secs(30) {
+        if began.elapsed() > Delta::from_secs(10) {
             return false;
         }
         fsleep(Delta::from_micros(200));
