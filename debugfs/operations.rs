@@ -16,6 +16,7 @@ use kernel::{
     seq_print,
     sync::{
         atomic::{
+            atomic_load,
             Atomic,
             Relaxed, //
         },
@@ -28,16 +29,8 @@ use kernel::{
     }, //
 };
 
-/// Stands for `struct module`, which the compiler does not take for a type of C.
-#[repr(C)]
-struct ThisModule([u8; 0]);
-
-extern "C" {
-    static __this_module: ThisModule;
-}
-
 /// The module that this is part of.
-const MODULE: *mut bindings::module = (&raw const __this_module).cast_mut().cast();
+const MODULE: *mut bindings::module = &raw mut bindings::__this_module;
 
 /// What a file shows and takes, without the types of it.
 pub(super) trait Contents: Send + Sync {
@@ -179,7 +172,7 @@ fn not_a_leak(_memory: *const c_void) {
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     // SAFETY: The module is there, as this is its code. Its state may change under the read, as it
     // may for C's own readers.
-    let state = unsafe { (&raw const (*MODULE).state).read_volatile() };
+    let state = unsafe { atomic_load(&raw mut (*MODULE).state, Relaxed) };
 
     // A module whose init fails is freed, whoever has its files open.
     if state != bindings::module_state_MODULE_STATE_LIVE {

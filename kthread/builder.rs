@@ -32,7 +32,13 @@ use kernel::{
     error::to_result,
     fmt,
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::{
+            atomic_load,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
 };
 
 /// Where a thread may run and where its memory comes from.
@@ -366,10 +372,12 @@ fn online_node(node: u32) -> Result<c_int> {
     // SAFETY: `node_states` is there since boot, and holds `MAX_NUMNODES` bits for each state. C
     // changes its words atomically.
     let word = unsafe {
-        (&raw const bindings::node_states[bindings::node_states_N_ONLINE as usize])
-            .cast::<c_ulong>()
-            .add((node / bits) as usize)
-            .read_volatile()
+        let online = &raw mut bindings::node_states[bindings::node_states_N_ONLINE as usize];
+
+        atomic_load(
+            online.cast::<c_ulong>().add((node / bits) as usize),
+            Relaxed,
+        )
     };
 
     if word >> (node % bits) & 1 == 0 {

@@ -6,7 +6,9 @@ use super::{
     core::Core,
     ffi::{
         __set_current_state,
-        set_current_state,
+        set_current_state, //
+    },
+    freezer::{
         set_freezable,
         set_nofreeze, //
     }, //

@@ -64,10 +64,10 @@ use super::{
     exit::Exit,
     ffi::{
         read_once,
-        set_freezable,
         set_notify_signal,
         write_once, //
     },
+    freezer::set_freezable,
     group::{
         Members,
         Place, //

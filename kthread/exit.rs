@@ -96,7 +96,7 @@ impl Exit {
     ///
     /// Sleeps.
     pub(super) fn wait_or(self, is_asked: impl Fn() -> bool, pass_on: impl FnOnce()) {
-        if !self.sleep_until(None, is_asked) {
+        if !self.sleep_until([self.queue()], is_asked) {
             pass_on();
         }
         self.wait();
@@ -106,39 +106,36 @@ impl Exit {
     ///
     /// Sleeps.
     pub(super) fn wait_with(self, done: &Completion) -> bool {
-        !self.sleep_until(Some(done), || done.try_wait()) || done.try_wait()
+        // SAFETY: The completion is valid.
+        let also = unsafe { &raw mut (*done.as_raw()).wait };
+
+        !self.sleep_until([also, self.queue()], || done.try_wait()) || done.try_wait()
     }
 
-    /// Sleeps until `is_ready` returns true, or the task has exited, in which case this returns true.
-    ///
-    /// To complete `also` wakes the sleeper, too.
-    fn sleep_until(self, also: Option<&Completion>, is_ready: impl Fn() -> bool) -> bool {
+    /// Where those sleep who wait.
+    fn queue(self) -> *mut bindings::swait_queue_head {
+        // SAFETY: By the type invariants the completion is valid.
+        unsafe { &raw mut (*self.0.as_ptr()).wait }
+    }
+
+    /// Sleeps in all of `queues`, which are those of completions, until `is_ready` returns true, or the
+    /// task has exited, in which case this returns true.
+    fn sleep_until<const N: usize>(
+        self,
+        queues: [*mut bindings::swait_queue_head; N],
+        is_ready: impl Fn() -> bool,
+    ) -> bool {
         might_sleep();
 
-        let queues = [
-            also.map_or(core::ptr::null_mut(), |done| {
-                // SAFETY: The completion is valid.
-                unsafe { &raw mut (*done.as_raw()).wait }
-            }),
-            // SAFETY: By the type invariants the completion is valid.
-            unsafe { &raw mut (*self.0.as_ptr()).wait },
-        ];
-        let waiters = [const { Opaque::<bindings::swait_queue>::uninit() }; 2];
         // Only a few functions of C look at these, none of which unwinds.
-        let places = || {
-            queues
-                .iter()
-                .zip(&waiters)
-                .filter(|(queue, _)| !queue.is_null())
-        };
-
-        for (_, waiter) in places() {
+        let waiters = [const { Opaque::<bindings::swait_queue>::uninit() }; N];
+        for waiter in &waiters {
             // SAFETY: Nobody else has the address of the waiter, and it is not moved while it is in a
             // queue, which it is not when this function returns.
             unsafe { init_list_head(&raw mut (*waiter.get()).task_list) };
         }
         let exited = loop {
-            for (queue, waiter) in places() {
+            for (queue, waiter) in queues.iter().zip(&waiters) {
                 // SAFETY: The queues are initialised, and so are the parts of the waiter that this
                 // function does not set.
                 unsafe {
@@ -161,7 +158,7 @@ impl Exit {
             unsafe { bindings::schedule() };
         };
 
-        for (queue, waiter) in places() {
+        for (queue, waiter) in queues.iter().zip(&waiters) {
             // SAFETY: Both are initialised.
             unsafe { bindings::finish_swait(*queue, waiter.get()) };
         }

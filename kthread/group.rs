@@ -2,14 +2,15 @@
 
 //! Groups of threads, which bound the life of their members.
 
+use super::ffi::{
+    read_once,
+    write_once, //
+};
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
+        atomic::Atomic,
         Arc,
         Mutex, //
     },
@@ -25,11 +26,11 @@ impl Place {
     }
 
     fn get(&self) -> usize {
-        self.0.load(Relaxed)
+        read_once(&self.0)
     }
 
     fn set(&self, index: usize) {
-        self.0.store(index, Relaxed);
+        write_once(&self.0, index);
     }
 }
 
@@ -104,9 +105,16 @@ impl Table {
             self.swap(index, self.leaving);
             index = self.leaving;
         }
-        // INVARIANT: The last of all takes its place.
-        self.swap(index, self.entries.len() - 1);
-        self.entries.pop()
+        let last = self.entries.pop()?;
+
+        match self.entries.get_mut(index) {
+            // INVARIANT: The last of all takes its place.
+            Some(slot) => {
+                last.place().set(index);
+                Some(core::mem::replace(slot, last))
+            }
+            None => Some(last),
+        }
     }
 
     /// Takes out one of the entries that have exited by themselves, if one of the first has.

@@ -11,6 +11,10 @@ use kernel::{
     fmt,
     prelude::*,
     sync::{
+        atomic::{
+            atomic_load,
+            Relaxed, //
+        },
         rcu,
         Arc, //
     },
@@ -144,8 +148,8 @@ impl Identity {
         // that any other parent would be valid, too, is what the RCU read-side critical section is
         // for.
         let identity = unsafe {
-            let parent = (&raw const (*task).real_parent).read_volatile();
-            let flags = (&raw const (*task).flags).read_volatile();
+            let parent = atomic_load(&raw mut (*task).real_parent, Relaxed);
+            let flags = atomic_load(&raw mut (*task).flags, Relaxed);
 
             Self {
                 comm: comm(task),
@@ -154,13 +158,13 @@ impl Identity {
                 ppid: (*parent).tgid,
                 parent_comm: comm(parent),
                 kthread: flags & bindings::PF_KTHREAD != 0,
-                mm: !(&raw const (*task).mm).read_volatile().is_null(),
-                active_mm: !(&raw const (*task).active_mm).read_volatile().is_null(),
-                policy: (&raw const (*task).policy).read_volatile(),
-                // The nice value 0 has the static priority 120.
-                nice: (&raw const (*task).static_prio).read_volatile() - 120,
-                rt_priority: (&raw const (*task).rt_priority).read_volatile(),
-                cpus_allowed: CpuList((&raw const (*task).cpus_mask).read_volatile()),
+                mm: !atomic_load(&raw mut (*task).mm, Relaxed).is_null(),
+                active_mm: !atomic_load(&raw mut (*task).active_mm, Relaxed).is_null(),
+                policy: atomic_load(&raw mut (*task).policy, Relaxed),
+                nice: atomic_load(&raw mut (*task).static_prio, Relaxed)
+                    - bindings::DEFAULT_PRIO as i32,
+                rt_priority: atomic_load(&raw mut (*task).rt_priority, Relaxed),
+                cpus_allowed: cpus_allowed(task),
                 nofreeze: flags & bindings::PF_NOFREEZE != 0,
             }
         };
@@ -172,13 +176,39 @@ impl Identity {
 
 /// Copies the name of a task.
 ///
+/// A name that changes meanwhile gives a mixture, as it does in C.
+///
 /// # Safety
 ///
 /// `task` must be valid.
-unsafe fn comm(task: *const bindings::task_struct) -> Comm {
-    // SAFETY: By the requirements of this function. A name that changes meanwhile gives a mixture,
-    // as it does in C.
-    Comm(unsafe { (&raw const (*task).comm).read_volatile() })
+unsafe fn comm(task: *mut bindings::task_struct) -> Comm {
+    // SAFETY: By the requirements of this function, and the index is one of the array.
+    Comm(core::array::from_fn(|index| unsafe {
+        // CAST: A `char` of C is a byte.
+        atomic_load((&raw mut (*task).comm).cast::<i8>().add(index), Relaxed) as u8
+    }))
+}
+
+/// Copies where a task may run, word by word, as it may change meanwhile.
+///
+/// # Safety
+///
+/// `task` must be valid.
+unsafe fn cpus_allowed(task: *mut bindings::task_struct) -> CpuList {
+    let mut mask = bindings::cpumask::default();
+
+    for (index, word) in mask.bits.iter_mut().enumerate() {
+        // SAFETY: By the requirements of this function, and the index is one of the array.
+        *word = unsafe {
+            atomic_load(
+                (&raw mut (*task).cpus_mask.bits)
+                    .cast::<c_ulong>()
+                    .add(index),
+                Relaxed,
+            )
+        };
+    }
+    CpuList(mask)
 }
 
 /// Watches a thread, and keeps nobody from stopping it. It may be dropped where a

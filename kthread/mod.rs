@@ -13,35 +13,34 @@
 //! - New: the task exists, and has never been woken. It is a [`NewThread`].
 //! - Running: the closure runs, or waits in one of the waits of its [`Context`]. The thread is a
 //!   [`Thread`].
-//! - Parked: the thread sleeps in `TASK_PARKED` and only [`Thread::unpark`] or a stop ends that.
-//! - Finished: the closure has returned. The task lingers, and can still be parked, until its
-//!   handle stops or joins it.
-//! - Gone: the task has exited.
+//! - Parked: the thread sleeps in `TASK_PARKED`, and only [`Thread::unpark`] or a request to stop ends
+//!   that.
+//! - Finished: the closure has returned, and its value waits for whoever has the handle. There is
+//!   nothing to park, but a handle may do so: it takes the thread for parked, until it unparks it.
+//! - Gone: the task has exited, and nobody has a handle.
 //!
-//! Operations, by whoever holds the handle: create, start, wake, park, unpark, stop, join.
+//! Operations, by whoever holds the handle: create, start, wake, park, unpark, stop, join, detach.
 //!
 //! # State diagram
 //!
 //! ```text
-//!                      Return of the closure
-//!                  ┌───────────────────────────┐
-//!                  │                           ▼
-//!  ┌─────┐     ┌───┴─────┐                ┌──────────┐
-//!  │ New ├────►│ Running │                │ Finished │
-//!  └──┬──┘start└┬──────▲─┘                └─┬──────▲─┘
-//!     │    park │      │ unpark        park │      │ unpark
-//!     │        ┌▼──────┴─┐                ┌─▼──────┴─┐
-//!     │        │ Parked  │                │  Parked  │
-//!     │        └────┬────┘                └────┬─────┘
-//!     │ drop        │ stop                     │ stop, join
-//!     ▼             ▼                          ▼
-//!  ┌─────────────────────────────────────────────────┐
-//!  │                      Gone                       │
-//!  └─────────────────────────────────────────────────┘
+//!  ┌─────┐ start ┌─────────┐ return of the closure ┌──────────┐
+//!  │ New ├──────►│ Running ├──────────────────────►│ Finished │
+//!  └──┬──┘       └┬──────▲─┘                       └────┬─────┘
+//!     │      park │      │ unpark, request_stop         │
+//!     │          ┌▼──────┴─┐                            │
+//!     │          │ Parked  │                            │
+//!     │          └─────────┘                            │
+//!     │ drop                                            │ stop, join, drop,
+//!     ▼                                                 ▼ or nobody has a handle
+//!  ┌─────────────────────────────────────────────────────────┐
+//!  │                          Gone                           │
+//!  └─────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A stop leads to Gone from every state; a thread that runs is first asked
-//! ([`Context::should_stop`]) and then waited for.
+//! To stop a thread is to ask it ([`Context::should_stop`]), to end its interruptible sleeps, whoever's
+//! they are, and to wait until its task has exited. All that stop several threads ask all of them
+//! first.
 //!
 //! # Who keeps a thread from outliving its module
 //!
@@ -58,13 +57,21 @@
 //!
 //! # What may be waited for
 //!
-//! Whatever stops or joins a thread sleeps until that is gone. Never to wait for oneself is seen to
-//! here. Not to wait for a thread that waits for the caller is left to users.
+//! Whatever stops or joins a thread sleeps until its task has exited. The API refuses a thread that would
+//! wait for itself. Circles of several threads are left to users, with some help: a thread that joins
+//! another one, and is asked to stop, passes that on, and lockdep reports who stops a thread with a lock
+//! held that the thread takes.
 //!
 //! # Context
 //!
-//! Each function says whether it sleeps. What may be called from any context takes locks with
-//! interrupts off, and must not be called in an NMI.
+//! Each function says whether it sleeps, and so do the drops. What may be called from any context takes
+//! locks with interrupts off, and must not be called in an NMI.
+//!
+//! # Reading order
+//!
+//! `core.rs` has the states of a thread, and says who may touch what when. `exit.rs` waits for it,
+//! `packet.rs` runs it, `context.rs` is what it can do itself, `thread.rs`, `group.rs` and `scope.rs` are
+//! what others can do with it.
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 
@@ -76,6 +83,7 @@ mod detached;
 mod errno;
 mod exit;
 mod ffi;
+mod freezer;
 mod group;
 mod hotplug;
 mod identity;

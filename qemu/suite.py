@@ -24,6 +24,7 @@ class Test:
 
     # ksft-timeout: SECONDS       it is killed after this time (on the fast kernel)
     # ksft-expect-splat: REGEX    the kernel must complain like this; may be repeated
+    # ksft-allow-splat: REGEX     the kernel may complain like this, in its log alone; may be repeated
     # ksft-cmdline: WORDS         it needs a guest with these words on the kernel's command line
     """
 
@@ -32,6 +33,7 @@ class Test:
         self.name = os.path.splitext(os.path.basename(path))[0]
         self.limit = DEFAULT_LIMIT
         self.expects = []
+        self.allows = []
         self.cmdline = []
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", self.name):
             raise SetupError("%s: a test's name may only have letters, digits, '_', '.' and '-'" % path)
@@ -41,14 +43,14 @@ class Test:
                     if not value.isdigit() or int(value) == 0:
                         raise SetupError("%s: 'ksft-timeout: %s' is no number of seconds" % (path, value))
                     self.limit = int(value)
-                elif key == "expect-splat":
+                elif key in ("expect-splat", "allow-splat"):
                     try:
                         re.compile(value)
                     except re.error as e:
-                        raise SetupError("%s: 'ksft-expect-splat: %s': %s" % (path, value, e)) from None
+                        raise SetupError("%s: 'ksft-%s: %s': %s" % (path, key, value, e)) from None
                     if not value:
-                        raise SetupError("%s: 'ksft-expect-splat:' without a pattern" % path)
-                    self.expects.append(value)
+                        raise SetupError("%s: 'ksft-%s:' without a pattern" % (path, key))
+                    (self.expects if key == "expect-splat" else self.allows).append(value)
                 elif key == "cmdline":
                     words = value.split()
                     if self.cmdline or not words or not all(CMDLINE_WORD.fullmatch(word) for word in words):
@@ -67,7 +69,7 @@ def judge_console(test, lines, skipped=False):
     failures = []
     splats = splat.find(lines)
     for item in splats:
-        if not any(item.matches(pattern) for pattern in test.expects):
+        if not any(item.matches(pattern) for pattern in test.expects + test.allows):
             failures.append(Failure("splat", "the kernel complained: %s" % item.title, test.name, item))
     for pattern in () if skipped else test.expects:
         if not any(item.matches(pattern) for item in splats):

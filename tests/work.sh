@@ -52,13 +52,13 @@ ktap_ok_if 'wakes that were taken while it was parked and unparked are done' \
 	wait_for 10 is w0 runs "$(value w0 wakes)"
 ktap_eq 'the module counts the same' "$(value w0 wakes)" "$(total wakes)"
 
-# late_worker: makes a worker that does not get its only CPU, and wakes it ten times.
+# late_worker: makes a worker that does not get its only CPU at all, and wakes it ten times.
 late_worker()
 {
 	runs=$(total runs)
 	do_all 'run late cpu=1 nice=19'
 	wait_for 10 thread_is late S
-	starve 1
+	starve 1 0
 	wake_times late 10
 }
 

@@ -17,8 +17,10 @@ use super::{
         core::Core,
         ffi::{
             clear_notify_signal,
+            init_list_head,
             is_linked,
             list_del_init,
+            read_once,
             set_notify_signal, //
         },
         group::Members,
@@ -28,11 +30,7 @@ use super::{
         },
         packet::Member, //
     },
-    gate::Gate,
-    work::{
-        init_work,
-        RawWork, //
-    }, //
+    gate::Gate, //
 };
 use core::mem::offset_of;
 use kernel::{
@@ -52,6 +50,96 @@ use kernel::{
     types::Opaque, //
 };
 use pin_init::stack_pin_init;
+
+/// The part of a `Work` that does not depend on its type.
+///
+/// # Invariants
+///
+/// - `dwork` is initialised with a function that takes a reference to the `Work` that this is part
+///   of back from a pointer, and `release` is one that does so and drops it.
+/// - While `dwork` is queued, by kthread_worker's list or timer, the queue owns such a reference.
+/// - `dwork` is only ever queued on the worker whose number is `owner`.
+#[pin_data]
+#[repr(C)]
+pub(super) struct RawWork {
+    #[pin]
+    pub(super) dwork: Opaque<bindings::kthread_delayed_work>,
+    release: unsafe fn(*mut bindings::kthread_work),
+    /// The number of the worker that this belongs to, or 0.
+    owner: Atomic<u64>,
+}
+
+// SAFETY: A work item belongs to no task, so that any may use or drop it.
+unsafe impl Send for RawWork {}
+
+// SAFETY: `dwork` is only accessed with the lock of the worker held.
+unsafe impl Sync for RawWork {}
+
+impl RawWork {
+    /// # Safety
+    ///
+    /// `run` and `release` must be what the type invariants ask for.
+    pub(super) unsafe fn new(
+        run: unsafe extern "C" fn(*mut bindings::kthread_work),
+        release: unsafe fn(*mut bindings::kthread_work),
+        site: Site,
+    ) -> impl PinInit<Self> {
+        // INVARIANT: By the requirements of this function. It is not queued.
+        pin_init!(Self {
+            dwork <- Opaque::ffi_init(move |slot: *mut bindings::kthread_delayed_work| {
+                // SAFETY: `slot` is valid for writes, and pinned from here on.
+                unsafe { init_work(&raw mut (*slot).work, run) };
+                // SAFETY: As above. The function is the one that kthread_worker expects for a timer
+                // in this structure, and the name and key are static.
+                unsafe {
+                    bindings::timer_init_key(
+                        &raw mut (*slot).timer,
+                        Some(bindings::kthread_delayed_work_timer_fn),
+                        bindings::TIMER_IRQSAFE,
+                        TIMER_NAME.as_char_ptr(),
+                        site.key(What::Timer),
+                    )
+                };
+            }),
+            release,
+            owner: Atomic::new(0),
+        })
+    }
+
+    /// Returns whether this belongs to a worker.
+    #[inline]
+    pub(super) fn is_owned_by(&self, worker: u64) -> bool {
+        read_once(&self.owner) == worker
+    }
+
+    /// Reserves the work for a worker, and returns whether it is that worker's.
+    pub(super) fn claim(&self, worker: u64) -> bool {
+        self.is_owned_by(worker)
+            || match self.owner.cmpxchg(0, worker, Relaxed) {
+                Ok(_) => true,
+                Err(owner) => owner == worker,
+            }
+    }
+}
+
+static TIMER_NAME: &CStr = c"kthread::Work";
+
+/// Does what the macro `kthread_init_work()` does in C.
+///
+/// # Safety
+///
+/// `slot` must be valid for writes, and what is there must not move afterwards.
+unsafe fn init_work(
+    slot: *mut bindings::kthread_work,
+    func: unsafe extern "C" fn(*mut bindings::kthread_work),
+) {
+    // SAFETY: By the requirements of this function.
+    unsafe {
+        slot.write(bindings::kthread_work::default());
+        init_list_head(&raw mut (*slot).node);
+        (*slot).func = Some(func);
+    }
+}
 
 /// The number of the last worker that was made.
 ///

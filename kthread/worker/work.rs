@@ -8,16 +8,14 @@ use super::{
         errno::ecanceled,
         ffi::{
             clear_notify_signal,
-            init_list_head,
-            read_once,
             set_notify_signal, //
         },
-        lockdep::{
-            Site,
-            What, //
-        }, //
+        lockdep::Site, //
     },
-    raw::Shared, //
+    raw::{
+        RawWork,
+        Shared, //
+    }, //
 };
 use core::ops::Deref;
 use kernel::{
@@ -25,14 +23,7 @@ use kernel::{
     bindings,
     fmt,
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc, //
-    },
-    types::Opaque, //
+    sync::Arc, //
 };
 
 /// What a [`Work`] does when it runs.
@@ -47,90 +38,6 @@ pub trait WorkItem: Send + Sync + Sized + 'static {
     /// space of a process. When the worker is to stop, interruptible sleeps in this end, whoever's they
     /// are. The work that is queued by then runs all the same.
     fn run(this: &Arc<Work<Self>>, ctx: &Context<'_>);
-}
-
-/// The part of a [`Work`] that does not depend on its type.
-///
-/// # Invariants
-///
-/// - `dwork` is initialised with a function that takes a reference to the [`Work`] that this is part
-///   of back from a pointer, and `release` is one that does so and drops it.
-/// - While `dwork` is queued, by kthread_worker's list or timer, the queue owns such a reference.
-/// - `dwork` is only ever queued on the worker whose number is `owner`.
-#[pin_data]
-#[repr(C)]
-pub(super) struct RawWork {
-    #[pin]
-    pub(super) dwork: Opaque<bindings::kthread_delayed_work>,
-    pub(super) release: unsafe fn(*mut bindings::kthread_work),
-    /// The number of the worker that this belongs to, or 0.
-    owner: Atomic<u64>,
-}
-
-// SAFETY: A work item belongs to no task, so that any may use or drop it.
-unsafe impl Send for RawWork {}
-
-// SAFETY: `dwork` is only accessed with the lock of the worker held.
-unsafe impl Sync for RawWork {}
-
-impl RawWork {
-    fn new<T: WorkItem>(site: Site) -> impl PinInit<Self> {
-        // INVARIANT: `run` and `release` are instantiated for the type of the `Work`, whose first
-        // field this is. It is not queued.
-        pin_init!(Self {
-            dwork <- Opaque::ffi_init(move |slot: *mut bindings::kthread_delayed_work| {
-                // SAFETY: `slot` is valid for writes, and pinned from here on.
-                unsafe { init_work(&raw mut (*slot).work, run::<T>) };
-                // SAFETY: As above. The function is the one that kthread_worker expects for a timer
-                // in this structure, and the name and key are static.
-                unsafe {
-                    bindings::timer_init_key(
-                        &raw mut (*slot).timer,
-                        Some(bindings::kthread_delayed_work_timer_fn),
-                        bindings::TIMER_IRQSAFE,
-                        TIMER_NAME.as_char_ptr(),
-                        site.key(What::Timer),
-                    )
-                };
-            }),
-            release: release::<T>,
-            owner: Atomic::new(0),
-        })
-    }
-
-    /// Returns whether this belongs to a worker.
-    #[inline]
-    pub(super) fn is_owned_by(&self, worker: u64) -> bool {
-        read_once(&self.owner) == worker
-    }
-
-    /// Reserves the work for a worker, and returns whether it is that worker's.
-    pub(super) fn claim(&self, worker: u64) -> bool {
-        self.is_owned_by(worker)
-            || match self.owner.cmpxchg(0, worker, Relaxed) {
-                Ok(_) => true,
-                Err(owner) => owner == worker,
-            }
-    }
-}
-
-static TIMER_NAME: &CStr = c"kthread::Work";
-
-/// Does what the macro `kthread_init_work()` does in C.
-///
-/// # Safety
-///
-/// `slot` must be valid for writes, and what is there must not move afterwards.
-pub(super) unsafe fn init_work(
-    slot: *mut bindings::kthread_work,
-    func: unsafe extern "C" fn(*mut bindings::kthread_work),
-) {
-    // SAFETY: By the requirements of this function.
-    unsafe {
-        slot.write(bindings::kthread_work::default());
-        init_list_head(&raw mut (*slot).node);
-        (*slot).func = Some(func);
-    }
 }
 
 /// What the worker calls for a `Work<T>`.
@@ -227,7 +134,8 @@ impl<T: WorkItem> Work<T> {
         let site = Site::caller();
 
         pin_init!(Self {
-            raw <- RawWork::new::<T>(site),
+            // SAFETY: Both are instantiated for the type of the work, whose first field this is.
+            raw <- unsafe { RawWork::new(run::<T>, release::<T>, site) },
             value <- value,
         })
     }

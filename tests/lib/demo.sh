@@ -128,7 +128,8 @@ serve()
 	[ ! -e "$demo_server" ] || echo "$1" > "$demo_server"
 }
 
-# starve CPU: keeps all but the more urgent threads off a CPU until feed, those of fifo_low among them.
+# starve CPU [RUNTIME]: keeps all but the more urgent threads off a CPU until feed, those of fifo_low among
+# them. For ordinary threads there are so many nanoseconds of each second.
 starve()
 {
 	# With PREEMPT_RT these do what interrupts do in other kernels, under fifo_low as well.
@@ -138,7 +139,7 @@ starve()
 	done
 	# The kernel's own threads of that CPU, for whom others wait, have no other.
 	demo_server=/sys/kernel/debug/sched/fair_server/cpu$1/runtime
-	serve 50000000
+	serve "${2:-50000000}"
 	rm -f /tmp/starved
 	sched 0 $((1 << $1)) 0 1 sh -c 'echo > /tmp/starved; while :; do :; done' &
 	demo_hog=$!

@@ -323,8 +323,9 @@ class Headers(unittest.TestCase):
         self.assertEqual((test.name, test.limit, test.expects, test.cmdline), ("name", 45, [], []))
 
     def test_values(self):
-        test = self.make("#!/bin/sh\n# ksft-timeout: 7\n# ksft-expect-splat: WARNING: a\n# ksft-expect-splat: b\n")
-        self.assertEqual((test.limit, test.expects), (7, ["WARNING: a", "b"]))
+        test = self.make("#!/bin/sh\n# ksft-timeout: 7\n# ksft-expect-splat: WARNING: a\n# ksft-expect-splat: b\n"
+                         "# ksft-allow-splat: c\n")
+        self.assertEqual((test.limit, test.expects, test.allows), (7, ["WARNING: a", "b"], ["c"]))
 
     def test_cmdline(self):
         self.assertEqual(self.make("# ksft-cmdline: kmemleak=on  nohz\n").cmdline, ["kmemleak=on", "nohz"])
@@ -336,7 +337,7 @@ class Headers(unittest.TestCase):
 
     def test_bad(self):
         for line in ("# ksft-timeout: x", "# ksft-timeout: 0", "# ksft-timeout:", "# ksft-timeout:\n7",
-                     "# ksft-expect-splat: (", "# ksft-expect-splat:", "# ksft-cmdline:", "# ksft-cmdline: =on",
+                     "# ksft-expect-splat: (", "# ksft-expect-splat:", "# ksft-allow-splat: (", "# ksft-cmdline:", "# ksft-cmdline: =on",
                      "# ksft-cmdline: a='b", "# ksft-cmdline: a\n# ksft-cmdline: b", "# ksft-cmd: a"):
             with self.assertRaises(verdict.SetupError, msg=line):
                 self.make(line + "\n")

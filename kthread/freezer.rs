@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether the freezer freezes a thread.
+//!
+//! C header: [`include/linux/freezer.h`](srctree/include/linux/freezer.h)
+
+use kernel::{
+    bindings,
+    task::Task, //
+};
+
+/// Keeps the freezer from the current thread, as it is with kernel threads unless they ask for it.
+pub(super) fn set_nofreeze() {
+    // SAFETY: The current task is alive, and its flags are written by itself alone.
+    unsafe { (*Task::current_raw()).flags |= bindings::PF_NOFREEZE };
+}
+
+/// Lets the freezer freeze the current thread, which it does not do to kernel threads otherwise.
+///
+/// Sleeps in the refrigerator if tasks are being frozen.
+pub(super) fn set_freezable() {
+    #[cfg(CONFIG_FREEZER)]
+    // SAFETY: The function changes the flags of the current task, and may sleep.
+    unsafe {
+        bindings::set_freezable()
+    };
+}
