@@ -220,7 +220,8 @@ def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settl
     conf = "mode=tests\nfactor=%d\nsettle=%d\n" % (factor, settle)
     # What the user chooses for the tests.
     conf += "".join("export %s=%s\n" % (name, shlex.quote(os.environ[name]))
-                    for name in ("FUZZ_SEED", "FUZZ_COUNT", "HOTPLUG_COUNT", "SOAK_MINUTES") if name in os.environ)
+                    for name in ("FUZZ_SEED", "FUZZ_COUNT", "HOTPLUG_COUNT", "SOAK_MINUTES", "STORM_SEED",
+                                 "STORM_SECONDS") if name in os.environ)
     initramfs.write(initrd, kernel, conf, modules=modules, extra=extra)
     vm = cls(kernel, accel, path, initrd, ["status", "ktap"], tests=tests, report=report,
              limit=limit, smp=smp, mem=mem, append=tests[0].cmdline, **kwargs)

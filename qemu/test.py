@@ -9,7 +9,9 @@ exit codes are those of qemu/verdict.py.
 import argparse
 import fnmatch
 import glob
+import math
 import os
+import re
 import shlex
 import sys
 import time
@@ -36,8 +38,9 @@ def parse_args(argv):
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="end all guests after this time (default: 600, "
                         "more for slow kernels)")
     parser.add_argument("--soak", type=int, metavar="MINUTES",
-                        help="in place of the tests, do all that they do at once and for so long")
+                        help="in place of the tests, do all that they do at once and for so long, and then a storm")
     args = parser.parse_args(argv)
+    args.long = 0  # seconds that tests take on their own account
     if args.soak is not None and args.soak < 1:
         parser.error("--soak wants at least 1")
     if args.smp < 1 or (args.limit is not None and args.limit <= 0) or (args.mem is not None and args.mem < 64):
@@ -97,7 +100,7 @@ class Report:
 
 
 def guest_tests(report, kernel, choice, run_dir, tests, args):
-    limit = args.limit or 600.0 * kernel.factor + 60 * (args.soak or 0)
+    limit = args.limit or 600.0 * kernel.factor + args.long
     kernel.demo_module()
     guests, failures = suite.run(kernel, choice, run_dir, tests, report, limit, args.smp,
                                  args.mem or kernel.mem, modules=kernel.modules())
@@ -111,6 +114,14 @@ def guest_tests(report, kernel, choice, run_dir, tests, args):
     report.result("guest", failures, result)
 
 
+def storm_seconds():
+    """How long the user wants a storm to be, or 0."""
+    seconds = os.environ.get("STORM_SECONDS", "0")
+    if not re.fullmatch("[0-9]{1,6}", seconds):
+        raise SetupError("STORM_SECONDS: '%s' is no number of seconds" % seconds)
+    return int(seconds)
+
+
 def run(args):
     start = time.monotonic()
     kernel = lab.Kernel(args.kernel)
@@ -118,11 +129,14 @@ def run(args):
     tests = [test for test in tests if fnmatch.fnmatchcase(test.name, args.tests)]
     hosts = [test for test in hosttest.find() if fnmatch.fnmatchcase(test.name, args.tests)]
     if args.soak:
-        soak = suite.Test(os.path.join(lab.TESTS, "soak", "soak.sh"))
-        # Its own time does not depend on how slow the kernel is, as that of other tests.
-        soak.limit += args.soak * 60 / kernel.factor
         os.environ["SOAK_MINUTES"] = str(args.soak)
-        tests, hosts = [soak], []
+        os.environ.setdefault("STORM_SECONDS", str(args.soak * 60))
+        tests, hosts = [suite.Test(os.path.join(lab.TESTS, path)) for path in ("soak/soak.sh", "storm.sh")], []
+    for test in tests:
+        # What takes as long as it is told to does not depend on how slow the kernel is.
+        length = {"soak": 60 * (args.soak or 0), "storm": storm_seconds()}.get(test.name, 0)
+        test.limit += math.ceil(length / kernel.factor)
+        args.long += length
     if not tests and not hosts:
         raise SetupError("no test matches '%s'" % args.tests)
     run_dir = lab.RunDir(kernel, "soak" if args.soak else "test")

@@ -11,7 +11,7 @@ The main job:
                         guided tour of the life of kernel threads in a guest
   make test             all tests, ends with "N passed, N failed, N skipped"
   make test-all         the tests on every kernel
-  make soak MINUTES=N   random commands, CPU hotplug, loads and unloads at once
+  make soak MINUTES=N   random commands, CPU hotplug, loads and unloads at once; a storm
   make bench            what threads cost in Rust and in C, in instructions
 
 How it works:

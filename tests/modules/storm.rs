@@ -1,0 +1,1453 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whatever can be done with handles, at once, at random, while their group is dropped.
+//!
+//! A round has a group, slots of handles that all share, and actors outside of the group, who do
+//! whatever comes to their mind with what they find in the slots. So do the bodies of the threads, the
+//! works, the threads of scopes, and detached threads. In the midst of it the group is dropped, and the
+//! actors go on with what is left. In the end all that was made has to have been dropped.
+//!
+//! What waits for each other in a circle waits for ever. So there are levels: who is of a level waits
+//! for those of lower levels alone, and owns handles of these alone. The actors are above all. Each
+//! level is spawned at its own place in the source, which tells lockdep what is what. Handles of their
+//! own are all that threads may do what they like with.
+//!
+//! A thread of this module runs the storm, and not `init`: while the process that loads the module is in
+//! the kernel, tasks can not be frozen, and a module that is being loaded can not be held by detached
+//! threads. So the log tells how it went.
+
+#[path = "../../kthread/mod.rs"]
+pub mod kthread;
+
+use core::borrow::Borrow;
+use kernel::{
+    cpu::{
+        nr_cpu_ids,
+        CpuId, //
+    },
+    new_condvar,
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        CondVar,
+        CondVarTimeoutResult,
+        Mutex, //
+    },
+    task::Pid,
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
+};
+use kthread::{
+    scope,
+    Builder,
+    Completion,
+    Context,
+    JoinError,
+    NewThread,
+    Placement,
+    Policy,
+    Scope,
+    ScopedThread,
+    Thread,
+    ThreadGroup,
+    Waker,
+    Work,
+    WorkItem,
+    Worker, //
+};
+
+module! {
+    type: Module,
+    name: "kthread_storm",
+    authors: ["The rust_kthread_demo authors"],
+    description: "Everything at once with kernel threads",
+    license: "GPL",
+    params: {
+        seed: u64 {
+            default: 1,
+            description: "What all that is done follows from, but for the timing",
+        },
+        milliseconds: u64 {
+            default: 5000,
+            description: "For how long",
+        },
+        rounds: u64 {
+            default: 0,
+            description: "Most rounds, or 0",
+        },
+        actors: u64 {
+            default: 10,
+            description: "How many threads outside of the group",
+        },
+    },
+}
+
+/// Levels of threads and workers. The actors' is this.
+const LEVELS: usize = 4;
+/// Slots of each level.
+const SLOTS: usize = 3;
+/// How many handles a body, a work, or a value owns at most.
+const LUGGAGE: usize = 2;
+/// In how many slots to look for something.
+const TRIES: usize = 4;
+/// How many handles are forgotten at most, as each leaks the memory of its thread.
+const FORGOTTEN: u64 = 32;
+
+/// Defines an enum of what is counted, and how it is called in the log.
+macro_rules! counted {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy)]
+        enum $name {
+            $($variant,)*
+        }
+
+        impl $name {
+            const NAMES: &'static [&'static str] = &[$(stringify!($variant),)*];
+        }
+    };
+}
+
+counted! {
+    /// What has a [`Guard`].
+    Made {
+        Round,
+        Body,
+        Value,
+        Work,
+        Scoped,
+        Borrower,
+        Detached,
+    }
+}
+
+counted! {
+    /// What is done.
+    Op {
+        Create,
+        Spawn,
+        Start,
+        Wake,
+        WakeLater,
+        Park,
+        Unpark,
+        ParkGuard,
+        Forget,
+        Detach,
+        Stop,
+        Join,
+        Drop,
+        RequestStop,
+        Look,
+        OwnDrop,
+        OwnDetach,
+        OwnStop,
+        OwnJoin,
+        OwnPark,
+        OwnWorkerDrop,
+        SpawnWorker,
+        Queue,
+        QueueDelayed,
+        ModDelayed,
+        QueueItself,
+        Flush,
+        Cancel,
+        Scope,
+        ForgetScoped,
+        SpawnDetached,
+        LetThrough,
+        Wait,
+        WaitForeign,
+        WaitForeignEndless,
+        Interrupted,
+        Pack,
+        NeverRan,
+        NoGroup,
+    }
+}
+
+static MADE: [Atomic<u64>; Made::NAMES.len()] = [const { Atomic::new(0) }; Made::NAMES.len()];
+static DROPPED: [Atomic<u64>; Made::NAMES.len()] = [const { Atomic::new(0) }; Made::NAMES.len()];
+static DONE: [Atomic<u64>; Op::NAMES.len()] = [const { Atomic::new(0) }; Op::NAMES.len()];
+static FAULTS: Atomic<u64> = Atomic::new(0);
+
+/// Counts what is made, and that it is dropped.
+struct Guard(Made);
+
+impl Guard {
+    fn new(made: Made) -> Self {
+        MADE[made as usize].fetch_add(1, Relaxed);
+        Self(made)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        DROPPED[self.0 as usize].fetch_add(1, Relaxed);
+    }
+}
+
+fn did(op: Op) {
+    DONE[op as usize].fetch_add(1, Relaxed);
+}
+
+/// Says that something is as it must not be.
+macro_rules! fault {
+    ($($arg:tt)*) => {{
+        FAULTS.fetch_add(1, Relaxed);
+        pr_err!("fault: {}\n", fmt!($($arg)*));
+    }};
+}
+
+/// xorshift64*.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        // splitmix64, so that seeds that follow each other have nothing in common.
+        let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        state = (state ^ state >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Self((state ^ state >> 31) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        ((self.next() >> 32) as usize) % limit
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// What a body returns.
+struct Value {
+    _guard: Guard,
+    luggage: KVec<Handle>,
+}
+
+struct Handle {
+    level: usize,
+    /// Whether it goes on until it is stopped.
+    is_patient: bool,
+    kind: Kind,
+}
+
+enum Kind {
+    New(NewThread<Value>),
+    Thread(Thread<Value>),
+    Worker {
+        // Dropped in this order.
+        worker: Worker,
+        job: Arc<Work<Job>>,
+    },
+}
+
+impl Handle {
+    fn pid(&self) -> Pid {
+        match &self.kind {
+            Kind::New(thread) => thread.observer().identity().pid,
+            Kind::Thread(thread) => thread.task().pid(),
+            Kind::Worker { worker, .. } => worker.observer().identity().pid,
+        }
+    }
+}
+
+type Slot = Mutex<Option<Handle>>;
+
+/// What all in one round share.
+#[pin_data]
+struct Storm {
+    #[pin]
+    group: Mutex<Option<ThreadGroup>>,
+    /// By level.
+    slots: KVec<Pin<KBox<Slot>>>,
+    #[pin]
+    gate: Completion,
+    /// To wait for this is ended by a request to stop alone.
+    #[pin]
+    never: Completion,
+    #[pin]
+    bell: CondVar,
+    #[pin]
+    bell_lock: Mutex<()>,
+    over: Atomic<bool>,
+    module: &'static ThisModule,
+    _guard: Guard,
+}
+
+impl Storm {
+    fn new(module: &'static ThisModule) -> Result<Arc<Self>> {
+        // SAFETY: The group is taken out and dropped by `round`, in a thread of another group, which
+        // the module waits for when it is dropped. Nobody else takes it.
+        let group = unsafe { ThreadGroup::new()? };
+        let mut slots = KVec::new();
+
+        for _ in 0..LEVELS * SLOTS {
+            slots.push(
+                KBox::pin_init(new_mutex!(None::<Handle>), GFP_KERNEL)?,
+                GFP_KERNEL,
+            )?;
+        }
+        Arc::pin_init(
+            pin_init!(Self {
+                group <- new_mutex!(Some(group)),
+                slots,
+                gate <- Completion::new(),
+                never <- Completion::new(),
+                bell <- new_condvar!(),
+                bell_lock <- new_mutex!(()),
+                over: Atomic::new(false),
+                module,
+                _guard: Guard::new(Made::Round),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Puts `new` into a slot, and returns what was there, to be dropped without the lock.
+    fn swap(&self, index: usize, new: Option<Handle>) -> Option<Handle> {
+        core::mem::replace(&mut *self.slots[index].lock(), new)
+    }
+}
+
+/// What a body or a work has to begin with.
+///
+/// It is reached by its creator, too, so that a closure that is dropped under a lock drops no handles.
+#[pin_data]
+struct Pack {
+    #[pin]
+    luggage: Mutex<KVec<Handle>>,
+}
+
+impl Pack {
+    fn take(&self) -> KVec<Handle> {
+        core::mem::take(&mut *self.luggage.lock())
+    }
+}
+
+/// What a work does.
+struct Job {
+    storm: Arc<Storm>,
+    pack: Arc<Pack>,
+    level: usize,
+    is_freezable: bool,
+    seed: Atomic<u64>,
+    _guard: Guard,
+}
+
+impl WorkItem for Job {
+    fn run(this: &Arc<Work<Self>>, ctx: &Context<'_>) {
+        let mut me = Me::new(&this.storm, ctx, this.level, this.seed.load(Relaxed));
+
+        me.luggage = this.pack.take();
+        me.may_wait_endlessly = !this.is_freezable;
+        me.is_freezable = this.is_freezable;
+        this.seed.store(me.random.next(), Relaxed);
+        me.live(false);
+        if me.random.one_in(2) {
+            me.queue_itself(this);
+        }
+    }
+}
+
+/// What is chosen of a thread or worker.
+struct Choice {
+    is_freezable: bool,
+    cpu: Option<CpuId>,
+    policy: Option<Policy>,
+}
+
+impl Choice {
+    fn apply<'a>(&self, mut builder: Builder<'a>) -> Builder<'a> {
+        if self.is_freezable {
+            builder = builder.freezable();
+        }
+        if let Some(cpu) = self.cpu {
+            builder = builder.placement(Placement::Cpu(cpu));
+        }
+        match self.policy {
+            Some(policy) => builder.policy(policy),
+            None => builder,
+        }
+    }
+}
+
+/// Creates a thread, at one place in the source for each level, for lockdep.
+fn create_at<F>(
+    level: usize,
+    builder: Builder<'_>,
+    group: &ThreadGroup,
+    body: F,
+) -> Result<NewThread<Value>>
+where
+    F: FnOnce(&Context<'_>) -> Value + Send + 'static,
+{
+    match level {
+        0 => builder.create(group, body),
+        1 => builder.create(group, body),
+        2 => builder.create(group, body),
+        _ => builder.create(group, body),
+    }
+}
+
+/// Like [`create_at`].
+fn spawn_worker_at(level: usize, builder: Builder<'_>, group: &ThreadGroup) -> Result<Worker> {
+    match level {
+        0 => builder.spawn_worker(group),
+        1 => builder.spawn_worker(group),
+        2 => builder.spawn_worker(group),
+        _ => builder.spawn_worker(group),
+    }
+}
+
+/// Like [`create_at`].
+fn spawn_scoped_at<'scope, F, T>(
+    level: usize,
+    builder: Builder<'_>,
+    scope: &'scope Scope<'scope, '_>,
+    body: F,
+) -> Result<ScopedThread<'scope, T>>
+where
+    F: FnOnce(&Context<'_>) -> T + Send + 'scope,
+    T: Send + 'scope,
+{
+    match level {
+        0 => builder.spawn_scoped(scope, body),
+        1 => builder.spawn_scoped(scope, body),
+        2 => builder.spawn_scoped(scope, body),
+        3 => builder.spawn_scoped(scope, body),
+        _ => builder.spawn_scoped(scope, body),
+    }
+}
+
+/// Someone who does something.
+struct Me<'a> {
+    storm: &'a Arc<Storm>,
+    ctx: &'a Context<'a>,
+    level: usize,
+    /// How many scopes within each other.
+    depth: usize,
+    /// Whether someone will ask this thread to stop.
+    may_wait_endlessly: bool,
+    /// Whether it may be frozen, so that it must not wait for what may be, and not for long.
+    is_freezable: bool,
+    random: Random,
+    luggage: KVec<Handle>,
+    waker: Option<Waker>,
+}
+
+impl<'a> Me<'a> {
+    fn new(storm: &'a Arc<Storm>, ctx: &'a Context<'a>, level: usize, seed: u64) -> Self {
+        Self {
+            storm,
+            ctx,
+            level,
+            depth: 0,
+            may_wait_endlessly: false,
+            is_freezable: false,
+            random: Random::new(seed),
+            luggage: KVec::new(),
+            waker: None,
+        }
+    }
+
+    /// What a body does.
+    fn live(&mut self, is_patient: bool) {
+        let mut left = 1 + self.random.below(12);
+
+        while is_patient || left > 0 {
+            // Some do not heed it for a while.
+            if self.ctx.should_stop() && (is_patient || self.random.one_in(2)) {
+                return;
+            }
+            left = left.saturating_sub(1);
+            if self.random.one_in(2) {
+                self.wait();
+            } else {
+                self.step();
+            }
+        }
+    }
+
+    /// Does something.
+    fn step(&mut self) {
+        match self.random.below(64) {
+            0 | 1 => self.wait(),
+            2..=4 => self.create(false),
+            5..=9 => self.create(true),
+            10..=13 => self.start(),
+            14..=18 => self.wake(),
+            19..=23 => self.park(),
+            24..=29 => self.unpark(),
+            30..=32 => self.park_guard(),
+            33 => self.detach(),
+            34 => self.stop(),
+            35 => self.join(),
+            36 => self.drop_one(),
+            37..=39 => self.request_stop(),
+            40 | 41 => self.look(),
+            42 | 43 => self.spawn_worker(),
+            44..=49 => self.queue(),
+            50..=52 => self.flush_or_cancel(),
+            53 => self.nest(),
+            54..=57 => self.own(),
+            58..=60 => self.let_through(),
+            61 | 62 => self.pack_or_unpack(),
+            _ => match self.level {
+                LEVELS => self.spawn_detached(),
+                _ => self.forget(),
+            },
+        }
+    }
+
+    /// Returns a slot of a level below `level`.
+    fn slot_below(&mut self, level: usize) -> Option<usize> {
+        (level > 0).then(|| self.random.below(level * SLOTS))
+    }
+
+    /// Returns a level for someone new, whose slot is mostly free.
+    fn level_below(&mut self) -> Option<usize> {
+        let index = self.slot_below(self.level)?;
+        let is_taken = self.storm.slots[index].lock().is_some();
+
+        (!is_taken || self.random.one_in(16)).then_some(index / SLOTS)
+    }
+
+    /// Calls `f` with what is in some slots, until it returns true. It must not wait for threads.
+    fn with_any(&mut self, mut f: impl FnMut(&mut Handle) -> bool) {
+        for _ in 0..TRIES {
+            let index = self.random.below(LEVELS * SLOTS);
+            let mut slot = self.storm.slots[index].lock();
+
+            if (*slot).as_mut().is_some_and(&mut f) {
+                return;
+            }
+        }
+    }
+
+    /// Takes a handle that may be waited for, and is as `f` says.
+    fn take_if(&mut self, f: impl Fn(&Handle) -> bool) -> Option<Handle> {
+        for _ in 0..TRIES {
+            let index = self.slot_below(self.level)?;
+            let mut slot = self.storm.slots[index].lock();
+            let taken = (*slot).take_if(|handle| f(handle));
+
+            if taken.is_some() {
+                return taken;
+            }
+        }
+        None
+    }
+
+    fn take(&mut self) -> Option<Handle> {
+        self.take_if(|_| true)
+    }
+
+    fn take_thread(&mut self) -> Option<(Thread<Value>, bool, usize)> {
+        let handle = self.take_if(|handle| matches!(handle.kind, Kind::Thread(_)))?;
+
+        match handle.kind {
+            Kind::Thread(thread) => Some((thread, handle.is_patient, handle.level)),
+            _ => None,
+        }
+    }
+
+    /// Puts a handle that may be waited for into a slot, and drops what is there.
+    fn put(&mut self, handle: Handle) {
+        let index = handle.level * SLOTS + self.random.below(SLOTS);
+
+        drop(self.storm.swap(index, Some(handle)));
+    }
+
+    fn put_thread(&mut self, thread: Thread<Value>, is_patient: bool, level: usize) {
+        self.put(Handle {
+            level,
+            is_patient,
+            kind: Kind::Thread(thread),
+        });
+    }
+
+    fn keep(&mut self, handle: Handle) {
+        if self.luggage.len() < LUGGAGE {
+            // What there is no memory for is dropped.
+            let _ = self.luggage.push(handle, GFP_KERNEL);
+        } else {
+            self.put(handle);
+        }
+    }
+
+    /// Looks at what came of a thread that is none of the caller's.
+    fn unpack(&mut self, result: Result<Value, JoinError>) {
+        match result {
+            Ok(mut value) => {
+                while let Some(handle) = value.luggage.pop() {
+                    self.keep(handle);
+                }
+            }
+            // The group has come first.
+            Err(JoinError::NeverRan) => did(Op::NeverRan),
+            Err(error) => fault!("a thread has {error:?}"),
+        }
+    }
+
+    /// Waits for something, or a moment.
+    fn wait(&mut self) {
+        let storm = self.storm;
+        let jiffies = 1 + self.random.below(2);
+        let micros = self.random.below(500) as i64;
+        let endless = self.may_wait_endlessly;
+        let interrupted = match self.random.below(10) {
+            0 => {
+                did(Op::Wait);
+                let _ = self.ctx.wait_timeout(Delta::from_micros(micros));
+                false
+            }
+            1 if endless || self.is_freezable => {
+                did(Op::Wait);
+                let _ = self.ctx.wait();
+                false
+            }
+            2 if endless || self.is_freezable => {
+                let mut calls = 0;
+
+                did(Op::Wait);
+                let _ = self.ctx.wait_until(|| {
+                    calls += 1;
+                    drop(storm.bell_lock.lock());
+                    calls > 1
+                });
+                false
+            }
+            3 => {
+                self.ctx.park_point();
+                self.ctx.freeze_point();
+                false
+            }
+            4 => {
+                did(Op::WaitForeign);
+                let _ = storm.gate.wait_killable_timeout(1);
+                false
+            }
+            5 if endless => {
+                did(Op::WaitForeignEndless);
+                storm.gate.wait_interruptible().is_err()
+            }
+            6 if endless => {
+                did(Op::WaitForeignEndless);
+                storm.never.wait_interruptible().is_err()
+            }
+            7 if endless => {
+                did(Op::WaitForeignEndless);
+                storm.bell.wait_interruptible(&mut storm.bell_lock.lock())
+            }
+            8 => {
+                did(Op::WaitForeign);
+                let mut lock = storm.bell_lock.lock();
+                let result = storm.bell.wait_interruptible_timeout(&mut lock, jiffies);
+
+                matches!(result, CondVarTimeoutResult::Signal { .. })
+            }
+            _ => {
+                did(Op::WaitForeign);
+                storm.gate.wait_interruptible_timeout(jiffies).is_err()
+            }
+        };
+
+        if interrupted {
+            did(Op::Interrupted);
+            if !self.ctx.should_stop() {
+                fault!("a wait was interrupted in a thread that was not asked to stop");
+            }
+        }
+    }
+
+    /// Takes handles for someone of a level.
+    fn pack(&mut self, level: usize) -> Result<Arc<Pack>> {
+        let mut luggage = KVec::new();
+
+        for _ in 0..self.random.below(LUGGAGE + 1) {
+            let Some(index) = self.slot_below(level) else {
+                break;
+            };
+            if let Some(handle) = self.storm.swap(index, None) {
+                luggage.push(handle, GFP_KERNEL)?;
+            }
+        }
+        Arc::pin_init(
+            pin_init!(Pack { luggage <- new_mutex!(luggage) }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Chooses what a thread or worker of a level is like.
+    fn choose(&mut self, level: usize) -> Choice {
+        Choice {
+            is_freezable: level == 0 && self.random.one_in(2),
+            cpu: match self.random.one_in(8) {
+                true => CpuId::from_u32(nr_cpu_ids() - 1),
+                false => None,
+            },
+            policy: match self.random.below(16) {
+                0 => Some(Policy::FifoLow),
+                n @ 1..4 => Some(Policy::Normal { nice: n as i32 }),
+                _ => None,
+            },
+        }
+    }
+
+    /// Says what has become of a thread that was to be made.
+    fn made<T>(&self, result: Option<Result<T>>) -> Option<T> {
+        match result {
+            Some(Ok(made)) => return Some(made),
+            None => did(Op::NoGroup),
+            // Its CPU is offline.
+            Some(Err(error)) if error == ENODEV => {}
+            Some(Err(error)) => fault!("a thread can not be made: {error:?}"),
+        }
+        None
+    }
+
+    fn create(&mut self, start: bool) {
+        let Some(level) = self.level_below() else {
+            return;
+        };
+        let Ok(pack) = self.pack(level) else { return };
+        let is_patient = self.random.one_in(3);
+        let choice = self.choose(level);
+        let is_freezable = choice.is_freezable;
+        let seed = self.random.next();
+        let (storm, luggage) = (self.storm.clone(), pack.clone());
+        let guard = Guard::new(Made::Body);
+        let body = move |ctx: &Context<'_>| {
+            let mut me = Me::new(&storm, ctx, level, seed);
+            let _guard = guard;
+
+            me.luggage = luggage.take();
+            me.may_wait_endlessly = !is_freezable;
+            me.is_freezable = is_freezable;
+            me.live(is_patient);
+            Value {
+                _guard: Guard::new(Made::Value),
+                luggage: core::mem::take(&mut me.luggage),
+            }
+        };
+        let group = self.storm.group.lock();
+        let thread = group.as_ref().map(|group| {
+            create_at(
+                level,
+                choice.apply(Builder::new(fmt!("storm-{level}"))),
+                group,
+                body,
+            )
+        });
+
+        drop(group);
+        if let Some(thread) = self.made(thread) {
+            did(if start { Op::Spawn } else { Op::Create });
+            self.put(Handle {
+                level,
+                is_patient,
+                kind: match start {
+                    true => Kind::Thread(thread.start()),
+                    false => Kind::New(thread),
+                },
+            });
+        }
+        // Handles that the closure has not taken, and nobody will.
+        drop(pack);
+    }
+
+    fn start(&mut self) {
+        let Some(handle) = self.take_if(|handle| matches!(handle.kind, Kind::New(_))) else {
+            return;
+        };
+        let kind = match handle.kind {
+            Kind::New(thread) => {
+                did(Op::Start);
+                Kind::Thread(thread.start())
+            }
+            other => other,
+        };
+        self.put(Handle { kind, ..handle });
+    }
+
+    fn wake(&mut self) {
+        let mut waker = None;
+        let is_later = self.random.one_in(3);
+
+        if let Some(waker) = self.waker.take() {
+            did(Op::WakeLater);
+            waker.wake();
+        }
+        self.with_any(|handle| {
+            match &handle.kind {
+                Kind::New(thread) => waker = Some(thread.waker()),
+                Kind::Thread(thread) if is_later => waker = Some(thread.waker()),
+                Kind::Thread(thread) => {
+                    did(Op::Wake);
+                    thread.wake();
+                }
+                Kind::Worker { .. } => return false,
+            }
+            true
+        });
+        self.waker = waker;
+    }
+
+    fn park(&mut self) {
+        let Some((mut thread, is_patient, level)) = self.take_thread() else {
+            return;
+        };
+
+        match thread.park() {
+            Ok(()) => did(Op::Park),
+            Err(error) if error == EBUSY || error == ESRCH => {}
+            Err(error) => fault!("park gives {error:?}"),
+        }
+        self.put_thread(thread, is_patient, level);
+    }
+
+    fn unpark(&mut self) {
+        let mut result = Ok(());
+
+        self.with_any(|handle| {
+            let Kind::Thread(thread) = &mut handle.kind else {
+                return false;
+            };
+
+            result = thread.unpark();
+            if result.is_ok() {
+                did(Op::Unpark);
+            }
+            result.is_ok()
+        });
+        if result.is_err_and(|error| error != EBUSY) {
+            fault!("unpark gives {result:?}");
+        }
+    }
+
+    fn park_guard(&mut self) {
+        let Some((mut thread, is_patient, level)) = self.take_thread() else {
+            return;
+        };
+
+        let ask = self.random.one_in(2);
+
+        match thread.park_guard() {
+            Ok(parked) => {
+                did(Op::ParkGuard);
+                parked.wake();
+                if ask {
+                    parked.request_stop();
+                    if parked.is_parked() {
+                        fault!("a thread that is asked to stop is parked");
+                    }
+                }
+            }
+            Err(error) if error == EBUSY || error == ESRCH => {}
+            Err(error) => fault!("park_guard gives {error:?}"),
+        }
+        if ask {
+            thread.request_stop();
+            if thread.park() != Err(ESRCH) {
+                fault!("a thread that is asked to stop can be parked");
+            }
+        }
+        self.put_thread(thread, is_patient, level);
+    }
+
+    fn detach(&mut self) {
+        if let Some((thread, ..)) = self.take_thread() {
+            did(Op::Detach);
+            thread.detach();
+        }
+    }
+
+    fn stop(&mut self) {
+        if let Some((thread, ..)) = self.take_thread() {
+            did(Op::Stop);
+            let result = thread.stop();
+            self.unpack(result);
+        }
+    }
+
+    fn join(&mut self) {
+        if let Some((thread, is_patient, _)) = self.take_thread() {
+            did(Op::Join);
+            // What goes on for ever is mostly asked before. The rest ends with the group.
+            if is_patient && !self.random.one_in(8) {
+                thread.request_stop();
+            }
+            let result = thread.join();
+            self.unpack(result);
+        }
+    }
+
+    fn drop_one(&mut self) {
+        if let Some(handle) = self.take() {
+            did(Op::Drop);
+            drop(handle);
+        }
+    }
+
+    /// Asks anyone, even the caller.
+    fn request_stop(&mut self) {
+        self.with_any(|handle| {
+            let Kind::Thread(thread) = &handle.kind else {
+                return false;
+            };
+
+            did(Op::RequestStop);
+            thread.request_stop();
+            // Nobody parks it, as the handle is here.
+            if thread.is_parked() {
+                fault!("a thread that is asked to stop is parked");
+            }
+            true
+        });
+    }
+
+    fn look(&mut self) {
+        let mut observer = None;
+
+        self.with_any(|handle| {
+            observer = match &handle.kind {
+                Kind::New(thread) => Some(thread.observer()),
+                Kind::Thread(thread) => {
+                    let _ = (thread.is_parked(), thread.is_finished());
+                    Some(thread.observer())
+                }
+                Kind::Worker { worker, .. } => Some(worker.observer()),
+            };
+            true
+        });
+        if let Some(observer) = observer {
+            did(Op::Look);
+            if !observer.identity().kthread {
+                fault!("a thread is no kernel thread");
+            }
+        }
+    }
+
+    /// Does something with a handle to the caller.
+    fn own(&mut self) {
+        if self.level == LEVELS || self.depth > 0 {
+            return;
+        }
+        let pid = self.ctx.identity().pid;
+        let first = self.level * SLOTS;
+        let own = (first..first + SLOTS).find_map(|index| {
+            let mut slot = self.storm.slots[index].lock();
+
+            (*slot).take_if(|handle| handle.pid() == pid)
+        });
+        let Some(handle) = own else { return };
+
+        let mut thread = match handle.kind {
+            Kind::Thread(thread) => thread,
+            Kind::Worker { .. } => {
+                did(Op::OwnWorkerDrop);
+                return;
+            }
+            Kind::New(_) => return fault!("a thread that is new runs"),
+        };
+        match self.random.below(5) {
+            0 => {
+                did(Op::OwnDrop);
+                drop(thread);
+            }
+            1 => {
+                did(Op::OwnDetach);
+                thread.detach();
+            }
+            2 => {
+                did(Op::OwnStop);
+                if !matches!(thread.stop(), Err(JoinError::WouldDeadlock)) {
+                    fault!("a thread has stopped itself");
+                }
+            }
+            3 => {
+                did(Op::OwnJoin);
+                if !matches!(thread.join(), Err(JoinError::WouldDeadlock)) {
+                    fault!("a thread has joined itself");
+                }
+            }
+            _ => {
+                did(Op::OwnPark);
+                if thread.park().is_ok() {
+                    fault!("a thread has parked itself");
+                }
+                thread.request_stop();
+                thread.detach();
+            }
+        }
+    }
+
+    /// Lets those through who wait for something that has nothing to do with threads.
+    fn let_through(&mut self) {
+        did(Op::LetThrough);
+        match self.random.below(4) {
+            0 => self.storm.bell.notify_all(),
+            1 => self.storm.bell.notify_one(),
+            _ => self.storm.gate.complete(),
+        }
+    }
+
+    fn pack_or_unpack(&mut self) {
+        did(Op::Pack);
+        match self.random.one_in(2) {
+            true => {
+                if let Some(handle) = self.take() {
+                    self.keep(handle);
+                }
+            }
+            false => {
+                if let Some(handle) = self.luggage.pop() {
+                    self.put(handle);
+                }
+            }
+        }
+    }
+
+    fn spawn_worker(&mut self) {
+        let Some(level) = self.level_below() else {
+            return;
+        };
+        let choice = self.choose(level);
+        let Ok(pack) = self.pack(level) else { return };
+        let job = Job {
+            storm: self.storm.clone(),
+            pack,
+            level,
+            is_freezable: choice.is_freezable,
+            seed: Atomic::new(self.random.next()),
+            _guard: Guard::new(Made::Work),
+        };
+        let Ok(job) = Work::new_arc(job, GFP_KERNEL) else {
+            return;
+        };
+        let group = self.storm.group.lock();
+        let worker = group.as_ref().map(|group| {
+            spawn_worker_at(
+                level,
+                choice.apply(Builder::new(fmt!("storm-work-{level}"))),
+                group,
+            )
+        });
+
+        drop(group);
+        if let Some(worker) = self.made(worker) {
+            did(Op::SpawnWorker);
+            self.put(Handle {
+                level,
+                is_patient: false,
+                kind: Kind::Worker { worker, job },
+            });
+        }
+    }
+
+    /// Queues the work of any worker, or a closure.
+    fn queue(&mut self) {
+        let delay = self.random.below(3);
+        let choice = self.random.below(4);
+        let seed = self.random.next();
+        let storm = self.storm;
+        // Dropped without the lock, as the work may be gone by then.
+        let mut returned = None;
+        let mut guard = None;
+
+        self.with_any(|handle| {
+            let Kind::Worker { worker, job } = &handle.kind else {
+                return false;
+            };
+            let level = handle.level;
+
+            match choice {
+                0 => {
+                    did(Op::QueueDelayed);
+                    returned = worker
+                        .queue_delayed(job.clone(), delay)
+                        .err()
+                        .map(|refused| refused.work);
+                }
+                1 => {
+                    did(Op::ModDelayed);
+                    returned = match worker.mod_delayed(job.clone(), delay) {
+                        Ok(work) => work,
+                        Err(refused) => Some(refused.work),
+                    };
+                }
+                2 => {
+                    did(Op::Queue);
+                    returned = worker.queue(job.clone()).err().map(|refused| refused.work);
+                }
+                _ => {
+                    let (storm, guarded) = (storm.clone(), Guard::new(Made::Body));
+                    let is_freezable = job.is_freezable;
+
+                    did(Op::Queue);
+                    guard = Some(worker.spawn(GFP_KERNEL, move |ctx| {
+                        let mut me = Me::new(&storm, ctx, level, seed);
+                        let _guard = guarded;
+
+                        me.is_freezable = is_freezable;
+                        me.live(false);
+                    }));
+                }
+            }
+            true
+        });
+        drop(returned);
+        if guard.is_some_and(|result| result.is_err_and(|error| error != ESRCH)) {
+            fault!("a closure can not be queued");
+        }
+    }
+
+    /// Queues the work that runs once more, if its worker is where its work can find it.
+    fn queue_itself(&mut self, this: &Arc<Work<Job>>) {
+        let pid = self.ctx.identity().pid;
+        let first = self.level * SLOTS;
+        let delay = self.random.below(2);
+
+        for slot in &self.storm.slots[first..first + SLOTS] {
+            if let Some(Handle {
+                kind: Kind::Worker { worker, .. },
+                ..
+            }) = &*slot.lock()
+            {
+                if worker.observer().identity().pid == pid {
+                    did(Op::QueueItself);
+                    // That it is stopped, or queued already, is a reason not to.
+                    let _ = worker.queue_delayed(this.clone(), delay);
+                }
+            }
+        }
+    }
+
+    fn flush_or_cancel(&mut self) {
+        let Some(handle) = self.take_if(|handle| matches!(handle.kind, Kind::Worker { .. })) else {
+            return;
+        };
+
+        if let Kind::Worker { worker, job } = &handle.kind {
+            if self.random.one_in(2) {
+                did(Op::Flush);
+                match worker.flush() {
+                    Err(error) if error != ESRCH => fault!("flush gives {error:?}"),
+                    _ => {}
+                }
+            } else {
+                did(Op::Cancel);
+                match worker.cancel_sync(job) {
+                    Err(error) if error != ESRCH => fault!("cancel_sync gives {error:?}"),
+                    _ => {}
+                }
+            }
+        }
+        self.put(handle);
+    }
+
+    /// Spawns threads that borrow, which do the same.
+    fn nest(&mut self) {
+        if self.depth > 1 || self.is_freezable {
+            return;
+        }
+        let (storm, level, depth) = (self.storm, self.level, self.depth + 1);
+        let is_asked = self.may_wait_endlessly;
+        let ran = Atomic::new(0usize);
+        let mut begun = 0;
+        let random = &mut self.random;
+        let result = scope(|s| {
+            let mut before = None;
+
+            for _ in 0..1 + random.below(2) {
+                let (seed, choice, is_patient) = (random.next(), random.below(6), random.one_in(3));
+                let is_joined = choice == 0 && !is_patient;
+                let (guard, ran, other) = (Guard::new(Made::Scoped), &ran, before.take());
+                let body = move |ctx: &Context<'_>| {
+                    let mut me = Me::new(storm, ctx, level, seed);
+                    let _guard = guard;
+
+                    me.depth = depth;
+                    // Who joins it passes on what he is asked for, if ever he is.
+                    me.may_wait_endlessly = is_asked || !is_joined;
+                    me.live(is_patient);
+                    drop(other);
+                    drop(me);
+                    ran.fetch_add(1, Relaxed);
+                    (ran, Guard::new(Made::Borrower))
+                };
+                let thread = match spawn_scoped_at(
+                    level,
+                    Builder::new(fmt!("storm-scope-{level}")),
+                    s,
+                    body,
+                ) {
+                    Ok(thread) => thread,
+                    Err(error) => return fault!("a thread of a scope can not be made: {error:?}"),
+                };
+
+                begun += 1;
+                match choice {
+                    0 if is_joined => drop(thread.join()),
+                    0 | 1 => drop(thread.stop()),
+                    2 => before = Some(thread),
+                    3 => thread.detach(),
+                    4 if DONE[Op::ForgetScoped as usize].load(Relaxed) < FORGOTTEN => {
+                        did(Op::ForgetScoped);
+                        core::mem::forget(thread);
+                    }
+                    _ => drop(thread),
+                }
+            }
+        });
+
+        did(Op::Scope);
+        if result.is_err() || ran.load(Relaxed) != begun {
+            fault!(
+                "{} of {begun} threads of a scope have run",
+                ran.load(Relaxed)
+            );
+        }
+    }
+
+    /// Leaves a thread to its group. It returns nothing, as that would be leaked.
+    fn forget(&mut self) {
+        let Some(level) = self.level_below() else {
+            return;
+        };
+
+        if DONE[Op::Forget as usize].load(Relaxed) >= FORGOTTEN {
+            return;
+        }
+        let (storm, guard) = (self.storm.clone(), Guard::new(Made::Body));
+        let (seed, is_patient) = (self.random.next(), self.random.one_in(2));
+        let group = self.storm.group.lock();
+        let thread = group.as_ref().map(|group| {
+            group.spawn(fmt!("storm-forgotten"), move |ctx| {
+                let mut me = Me::new(&storm, ctx, level, seed);
+                let _guard = guard;
+
+                me.may_wait_endlessly = true;
+                me.live(is_patient);
+            })
+        });
+
+        drop(group);
+        if let Some(thread) = self.made(thread) {
+            did(Op::Forget);
+            core::mem::forget(thread);
+        }
+    }
+
+    /// Makes a thread that nobody asks to stop.
+    fn spawn_detached(&mut self) {
+        let (storm, guard) = (self.storm.clone(), Guard::new(Made::Detached));
+        let seed = self.random.next();
+        let result =
+            Builder::new(fmt!("storm-detached")).spawn_detached(self.storm.module, move |ctx| {
+                // Dropped at last: the round waits for that.
+                let _guard = guard;
+
+                Me::new(&storm, ctx, LEVELS, seed).live(false);
+            });
+
+        match result {
+            Ok(waker) => {
+                did(Op::SpawnDetached);
+                self.waker = Some(waker);
+            }
+            // The module is being unloaded.
+            Err(error) if error == ENOENT => {}
+            Err(error) => fault!("a detached thread can not be made: {error:?}"),
+        }
+    }
+}
+
+/// Returns whether `f` comes true within some seconds.
+fn eventually(f: impl Fn() -> bool) -> bool {
+    let began = Instant::<Monotonic>::now();
+
+    while !f() {
+        if began.elapsed() > Delta::from_secs(10) {
+            return false;
+        }
+        fsleep(Delta::from_micros(200));
+    }
+    true
+}
+
+fn all_dropped(made: Made) -> bool {
+    let index = made as usize;
+
+    MADE[index].load(Relaxed) == DROPPED[index].load(Relaxed)
+}
+
+/// What the parameters say.
+struct Plan {
+    seed: u64,
+    milliseconds: u64,
+    rounds: u64,
+    actors: u64,
+}
+
+impl Plan {
+    fn new() -> Self {
+        Self {
+            seed: value(module_parameters::seed.value()),
+            milliseconds: value(module_parameters::milliseconds.value()),
+            rounds: value(module_parameters::rounds.value()),
+            actors: value(module_parameters::actors.value()),
+        }
+    }
+
+    /// Does one round. Returns whether there can be more.
+    fn round(
+        &self,
+        number: u64,
+        ctx: &Context<'_>,
+        outer: &ThreadGroup,
+        module: &'static ThisModule,
+    ) -> Result<bool> {
+        let storm = Storm::new(module)?;
+        let mut random = Random::new(self.seed.wrapping_add(number << 32));
+        let mut actors = KVec::new();
+
+        for _ in 0..self.actors {
+            let (storm, seed) = (storm.clone(), random.next());
+
+            actors.push(
+                outer.spawn(fmt!("storm-actor"), move |ctx| {
+                    let mut me = Me::new(&storm, ctx, LEVELS, seed);
+
+                    while !storm.over.load(Relaxed) && !ctx.should_stop() {
+                        me.step();
+                    }
+                })?,
+                GFP_KERNEL,
+            )?;
+        }
+
+        for _ in 0..random.below(24) {
+            let _ = ctx.wait_timeout(Delta::from_millis(5));
+            // Lets through most who wait without end, and keep actors waiting.
+            storm.bell.notify_all();
+            storm.gate.complete();
+        }
+        let group = storm.group.lock().take();
+        drop(group);
+        // They go on with what is left.
+        let _ = ctx.wait_timeout(Delta::from_micros(random.below(2_000) as i64));
+        storm.over.store(true, Relaxed);
+        while let Some(actor) = actors.pop() {
+            if let Err(error) = actor.join() {
+                fault!("an actor has {error:?}");
+            }
+        }
+
+        // These put something into slots, too.
+        if !eventually(|| all_dropped(Made::Detached)) {
+            fault!("a detached thread does not end");
+            // What it uses is leaked.
+            return Ok(false);
+        }
+        for index in 0..LEVELS * SLOTS {
+            drop(storm.swap(index, None));
+        }
+        drop(storm);
+        for (index, name) in Made::NAMES.iter().enumerate() {
+            let count = || (MADE[index].load(Relaxed), DROPPED[index].load(Relaxed));
+
+            if !eventually(|| count().0 == count().1) {
+                fault!("{name}: {} made, {} dropped", count().0, count().1);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn run(&self, ctx: &Context<'_>, module: &'static ThisModule) -> Result {
+        // SAFETY: It is dropped at the end of this, which a thread of another group runs that the module
+        // waits for when it is dropped.
+        let outer = unsafe { ThreadGroup::new()? };
+        let began = Instant::<Monotonic>::now();
+        let (mut rounds, mut seconds) = (0, 0);
+        let done = || DONE.iter().map(|count| count.load(Relaxed)).sum::<u64>();
+
+        pr_info!("seed {}\n", self.seed);
+        while !ctx.should_stop() {
+            if !self.round(rounds, ctx, &outer, module)? {
+                break;
+            }
+            rounds += 1;
+
+            let millis = began.elapsed().as_millis().unsigned_abs();
+            if millis / 1000 > seconds {
+                seconds = millis / 1000;
+                pr_info!("second {seconds}: {rounds} rounds, {} operations\n", done());
+            }
+            if millis >= self.milliseconds || rounds == self.rounds {
+                break;
+            }
+        }
+        for (name, count) in Op::NAMES.iter().zip(&DONE) {
+            pr_info!("did {name} {}\n", count.load(Relaxed));
+        }
+        for (index, name) in Made::NAMES.iter().enumerate() {
+            let (made, dropped) = (MADE[index].load(Relaxed), DROPPED[index].load(Relaxed));
+
+            pr_info!("made {name} {made}, dropped {dropped}\n");
+        }
+        pr_info!(
+            "over: seed {}, {rounds} rounds, {} operations, {} ms, {} faults\n",
+            self.seed,
+            done(),
+            began.elapsed().as_millis(),
+            FAULTS.load(Relaxed)
+        );
+        Ok(())
+    }
+}
+
+/// Reads a parameter, which is a reference in linux 7.2 and a value in 7.3.
+fn value(parameter: impl Borrow<u64>) -> u64 {
+    *parameter.borrow()
+}
+
+struct Module {
+    _group: ThreadGroup,
+}
+
+impl kernel::Module for Module {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        // SAFETY: The group is part of the module, and dropped with it, or at the end of this.
+        let group = unsafe { ThreadGroup::new()? };
+        let plan = Plan::new();
+
+        group
+            .spawn(fmt!("storm-main"), move |ctx| {
+                if let Err(error) = plan.run(ctx, module) {
+                    fault!("{error:?}");
+                }
+            })?
+            .detach();
+        Ok(Self { _group: group })
+    }
+}

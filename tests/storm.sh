@@ -1,0 +1,219 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# ksft-timeout: 60
+#
+# All that can be done with handles of threads, at once and at random, while a CPU goes
+# offline and online, signals come, and tasks are frozen. STORM_SEED in the environment
+# repeats a storm, but for its timing, and STORM_SECONDS makes it longer.
+
+. "$(dirname "$0")/lib/ktap.sh"
+
+seed=${STORM_SEED:-1}
+slowness=${KSFT_SLOWNESS:-1}
+seconds=${STORM_SECONDS:-$((5 * slowness))}
+# What else happens leaves time for the storm: microseconds in between.
+lull=$((50000 * slowness))
+last=$(($(nproc) - 1))
+switch=/sys/devices/system/cpu/cpu$last/online
+delay=/sys/module/suspend/parameters/pm_test_delay
+place=/tmp/storm
+pid_max=/proc/sys/kernel/pid_max
+
+# count NAME N: lets others know how often it has been done.
+count()
+{
+	echo "$2" > "$place/$1.new"
+	mv "$place/$1.new" "$place/$1"
+}
+
+# plug 0|1: takes the last CPU offline or online, which is refused while tasks are being frozen.
+plug()
+{
+	until echo "$1" 2> /dev/null > "$switch"; do
+		[ "$(cat "$switch")" != "$1" ] || return 0
+		[ ! -e $place/over ] || [ "$1" = 1 ] || return 0
+		usleep 10000
+	done
+}
+
+# plug_always: takes the last CPU offline and online until the storm is over.
+plug_always()
+{
+	plugged=0
+	while [ ! -e $place/over ]; do
+		plug 0
+		plug 1
+		plugged=$((plugged + 1))
+		count plugged $plugged
+		usleep $lull
+	done
+}
+
+# freeze_always: freezes all that is freezable, and thaws it, until the storm is over.
+freeze_always()
+{
+	frozen=0
+	while [ ! -e $place/over ]; do
+		echo mem > /sys/power/state || return
+		frozen=$((frozen + 1))
+		count frozen $frozen
+		usleep $lull
+	done
+}
+
+# with_threads COMMAND...: calls it with PID and name of each thread of the storm. Starts no process.
+with_threads()
+{
+	for comm in /proc/[0-9]*/comm; do
+		pid=${comm#/proc/}
+		pid=${pid%/comm}
+		# What is older has nothing to do with it, and some go meanwhile.
+		[ "$pid" -ge "${main:-3}" ] || continue
+		{ read -r name < "$comm"; } 2> /dev/null || continue
+		case $name in
+		storm-*)
+			"$@" "$pid" "$name"
+			;;
+		esac
+	done
+}
+
+# threads: the PIDs and names of the threads of the storm.
+threads()
+{
+	with_threads echo
+}
+
+# signal PID NAME: sends a thread what it is to ignore.
+# shellcheck disable=SC2317 # It is called by with_threads.
+signal()
+{
+	for signal in STOP CONT KILL TERM; do
+		kill -$signal "$1" 2> /dev/null && signals=$((signals + 1))
+	done
+}
+
+# signal_always: sends signals to all threads until the storm is over.
+signal_always()
+{
+	signals=0
+	while [ ! -e $place/over ]; do
+		with_threads signal
+		count signals $signals
+		usleep $lull
+	done
+}
+
+# load SECONDS: loads the module, and sets $main to the thread that runs the storm.
+load()
+{
+	main=
+	modprobe kthread_storm seed="$seed" milliseconds=$(($1 * 1000)) || return
+	main=$(threads | sed -n 's/ storm-main$//p')
+}
+
+# said: what the module has said since it was loaded.
+said()
+{
+	dmesg | sed -n 's/.*kthread_storm: //p' | awk '/^seed / { text = "" } { text = text $0 "\n" } END { printf "%s", text }'
+}
+
+is_over()
+{
+	[ ! -d "/proc/$main" ]
+}
+
+# show PID NAME: where a thread is.
+# shellcheck disable=SC2317 # It is called by with_threads.
+show()
+{
+	ktap_diag "$2 ($1): $(sed 's/.*] //; s/+.*//' "/proc/$1/stack" 2> /dev/null | xargs)"
+}
+
+# is_at_work: whether there are threads in the group of the storm.
+is_at_work()
+{
+	threads | grep -q ' storm-[0-9]'
+}
+
+ktap_plan 13
+ktap_diag "seed $seed, $seconds seconds"
+mkdir $place
+for what in plugged frozen signals; do
+	count $what 0
+done
+
+# No PID is given to another process while a signal is on its way.
+old_max=$(cat $pid_max)
+echo 4194304 > $pid_max
+
+ktap_ok_if 'the module loads' load "$seconds"
+plugger=
+if [ "$last" -gt 0 ] && [ -w "$switch" ]; then
+	plug_always &
+	plugger=$!
+fi
+freezer=
+if grep -q freezer /sys/power/pm_test 2> /dev/null; then
+	old_test=$(sed 's/.*\[\(.*\)\].*/\1/' /sys/power/pm_test)
+	old_delay=$(cat $delay)
+	echo freezer > /sys/power/pm_test
+	echo 0 > $delay
+	freeze_always &
+	freezer=$!
+fi
+signal_always &
+signaller=$!
+
+ktap_ok_if 'the storm ends' wait_for $((seconds / slowness + 20)) is_over
+ended=$?
+: > $place/over
+if [ $ended -ne 0 ]; then
+	ktap_diag "$(said)"
+	with_threads show
+	ktap_bail 'the threads above wait for each other, or for nothing'
+fi
+wait $signaller
+ktap_ok_if 'there were signals meanwhile' [ "$(cat $place/signals)" -gt 0 ]
+if [ -n "$plugger" ]; then
+	wait "$plugger"
+	ktap_ok_if "CPU $last went offline and online meanwhile" [ "$(cat $place/plugged)" -gt 0 ]
+else
+	ktap_skip 'a CPU went offline and online meanwhile' 'no CPU can'
+fi
+if [ -n "$freezer" ]; then
+	wait "$freezer"
+	ktap_eq 'tasks were frozen meanwhile, whenever that was asked for' 0 $?
+	echo "$old_test" > /sys/power/pm_test
+	echo "$old_delay" > $delay
+else
+	ktap_skip 'tasks were frozen meanwhile' 'needs CONFIG_PM_DEBUG and CONFIG_SUSPEND'
+fi
+
+said > $place/said
+ktap_diag "$(grep -v '^second ' $place/said)"
+ktap_diag "meanwhile: CPU $last $(cat $place/plugged) times offline, $(cat $place/frozen) times frozen," \
+	"$(cat $place/signals) signals"
+ktap_match 'nothing was as it must not be' "over: seed $seed, *, 0 faults" "$(tail -n 1 $place/said)"
+ktap_eq 'all that was made is dropped' '7 0' \
+	"$(awk '/^made / { n++; if ($3 + 0 != $5 + 0) wrong++ } END { print n + 0, wrong + 0 }' $place/said)"
+never=$(sed -n 's/^did \(.*\) 0$/\1/p' $place/said | xargs)
+if [ "$seconds" -ge 60 ]; then
+	ktap_eq 'all has been done that can be done' '' "$never"
+else
+	ktap_skip 'all has been done that can be done' "too short: not done is ${never:-nothing}"
+fi
+ktap_ok_if 'the module can be unloaded' wait_for 10 rmmod kthread_storm
+
+# Not while a detached thread holds it.
+ktap_ok_if 'the module loads again' load 600
+ktap_ok_if 'it can be unloaded in the midst of the storm' eval \
+	'wait_for 20 is_at_work && wait_for 20 rmmod kthread_storm'
+said > $place/said
+ktap_match 'nothing was as it must not be' "over: seed $seed, *, 0 faults" "$(tail -n 1 $place/said)"
+main=
+ktap_eq 'no thread is left' '' "$(threads)"
+
+echo "$old_max" > $pid_max
+rm -r $place
+ktap_finished
