@@ -89,7 +89,7 @@ threads()
 signal()
 {
 	for signal in STOP CONT KILL TERM; do
-		kill -$signal "$1" 2> /dev/null && signals=$((signals + 1))
+		kill "-$signal" "$1" 2> /dev/null && signals=$((signals + 1))
 	done
 }
 
@@ -105,6 +105,7 @@ signal_always()
 }
 
 # load SECONDS: loads the module, and sets $main to the thread that runs the storm.
+# shellcheck disable=SC2317 # It is called by ktap_ok_if.
 load()
 {
 	main=
@@ -118,6 +119,8 @@ said()
 	dmesg | sed -n 's/.*kthread_storm: //p' | awk '/^seed / { text = "" } { text = text $0 "\n" } END { printf "%s", text }'
 }
 
+# is_over: whether the thread that runs the storm has ended.
+# shellcheck disable=SC2317 # It is called by wait_for.
 is_over()
 {
 	[ ! -d "/proc/$main" ]
@@ -131,10 +134,14 @@ show()
 }
 
 # is_at_work: whether there are threads in the group of the storm.
+# shellcheck disable=SC2317 # It is called by wait_for.
 is_at_work()
 {
 	threads | grep -q ' storm-[0-9]'
 }
+
+[ -n "$(find "/lib/modules/$(uname -r)/" -name 'kthread_storm.ko*')" ] ||
+	ktap_skip_all 'there is no module kthread_storm: KTHREAD_TESTS=1 makes it'
 
 ktap_plan 13
 ktap_diag "seed $seed, $seconds seconds"
