@@ -7,9 +7,9 @@
 //! It also keeps silent about directories and files that could not be made. This module does the
 //! little that the demo needs, with an owner and with errors.
 //!
-//! All that a module has in debugfs is below one [`Root`]. The module promises to drop that; all else
-//! is safe. [`Dir`] and [`File`] are handles, which can be dropped early, kept for as long as one
-//! likes, or leaked.
+//! All that a module has in debugfs is below one [`Root`]. The module promises to drop that; all
+//! else is safe. [`Dir`] and [`File`] are handles, which can be dropped early, kept for as long as
+//! one likes, or leaked.
 //!
 //! What is left to the kernel: see "Files that are gone" in `docs/debugfs.md`.
 //!
@@ -34,10 +34,11 @@ use tree::{
     Tree, //
 };
 
-/// A directory at the root of debugfs, which is removed with all that is in it when this is dropped.
+/// A directory at the root of debugfs, which is removed with all that is in it when this is
+/// dropped.
 ///
-/// Dropping waits for reads and writes that are under way, so it must not be done by one of them. It
-/// drops the data of all files that there are.
+/// Dropping waits for reads and writes that are under way, so it must not be done by one of them.
+/// It drops the data of all files that there are.
 pub struct Root {
     dir: Arc<Dir>,
 }
@@ -49,9 +50,10 @@ impl Root {
     ///
     /// # Safety
     ///
-    /// The root must be dropped before the text of this module is freed, whether that is unloaded or
-    /// its load fails. In particular it must not be passed to [`core::mem::forget`]. A root that is a
-    /// field of the value that [`kernel::Module::init`] returns satisfies this, while one behind an
+    /// The root must be dropped before the text of this module is freed, whether that is unloaded
+    /// or its load fails. In particular it must not be passed to [`core::mem::forget`]. A root that
+    /// is a field of the value that [`kernel::Module::init`] returns satisfies this, while one
+    /// behind an
     /// [`Arc`] does only if nobody keeps a reference.
     pub unsafe fn new(name: &CStr) -> Result<Self> {
         let tree = Tree::new(name)?;
@@ -84,13 +86,13 @@ impl Drop for Root {
 
 /// A directory of debugfs below a [`Root`].
 ///
-/// It is removed when it and all that was made in it have been dropped, or with the root. After that
-/// nothing can be made in it any more.
+/// It is removed when it and all that was made in it have been dropped, or with the root. After
+/// that nothing can be made in it any more.
 ///
 /// # Invariants
 ///
-/// The entry is a directory of the tree. It is there until the tree ends, or until this is dropped if it
-/// has a parent.
+/// The entry is a directory of the tree. It is there until the tree ends, or until this is dropped
+/// if it has a parent.
 pub struct Dir {
     entry: Entry,
     tree: Arc<Tree>,
@@ -118,8 +120,8 @@ impl Dir {
         )?)
     }
 
-    /// Removes the directory and returns its parent. Does nothing if that has been done, or if this is
-    /// the directory of the root.
+    /// Removes the directory and returns its parent. Does nothing if that has been done, or if this
+    /// is the directory of the root.
     ///
     /// This is the end of its use.
     fn remove(&mut self) -> Option<Arc<Dir>> {

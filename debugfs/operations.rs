@@ -84,16 +84,16 @@ const READ_WRITE: bindings::file_operations = bindings::file_operations {
 
 /// The file operations of all files of a tree.
 ///
-/// They are not part of the module, as others are. `__debugfs_file_get()` of linux 7.3 looks what is
-/// in the operations of a file before it looks whether the file has been removed, if nobody opened it
-/// before. Who has a reference to the dentry, from `O_PATH` or because the file is being opened at this
-/// moment, may get there long after the module is gone. All that it does then is to compare some of the
-/// pointers with null: the owner is not used, and nothing is called.
+/// They are not part of the module, as others are. `__debugfs_file_get()` of linux 7.3 looks what
+/// is in the operations of a file before it looks whether the file has been removed, if nobody
+/// opened it before. Who has a reference to the dentry, from `O_PATH` or because the file is being
+/// opened at this moment, may get there long after the module is gone. All that it does then is to
+/// compare some of the pointers with null: the owner is not used, and nothing is called.
 ///
 /// # Invariants
 ///
-/// `tables` is an allocation of its own. When this is dropped, nobody has a reference to the dentry of a
-/// file that was made with it, unless `kept` is set.
+/// `tables` is an allocation of its own. When this is dropped, nobody has a reference to the dentry
+/// of a file that was made with it, unless `kept` is set.
 pub(super) struct Operations {
     tables: NonNull<[bindings::file_operations; 2]>,
     kept: Atomic<bool>,
@@ -141,8 +141,8 @@ impl Drop for Operations {
             not_a_leak(tables.cast_const().cast());
             return;
         }
-        // Whoever gave up a reference had looked before that. A CPU that does its loads before later
-        // stores lets others see it so. With any other it holds after a grace period.
+        // Whoever gave up a reference had looked before that. A CPU that does its loads before
+        // later stores lets others see it so. With any other it holds after a grace period.
         if !cfg!(CONFIG_X86) {
             // SAFETY: This is process context.
             unsafe { bindings::synchronize_rcu() };

@@ -69,15 +69,16 @@ impl Entry {
     /// As for [`Entry::remove`]. What the file is in is there until this returns.
     unsafe fn remove_file(self) -> bool {
         // SAFETY: By the requirements of this function the dentry is valid, with the reference that
-        // debugfs has until the removal, and from here on with that of its own, which ends before the
-        // file system may.
+        // debugfs has until the removal, and from here on with that of its own, which ends before
+        // the file system may.
         unsafe {
             let lockref = &raw mut (*self.0).d_lockref;
 
             bindings::lockref_get(lockref);
             self.remove();
-            // The removal has unhashed it, so that nobody finds it any more. Whoever found it before
-            // that has taken a reference by now, or will be told that what it found has changed.
+            // The removal has unhashed it, so that nobody finds it any more. Whoever found it
+            // before that has taken a reference by now, or will be told that what it found has
+            // changed.
             let count = &raw const (*lockref).__bindgen_anon_1.__bindgen_anon_1.count;
             let is_held = count.read_volatile() > 1;
             bindings::dput(self.0);
@@ -197,8 +198,8 @@ impl Tree {
         drop(state);
 
         for node in nodes.values() {
-            // SAFETY: By the type invariants the file is there, and has been taken out. The root goes
-            // last.
+            // SAFETY: By the type invariants the file is there, and has been taken out. The root
+            // goes last.
             if unsafe { node.entry.remove_file() } {
                 self.operations.keep();
             }
@@ -238,8 +239,8 @@ impl Busy<'_> {
 
         // SAFETY:
         // - `name` is a C string, and by the requirements of this function `parent` is there.
-        // - `contents` are what the operations expect, and outlive the file by the invariants of the
-        //   tree.
+        // - `contents` are what the operations expect, and outlive the file by the invariants of
+        //   the tree.
         // - The operations outlive all who have a reference to the file.
         let dentry = from_err_ptr(unsafe {
             bindings::debugfs_create_file_full(

@@ -72,12 +72,12 @@ pub enum Placement<'a> {
     Preferred(&'a Cpumask),
     /// On one CPU, with stack and task structure in the memory of its node.
     ///
-    /// From when the thread has been created until that CPU is next taken offline, it runs nowhere else,
-    /// and nobody can move it. Then the binding is lost for good, even if the thread has not been started
-    /// by that time; [`PerCpuThreads`](super::PerCpuThreads) follow CPU hotplug.
+    /// From when the thread has been created until that CPU is next taken offline, it runs nowhere
+    /// else, and nobody can move it. Then the binding is lost for good, even if the thread has not
+    /// been started by that time; [`PerCpuThreads`](super::PerCpuThreads) follow CPU hotplug.
     ///
-    /// Wraps `kthread_create_on_cpu()`. To create the thread waits for CPU hotplug. Fails with [`ENODEV`]
-    /// if the CPU is not online, and with [`EDEADLK`] if the caller is a thread of
+    /// Wraps `kthread_create_on_cpu()`. To create the thread waits for CPU hotplug. Fails with
+    /// [`ENODEV`] if the CPU is not online, and with [`EDEADLK`] if the caller is a thread of
     /// [`PerCpuThreads`](super::PerCpuThreads), for which CPU hotplug may wait.
     Cpu(CpuId),
 }
@@ -139,8 +139,8 @@ impl<'a> Builder<'a> {
 
     /// Chooses how the thread is scheduled.
     ///
-    /// By default it has what it inherits from kthreadd, which is `SCHED_NORMAL` and nice 0 unless the
-    /// administrator has changed that.
+    /// By default it has what it inherits from kthreadd, which is `SCHED_NORMAL` and nice 0 unless
+    /// the administrator has changed that.
     #[doc(alias = "sched_set_fifo")]
     #[doc(alias = "sched_set_normal")]
     pub fn policy(mut self, policy: Policy) -> Self {
@@ -245,8 +245,8 @@ impl<'a> Builder<'a> {
     /// Creates a thread that runs `closure` and is never stopped, and starts it.
     ///
     /// `module`, whose code the closure is, can not be unloaded until the closure has returned. The
-    /// thread then ends by itself. Nobody can ask it to stop or to park, so that all it can wait for
-    /// is to be woken by the returned [`Waker`], and time.
+    /// thread then ends by itself. Nobody can ask it to stop or to park, so that all it can wait
+    /// for is to be woken by the returned [`Waker`], and time.
     ///
     /// Sleeps. Fails with what [`Builder::create`] fails with, and
     /// - [`EBUSY`] while the module is being loaded, as that may still fail,

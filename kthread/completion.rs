@@ -15,7 +15,8 @@ use kernel::{
 /// Lets tasks wait until something has been done.
 ///
 /// A completion counts: each [`complete`] lets one wait through, whether that wait has begun or is
-/// still to come. [`complete_all`] lets all through, for good, until [`reinit`]. So do 2^32 - 1 calls of
+/// still to come. [`complete_all`] lets all through, for good, until [`reinit`]. So do 2^32 - 1
+/// calls of
 /// [`complete`] that nobody has waited for, as the count stands for that then.
 ///
 /// Wraps the kernel's `struct completion`, whose waits call `might_sleep()` themselves.

@@ -151,8 +151,8 @@ impl<'a> Context<'a> {
         // SAFETY: By the type invariants the current task is a kernel thread.
         unsafe { bindings::kthread_parkme() };
         if self.core.freezable {
-            // The refrigerator must not be entered with locks held, for one of which lockdep takes the
-            // closure.
+            // The refrigerator must not be entered with locks held, for one of which lockdep takes
+            // the closure.
             self.core.map.without(set_freezable);
         }
     }
@@ -266,14 +266,15 @@ impl<'a> Context<'a> {
 
     /// Waits until the thread may exit, after its closure has returned.
     ///
-    /// It must not while someone parks it: `kthread_park()` of a thread that exits instead of parking
-    /// never returns.
+    /// It must not while someone parks it: `kthread_park()` of a thread that exits instead of
+    /// parking never returns.
     pub(super) fn finish(&self) {
         while !self.core.finish() {
             if self.core.freezable {
                 self.freeze_point();
             }
-            // Not an interruptible sleep: those have ended for good if the thread has been asked to stop.
+            // Not an interruptible sleep: those have ended for good if the thread has been asked to
+            // stop.
             set_current_state(bindings::TASK_IDLE);
             if self.should_park() {
                 __set_current_state(bindings::TASK_RUNNING);

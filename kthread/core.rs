@@ -4,13 +4,13 @@
 //!
 //! # What there is
 //!
-//! Every thread has one allocation, which begins with a [`Core`] and goes on with what depends on its
-//! type: closure and value of a thread (`packet.rs`, `detached.rs`), or the queue of a worker
+//! Every thread has one allocation, which begins with a [`Core`] and goes on with what depends on
+//! its type: closure and value of a thread (`packet.rs`, `detached.rs`), or the queue of a worker
 //! (`worker/raw.rs`). It is shared by
 //!
-//! - the task, by a pointer that is not counted. A member of a group or a scope relies on its table,
-//!   which holds the allocation until the task has exited. A detached thread has a reference of its
-//!   own.
+//! - the task, by a pointer that is not counted. A member of a group or a scope relies on its
+//!   table, which holds the allocation until the task has exited. A detached thread has a reference
+//!   of its own.
 //! - the table of members.
 //! - the handle, of which there is at most one: `NewThread`, `Thread`, `Worker`.
 //! - any number of `Waker`s and `Observer`s.
@@ -25,39 +25,42 @@
 //! - Done: the closure has returned.
 //!
 //! The value is handed over by [`Handover`]: either the task stores it, and finds that nobody will
-//! take it, or whoever gives up the handle finds that it has been stored. The second of both drops it.
-//! Whoever takes or drops it makes that Abandoned, which is the last state, so that there is one.
-//! A thread that died is in Entered when its task has exited, and has no value.
+//! take it, or whoever gives up the handle finds that it has been stored. The second of both drops
+//! it. Whoever takes or drops it makes that Abandoned, which is the last state, so that there is
+//! one. A thread that died is in Entered when its task has exited, and has no value.
 //!
 //! # What it is asked for
 //!
 //! - To stop: `stop_requested` is raised, and never lowered. What follows is what `kthread_stop()`
-//!   does, but for the waiting: the thread is unparked, its interruptible sleeps end, and it is woken.
+//!   does, but for the waiting: the thread is unparked, its interruptible sleeps end, and it is
+//!   woken.
 //! - To wake up: `token` is set, and the wait that finds it takes it.
-//! - To park: [`Park`]. Only the holder of the handle asks for it, and only while the thread has not
-//!   been asked to stop.
+//! - To park: [`Park`]. Only the holder of the handle asks for it, and only while the thread has
+//!   not been asked to stop.
 //!
-//! Whoever asks writes the flag, then has a full barrier, and then looks at the state of the thread, or
-//! wakes it, which does so. The thread writes its state, then has a full barrier, and then looks at the
-//! flags. So one of both sees the other.
+//! Whoever asks writes the flag, then has a full barrier, and then looks at the state of the
+//! thread, or wakes it, which does so. The thread writes its state, then has a full barrier, and
+//! then looks at the flags. So one of both sees the other.
 //!
 //! # Park against stop, exit and reap
 //!
 //! `kthread_park()` returns when the thread has parked, and never if the thread exits instead, or
 //! `kthread_stop()` takes the request back. Hence:
 //!
-//! - It is called between Running -> Asked and Asked -> Parked, and only if the thread has not been asked
-//!   to stop when Asked is set.
+//! - It is called between Running -> Asked and Asked -> Parked, and only if the thread has not been
+//!   asked to stop when Asked is set.
 //! - A thread exits only after Running -> Finished, which fails while it is Asked.
-//! - `kthread_stop()` is called once the thread has been asked to stop, and if it is Asked then, only
-//!   after the task has exited.
-//! - If the thread is asked to stop while it is Asked, the one who parks it undoes that, and says so.
+//! - `kthread_stop()` is called once the thread has been asked to stop, and if it is Asked then,
+//!   only after the task has exited.
+//! - If the thread is asked to stop while it is Asked, the one who parks it undoes that, and says
+//!   so.
 //!
 //! # Who waits
 //!
-//! Everybody waits for [`Exit`], the completion of the kernel's own for the exit of a task, so that a
-//! thread that dies ends all waits. What is left of a thread is taken out of the table by whoever
-//! waited for it; if nobody is about to (`claimed`), by the next thread that ends in the same table.
+//! Everybody waits for [`Exit`], the completion of the kernel's own for the exit of a task, so that
+//! a thread that dies ends all waits. What is left of a thread is taken out of the table by whoever
+//! waited for it; if nobody is about to (`claimed`), by the next thread that ends in the same
+//! table.
 
 use super::{
     completion::Completion,
@@ -140,8 +143,8 @@ enum Park {
     FinishedParked = 4,
 }
 
-// SAFETY: `Park` has the size and alignment of `i32`, and every `Park` survives the way to `i32` and
-// back.
+// SAFETY: `Park` has the size and alignment of `i32`, and every `Park` survives the way to `i32`
+// and back.
 unsafe impl AtomicType for Park {
     type Repr = i32;
 }
@@ -209,8 +212,8 @@ pub(super) struct Core {
 // SAFETY: None of the fields belongs to a task; what `Exit` points to is shared by design.
 unsafe impl Send for Core {}
 
-// SAFETY: `task` does not change from when others than its creator can reach the `Core`, by the type
-// invariants, and all else is `Sync`.
+// SAFETY: `task` does not change from when others than its creator can reach the `Core`, by the
+// type invariants, and all else is `Sync`.
 unsafe impl Sync for Core {}
 
 impl Core {
@@ -252,8 +255,8 @@ impl Core {
         if unsafe { bindings::kthread_func(task) } != thread_fn as *mut c_void {
             return f(None);
         }
-        // SAFETY: The task runs `thread_fn`, so that its data are a `Core`, which is there as long as
-        // the task runs.
+        // SAFETY: The task runs `thread_fn`, so that its data are a `Core`, which is there as long
+        // as the task runs.
         f(Some(unsafe {
             &*bindings::kthread_data(task).cast::<Core>()
         }))
@@ -261,7 +264,8 @@ impl Core {
 
     #[inline]
     fn task_and_exit(&self) -> &(ARef<Task>, Exit) {
-        // SAFETY: By the type invariants `task` is there before anybody gets here, and does not change.
+        // SAFETY: By the type invariants `task` is there before anybody gets here, and does not
+        // change.
         unsafe { (*self.task.get()).as_ref().unwrap_unchecked() }
     }
 
@@ -288,8 +292,8 @@ impl Core {
     pub(super) fn is_exiting(&self) -> bool {
         // What is read after this is not older: a closure that has returned is seen to have.
         //
-        // SAFETY: `self` holds a reference to the task. Others read the flags of a task as it changes
-        // them in C, too.
+        // SAFETY: `self` holds a reference to the task. Others read the flags of a task as it
+        // changes them in C, too.
         let flags = unsafe { atomic_load(&raw mut (*self.task().as_ptr()).flags, Acquire) };
 
         flags & bindings::PF_EXITING != 0
@@ -333,8 +337,9 @@ impl Core {
                 return;
             }
         } else {
-            // It stays started, and `wake_up_process()` has the barrier. Of several who leave a token, what
-            // each did before has happened for whoever takes it, which a store would not see to.
+            // It stays started, and `wake_up_process()` has the barrier. Of several who leave a
+            // token, what each did before has happened for whoever takes it, which a store would
+            // not see to.
             self.token.xchg(true, Release);
         }
         self.task().wake_up();
@@ -384,8 +389,8 @@ impl Core {
 
     /// Asks kthreadd for the task.
     ///
-    /// With a `cpu`, the task is bound to that CPU, `name` must be a format that stands for itself, and
-    /// `node` is ignored.
+    /// With a `cpu`, the task is bound to that CPU, `name` must be a format that stands for itself,
+    /// and `node` is ignored.
     ///
     /// Sleeps.
     ///
@@ -399,8 +404,8 @@ impl Core {
         let data = core::ptr::from_ref(self).cast_mut().cast::<c_void>();
         let name = name.as_char_ptr();
         let task = match cpu {
-            // SAFETY: By the requirements of this function `thread_fn` may be called with `data`. The format
-            // expects one C string, and `name` is one that outlives the call.
+            // SAFETY: By the requirements of this function `thread_fn` may be called with `data`.
+            // The format expects one C string, and `name` is one that outlives the call.
             None => unsafe {
                 bindings::kthread_create_on_node(
                     Some(thread_fn),
@@ -415,8 +420,8 @@ impl Core {
                 let _hotplug = hotplug::lock()?;
 
                 hotplug::check_online(cpu)?;
-                // SAFETY: As above, but that `name` is the format, which stands for itself. The CPU is
-                // online, and so possible.
+                // SAFETY: As above, but that `name` is the format, which stands for itself. The CPU
+                // is online, and so possible.
                 unsafe {
                     bindings::kthread_create_on_cpu(Some(thread_fn), data, cpu.as_u32(), name)
                 }
@@ -427,8 +432,9 @@ impl Core {
         // SAFETY: The task was created just now, and can not exit before it is woken or stopped,
         // which nobody but the caller can do. So it is alive.
         let task = ARef::from(unsafe { &*task.cast::<Task>() });
-        // SAFETY: The task has not been woken, and its exit is kept together with a reference to it.
-        let exit = unsafe { Exit::of(&task) }.ok_or(EINVAL)?;
+        // SAFETY: The task has not been woken, and its exit is kept together with a reference to
+        // it.
+        let exit = unsafe { Exit::of(&task) };
 
         // INVARIANT: Nobody but the caller uses this `Core` yet.
         // SAFETY: As above, nobody reads `task`.
@@ -450,7 +456,8 @@ impl Core {
         self.state.store(State::Done, Release);
     }
 
-    /// Says that there is nothing to park any more. Fails while the thread is parked or about to be.
+    /// Says that there is nothing to park any more. Fails while the thread is parked or about to
+    /// be.
     pub(super) fn finish(&self) -> bool {
         self.park
             .cmpxchg(Park::Running, Park::Finished, Full)
@@ -467,7 +474,8 @@ impl Core {
         }
     }
 
-    /// Says that the caller is about to wait for the exit of the task, and then lets go of the rest.
+    /// Says that the caller is about to wait for the exit of the task, and then lets go of the
+    /// rest.
     pub(super) fn claim(&self) {
         write_once(&self.claimed, true);
     }
@@ -492,7 +500,8 @@ impl Core {
         }
     }
 
-    /// Says that the value is stored, and returns whether someone may take it. If not, it is the caller's.
+    /// Says that the value is stored, and returns whether someone may take it. If not, it is the
+    /// caller's.
     pub(super) fn hand_over(&self) -> bool {
         // Abandoned stays so: it says that there is no value any more, too.
         self.handover
@@ -549,12 +558,12 @@ impl Core {
 
     /// Calls `kthread_park()`. The thread is asked to park, by the caller.
     fn wait_parked(&self) -> Result {
-        // The barrier of `park` pairs with that of `request_stop`: whoever asks the thread to stop sees
-        // that it is asked to park, and leaves it alone, or is seen here.
+        // The barrier of `park` pairs with that of `request_stop`: whoever asks the thread to stop
+        // sees that it is asked to park, and leaves it alone, or is seen here.
         if !self.stop_requested() {
-            // SAFETY: The task is alive, and does not exit before it has parked, as it is Asked, unless it
-            // dies. For the same reason nobody calls `kthread_stop()`. Only the holder of the handle parks
-            // it.
+            // SAFETY: The task is alive, and does not exit before it has parked, as it is Asked,
+            // unless it dies. For the same reason nobody calls `kthread_stop()`. Only the holder of
+            // the handle parks it.
             let ret = unsafe { bindings::kthread_park(self.task().as_ptr()) };
 
             // It says so if the thread has died meanwhile.
@@ -587,8 +596,8 @@ impl Core {
                 {
                     return false;
                 }
-                // SAFETY: `self` holds a reference to the task. It is parked, and stays so until this is
-                // called, as whoever changes the state above does so.
+                // SAFETY: `self` holds a reference to the task. It is parked, and stays so until
+                // this is called, as whoever changes the state above does so.
                 unsafe { bindings::kthread_unpark(self.task().as_ptr()) };
                 true
             }
@@ -611,7 +620,7 @@ impl Core {
 unsafe extern "C" fn thread_fn(data: *mut c_void) -> c_int {
     let core = data.cast_const().cast::<Core>();
 
-    // SAFETY: By the requirements of this function `data` is a `Core` whose task this is, and by its
-    // invariants `run` may be called with it.
+    // SAFETY: By the requirements of this function `data` is a `Core` whose task this is, and by
+    // its invariants `run` may be called with it.
     unsafe { ((*core).run)(core) }
 }

@@ -152,8 +152,8 @@ where
 impl<F: Send> Drop for Detached<F> {
     /// Ends a thread that has not been started.
     fn drop(&mut self) {
-        // SAFETY: `packet` holds a reference to the task, which has never been woken, so that nobody
-        // has stopped it.
+        // SAFETY: `packet` holds a reference to the task, which has never been woken, so that
+        // nobody has stopped it.
         unsafe { bindings::kthread_stop(self.task().as_ptr()) };
         // SAFETY: The task has exited without having entered.
         unsafe { drop_unused(&self.packet) };
@@ -172,8 +172,8 @@ where
     F: FnOnce(&Context<'_>) + Send + 'static,
 {
     let module = {
-        // SAFETY: By the requirements of this function `core` is the first field of such a packet, and
-        // there is a reference for this task.
+        // SAFETY: By the requirements of this function `core` is the first field of such a packet,
+        // and there is a reference for this task.
         let packet = unsafe { Arc::from_raw(core.cast::<DetachedPacket<F>>()) };
         let core = &packet.core;
 
@@ -190,8 +190,8 @@ where
     };
 
     // SAFETY: All values of this function are gone, so that nothing is leaked by not returning. The
-    // reference to the module, if it is one, was given up above, and code of the module does not run
-    // in this thread any more once it has been put.
+    // reference to the module, if it is one, was given up above, and code of the module does not
+    // run in this thread any more once it has been put.
     unsafe { bindings::__module_put_and_kthread_exit(module, 0) }
 }
 

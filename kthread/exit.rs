@@ -3,9 +3,9 @@
 //! Waiting for a task to exit.
 //!
 //! Every kernel thread has a completion, `exited` in `struct kthread`, that is completed once, when
-//! the task has come so far in `do_exit()` that it runs no code of a module any more, whether it has
-//! returned or died. `kthread_stop()` waits for it. Here, others do as well: each that gets through
-//! completes it again for the next.
+//! the task has come so far in `do_exit()` that it runs no code of a module any more, whether it
+//! has returned or died. `kthread_stop()` waits for it. Here, others do as well: each that gets
+//! through completes it again for the next.
 //!
 //! C source: [`kernel/kthread.c`](srctree/kernel/kthread.c), `complete_vfork_done()` in
 //! [`kernel/fork.c`](srctree/kernel/fork.c)
@@ -50,12 +50,15 @@ impl Exit {
     ///
     /// `task` must be a kernel thread that has never been woken, and the result must not be used
     /// after the last reference to it is gone.
-    pub(super) unsafe fn of(task: &Task) -> Option<Self> {
-        // INVARIANT: `set_kthread_struct()` has put the completion there, which lives as long as the
-        // task does. It stays there until the task exits.
+    pub(super) unsafe fn of(task: &Task) -> Self {
+        // SAFETY: By the requirements of this function the task does not exit meanwhile.
+        let exited = unsafe { (*task.as_ptr()).vfork_done };
+
+        // INVARIANT: `set_kthread_struct()` has put the completion there, which lives as long as
+        // the task does.
         //
-        // SAFETY: By the requirements of this function the task does not exit.
-        NonNull::new(unsafe { (*task.as_ptr()).vfork_done }).map(Self)
+        // SAFETY: It stays there until the task exits.
+        Self(unsafe { NonNull::new_unchecked(exited) })
     }
 
     /// Waits, and nothing else ends it.
@@ -88,11 +91,11 @@ impl Exit {
         unsafe { atomic_load(&raw mut (*self.0.as_ptr()).done, Relaxed) != 0 }
     }
 
-    /// Waits until the task has exited, and calls `pass_on` once if the caller is asked for something
-    /// meanwhile.
+    /// Waits until the task has exited, and calls `pass_on` once if the caller is asked for
+    /// something meanwhile.
     ///
-    /// `is_asked` is called in an uninterruptible sleep, and must do no more than look. Whoever makes it
-    /// true has to wake the caller.
+    /// `is_asked` is called in an uninterruptible sleep, and must do no more than look. Whoever
+    /// makes it true has to wake the caller.
     ///
     /// Sleeps.
     pub(super) fn wait_or(self, is_asked: impl Fn() -> bool, pass_on: impl FnOnce()) {
@@ -102,7 +105,8 @@ impl Exit {
         self.wait();
     }
 
-    /// Waits until `done` is completed or the task has exited, and returns whether it was completed.
+    /// Waits until `done` is completed or the task has exited, and returns whether it was
+    /// completed.
     ///
     /// Sleeps.
     pub(super) fn wait_with(self, done: &Completion) -> bool {
@@ -118,8 +122,8 @@ impl Exit {
         unsafe { &raw mut (*self.0.as_ptr()).wait }
     }
 
-    /// Sleeps in all of `queues`, which are those of completions, until `is_ready` returns true, or the
-    /// task has exited, in which case this returns true.
+    /// Sleeps in all of `queues`, which are those of completions, until `is_ready` returns true, or
+    /// the task has exited, in which case this returns true.
     fn sleep_until<const N: usize>(
         self,
         queues: [*mut bindings::swait_queue_head; N],
@@ -130,8 +134,8 @@ impl Exit {
         // Only a few functions of C look at these, none of which unwinds.
         let waiters = [const { Opaque::<bindings::swait_queue>::uninit() }; N];
         for waiter in &waiters {
-            // SAFETY: Nobody else has the address of the waiter, and it is not moved while it is in a
-            // queue, which it is not when this function returns.
+            // SAFETY: Nobody else has the address of the waiter, and it is not moved while it is in
+            // a queue, which it is not when this function returns.
             unsafe { init_list_head(&raw mut (*waiter.get()).task_list) };
         }
         let exited = loop {
@@ -147,7 +151,8 @@ impl Exit {
                 };
             }
             // The barrier after the state of the task has been set pairs with that of
-            // `wake_up_process()`: what has come by now is seen, and what comes later wakes the task.
+            // `wake_up_process()`: what has come by now is seen, and what comes later wakes the
+            // task.
             if is_ready() {
                 break false;
             }
@@ -162,9 +167,9 @@ impl Exit {
             // SAFETY: Both are initialised.
             unsafe { bindings::finish_swait(*queue, waiter.get()) };
         }
-        // The exit wakes one of those that wait, and this may have been the one, although it leaves for
-        // another reason. The barrier pairs with the one of C between counting and waking: if the queue
-        // was left by being woken, the count is seen.
+        // The exit wakes one of those that wait, and this may have been the one, although it leaves
+        // for another reason. The barrier pairs with the one of C between counting and waking: if
+        // the queue was left by being woken, the count is seen.
         smp_mb(Full);
         if self.has_come() {
             self.pass();

@@ -115,8 +115,8 @@ pub(super) unsafe fn is_linked(entry: *mut bindings::list_head) -> bool {
 ///
 /// `entry` must be initialised, and nobody may access it or the list that it is in meanwhile.
 pub(super) unsafe fn list_del_init(entry: *mut bindings::list_head) {
-    // SAFETY: By the requirements of this function. The neighbours of an entry that is in no list are
-    // itself.
+    // SAFETY: By the requirements of this function. The neighbours of an entry that is in no list
+    // are itself.
     unsafe {
         (*(*entry).next).prev = (*entry).prev;
         (*(*entry).prev).next = (*entry).next;

@@ -137,7 +137,8 @@ impl Table {
 pub(super) struct Members {
     #[pin]
     table: Mutex<Table>,
-    /// Whether what the threads have left has to be dropped, even if their handles have been leaked.
+    /// Whether what the threads have left has to be dropped, even if their handles have been
+    /// leaked.
     drops_values: bool,
 }
 
@@ -180,8 +181,8 @@ impl Members {
     /// Says that an entry is about to exit by itself, and that nobody waits for that.
     ///
     /// The last thing that a thread does. It can not let go of itself, as it still runs code of its
-    /// module, so it lets go of others that have gone before. One that `has_value` which nobody has taken
-    /// stays in a scope, which is to drop that.
+    /// module, so it lets go of others that have gone before. One that `has_value` which nobody has
+    /// taken stays in a scope, which is to drop that.
     pub(super) fn leave(&self, place: &Place, has_value: bool) {
         if self.drops_values && has_value {
             return;
@@ -292,9 +293,9 @@ impl Members {
 /// A set of kernel threads that ends before its owner does.
 ///
 /// Threads are created as members of a group. A handle may be dropped, which stops its thread, or
-/// [detached](super::Thread::detach) or leaked, which does not; when the group is dropped it stops all
-/// members that are left. What a thread needs is freed when it has returned and nobody has a handle; the
-/// last one that returned may stay until the next one does.
+/// [detached](super::Thread::detach) or leaked, which does not; when the group is dropped it stops
+/// all members that are left. What a thread needs is freed when it has returned and nobody has a
+/// handle; the last one that returned may stay until the next one does.
 ///
 /// # Examples
 ///
@@ -324,23 +325,24 @@ impl ThreadGroup {
     ///
     /// # Safety
     ///
-    /// - The group must be dropped before the text of the module that creates its threads is freed. In
-    ///   particular, it must not be passed to [`core::mem::forget`].
+    /// - The group must be dropped before the text of the module that creates its threads is freed.
+    ///   In particular, it must not be passed to [`core::mem::forget`].
     /// - It must not be dropped by one of its threads, nor, if it has
-    ///   [`PerCpuThreads`](super::PerCpuThreads), by any per-CPU thread of the kernel, as these are not
-    ///   told apart.
+    ///   [`PerCpuThreads`](super::PerCpuThreads), by any per-CPU thread of the kernel, as these are
+    ///   not told apart.
     ///
     /// A group that is a field of the value that [`kernel::Module::init`] returns satisfies this if
     /// nobody can take it out of there. In an [`Arc`], which can be leaked, or behind a lock as an
-    /// [`Option`], which can be emptied by anybody, it is on the author to see that all code that gets
-    /// at it keeps the promise.
+    /// [`Option`], which can be emptied by anybody, it is on the author to see that all code that
+    /// gets at it keeps the promise.
     pub unsafe fn new() -> Result<Self> {
         Ok(Self {
             members: Members::new(false)?,
         })
     }
 
-    /// Returns how many members of the group are not gone yet. One that has died counts, and a set of
+    /// Returns how many members of the group are not gone yet. One that has died counts, and a set
+    /// of
     /// [`PerCpuThreads`](super::PerCpuThreads) counts as one.
     ///
     /// Sleeps.
@@ -358,8 +360,8 @@ impl ThreadGroup {
     /// Stops all members, and returns once they are gone.
     ///
     /// All are asked before the first is waited for, so that this takes as long as the slowest. A
-    /// member that calls this is asked, and otherwise left alone. What a thread has left may still be
-    /// being dropped by someone who stopped it at the same time.
+    /// member that calls this is asked, and otherwise left alone. What a thread has left may still
+    /// be being dropped by someone who stopped it at the same time.
     ///
     /// Sleeps.
     pub fn stop_all(&mut self) {
@@ -473,7 +475,8 @@ mod tests {
         Ok(())
     }
 
-    /// Waits until asked to stop: first as a thread does, then in ways that know nothing of threads.
+    /// Waits until asked to stop: first as a thread does, then in ways that know nothing of
+    /// threads.
     fn wait_in_way(way: usize, ctx: &Context<'_>, never: &Completion) {
         match way {
             0 => until_stopped(ctx),

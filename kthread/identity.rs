@@ -108,7 +108,8 @@ pub struct Identity {
     /// The nice value, from -20 to 19. It is kept, and counts for nothing, under the policies that
     /// have none.
     pub nice: i32,
-    /// The real-time priority, from 1 to 99, or 0 if the policy is neither `SCHED_FIFO` nor `SCHED_RR`.
+    /// The real-time priority, from 1 to 99, or 0 if the policy is neither `SCHED_FIFO` nor
+    /// `SCHED_RR`.
     pub rt_priority: u32,
     /// Where it may run.
     pub cpus_allowed: CpuList,
@@ -144,9 +145,9 @@ impl Identity {
         let guard = rcu::read_lock();
 
         // SAFETY: The caller holds a reference to the task. The fields may change at any time, so
-        // that each is read once, as C does it in `/proc`. The parent is kthreadd, which never exits;
-        // that any other parent would be valid, too, is what the RCU read-side critical section is
-        // for.
+        // that each is read once, as C does it in `/proc`. The parent is kthreadd, which never
+        // exits; that any other parent would be valid, too, is what the RCU read-side critical
+        // section is for.
         let identity = unsafe {
             let parent = atomic_load(&raw mut (*task).real_parent, Relaxed);
             let flags = atomic_load(&raw mut (*task).flags, Relaxed);

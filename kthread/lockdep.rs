@@ -11,10 +11,10 @@
 //! each other do so along some order, or else they would not end, which lockdep cannot know: these
 //! waits are not reported to it.
 //!
-//! So there are limits. Threads of two places that wait for each other in turn, as in a recursion over
-//! both, are reported although they may end. And a function that makes threads for others should be
-//! `#[track_caller]`, lest all these threads are of one class. To cancel a work, to park, and to stop
-//! per-CPU threads are waits that lockdep is not told of.
+//! So there are limits. Threads of two places that wait for each other in turn, as in a recursion
+//! over both, are reported although they may end. And a function that makes threads for others
+//! should be `#[track_caller]`, lest all these threads are of one class. To cancel a work, to park,
+//! and to stop per-CPU threads are waits that lockdep is not told of.
 //!
 //! C header: [`include/linux/lockdep.h`](srctree/include/linux/lockdep.h)
 
@@ -157,7 +157,8 @@ mod imp {
         fn is_own_class(&self) -> bool {
             let task = Task::current_raw();
 
-            // Once lockdep is off, what has been released is not taken out any more, and may be gone.
+            // Once lockdep is off, what has been released is not taken out any more, and may be
+            // gone.
             //
             // SAFETY: The variable is there since boot.
             if unsafe { atomic_load(&raw mut bindings::debug_locks, Relaxed) } == 0 {
@@ -165,8 +166,8 @@ mod imp {
             }
             // SAFETY: The map is initialised, and its key does not change.
             let key = unsafe { (*self.map.get()).key };
-            // SAFETY: The current task is alive, and these are written by itself alone. What it holds
-            // is there.
+            // SAFETY: The current task is alive, and these are written by itself alone. What it
+            // holds is there.
             unsafe {
                 let held = &*(&raw const (*task).held_locks);
 

@@ -17,12 +17,12 @@ impl Context<'_> {
     /// process. A kernel thread must not use one otherwise: it would access the memory of whatever
     /// process ran last.
     ///
-    /// `f` must be [`Send`], and so must be what it returns, as `current!()` says of it: no reference
-    /// to the current task crosses the borders of `f`. As a [`Context`] is not `Send` either, this
-    /// can not be nested, nor can `f` wait by the context.
+    /// `f` must be [`Send`], and so must be what it returns, as `current!()` says of it: no
+    /// reference to the current task crosses the borders of `f`. As a [`Context`] is not `Send`
+    /// either, this can not be nested, nor can `f` wait by the context.
     ///
-    /// A thread that dies within `f` leaks what it owned, and the structure of the address space with
-    /// that, but it does not take the memory from the process.
+    /// A thread that dies within `f` leaks what it owned, and the structure of the address space
+    /// with that, but it does not take the memory from the process.
     ///
     /// Sleeps: must not be called with interrupts off, which this would switch on.
     ///
@@ -48,8 +48,8 @@ impl Context<'_> {
     pub fn use_mm<R: Send>(&self, mm: &MmWithUser, f: impl FnOnce() -> R + Send) -> R {
         might_sleep();
 
-        // If the task dies in `f`, `exit_mm()` puts a reference to the users of the address space that
-        // `kthread_use_mm()` does not take: this one, which is leaked by dying.
+        // If the task dies in `f`, `exit_mm()` puts a reference to the users of the address space
+        // that `kthread_use_mm()` does not take: this one, which is leaked by dying.
         let own = ARef::from(mm);
 
         // SAFETY: By the type invariants the current task is a kernel thread. It has no `mm`: no

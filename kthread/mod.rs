@@ -13,8 +13,8 @@
 //! - New: the task exists, and has never been woken. It is a [`NewThread`].
 //! - Running: the closure runs, or waits in one of the waits of its [`Context`]. The thread is a
 //!   [`Thread`].
-//! - Parked: the thread sleeps in `TASK_PARKED`, and only [`Thread::unpark`] or a request to stop ends
-//!   that.
+//! - Parked: the thread sleeps in `TASK_PARKED`, and only [`Thread::unpark`] or a request to stop
+//!   ends that.
 //! - Finished: the closure has returned, and its value waits for whoever has the handle. There is
 //!   nothing to park, but a handle may do so: it takes the thread for parked, until it unparks it.
 //! - Gone: the task has exited, and nobody has a handle.
@@ -38,40 +38,40 @@
 //!  └─────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! To stop a thread is to ask it ([`Context::should_stop`]), to end its interruptible sleeps, whoever's
-//! they are, and to wait until its task has exited. All that stop several threads ask all of them
-//! first.
+//! To stop a thread is to ask it ([`Context::should_stop`]), to end its interruptible sleeps,
+//! whoever's they are, and to wait until its task has exited. All that stop several threads ask all
+//! of them first.
 //!
 //! # Who keeps a thread from outliving its module
 //!
-//! The text of a module that is removed is freed, whatever still runs in it. There are three ways to
-//! make sure that nothing does:
+//! The text of a module that is removed is freed, whatever still runs in it. There are three ways
+//! to make sure that nothing does:
 //!
 //! - A [`ThreadGroup`] stops what is left of its members when it is dropped. [`ThreadGroup::new`]
 //!   carries the one `unsafe` promise of a module: that the group is dropped before the module is
 //!   gone. In return every operation on threads is safe, and a handle that is leaked, by
-//!   [`core::mem::forget`] or in a reference cycle, does no harm. [`Worker`] and [`PerCpuThreads`] are
-//!   members of a group, too.
+//!   [`core::mem::forget`] or in a reference cycle, does no harm. [`Worker`] and [`PerCpuThreads`]
+//!   are members of a group, too.
 //! - A [`scope`] stops its threads before it returns. They may borrow.
 //! - A [detached](Builder::spawn_detached) thread holds its module until it ends by itself.
 //!
 //! # What may be waited for
 //!
-//! Whatever stops or joins a thread sleeps until its task has exited. The API refuses a thread that would
-//! wait for itself. Circles of several threads are left to users, with some help: a thread that joins
-//! another one, and is asked to stop, passes that on, and lockdep reports who stops a thread with a lock
-//! held that the thread takes.
+//! Whatever stops or joins a thread sleeps until its task has exited. The API refuses a thread that
+//! would wait for itself. Circles of several threads are left to users, with some help: a thread
+//! that joins another one, and is asked to stop, passes that on, and lockdep reports who stops a
+//! thread with a lock held that the thread takes.
 //!
 //! # Context
 //!
-//! Each function says whether it sleeps, and so do the drops. What may be called from any context takes
-//! locks with interrupts off, and must not be called in an NMI.
+//! Each function says whether it sleeps, and so do the drops. What may be called from any context
+//! takes locks with interrupts off, and must not be called in an NMI.
 //!
 //! # Reading order
 //!
 //! `core.rs` has the states of a thread, and says who may touch what when. `exit.rs` waits for it,
-//! `packet.rs` runs it, `context.rs` is what it can do itself, `thread.rs`, `group.rs` and `scope.rs` are
-//! what others can do with it.
+//! `packet.rs` runs it, `context.rs` is what it can do itself, `thread.rs`, `group.rs` and
+//! `scope.rs` are what others can do with it.
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 

@@ -39,8 +39,8 @@ pub(super) trait Member: Send + Sync {
 
     /// Brings a thread that can not be stopped at any time into a state in which it can.
     ///
-    /// Called before `kthread_stop()`, after the thread has been told to stop by [`Core::raise_stop`] and
-    /// has entered, and not by the thread itself.
+    /// Called before `kthread_stop()`, after the thread has been told to stop by
+    /// [`Core::raise_stop`] and has entered, and not by the thread itself.
     fn quiesce(&self) {}
 
     /// Cleans up what only the thread used.
@@ -96,8 +96,8 @@ impl<M: Member> Entry for M {
 
     unsafe fn drop_contents(&self) {
         if self.core().abandon() {
-            // SAFETY: A value has been stored, and by the requirements of this function nobody has a
-            // handle to take it by.
+            // SAFETY: A value has been stored, and by the requirements of this function nobody has
+            // a handle to take it by.
             unsafe { self.drop_value() };
         }
     }
@@ -182,8 +182,8 @@ impl<F: Send, T: Send> Member for Packet<F, T> {
     }
 
     unsafe fn drop_closure(&self) {
-        // SAFETY: By the requirements of this function the task has not taken the closure, and nobody
-        // else does.
+        // SAFETY: By the requirements of this function the task has not taken the closure, and
+        // nobody else does.
         unsafe { (*self.closure.get()).assume_init_drop() };
     }
 
@@ -202,8 +202,8 @@ impl<F: Send, T: Send> Returns<T> for Packet<F, T> {
     fn into_member(self: Arc<Self>) -> Arc<dyn Member> {
         let member: Arc<dyn Member + '_> = self;
 
-        // SAFETY: The types differ in a lifetime only. By the type invariants the packet holds nothing
-        // that borrows once something that it borrowed has ended.
+        // SAFETY: The types differ in a lifetime only. By the type invariants the packet holds
+        // nothing that borrows once something that it borrowed has ended.
         unsafe { core::mem::transmute::<Arc<dyn Member + '_>, Arc<dyn Member>>(member) }
     }
 }
@@ -268,8 +268,8 @@ where
 
     // INVARIANT: The table holds the packet before there is a task.
     members.insert(
-        // SAFETY: The types differ in a lifetime only. By the type invariants the packet holds nothing
-        // that borrows once something that it borrowed has ended.
+        // SAFETY: The types differ in a lifetime only. By the type invariants the packet holds
+        // nothing that borrows once something that it borrowed has ended.
         unsafe { core::mem::transmute::<Arc<dyn Entry + '_>, Arc<dyn Entry>>(as_entry) },
     )?;
     let undo = ScopeGuard::new(|| unused.core.remove());
@@ -293,8 +293,9 @@ where
     F: FnOnce(&Context<'_>) -> T + Send,
     T: Send,
 {
-    // SAFETY: By the requirements of this function `core` is the first field of a packet of this type,
-    // which by the invariants of `Core` stays in the table of members until this task has exited.
+    // SAFETY: By the requirements of this function `core` is the first field of a packet of this
+    // type, which by the invariants of `Core` stays in the table of members until this task has
+    // exited.
     let packet = unsafe { &*core.cast::<Packet<F, T>>() };
     let core = &packet.core;
 
@@ -323,8 +324,8 @@ where
 /// Stops the thread, waits until its task has exited, and lets go of it.
 ///
 /// A thread that was started has then run its closure, unless it died. Whoever comes second waits
-/// until the task has exited, and leaves it to the first to drop what is left. The caller must not be the thread
-/// itself.
+/// until the task has exited, and leaves it to the first to drop what is left. The caller must not
+/// be the thread itself.
 ///
 /// What this waits for has to be told to lockdep before, with no lock of this function's held.
 pub(super) fn reap<M: Member + ?Sized>(member: &M) {
@@ -353,9 +354,9 @@ pub(super) fn reap<M: Member + ?Sized>(member: &M) {
         }
     }
 
-    // SAFETY: `core` holds a reference to the task. By the invariants of `Core` this is the only call of
-    // `kthread_stop()`. The thread is not parked meanwhile: it has been asked to stop, so that nobody
-    // begins to.
+    // SAFETY: `core` holds a reference to the task. By the invariants of `Core` this is the only
+    // call of `kthread_stop()`. The thread is not parked meanwhile: it has been asked to stop, so
+    // that nobody begins to.
     unsafe { bindings::kthread_stop(core.task().as_ptr()) };
     core.exit().open();
     control.reaped = true;

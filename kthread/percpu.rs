@@ -2,9 +2,9 @@
 
 //! Threads of which there is one on each CPU, and which follow CPU hotplug.
 //!
-//! A thread that is bound to a CPU by [`Placement::Cpu`] loses that if it is to run while the CPU is
-//! offline. Those here are parked meanwhile, and go on when it is back. A CPU that comes up for the
-//! first time gets its thread then.
+//! A thread that is bound to a CPU by [`Placement::Cpu`] loses that if it is to run while the CPU
+//! is offline. Those here are parked meanwhile, and go on when it is back. A CPU that comes up for
+//! the first time gets its thread then.
 //!
 //! C header: [`include/linux/smpboot.h`](srctree/include/linux/smpboot.h)
 //!
@@ -98,8 +98,8 @@ mod smpboot {
 /// What the threads of a [`PerCpuThreads`] do.
 ///
 /// Every function is called by the thread of `cpu`, on that CPU unless it says otherwise, in
-/// `TASK_RUNNING`, and may sleep. None may wait for CPU hotplug, which waits for the thread to park. If one
-/// dies, that waits for ever.
+/// `TASK_RUNNING`, and may sleep. None may wait for CPU hotplug, which waits for the thread to
+/// park. If one dies, that waits for ever.
 pub trait PerCpuThread: HasSlot {
     /// Called once, before anything else.
     fn setup(&self, _cpu: CpuId) {}
@@ -164,8 +164,8 @@ pub struct Slot<T> {
     shared: UnsafeCell<Option<NonNull<Shared<T>>>>,
 }
 
-// SAFETY: By the type invariants `shared` is not written while others may read it. What it points to
-// can be shared, as `T` can.
+// SAFETY: By the type invariants `shared` is not written while others may read it. What it points
+// to can be shared, as `T` can.
 unsafe impl<T: Send + Sync> Sync for Slot<T> {}
 
 impl<T> Slot<T> {
@@ -206,8 +206,8 @@ struct OnCpu {
 /// # Invariants
 ///
 /// - While `registered` is true, `hotplug` is registered, and the members hold this.
-/// - The slot of `T` is taken, and points to this, from before `hotplug` is registered until after it
-///   has been unregistered.
+/// - The slot of `T` is taken, and points to this, from before `hotplug` is registered until after
+///   it has been unregistered.
 #[pin_data]
 struct Shared<T> {
     hotplug: Opaque<smpboot::Hotplug>,
@@ -425,11 +425,11 @@ impl<T: PerCpuThread> Entry for Shared<T> {
 
 /// A set of kernel threads, one on each CPU that is online.
 ///
-/// It is a member of a [`ThreadGroup`]. When it is dropped, its threads are stopped. It derefs to the
-/// `T` that they share.
+/// It is a member of a [`ThreadGroup`]. When it is dropped, its threads are stopped. It derefs to
+/// the `T` that they share.
 ///
-/// Wraps `struct smp_hotplug_thread`. Its callback `thread_should_run` is not left to users, as it is
-/// called in a state in which a thread must not sleep: [`PerCpuThreads::wake`] takes its place.
+/// Wraps `struct smp_hotplug_thread`. Its callback `thread_should_run` is not left to users, as it
+/// is called in a state in which a thread must not sleep: [`PerCpuThreads::wake`] takes its place.
 ///
 /// # Examples
 ///
@@ -540,9 +540,9 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
         members.insert(shared.clone())?;
         let undo = ScopeGuard::new(|| members.remove(&shared.place));
 
-        // SAFETY: The callbacks are for threads of `T`, which these are. `hotplug` and what it points
-        // to are part of `shared`, which the members hold until it is unregistered. If this fails, no
-        // threads are left.
+        // SAFETY: The callbacks are for threads of `T`, which these are. `hotplug` and what it
+        // points to are part of `shared`, which the members hold until it is unregistered. If this
+        // fails, no threads are left.
         to_result(unsafe { smpboot::smpboot_register_percpu_thread(shared.as_raw()) })?;
         // INVARIANT: It has been registered.
         *shared.registered.lock() = true;
@@ -564,8 +564,8 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
 
         // Of several that wake it, what each did before has happened for the thread.
         on_cpu.wanted.xchg(true, Release);
-        // Pairs with the barrier that `smpboot_thread_fn()` has between setting the state of the task
-        // and asking whether to run, after `setup` has made the task known.
+        // Pairs with the barrier that `smpboot_thread_fn()` has between setting the state of the
+        // task and asking whether to run, after `setup` has made the task known.
         smp_mb(Full);
         if let Some(task) = on_cpu.task.as_ref() {
             task.wake_up();

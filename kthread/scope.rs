@@ -34,8 +34,8 @@ pub type ScopedThread<'scope, T> = Thread<T, Scoped<'scope>>;
 
 /// Where threads that borrow can be spawned. See [`scope`].
 ///
-/// Only the function that opened the scope can spawn threads in it: a `Scope` can not be shared with
-/// other threads.
+/// Only the function that opened the scope can spawn threads in it: a `Scope` can not be shared
+/// with other threads.
 pub struct Scope<'scope, 'env: 'scope> {
     members: Arc<Members>,
     _scope: PhantomData<&'scope mut &'scope ()>,
@@ -50,8 +50,9 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// [`Thread::join`] in `f`. What the threads have left is dropped before `scope` returns, even if
 /// their handles have been leaked.
 ///
-/// A caller that dies of an oops or a panic within `f`, or of a failing assertion of a KUnit test, stops
-/// nothing: the threads go on, on a stack that is freed, and in the text of a module that can be unloaded.
+/// A caller that dies of an oops or a panic within `f`, or of a failing assertion of a KUnit test,
+/// stops nothing: the threads go on, on a stack that is freed, and in the text of a module that can
+/// be unloaded.
 ///
 /// Sleeps. Fails with [`ENOMEM`], without having called `f`.
 ///
@@ -88,8 +89,8 @@ pub fn scope<'env, R>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) ->
     let stop = ScopeGuard::new(|| {
         // SAFETY: The caller is the function that opened the scope, and not one of its threads.
         // Handles can not outlive the scope. Those that are owned by threads of the scope are gone
-        // when these are, and no others can be used from here on: `f` has returned, and a closure or
-        // value of another thread holds none, as these are `'static` or of a scope within `f`.
+        // when these are, and no others can be used from here on: `f` has returned, and a closure
+        // or value of another thread holds none, as these are `'static` or of a scope within `f`.
         unsafe { members.stop_and_clear() }
     });
     let result = f(&scope);

@@ -70,8 +70,8 @@ impl From<JoinError> for Error {
 /// A kernel thread that has been created, and not started.
 ///
 /// Its task exists, sleeps, and would start to run on any wake-up, which is why this type gives no
-/// access to it. In the eyes of the kernel it is in an uninterruptible sleep: it counts for the load
-/// average, and the hung task detector reports it if it stays so for long.
+/// access to it. In the eyes of the kernel it is in an uninterruptible sleep: it counts for the
+/// load average, and the hung task detector reports it if it stays so for long.
 ///
 /// Dropping this ends the task and drops the closure, which then has never run. That sleeps.
 ///
@@ -139,8 +139,8 @@ impl<T: Send, S> NewThread<T, S> {
 ///
 /// It ends when its closure returns. Dropping the handle stops it; what it has left is dropped by
 /// [`Thread::drop`], in the task that does so. Values that own handles of threads, whose values own
-/// handles, and so on, are dropped one within the other, as with any list of boxes: take a long chain
-/// apart in a loop.
+/// handles, and so on, are dropped one within the other, as with any list of boxes: take a long
+/// chain apart in a loop.
 ///
 /// # Examples
 ///
@@ -208,12 +208,12 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Asks the closure to return, without waiting until it does.
     ///
-    /// This has the effect of [`Thread::stop`] on the thread: it ends the waits of [`Context`], and every
-    /// other interruptible sleep, such as [`Completion::wait_interruptible`] or one in C code, now and
-    /// from now on. A parked thread is unparked. It can not be parked any more.
+    /// This has the effect of [`Thread::stop`] on the thread: it ends the waits of [`Context`], and
+    /// every other interruptible sleep, such as [`Completion::wait_interruptible`] or one in C
+    /// code, now and from now on. A parked thread is unparked. It can not be parked any more.
     ///
-    /// A thread that is in [`Thread::join`] passes the request on to the one that it joins, if both are of
-    /// the same module.
+    /// A thread that is in [`Thread::join`] passes the request on to the one that it joins, if both
+    /// are of the same module.
     ///
     /// May be called from any context.
     ///
@@ -226,10 +226,10 @@ impl<T: Send, S> Thread<T, S> {
     /// Parks the thread, and returns once it sleeps and will not run until it is unparked.
     ///
     /// That is when it reaches a wait or a park point, or when its closure has returned. A closure
-    /// that does none of these keeps the caller waiting, and so does one that waits for something else,
-    /// which a park does not interrupt. A thread in the refrigerator parks once it is thawed. One that dies
-    /// before it parks keeps the caller waiting for ever, as what `kthread_park()` waits for is out of
-    /// reach.
+    /// that does none of these keeps the caller waiting, and so does one that waits for something
+    /// else, which a park does not interrupt. A thread in the refrigerator parks once it is thawed.
+    /// One that dies before it parks keeps the caller waiting for ever, as what `kthread_park()`
+    /// waits for is out of reach.
     ///
     /// Sleeps. Fails with
     /// - [`EBUSY`] if the thread is parked already,
@@ -250,8 +250,8 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Lets a parked thread go on.
     ///
-    /// Does not sleep. Fails with [`EBUSY`] if the thread is not parked, for example because it has been
-    /// asked to stop.
+    /// Does not sleep. Fails with [`EBUSY`] if the thread is not parked, for example because it has
+    /// been asked to stop.
     ///
     /// Wraps `kthread_unpark()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_unpark")]
@@ -270,8 +270,8 @@ impl<T: Send, S> Thread<T, S> {
         Ok(Parked { thread: self })
     }
 
-    /// Stops the thread: asks the closure to return, waits until the task has exited, and returns the
-    /// closure's value.
+    /// Stops the thread: asks the closure to return, waits until the task has exited, and returns
+    /// the closure's value.
     ///
     /// A parked thread is unparked.
     ///
@@ -289,8 +289,8 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Waits until the closure returns by itself, and returns its value.
     ///
-    /// The thread is not asked to stop, unless the caller is a thread that is asked to stop itself, before
-    /// or meanwhile: then it stops what it joins. If the thread is parked it is unparked.
+    /// The thread is not asked to stop, unless the caller is a thread that is asked to stop itself,
+    /// before or meanwhile: then it stops what it joins. If the thread is parked it is unparked.
     ///
     /// Sleeps.
     pub fn join(self) -> Result<T, JoinError> {
@@ -303,8 +303,8 @@ impl<T: Send, S> Thread<T, S> {
         core.map.wait();
         core.claim();
         core.unpark();
-        // A thread that the group has stopped before it was started does not exit by itself. The group
-        // sees to that.
+        // A thread that the group has stopped before it was started does not exit by itself. The
+        // group sees to that.
         if core.last_state() != State::New {
             Core::with_current(|caller| match caller {
                 Some(caller) => core
@@ -316,11 +316,11 @@ impl<T: Send, S> Thread<T, S> {
         self.into_value()
     }
 
-    /// Lets go of the thread, which goes on, and ends when its closure returns, or when its group or
-    /// scope stops it.
+    /// Lets go of the thread, which goes on, and ends when its closure returns, or when its group
+    /// or scope stops it.
     ///
-    /// Its value is dropped then, by the thread itself; if it is there already, by this. A parked thread
-    /// is unparked.
+    /// Its value is dropped then, by the thread itself; if it is there already, by this. A parked
+    /// thread is unparked.
     ///
     /// Does not sleep by itself. To drop the value may.
     pub fn detach(self) {
@@ -411,8 +411,8 @@ impl<T: Send, S> Drop for Parked<'_, T, S> {
 
 /// Wakes a thread, and keeps nobody from stopping it.
 ///
-/// To wake a thread that is gone does nothing. It may be dropped in any context in which memory can be
-/// freed, which with `CONFIG_PREEMPT_RT` is no hard interrupt and not below a raw spinlock.
+/// To wake a thread that is gone does nothing. It may be dropped in any context in which memory can
+/// be freed, which with `CONFIG_PREEMPT_RT` is no hard interrupt and not below a raw spinlock.
 ///
 /// # Examples
 ///

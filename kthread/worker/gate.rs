@@ -64,8 +64,8 @@ pub(super) struct Inside<'a>(&'a Gate);
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
         if self.0.users.fetch_sub(1, Full) == Gate::CLOSED | 1 {
-            // Whoever is refused afterwards may get here as well, and the one that waits needs no more
-            // than one. In a hard interrupt this is allowed, and `complete_all()` is not.
+            // Whoever is refused afterwards may get here as well, and the one that waits needs no
+            // more than one. In a hard interrupt this is allowed, and `complete_all()` is not.
             self.0.empty.complete();
         }
     }

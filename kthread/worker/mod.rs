@@ -43,14 +43,15 @@ use kernel::{
 
 /// A kernel thread that runs [`Work`], one after the other, in the order in which it is queued.
 ///
-/// A worker is a member of a [`ThreadGroup`]. When it is dropped, all that is queued runs, unless it
-/// waits for the end of a delay, in which case it is dropped without running. Work that is queued
-/// meanwhile, even by a work that runs, is refused. What runs is asked to stop: see [`WorkItem::run`].
+/// A worker is a member of a [`ThreadGroup`]. When it is dropped, all that is queued runs, unless
+/// it waits for the end of a delay, in which case it is dropped without running. Work that is
+/// queued meanwhile, even by a work that runs, is refused. What runs is asked to stop: see
+/// [`WorkItem::run`].
 ///
 /// Bound to one CPU by [`Placement::Cpu`], it does not follow CPU hotplug.
 ///
-/// Wraps `struct kthread_worker`. In contrast to C, a worker that has been created has been woken as
-/// well, and flushing one does not hang.
+/// Wraps `struct kthread_worker`. In contrast to C, a worker that has been created has been woken
+/// as well, and flushing one does not hang.
 ///
 /// # Examples
 ///
@@ -138,8 +139,8 @@ impl Worker {
         }
     }
 
-    /// Queues a work once `delay` jiffies have passed, or at once if that is zero, whether it is queued,
-    /// waits for the end of a delay, or neither.
+    /// Queues a work once `delay` jiffies have passed, or at once if that is zero, whether it is
+    /// queued, waits for the end of a delay, or neither.
     ///
     /// Returns the given reference if the work was queued or waited, as the queue has one then. Of
     /// several callers the last one wins. If the work can not be queued, it is given back.
@@ -161,7 +162,8 @@ impl Worker {
         })
     }
 
-    /// Passes a work to `queue`, and a reference to it if that says so. Gives back what is not needed.
+    /// Passes a work to `queue`, and a reference to it if that says so. Gives back what is not
+    /// needed.
     fn admit<T: WorkItem>(
         &self,
         work: Arc<Work<T>>,
@@ -209,8 +211,8 @@ impl Worker {
     /// This is what `kthread_cancel_delayed_work_sync()` is for. That one loses a work whose timer
     /// expires meanwhile, and then does not tell that it was queued: see
     /// `kthread_delayed_work_timer_fn()` of [`kernel/kthread.c`](srctree/kernel/kthread.c), which
-    /// drops what is being cancelled. And if the work that it waits for dies, it waits for ever, where
-    /// this returns.
+    /// drops what is being cancelled. And if the work that it waits for dies, it waits for ever,
+    /// where this returns.
     #[doc(alias = "kthread_cancel_work_sync")]
     #[doc(alias = "kthread_cancel_delayed_work_sync")]
     pub fn cancel_sync<T: WorkItem>(&self, work: &Arc<Work<T>>) -> Result<Option<Arc<Work<T>>>> {
@@ -227,7 +229,8 @@ impl Worker {
         if self.shared.core().is_exiting() {
             return Err(ESRCH);
         }
-        // SAFETY: The work belongs to this worker, and is not what the caller runs. `work` keeps it.
+        // SAFETY: The work belongs to this worker, and is not what the caller runs. `work` keeps
+        // it.
         if unsafe { self.shared.cancel_sync(dwork)? } {
             // SAFETY: It was queued and is not any more, so that the reference of the queue, which
             // `admit` made of an `Arc`, is free.
@@ -259,8 +262,8 @@ impl Worker {
 
     /// Allocates a work that calls `closure`, and queues it.
     ///
-    /// May sleep, as `flags` say. Fails with [`ENOMEM`], or [`ESRCH`] if the worker is being stopped.
-    /// If it fails, `closure` has been dropped.
+    /// May sleep, as `flags` say. Fails with [`ENOMEM`], or [`ESRCH`] if the worker is being
+    /// stopped. If it fails, `closure` has been dropped.
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn<F>(&self, flags: Flags, closure: F) -> Result
     where

@@ -2,14 +2,16 @@
 
 //! The queue of a worker, as `struct kthread_worker` has it.
 //!
-//! The lock of the C structure serialises all that is done to the queue. Where kernel/kthread.c does in
-//! one critical section what is needed, its function is called. Where it does not, the same is done
-//! here with the lock held:
+//! The lock of the C structure serialises all that is done to the queue. Where kernel/kthread.c
+//! does in one critical section what is needed, its function is called. Where it does not, the same
+//! is done here with the lock held:
 //!
-//! - `kthread_delayed_work_timer_fn()` drops a work that is being cancelled or modified when its timer
-//!   ends, and `kthread_cancel_delayed_work_sync()` then says that it was not queued. So the timer is
-//!   deleted before anything else here, and its function is let through if it is waiting for the lock.
-//! - `kthread_flush_worker()` and `kthread_cancel_work_sync()` wait for ever for a worker that dies.
+//! - `kthread_delayed_work_timer_fn()` drops a work that is being cancelled or modified when its
+//!   timer ends, and `kthread_cancel_delayed_work_sync()` then says that it was not queued. So the
+//!   timer is deleted before anything else here, and its function is let through if it is waiting
+//!   for the lock.
+//! - `kthread_flush_worker()` and `kthread_cancel_work_sync()` wait for ever for a worker that
+//!   dies.
 
 use super::{
     super::{
@@ -150,8 +152,8 @@ static LAST: Atomic<u64> = Atomic::new(0);
 ///
 /// # Invariants
 ///
-/// - All that queues on `worker`, or waits for it, is behind the gate, but for [`Shared::reaped`] and
-///   [`Shared::interrupt`].
+/// - All that queues on `worker`, or waits for it, is behind the gate, but for [`Shared::reaped`]
+///   and [`Shared::interrupt`].
 /// - All that is queued on `worker` are a [`Flush`] that someone waits for, `settle`, and the first
 ///   fields of [`RawWork`], with the reference that goes with that.
 #[pin_data]
@@ -173,8 +175,8 @@ pub(super) struct Shared {
 // SAFETY: A worker belongs to no task, so that any may use or drop it.
 unsafe impl Send for Shared {}
 
-// SAFETY: `worker` and `settle` are only accessed with its lock held, except where it says why that need
-// not be.
+// SAFETY: `worker` and `settle` are only accessed with its lock held, except where it says why that
+// need not be.
 unsafe impl Sync for Shared {}
 
 /// Holds the lock of a worker.
@@ -256,15 +258,16 @@ impl Shared {
 
     /// Returns whether the caller is what `work` runs.
     pub(super) fn is_run_by_caller(&self, work: *mut bindings::kthread_delayed_work) -> bool {
-        // SAFETY: The field is only written by the thread of the worker, which is the caller where it is
-        // read. A work that runs is not freed, so that its address is its own.
+        // SAFETY: The field is only written by the thread of the worker, which is the caller where
+        // it is read. A work that runs is not freed, so that its address is its own.
         self.core.is_current()
             && core::ptr::eq(unsafe { (*self.worker.get()).current_work }, work.cast())
     }
 
     /// Takes the lock of `worker`, until the guard is dropped.
     fn lock(&self) -> Locked<'_> {
-        // SAFETY: The worker is initialised, and so is its lock, which is unlocked when the guard is dropped.
+        // SAFETY: The worker is initialised, and so is its lock, which is unlocked when the guard
+        // is dropped.
         let flags = unsafe { bindings::_raw_spin_lock_irqsave(&raw mut (*self.worker.get()).lock) };
 
         // INVARIANT: The lock has been taken just now.
@@ -316,8 +319,8 @@ impl Shared {
         }
     }
 
-    /// Queues a work once `delay` jiffies have passed, or at once if that is zero, from wherever in the
-    /// queue it is.
+    /// Queues a work once `delay` jiffies have passed, or at once if that is zero, from wherever in
+    /// the queue it is.
     ///
     /// May be called from any context.
     ///
@@ -330,8 +333,8 @@ impl Shared {
         delay: Jiffies,
     ) -> Queued {
         let worker = self.worker.get();
-        // SAFETY: By the requirements of this function the work is initialised, and stays. The lock is
-        // held when this is called.
+        // SAFETY: By the requirements of this function the work is initialised, and stays. The lock
+        // is held when this is called.
         let is_canceled = || unsafe { (*dwork).work.canceling != 0 };
         // SAFETY: As above.
         let Some(_locked) = (unsafe { self.lock_without_timer(dwork, is_canceled) }) else {
@@ -368,14 +371,16 @@ impl Shared {
         }
     }
 
-    /// Takes the lock, with the timer of a work stopped, so that only those who hold the lock queue it or
-    /// take it out of the queue.
+    /// Takes the lock, with the timer of a work stopped, so that only those who hold the lock queue
+    /// it or take it out of the queue.
     ///
-    /// Gives up if `is_refused`, which is called with the lock held. May be called from any context.
+    /// Gives up if `is_refused`, which is called with the lock held. May be called from any
+    /// context.
     ///
     /// # Safety
     ///
-    /// `dwork` must be that of a [`RawWork`] whose owner is this worker, and not be freed meanwhile.
+    /// `dwork` must be that of a [`RawWork`] whose owner is this worker, and not be freed
+    /// meanwhile.
     unsafe fn lock_without_timer(
         &self,
         dwork: *mut bindings::kthread_delayed_work,
@@ -387,12 +392,13 @@ impl Shared {
             if is_refused() {
                 return None;
             }
-            // SAFETY: By the requirements of this function the timer is initialised. It starts only with
-            // the lock held.
+            // SAFETY: By the requirements of this function the timer is initialised. It starts only
+            // with the lock held.
             if unsafe { bindings::timer_delete_sync_try(&raw mut (*dwork).timer) } >= 0 {
                 return Some(locked);
             }
-            // Its function waits for the lock, on another CPU and with interrupts off, to queue the work.
+            // Its function waits for the lock, on another CPU and with interrupts off, to queue the
+            // work.
             drop(locked);
             cpu_relax();
         }
@@ -400,8 +406,8 @@ impl Shared {
 
     /// Waits until all that is queued now has run.
     ///
-    /// The caller is behind the gate or has closed it, and is not the worker itself. Fails with [`ESRCH`]
-    /// if the worker has died.
+    /// The caller is behind the gate or has closed it, and is not the worker itself. Fails with
+    /// [`ESRCH`] if the worker has died.
     pub(super) fn flush(&self) -> Result {
         stack_pin_init!(let flush = Flush::new());
 
@@ -415,21 +421,21 @@ impl Shared {
         if self.core.exit().wait_with(&flush.done) {
             return Ok(());
         }
-        // SAFETY: `flush` is initialised. It has not been begun, as the thread has died of something
-        // before it, so that this does not wait for it.
+        // SAFETY: `flush` is initialised. It has not been begun, as the thread has died of
+        // something before it, so that this does not wait for it.
         unsafe { bindings::kthread_cancel_work_sync(flush.work.get()) };
         Err(ESRCH)
     }
 
     /// Takes a work out of the queue, stops its timer, and waits until it does not run.
     ///
-    /// Returns whether it was queued, or waited for its timer. While it is waited for, nobody can queue
-    /// it. Fails with [`ESRCH`] if the gate is closed, without having done anything.
+    /// Returns whether it was queued, or waited for its timer. While it is waited for, nobody can
+    /// queue it. Fails with [`ESRCH`] if the gate is closed, without having done anything.
     ///
     /// # Safety
     ///
-    /// `dwork` must be that of a [`RawWork`] whose owner is this worker. It must not be freed meanwhile,
-    /// and must not be what the caller runs.
+    /// `dwork` must be that of a [`RawWork`] whose owner is this worker. It must not be freed
+    /// meanwhile, and must not be what the caller runs.
     pub(super) unsafe fn cancel_sync(
         &self,
         dwork: *mut bindings::kthread_delayed_work,
@@ -437,14 +443,14 @@ impl Shared {
         let worker = self.worker.get();
         // SAFETY: By the requirements of this function these are fields of a valid structure.
         let (work, node) = unsafe { (&raw mut (*dwork).work, &raw mut (*dwork).work.node) };
-        // `reaped` takes the lock once the gate is closed. Whoever has found it open is through by then,
-        // or behind it.
+        // `reaped` takes the lock once the gate is closed. Whoever has found it open is through by
+        // then, or behind it.
         //
         // SAFETY: By the requirements of this function.
         let locked = unsafe { self.lock_without_timer(dwork, || self.gate.is_closed()) };
         let locked = locked.ok_or(ESRCH)?;
-        // A work that has run, and been freed, may still be current for a moment, and its address another's.
-        // Then there is nothing to wait for, and the worker is about to find that out.
+        // A work that has run, and been freed, may still be current for a moment, and its address
+        // another's. Then there is nothing to wait for, and the worker is about to find that out.
         //
         // SAFETY: The field is initialised, and serialised by the lock.
         let running = core::ptr::eq(unsafe { (*worker).current_work }, work);
@@ -496,8 +502,8 @@ impl Shared {
                 return;
             }
             set_notify_signal(task);
-            // The work may have run already. The worker would not sleep any more, and comes upon this
-            // before it tries.
+            // The work may have run already. The worker would not sleep any more, and comes upon
+            // this before it tries.
             bindings::list_add_tail(&raw mut (*settle).node, &raw mut (*worker).work_list);
             (*settle).worker = worker;
         }
@@ -534,8 +540,8 @@ impl Member for Shared {
             let first = unsafe {
                 let _locked = self.lock();
 
-                // A thread that has died leaves behind a pointer to what it ran. Without it, a timer
-                // wakes the task, if it is there at all: `core` keeps it, and it is dead.
+                // A thread that has died leaves behind a pointer to what it ran. Without it, a
+                // timer wakes the task, if it is there at all: `core` keeps it, and it is dead.
                 (*worker).current_work = core::ptr::null_mut();
                 list_del_init(&raw mut (*self.settle.get()).node);
                 [
@@ -546,15 +552,15 @@ impl Member for Shared {
                 .find_map(|list| is_linked(list).then_some((*list).next))
             };
             let Some(first) = first else { break };
-            // SAFETY: By the type invariants the entry is the `node` of a `kthread_work` that is the
-            // first field of `RawWork`, because nobody is left who waits for a `Flush`.
+            // SAFETY: By the type invariants the entry is the `node` of a `kthread_work` that is
+            // the first field of `RawWork`, because nobody is left who waits for a `Flush`.
             let work = unsafe { container_of!(first, bindings::kthread_work, node) };
 
             // Whatever this returns, the work is not queued any more.
             //
-            // SAFETY: The queue owns a reference to the work, which nobody else can take: the thread is
-            // gone, and the gate has been found closed by all who have taken the lock since the first
-            // round. `RawWork` has a delayed work.
+            // SAFETY: The queue owns a reference to the work, which nobody else can take: the
+            // thread is gone, and the gate has been found closed by all who have taken the lock
+            // since the first round. `RawWork` has a delayed work.
             unsafe { bindings::kthread_cancel_delayed_work_sync(work.cast()) };
             // SAFETY: As above, so the work is still there, and it is not queued any more.
             unsafe { ((*work.cast::<RawWork>()).release)(work) };
@@ -568,8 +574,8 @@ impl Member for Shared {
 ///
 /// Must only be called by the task of the `core` of a [`Shared`], with a pointer to that.
 unsafe fn run(core: *const Core) -> c_int {
-    // SAFETY: By the requirements of this function this points to a `Shared`, which by the invariants of
-    // `Core` stays in the table of members until this task has exited.
+    // SAFETY: By the requirements of this function this points to a `Shared`, which by the
+    // invariants of `Core` stays in the table of members until this task has exited.
     let shared = unsafe { &*core.cast::<Shared>() };
 
     shared.core.enter();

@@ -34,9 +34,9 @@ pub trait WorkItem: Send + Sync + Sized + 'static {
     /// well as by this function, from the moment that this is called. It is not freed before this
     /// returns.
     ///
-    /// By `ctx` this sees that the worker is to stop, waits for no longer than that, and uses the address
-    /// space of a process. When the worker is to stop, interruptible sleeps in this end, whoever's they
-    /// are. The work that is queued by then runs all the same.
+    /// By `ctx` this sees that the worker is to stop, waits for no longer than that, and uses the
+    /// address space of a process. When the worker is to stop, interruptible sleeps in this end,
+    /// whoever's they are. The work that is queued by then runs all the same.
     fn run(this: &Arc<Work<Self>>, ctx: &Context<'_>);
 }
 
@@ -46,13 +46,14 @@ pub trait WorkItem: Send + Sync + Sized + 'static {
 ///
 /// Must only be called by kthread_worker, for a work that it has taken from its queue.
 unsafe extern "C" fn run<T: WorkItem>(work: *mut bindings::kthread_work) {
-    // SAFETY: The work runs, so that C has set its worker, which is part of a `Shared` whose task this is.
+    // SAFETY: The work runs, so that C has set its worker, which is part of a `Shared` whose task
+    // this is.
     let shared = unsafe { Shared::of((*work).worker) };
-    // The reference is kept until the work has run. As long as it runs, the address of the work is what
-    // tells it from others, here as in C.
+    // The reference is kept until the work has run. As long as it runs, the address of the work is
+    // what tells it from others, here as in C.
     //
-    // SAFETY: By the type invariants of `RawWork` the queue owned a reference, which is this function's,
-    // as the work has left the queue.
+    // SAFETY: By the type invariants of `RawWork` the queue owned a reference, which is this
+    // function's, as the work has left the queue.
     let work = unsafe { Arc::from_raw(work.cast::<Work<T>>()) };
     // SAFETY: This is the task of the worker, and the context does not leave this function.
     let context = unsafe { Context::new(shared.core()) };
@@ -86,9 +87,9 @@ unsafe fn release<T: WorkItem>(work: *mut bindings::kthread_work) {
 /// It derefs to the `T` that it does it with. One that is in an [`Arc`] can be queued. From then on
 /// it belongs to that worker for good.
 ///
-/// There is one type for `struct kthread_work` and `struct kthread_delayed_work`: the C functions for
-/// the latter work for both, and those for the former go wrong with a delayed work, when they cancel
-/// or flush it.
+/// There is one type for `struct kthread_work` and `struct kthread_delayed_work`: the C functions
+/// for the latter work for both, and those for the former go wrong with a delayed work, when they
+/// cancel or flush it.
 ///
 /// # Examples
 ///

@@ -130,7 +130,8 @@ fn cancel_what_dies(threads: &ThreadGroup) -> Result<Result<bool>> {
 
 /// Returns how many users the address space of the caller has.
 fn mm_users() -> i32 {
-    // SAFETY: The caller is a process, which has an address space. Others count its users atomically.
+    // SAFETY: The caller is a process, which has an address space. Others count its users
+    // atomically.
     unsafe {
         let mm = (*bindings::get_current()).mm;
 
@@ -138,8 +139,8 @@ fn mm_users() -> i32 {
     }
 }
 
-/// Tells how many users the address space of the caller has lost to threads that died while they used it,
-/// and what a worker says that died so.
+/// Tells how many users the address space of the caller has lost to threads that died while they
+/// used it, and what a worker says that died so.
 fn die_on_borrowed_memory(threads: &ThreadGroup) -> Result<(i32, Result, Option<Refusal>)> {
     let mm = ARef::from(current!().mm().ok_or(EINVAL)?);
     let before = mm_users();

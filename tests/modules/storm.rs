@@ -3,18 +3,18 @@
 //! Whatever can be done with handles, at once, at random, while their group is dropped.
 //!
 //! A round has a group, slots of handles that all share, and actors outside of the group, who do
-//! whatever comes to their mind with what they find in the slots. So do the bodies of the threads, the
-//! works, the threads of scopes, and detached threads. In the midst of it the group is dropped, and the
-//! actors go on with what is left. In the end all that was made has to have been dropped.
+//! whatever comes to their mind with what they find in the slots. So do the bodies of the threads,
+//! the works, the threads of scopes, and detached threads. In the midst of it the group is dropped,
+//! and the actors go on with what is left. In the end all that was made has to have been dropped.
 //!
-//! What waits for each other in a circle waits for ever. So there are levels: who is of a level waits
-//! for those of lower levels alone, and owns handles of these alone. The actors are above all. Each
-//! level is spawned at its own place in the source, which tells lockdep what is what. Handles of their
-//! own are all that threads may do what they like with.
+//! What waits for each other in a circle waits for ever. So there are levels: who is of a level
+//! waits for those of lower levels alone, and owns handles of these alone. The actors are above
+//! all. Each level is spawned at its own place in the source, which tells lockdep what is what.
+//! Handles of their own are all that threads may do what they like with.
 //!
-//! A thread of this module runs the storm, and not `init`: while the process that loads the module is in
-//! the kernel, tasks can not be frozen, and a module that is being loaded can not be held by detached
-//! threads. So the log tells how it went.
+//! A thread of this module runs the storm, and not `init`: while the process that loads the module
+//! is in the kernel, tasks can not be frozen, and a module that is being loaded can not be held by
+//! detached threads. So the log tells how it went.
 
 #[path = "../../kthread/mod.rs"]
 pub mod kthread;
@@ -294,8 +294,8 @@ struct Storm {
 
 impl Storm {
     fn new(module: &'static ThisModule) -> Result<Arc<Self>> {
-        // SAFETY: The group is taken out and dropped by `round`, in a thread of another group, which
-        // the module waits for when it is dropped. Nobody else takes it.
+        // SAFETY: The group is taken out and dropped by `round`, in a thread of another group,
+        // which the module waits for when it is dropped. Nobody else takes it.
         let group = unsafe { ThreadGroup::new()? };
         let mut slots = KVec::new();
 
@@ -329,7 +329,8 @@ impl Storm {
 
 /// What a body or a work has to begin with.
 ///
-/// It is reached by its creator, too, so that a closure that is dropped under a lock drops no handles.
+/// It is reached by its creator, too, so that a closure that is dropped under a lock drops no
+/// handles.
 #[pin_data]
 struct Pack {
     #[pin]
@@ -1384,8 +1385,8 @@ impl Plan {
     }
 
     fn run(&self, ctx: &Context<'_>, module: &'static ThisModule) -> Result {
-        // SAFETY: It is dropped at the end of this, which a thread of another group runs that the module
-        // waits for when it is dropped.
+        // SAFETY: It is dropped at the end of this, which a thread of another group runs that the
+        // module waits for when it is dropped.
         let outer = unsafe { ThreadGroup::new()? };
         let began = Instant::<Monotonic>::now();
         let (mut rounds, mut seconds) = (0, 0);
