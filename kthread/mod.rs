@@ -64,8 +64,9 @@
 //!
 //! # Context
 //!
-//! Each function says whether it sleeps, and so do the drops. What may be called from any context
-//! takes locks with interrupts off, and must not be called in an NMI.
+//! Each function and drop that may sleep says so; what makes, names or looks at something does not.
+//! What may be called from any context takes locks with interrupts off, and must not be called in
+//! an NMI.
 //!
 //! # Reading order
 //!
