@@ -367,7 +367,6 @@ mod tests {
         prelude::*,
         sync::{
             atomic::{
-                atomic_load,
                 Acquire,
                 Atomic,
                 Relaxed,
@@ -1022,13 +1021,14 @@ mod tests {
             for number in 0..2 {
                 let (runs, begun, waits) = (runs.clone(), begun.clone(), waits.clone());
                 worker.spawn(GFP_KERNEL, move |ctx| {
-                    assert!(number == 1 || !ctx.should_stop());
+                    let is_early = number == 0 && ctx.should_stop();
+
                     begun.complete();
                     let ended = match way % 2 {
                         0 => waits.wait_interruptible().is_err(),
                         _ => ctx.wait_timeout(Delta::from_secs(3600)) == Wake::Stop,
                     };
-                    if ended && ctx.should_stop() {
+                    if ended && ctx.should_stop() && !is_early {
                         runs.fetch_add(1, Relaxed);
                     }
                 })?;
@@ -1055,29 +1055,25 @@ mod tests {
             Arc::pin_init(Completion::new(), GFP_KERNEL)?,
             Arc::pin_init(Completion::new(), GFP_KERNEL)?,
         );
-        let begun = began.clone();
+        let (begun, ended) = (began.clone(), count()?);
+        let seen = ended.clone();
 
         worker.spawn(GFP_KERNEL, move |_| {
             begun.complete();
             let _ = never.wait_interruptible();
+            ended.fetch_add(1, Relaxed);
         })?;
         began.wait();
         // It is waited for before the worker, and goes when that is off its CPU.
-        group
-            .spawn(fmt!("watches"), move |ctx| {
-                until_stopped(ctx);
-                let task = observer.core().task().as_ptr();
-                // SAFETY: The worker keeps its task. The scheduler writes the field at once.
-                let is_off =
-                    || unsafe { atomic_load((&raw mut (*task).on_rq).cast::<i8>(), Relaxed) } == 0;
-                // It has ended what it waited for, and has nothing to do.
-                for _ in 0..20 {
-                    assert!(eventually(is_off));
-                    pause();
-                }
-            })?
-            .detach();
+        let watcher = group.spawn(fmt!("watches"), move |ctx| {
+            until_stopped(ctx);
+            // It ends what it waits for, and has nothing to do.
+            let has_ended = eventually(|| seen.load(Relaxed) == 1);
+
+            (has_ended, sleeps(observer.core().task()))
+        })?;
         group.stop_all();
+        assert_eq!(watcher.join(), Ok((true, true)));
         drop(worker);
         Ok(())
     }
