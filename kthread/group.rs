@@ -601,6 +601,21 @@ mod tests {
     }
 
     #[test]
+    fn who_returns_lets_go_of_those_who_have_gone_before() -> Result {
+        let group = group()?;
+        let table = &group.members.table;
+
+        for _ in 0..10 {
+            group.spawn(fmt!("leaves"), |_| ())?.detach();
+            // To ask the group how many there are would let go of them.
+            let all_gone = || table.lock().entries.iter().all(|entry| entry.has_exited());
+            assert!(eventually(all_gone));
+            assert_eq!(table.lock().entries.len(), 1);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn a_parked_thread_that_has_been_stopped_is_not_parked() -> Result {
         let mut group = group()?;
         let mut thread = group.spawn(fmt!("parked"), until_stopped)?;

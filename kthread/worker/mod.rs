@@ -359,6 +359,7 @@ mod tests {
     use super::super::{
         errno::edeadlk,
         kunit::*,
+        packet::Member,
         *, //
     };
     use kernel::{
@@ -1075,6 +1076,54 @@ mod tests {
         group.stop_all();
         assert_eq!(watcher.join(), Ok((true, true)));
         drop(worker);
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_that_has_been_asked_sleeps_after_each_work() -> Result {
+        let group = group()?;
+        let worker = worker(&group)?;
+        let asked = count()?;
+
+        // It has nothing to do yet.
+        worker.shared.request_stop();
+        for round in 1..=3 {
+            let seen = asked.clone();
+
+            worker.spawn(GFP_KERNEL, move |ctx| {
+                seen.fetch_add(usize::from(ctx.should_stop()), Relaxed);
+            })?;
+            worker.flush()?;
+            assert!(sleeps(worker.shared.core().task()));
+            assert_eq!(asked.load(Relaxed), round);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_that_is_asked_when_its_work_is_done_sleeps() -> Result {
+        let group = group()?;
+        let here = Placement::Cpu(CpuId::from_u32(0).ok_or(EINVAL)?);
+        let worker = Builder::new(fmt!("worker"))
+            .placement(here)
+            .spawn_worker(&group)?;
+
+        scope(|s| -> Result {
+            // Where the kernel can be preempted, this goes on while the worker is in what wakes it.
+            let asks = Builder::new(fmt!("asks"))
+                .placement(here)
+                .policy(Policy::Fifo)
+                .spawn_scoped(s, |_| -> Result {
+                    worker.flush()?;
+                    worker.shared.request_stop();
+                    Ok(())
+                })?;
+
+            asks.join()?
+        })??;
+        assert!(sleeps(worker.shared.core().task()));
+        worker.flush()?;
+        assert!(sleeps(worker.shared.core().task()));
         Ok(())
     }
 }
