@@ -477,12 +477,15 @@ mod tests {
 
     /// Waits until asked to stop: first as a thread does, then in ways that know nothing of
     /// threads.
-    fn wait_in_way(way: usize, ctx: &Context<'_>, never: &Completion) {
+    ///
+    /// Returns whether that is what ended the wait.
+    fn wait_in_way(way: usize, ctx: &Context<'_>, never: &Completion) -> bool {
         match way {
             0 => until_stopped(ctx),
-            1 => assert!(never.wait_interruptible().is_err()),
-            _ => assert!(never.wait_interruptible_timeout(usize::MAX).is_err()),
+            1 => return never.wait_interruptible().is_err(),
+            _ => return never.wait_interruptible_timeout(usize::MAX).is_err(),
         }
+        true
     }
 
     const WAYS: usize = 3;
@@ -497,12 +500,14 @@ mod tests {
             let (way, is_first, is_nested) =
                 (round % WAYS, round / WAYS % 2 == 0, round / WAYS < 2);
             let group = group()?;
-            let never = never()?;
+            let (never, asked) = (never()?, count()?);
             let slot = Arc::pin_init(new_mutex!(None::<Thread<()>>), GFP_KERNEL)?;
             let spawn_waiter = || {
-                let never = never.clone();
+                let (never, asked) = (never.clone(), asked.clone());
 
-                group.spawn(fmt!("waits"), move |ctx| wait_in_way(way, ctx, &never))
+                group.spawn(fmt!("waits"), move |ctx| {
+                    asked.fetch_add(usize::from(wait_in_way(way, ctx, &never)), Relaxed);
+                })
             };
 
             // Of the two, the group waits for the last first.
@@ -537,6 +542,7 @@ mod tests {
             assert!(eventually(|| slot.lock().is_none()));
             joiner.detach();
             drop(group);
+            assert_eq!(asked.load(Relaxed), 1);
         }
         Ok(())
     }
@@ -547,25 +553,30 @@ mod tests {
 
         let mut group = group()?;
         let never = never()?;
-        let (waiting, asked) = (count()?, count()?);
+        let (waiting, asked, held) = (count()?, count()?, count()?);
 
         // Each waits until all others have been asked: to stop one after the other would never end.
         for way in 0..MEMBERS {
-            let (never, waiting, asked) = (never.clone(), waiting.clone(), asked.clone());
+            let (never, held) = (never.clone(), held.clone());
+            let (waiting, asked) = (waiting.clone(), asked.clone());
 
             group
                 .spawn(fmt!("together"), move |ctx| {
                     waiting.fetch_add(1, Relaxed);
-                    wait_in_way(way % WAYS, ctx, &never);
+                    let was_asked = wait_in_way(way % WAYS, ctx, &never);
                     asked.fetch_add(1, Relaxed);
-                    assert!(eventually(|| asked.load(Relaxed) == MEMBERS));
+                    match eventually(|| asked.load(Relaxed) >= MEMBERS) {
+                        true => held.fetch_add(usize::from(was_asked), Relaxed),
+                        // The others need not wait as long.
+                        false => asked.fetch_add(MEMBERS, Relaxed),
+                    };
                 })?
                 .detach();
         }
         let worker = Builder::new(fmt!("together")).spawn_worker(&group)?;
         assert!(eventually(|| waiting.load(Relaxed) == MEMBERS));
         group.stop_all();
-        assert_eq!(asked.load(Relaxed), MEMBERS);
+        assert_eq!(held.load(Relaxed), MEMBERS);
         drop(worker);
         Ok(())
     }
@@ -597,6 +608,21 @@ mod tests {
         assert!(eventually(|| drops.load(Relaxed) == ROUNDS - kept));
         group.stop_all();
         assert_eq!(drops.load(Relaxed), ROUNDS - kept);
+        Ok(())
+    }
+
+    #[test]
+    fn who_returns_lets_go_of_those_who_have_gone_before() -> Result {
+        let group = group()?;
+        let table = &group.members.table;
+
+        for _ in 0..10 {
+            group.spawn(fmt!("leaves"), |_| ())?.detach();
+            // To ask the group how many there are would let go of them.
+            let all_gone = || table.lock().entries.iter().all(|entry| entry.has_exited());
+            assert!(eventually(all_gone));
+            assert_eq!(table.lock().entries.len(), 1);
+        }
         Ok(())
     }
 

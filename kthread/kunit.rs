@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What the KUnit suites share. Each suite is at the bottom of the file that it is about.
+//!
+//! An assertion fails a test in the task that runs the test only: in any other it is no more than a
+//! message. So threads return, or count, what the test asserts.
 
 use super::{
     Context,
@@ -12,11 +15,13 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
+            atomic_load,
             Atomic,
             Relaxed, //
         },
         Arc, //
     },
+    task::Task,
     time::{
         delay::fsleep,
         Delta,
@@ -79,4 +84,16 @@ pub(super) fn eventually(is_so: impl Fn() -> bool) -> bool {
         pause();
     }
     true
+}
+
+/// Returns whether a thread that has nothing to do is off its CPU, whenever one looks.
+pub(super) fn sleeps(task: &Task) -> bool {
+    let task = task.as_ptr();
+    // SAFETY: The caller keeps the task. The scheduler writes the field at once.
+    let is_off = || unsafe { atomic_load((&raw mut (*task).on_rq).cast::<i8>(), Relaxed) } == 0;
+
+    (0..20).all(|_| {
+        pause();
+        eventually(is_off)
+    })
 }

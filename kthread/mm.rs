@@ -108,7 +108,7 @@ mod tests {
         let mm = ARef::from(current!().mm().ok_or(EINVAL)?);
         let used = mm.clone();
 
-        let thread = group.spawn(fmt!("user"), move |ctx| -> Result<[bool; 3]> {
+        let thread = group.spawn(fmt!("user"), move |ctx| -> Result<[bool; 4]> {
             let before = ctx.identity().mm;
             let within = ctx.use_mm(&used, || -> Result<bool> {
                 UserSlice::new(UserPtr::from_addr(addr), 4)
@@ -119,11 +119,11 @@ mod tests {
                     .is_some_and(|mm| ::core::ptr::eq(mm, &*used)))
             })?;
             // It can be done again, and says what the closure says.
-            assert_eq!(ctx.use_mm(&used, || 7), 7);
-            Ok([before, within, ctx.identity().mm])
+            let again = ctx.use_mm(&used, || 7) == 7;
+            Ok([before, within, again, ctx.identity().mm])
         })?;
 
-        assert_eq!(thread.join()??, [false, true, false]);
+        assert_eq!(thread.join()??, [false, true, true, false]);
         let found = UserSlice::new(UserPtr::from_addr(addr), 4)
             .reader()
             .read::<u32>()?;

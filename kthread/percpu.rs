@@ -994,17 +994,20 @@ mod tests {
             .inspect(|cpu| threads.wake(*cpu))
             .count();
         // It is stopped first, and waits for what the others do when they are asked.
-        let seen = ended.clone();
-        group
-            .spawn(fmt!("needs-them"), move |ctx| {
-                until_stopped(ctx);
-                assert!(eventually(|| seen.load(Relaxed) == online));
-            })?
-            .detach();
+        let (seen, shared) = (ended.clone(), threads.shared.clone());
+        let needs = group.spawn(fmt!("needs-them"), move |ctx| {
+            until_stopped(ctx);
+            let all_ended = eventually(|| seen.load(Relaxed) == online);
+            // They have nothing to do, and are not stopped yet.
+            let mut tasks = shared.cpus.iter().filter_map(|cpu| cpu.task.as_ref());
+
+            (all_ended, tasks.all(|task| sleeps(task)))
+        })?;
 
         assert!(eventually(|| waiting.load(Relaxed) == online));
         group.stop_all();
         assert_eq!(ended.load(Relaxed), online);
+        assert_eq!(needs.join(), Ok((true, true)));
         drop(threads);
         Ok(())
     }

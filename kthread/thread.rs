@@ -457,10 +457,14 @@ mod tests {
         *, //
     };
     use kernel::{
+        bindings,
         new_mutex,
         prelude::*,
         sync::{
-            atomic::Relaxed,
+            atomic::{
+                atomic_load,
+                Relaxed, //
+            },
             Arc, //
         }, //
     };
@@ -597,6 +601,24 @@ mod tests {
         // A guard that is leaked leaves a thread that can be stopped all the same.
         ::core::mem::forget(thread.park_guard()?);
         assert_eq!(thread.stop(), Ok(()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_parked_thread_that_is_let_go_of_goes_on() -> Result {
+        let group = group()?;
+        let woken = count()?;
+        let seen = woken.clone();
+        let mut thread = group.spawn(fmt!("goes-on"), move |ctx| {
+            if ctx.wait() == Wake::Ready {
+                seen.fetch_add(1, Relaxed);
+            }
+        })?;
+
+        thread.park()?;
+        thread.wake();
+        thread.detach();
+        assert!(eventually(|| woken.load(Relaxed) == 1));
         Ok(())
     }
 
@@ -835,6 +857,73 @@ mod tests {
             })??;
             assert_eq!(exit.load(Relaxed), 1);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn who_waits_for_more_than_an_exit_passes_it_on() -> Result {
+        const WAITERS: usize = 4;
+
+        let group = group()?;
+        let never = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let told = count()?;
+        let thread = group.spawn(fmt!("one"), until_stopped)?;
+        let mut waiters = KVec::new();
+
+        for _ in 0..WAITERS {
+            let (packet, never, told) = (thread.packet.clone(), never.clone(), told.clone());
+            let waiter = group.spawn(fmt!("waiter"), move |_| {
+                if !packet.core().exit().wait_with(&never) {
+                    told.fetch_add(1, Relaxed);
+                }
+            })?;
+
+            waiters.push(waiter, GFP_KERNEL)?;
+        }
+        let sleeps = |waiter: &Thread<()>| {
+            // SAFETY: The handle keeps the task. Others write its state at once.
+            let state = unsafe { atomic_load(&raw mut (*waiter.task().as_ptr()).__state, Relaxed) };
+
+            state == bindings::TASK_UNINTERRUPTIBLE
+        };
+        assert!(eventually(|| waiters.iter().all(sleeps)));
+        // The exit wakes one of them.
+        thread.request_stop();
+        let all_told = eventually(|| told.load(Relaxed) == WAITERS);
+        // This wakes all.
+        assert_eq!(thread.stop(), Ok(()));
+        assert!(all_told);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_asked_to_stop_while_it_is_being_parked_is_not_parked() -> Result {
+        let group = group()?;
+        let (asked, go) = (
+            Arc::pin_init(Completion::new(), GFP_KERNEL)?,
+            Arc::pin_init(Completion::new(), GFP_KERNEL)?,
+        );
+        let (told, goes) = (asked.clone(), go.clone());
+        let mut thread = group.spawn(fmt!("parked"), move |ctx| {
+            let is_asked = eventually(|| ctx.should_park());
+
+            told.complete();
+            goes.wait();
+            is_asked
+        })?;
+        let packet = thread.packet.clone();
+        let parker = group.spawn(fmt!("parks"), move |_| {
+            let result = thread.park();
+
+            (result, thread.is_parked(), thread)
+        })?;
+
+        asked.wait();
+        packet.request_stop();
+        go.complete();
+        let (result, is_parked, thread) = parker.join()?;
+        assert_eq!(thread.stop(), Ok(true));
+        assert_eq!((result, is_parked), (Err(ESRCH), false));
         Ok(())
     }
 

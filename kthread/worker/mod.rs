@@ -362,6 +362,7 @@ mod tests {
     use super::super::{
         errno::edeadlk,
         kunit::*,
+        packet::Member,
         *, //
     };
     use kernel::{
@@ -370,7 +371,6 @@ mod tests {
         prelude::*,
         sync::{
             atomic::{
-                atomic_load,
                 Acquire,
                 Atomic,
                 Relaxed,
@@ -1021,13 +1021,14 @@ mod tests {
             for number in 0..2 {
                 let (runs, begun, waits) = (runs.clone(), begun.clone(), waits.clone());
                 worker.spawn(GFP_KERNEL, move |ctx| {
-                    assert!(number == 1 || !ctx.should_stop());
+                    let is_early = number == 0 && ctx.should_stop();
+
                     begun.complete();
                     let ended = match way % 2 {
                         0 => waits.wait_interruptible().is_err(),
                         _ => ctx.wait_timeout(Delta::from_secs(3600)) == Wake::Stop,
                     };
-                    if ended && ctx.should_stop() {
+                    if ended && ctx.should_stop() && !is_early {
                         runs.fetch_add(1, Relaxed);
                     }
                 })?;
@@ -1054,30 +1055,74 @@ mod tests {
             Arc::pin_init(Completion::new(), GFP_KERNEL)?,
             Arc::pin_init(Completion::new(), GFP_KERNEL)?,
         );
-        let begun = began.clone();
+        let (begun, ended) = (began.clone(), count()?);
+        let seen = ended.clone();
 
         worker.spawn(GFP_KERNEL, move |_| {
             begun.complete();
             let _ = never.wait_interruptible();
+            ended.fetch_add(1, Relaxed);
         })?;
         began.wait();
         // It is waited for before the worker, and goes when that is off its CPU.
-        group
-            .spawn(fmt!("watches"), move |ctx| {
-                until_stopped(ctx);
-                let task = observer.core().task().as_ptr();
-                // SAFETY: The worker keeps its task. The scheduler writes the field at once.
-                let is_off =
-                    || unsafe { atomic_load((&raw mut (*task).on_rq).cast::<i8>(), Relaxed) } == 0;
-                // It has ended what it waited for, and has nothing to do.
-                for _ in 0..20 {
-                    assert!(eventually(is_off));
-                    pause();
-                }
-            })?
-            .detach();
+        let watcher = group.spawn(fmt!("watches"), move |ctx| {
+            until_stopped(ctx);
+            // It ends what it waits for, and has nothing to do.
+            let has_ended = eventually(|| seen.load(Relaxed) == 1);
+
+            (has_ended, sleeps(observer.core().task()))
+        })?;
         group.stop_all();
+        assert_eq!(watcher.join(), Ok((true, true)));
         drop(worker);
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_that_has_been_asked_sleeps_after_each_work() -> Result {
+        let group = group()?;
+        let worker = worker(&group)?;
+        let asked = count()?;
+
+        // It has nothing to do yet.
+        worker.shared.request_stop();
+        for round in 1..=3 {
+            let seen = asked.clone();
+
+            worker.spawn(GFP_KERNEL, move |ctx| {
+                seen.fetch_add(usize::from(ctx.should_stop()), Relaxed);
+            })?;
+            worker.flush()?;
+            assert!(sleeps(worker.shared.core().task()));
+            assert_eq!(asked.load(Relaxed), round);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_that_is_asked_when_its_work_is_done_sleeps() -> Result {
+        let group = group()?;
+        let here = Placement::Cpu(CpuId::from_u32(0).ok_or(EINVAL)?);
+        let worker = Builder::new(fmt!("worker"))
+            .placement(here)
+            .spawn_worker(&group)?;
+
+        scope(|s| -> Result {
+            // Where the kernel can be preempted, this goes on while the worker is in what wakes it.
+            let asks = Builder::new(fmt!("asks"))
+                .placement(here)
+                .policy(Policy::Fifo)
+                .spawn_scoped(s, |_| -> Result {
+                    worker.flush()?;
+                    worker.shared.request_stop();
+                    Ok(())
+                })?;
+
+            asks.join()?
+        })??;
+        assert!(sleeps(worker.shared.core().task()));
+        worker.flush()?;
+        assert!(sleeps(worker.shared.core().task()));
         Ok(())
     }
 }
