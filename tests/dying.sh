@@ -29,7 +29,7 @@ others_work()
 	do_all 'wake other' && wait_for 10 is other runs "$wakes" && wait_for 10 at_least beat runs $((beats + 3))
 }
 
-ktap_plan 28
+ktap_plan 29
 
 demo_load workers=0
 if [ "$(control 'create oops kind=oops')" = EINVAL ]; then
@@ -66,6 +66,7 @@ MODULE=kthread_dying
 ktap_ok_if 'the load returns, though two threads died that it waited for' modprobe $MODULE
 dmesg | grep "$MODULE: joined" > /tmp/said
 ktap_match 'join and stop say that they died' '*: joined Err(Died), stopped Err(Died)*' "$(cat /tmp/said)"
+ktap_match 'one that is dead can not be parked, which C would complain of' '*, parked Err(ESRCH), *' "$(cat /tmp/said)"
 ktap_match 'to cancel a work does not wait for what has died of it' '*, cancelled Ok(false)' "$(cat /tmp/said)"
 rm /tmp/said
 ktap_match 'who dies while it uses the memory of a process does not take that away' '* users of its memory +0, *' \

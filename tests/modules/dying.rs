@@ -128,6 +128,16 @@ fn cancel_what_dies(threads: &ThreadGroup) -> Result<Result<bool>> {
     canceller.join().map_err(|_| EIO)
 }
 
+/// Tells what comes of parking a thread that has died.
+fn park_what_has_died(threads: &ThreadGroup) -> Result<Result> {
+    let mut thread = threads.spawn(fmt!("oops"), oops)?;
+
+    while !thread.is_finished() {
+        fsleep(Delta::from_millis(1));
+    }
+    Ok(thread.park())
+}
+
 /// Returns how many users the address space of the caller has.
 fn mm_users() -> i32 {
     // SAFETY: The caller is a process, which has an address space. Others count its users
@@ -176,6 +186,7 @@ impl kernel::Module for Dying {
         let threads = unsafe { ThreadGroup::new()? };
         let joined = threads.spawn(fmt!("oops"), oops)?.join();
         let stopped = threads.spawn(fmt!("panics"), panics)?.stop();
+        let parked = park_what_has_died(&threads)?;
         let cancelled = cancel_what_dies(&threads)?;
         let (lost, flushed, refused) = die_on_borrowed_memory(&threads)?;
         // Nobody ever asks for these. They die one after the other, to have their last words apart.
@@ -192,7 +203,9 @@ impl kernel::Module for Dying {
             }
         }
 
-        pr_info!("joined {joined:?}, stopped {stopped:?}, cancelled {cancelled:?}\n");
+        pr_info!(
+            "joined {joined:?}, stopped {stopped:?}, parked {parked:?}, cancelled {cancelled:?}\n"
+        );
         pr_info!("users of its memory {lost:+}, flushed {flushed:?}, refused {refused:?}\n");
         Ok(Self {
             // Its name is longer than `comm`, to see what is left of it.
