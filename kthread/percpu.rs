@@ -915,20 +915,25 @@ mod tests {
         )?;
         let counted = plugs.clone();
         let plugger = group.spawn(fmt!("plugger"), move |ctx| -> Result {
-            for _ in 0..if cfg!(CONFIG_KASAN) { 5 } else { 20 } {
+            let mut rest = Delta::from_millis(20);
+
+            while !ctx.should_stop() {
                 counted.fetch_add(1, Relaxed);
                 plug(cpu, false)?;
                 let _ = ctx.wait_timeout(Delta::from_millis(2));
                 plug(cpu, true)?;
                 counted.fetch_add(1, Relaxed);
-                let _ = ctx.wait_timeout(Delta::from_millis(20));
+                let _ = ctx.wait_timeout(rest);
+                // However slow the machine is, a thread can be made meanwhile some time.
+                rest = rest + Delta::from_millis(5);
             }
             Ok(())
         })?;
         let now = || (turns.load(Relaxed), plugs.load(Relaxed));
         let (mut bound, mut refused) = (0, 0);
 
-        while !plugger.is_finished() {
+        let plenty = || plugs.load(Relaxed) >= if cfg!(CONFIG_KASAN) { 10 } else { 40 };
+        while !(plenty() && bound > 0 && refused > 0) && !plugger.is_finished() {
             let before = now();
             let new = Builder::new(fmt!("bound"))
                 .placement(Placement::Cpu(cpu))
@@ -952,7 +957,7 @@ mod tests {
                 }
             }
         }
-        plugger.join()??;
+        plugger.stop()??;
         drop(phase);
         assert!(bound > 0 && refused > 0);
         Ok(())

@@ -176,8 +176,16 @@ fn die_on_borrowed_memory(threads: &ThreadGroup) -> Result<(i32, Result, Option<
     let work = Work::new_arc(Deadly::new(), GFP_KERNEL)?;
     let refused = worker.queue(work).err().map(|refused| refused.reason);
 
-    // The closures that died have leaked the references that they owned.
-    Ok((mm_users() - before - 3, flushed, refused))
+    // The closures that died have leaked the references that they owned. A task that exits says so
+    // before it lets go of its memory.
+    let lost = || mm_users() - before - 3;
+    for _ in 0..10_000 {
+        if lost() == 0 {
+            break;
+        }
+        fsleep(Delta::from_millis(1));
+    }
+    Ok((lost(), flushed, refused))
 }
 
 impl kernel::Module for Dying {
