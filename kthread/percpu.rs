@@ -925,7 +925,7 @@ mod tests {
                 counted.fetch_add(1, Relaxed);
                 let _ = ctx.wait_timeout(rest);
                 // However slow the machine is, a thread can be made meanwhile some time.
-                rest = rest + Delta::from_millis(5);
+                rest += Delta::from_millis(5);
             }
             Ok(())
         })?;
@@ -933,7 +933,7 @@ mod tests {
         let (mut bound, mut refused) = (0, 0);
 
         let plenty = || plugs.load(Relaxed) >= if cfg!(CONFIG_KASAN) { 10 } else { 40 };
-        while !(plenty() && bound > 0 && refused > 0) && !plugger.is_finished() {
+        while !(plugger.is_finished() || plenty() && bound > 0 && refused > 0) {
             let before = now();
             let new = Builder::new(fmt!("bound"))
                 .placement(Placement::Cpu(cpu))
