@@ -531,6 +531,8 @@ impl Core {
         // whoever stops it, for its closure to run.
         self.wait_entered();
         loop {
+            // That it is asked to stop is looked at again below, behind a barrier: here it saves
+            // the rest.
             if self.stop_requested() || self.has_died() {
                 return Err(ESRCH);
             }

@@ -188,15 +188,10 @@ impl Worker {
         match queue(unsafe { &*work }) {
             // INVARIANT: It is queued now, and the reference is the queue's.
             Queued::Inserted => Ok(None),
-            refused => {
-                // SAFETY: The queue has not taken the reference.
-                let work = unsafe { Arc::from_raw(work) };
-
-                match refused {
-                    Queued::Canceling => refuse(work, Refusal::Canceling),
-                    _ => Ok(Some(work)),
-                }
-            }
+            // SAFETY: The queue has not taken the reference.
+            Queued::Already => Ok(Some(unsafe { Arc::from_raw(work) })),
+            // SAFETY: As above.
+            Queued::Canceling => refuse(unsafe { Arc::from_raw(work) }, Refusal::Canceling),
         }
     }
 

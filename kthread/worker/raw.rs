@@ -205,10 +205,8 @@ impl Drop for Locked<'_> {
 pub(super) enum Queued {
     /// It is queued, with the reference of the caller.
     Inserted,
-    /// It was queued already, and has been moved.
-    Moved,
-    /// It is queued already, and stays where it is.
-    Pending,
+    /// It was queued already: the queue has a reference, and needs no other.
+    Already,
     /// It is being cancelled.
     Canceling,
 }
@@ -313,7 +311,7 @@ impl Shared {
                     return Queued::Canceling;
                 }
                 if is_linked(&raw mut (*dwork).work.node) {
-                    return Queued::Pending;
+                    return Queued::Already;
                 }
             }
         }
@@ -365,7 +363,7 @@ impl Shared {
                 bindings::mod_timer(&raw mut (*dwork).timer, now.wrapping_add(delay));
             }
             match was_queued {
-                true => Queued::Moved,
+                true => Queued::Already,
                 false => Queued::Inserted,
             }
         }
