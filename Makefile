@@ -2,54 +2,40 @@
 #
 # "make help" lists the targets. What kbuild reads is Kbuild, not this file.
 
-KERNEL ?= fast
-ifndef KDIR
-KDIR := /lib/modules/$(shell uname -r)/build
-endif
+# What the user sets. The first may be exported once and for all. The others are said
+# of a single run, on the command line: a CONFIG in the environment was meant for somebody else.
+lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN V GDB_PORT
+single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE SCRIPT COMMAND MODULE SHARE OUT NAME DIR CONFIG PRUNE
+$(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
-# These may be exported once and for all. What is said of a single run counts on the
-# command line alone: a CONFIG or an OUT in the environment was meant for others.
-anywhere = KERNEL KERNEL_SRC KDIR LLVM RUSTC BINDGEN V GDB_PORT
-once = CONFIG PRUNE SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE \
-	SCRIPT COMMAND MODULE SHARE OUT NAME DIR
-
-# A recipe takes a variable from its environment, never as text of its own: so a quote
-# or a dollar sign in a path stays what it is.
-override define variable
-ifneq ($(filter command environment,$(firstword $(origin $1))),)
-override $1 := $$(value $1)
+# It reaches the recipes through the environment, as it was given: make does not expand
+# it, and no shell takes it for a part of a command.
+$(foreach v,$(lasting) $(single),$(if $(value $v),$(eval override $v := $$(value $v))))
+ifeq ($(KERNEL),)
+override KERNEL := fast
 endif
-export $1
-endef
-override define variable_of_command_line
-ifneq ($(filter command,$(firstword $(origin $1))),)
-override $1 := $$(value $1)
-else ifneq ($(filter environment,$(firstword $(origin $1))),)
-override $1 :=
+ifeq ($(KDIR),)
+override KDIR := /lib/modules/$(shell uname -r)/build
 endif
-export $1
-endef
-$(foreach name,$(anywhere),$(eval $(call variable,$(name))))
-$(foreach name,$(once),$(eval $(call variable_of_command_line,$(name))))
+export $(lasting) $(single)
 
 override SHELL := /bin/sh
 override .SHELLFLAGS := -c
-
-# Every program of the lab is started by one of these scripts.
 override guest = --kernel "$$KERNEL" $${SMP:+--smp "$$SMP"} $${MEM:+--mem "$$MEM"}
 override prepare = scripts/prepare.sh "$$KERNEL"
+# What else is started, in the environment that a script gets.
 override run = scripts/run.sh
 # A module of one's own in the guest, and what builds it.
 override own = $${MODULE:+--module "$$MODULE"}
-override build_own = $${MODULE:+scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL"}
+override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL")
 
 modules:
 	@scripts/check-kdir.sh "$$KDIR"
-	@scripts/build-module.sh "$$KDIR/" . build/kdir
+	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir
 	@echo "built build/kdir/rust_kthread_demo.ko"
 
 modules_install: modules
-	@scripts/build-module.sh "$$KDIR/" . build/kdir modules_install
+	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir modules_install
 
 demo:
 	@$(prepare) qemu/vm.py $(guest) --script qemu/tour.sh
@@ -61,7 +47,7 @@ test-all:
 	@scripts/test-all.sh
 
 soak:
-	@case $$MINUTES in '' | 0* | *[!0-9]* | ??????*) \
+	@case "$$MINUTES" in '' | 0* | *[!0-9]* | ??????*) \
 		echo "usage: make soak MINUTES=N (N is a number of minutes, not '$$MINUTES')" >&2; exit 2 ;; \
 	esac
 	@$(prepare) qemu/test.py $(guest) --soak "$$MINUTES"
@@ -73,7 +59,7 @@ bench:
 vm:
 	@[ -f "$$SCRIPT" ] || { echo "usage: make vm SCRIPT=FILE (there is no file '$$SCRIPT')" >&2; exit 2; }
 	@$(prepare) $(build_own)
-	@$(run) qemu/vm.py $(guest) $(own) $${MODULE:+--fail-on-splat} --script "$$SCRIPT"
+	@$(run) qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) --script "$$SCRIPT"
 
 trace:
 	@scripts/setup.sh --trace "$$KERNEL"
