@@ -4,6 +4,7 @@
 
 use super::{
     context::Context,
+    core::Options,
     detached::{
         Detached,
         ModuleRef, //
@@ -17,6 +18,10 @@ use super::{
     packet::{
         self,
         Birth, //
+    },
+    sched::{
+        self,
+        Policy, //
     },
     thread::{
         NewThread,
@@ -70,6 +75,15 @@ pub enum Placement<'a> {
     ///
     /// Wraps `kthread_affine_preferred()`. Fails with [`EINVAL`] if the mask is empty, [`ENOMEM`].
     Preferred(&'a Cpumask),
+    /// On these CPUs alone, until they are changed by [`Thread::set_cpus`], [`Context::set_cpus`] or
+    /// [`Context::run_on`].
+    ///
+    /// Nobody else can move the thread, neither user space nor the kernel, but when the last of the
+    /// CPUs that it may use is taken offline: then it runs anywhere, until they are changed again.
+    ///
+    /// `kthread_bind_mask()` is not exported, so this wraps `kthread_bind()` and
+    /// `set_cpus_allowed_ptr()`. Fails with [`EINVAL`] if none of them is online, or there are none.
+    Cpus(&'a Cpumask),
     /// On one CPU, with stack and task structure in the memory of its node.
     ///
     /// From when the thread has been created until that CPU is next taken offline, it runs nowhere
@@ -80,20 +94,6 @@ pub enum Placement<'a> {
     /// [`ENODEV`] if the CPU is not online, and with [`EDEADLK`] if the caller is a thread of
     /// [`PerCpuThreads`](super::PerCpuThreads), for which CPU hotplug may wait.
     Cpu(CpuId),
-}
-
-/// How a thread is scheduled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Policy {
-    /// `SCHED_NORMAL` with a nice value, which is clamped to -20..=19.
-    Normal {
-        /// From -20, the most favoured, to 19.
-        nice: i32,
-    },
-    /// `SCHED_FIFO` in the middle of the range. Wraps `sched_set_fifo()`.
-    Fifo,
-    /// `SCHED_FIFO` at the lowest priority. Wraps `sched_set_fifo_low()`.
-    FifoLow,
 }
 
 /// Creates threads.
@@ -223,7 +223,7 @@ impl<'a> Builder<'a> {
                 name,
                 node: self.node()?,
                 cpu,
-                freezable: self.freezable,
+                options: self.options(),
                 site,
             })
         };
@@ -285,14 +285,17 @@ impl<'a> Builder<'a> {
         Ok(Waker::new(thread.start()))
     }
 
-    pub(super) fn is_freezable(&self) -> bool {
-        self.freezable
+    pub(super) fn options(&self) -> Options {
+        Options {
+            freezable: self.freezable,
+            movable: matches!(self.placement, Placement::Cpus(_)),
+        }
     }
 
     /// Returns the NUMA node to create the task on, having checked the placement.
     fn node(&self) -> Result<c_int> {
         match self.placement {
-            Placement::Anywhere => Ok(bindings::NUMA_NO_NODE),
+            Placement::Anywhere | Placement::Cpus(_) => Ok(bindings::NUMA_NO_NODE),
             Placement::Preferred(mask) if mask.empty() => Err(EINVAL),
             Placement::Preferred(_) => Ok(bindings::NUMA_NO_NODE),
             Placement::Node(node) => online_node(node),
@@ -314,20 +317,12 @@ impl<'a> Builder<'a> {
                 // SAFETY: The task has not been woken, and this is done once. The mask is copied.
                 to_result(unsafe { bindings::kthread_affine_preferred(task, mask.as_raw()) })?;
             }
+            // SAFETY: The task is alive, and has not been woken.
+            Placement::Cpus(mask) => unsafe { sched::bind_mask(task, mask)? },
         }
-        match self.policy {
-            None => {}
+        if let Some(policy) = self.policy {
             // SAFETY: The task is alive.
-            Some(Policy::Normal { nice }) => unsafe {
-                bindings::sched_set_normal(
-                    task,
-                    nice.clamp(bindings::MIN_NICE, bindings::MAX_NICE as i32),
-                )
-            },
-            // SAFETY: As above.
-            Some(Policy::Fifo) => unsafe { bindings::sched_set_fifo(task) },
-            // SAFETY: As above.
-            Some(Policy::FifoLow) => unsafe { bindings::sched_set_fifo_low(task) },
+            unsafe { policy.apply(task) };
         }
         Ok(())
     }

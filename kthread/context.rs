@@ -98,6 +98,10 @@ impl<'a> Context<'a> {
         }
     }
 
+    pub(super) fn core(&self) -> &Core {
+        self.core
+    }
+
     pub(super) fn task(&self) -> &Task {
         self.core.task()
     }
@@ -145,12 +149,12 @@ impl<'a> Context<'a> {
     fn park(&self) {
         // What is parked can not be frozen, and would keep the system from suspending. It does not
         // have to be frozen: it does not run.
-        if self.core.freezable {
+        if self.core.options.freezable {
             set_nofreeze();
         }
         // SAFETY: By the type invariants the current task is a kernel thread.
         unsafe { bindings::kthread_parkme() };
-        if self.core.freezable {
+        if self.core.options.freezable {
             // The refrigerator must not be entered with locks held, for one of which lockdep takes
             // the closure.
             self.core.map.without(set_freezable);
@@ -166,7 +170,7 @@ impl<'a> Context<'a> {
     #[doc(alias = "kthread_freezable_should_stop")]
     #[inline]
     pub fn freeze_point(&self) -> bool {
-        if self.core.freezable {
+        if self.core.options.freezable {
             // SAFETY: By the type invariants the current task is a kernel thread. The out parameter
             // is optional.
             unsafe { bindings::kthread_freezable_should_stop(core::ptr::null_mut()) };
@@ -221,7 +225,7 @@ impl<'a> Context<'a> {
     pub fn wait_deadline(&self, deadline: Option<Instant<Monotonic>>) -> Wake {
         might_sleep();
         loop {
-            if self.core.freezable {
+            if self.core.options.freezable {
                 self.freeze_point();
             }
             set_current_state(bindings::TASK_INTERRUPTIBLE);
@@ -270,7 +274,7 @@ impl<'a> Context<'a> {
     /// parking never returns.
     pub(super) fn finish(&self) {
         while !self.core.finish() {
-            if self.core.freezable {
+            if self.core.options.freezable {
                 self.freeze_point();
             }
             // Not an interruptible sleep: those have ended for good if the thread has been asked to

@@ -175,6 +175,15 @@ pub(super) struct Control {
     pub(super) reaped: bool,
 }
 
+/// What is chosen about a thread once and for all.
+#[derive(Clone, Copy)]
+pub(super) struct Options {
+    /// Whether the freezer freezes it.
+    pub(super) freezable: bool,
+    /// Whether its CPUs can be changed: it is placed by `Placement::Cpus`.
+    pub(super) movable: bool,
+}
+
 /// What a thread runs.
 pub(super) type Run = unsafe fn(*const Core) -> c_int;
 
@@ -196,7 +205,7 @@ pub(super) struct Core {
     stop_requested: Atomic<bool>,
     token: Atomic<bool>,
     claimed: Atomic<bool>,
-    pub(super) freezable: bool,
+    pub(super) options: Options,
     run: Run,
     task: UnsafeCell<Option<(ARef<Task>, Exit)>>,
     members: Option<Arc<Members>>,
@@ -224,7 +233,7 @@ impl Core {
     /// A task may call `run` with a pointer to this.
     pub(super) unsafe fn new(
         members: Option<Arc<Members>>,
-        freezable: bool,
+        options: Options,
         site: Site,
         run: Run,
     ) -> impl PinInit<Self> {
@@ -236,7 +245,7 @@ impl Core {
             stop_requested: Atomic::new(false),
             token: Atomic::new(false),
             claimed: Atomic::new(false),
-            freezable,
+            options,
             run,
             task: UnsafeCell::new(None),
             members,
@@ -446,7 +455,7 @@ impl Core {
     pub(super) fn enter(&self) {
         self.state.store(State::Entered, Relaxed);
         self.entered.complete_all();
-        if self.freezable {
+        if self.options.freezable {
             set_freezable();
         }
     }

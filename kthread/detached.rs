@@ -116,7 +116,7 @@ where
     /// On failure `closure` has been dropped, and nothing is left behind.
     pub(super) fn create(module: ModuleRef, birth: &Birth<'_>, closure: F) -> Result<Self> {
         // SAFETY: `run` expects the `core` of such a packet.
-        let core = unsafe { Core::new(None, birth.freezable, birth.site, run::<F>) };
+        let core = unsafe { Core::new(None, birth.options, birth.site, run::<F>) };
         // SAFETY: As above.
         let packet = Arc::pin_init(
             unsafe { Packet::<F, ModuleRef>::new(core, closure) },

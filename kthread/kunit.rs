@@ -12,6 +12,10 @@ use super::{
     Wake, //
 };
 use kernel::{
+    bindings,
+    cpu::CpuId,
+    cpumask::CpumaskVar,
+    error::to_result,
     prelude::*,
     sync::{
         atomic::{
@@ -96,4 +100,42 @@ pub(super) fn sleeps(task: &Task) -> bool {
         pause();
         eventually(is_off)
     })
+}
+
+/// Takes a CPU offline or online.
+pub(super) fn plug(cpu: CpuId, online: bool) -> Result {
+    #[cfg(CONFIG_HOTPLUG_CPU)]
+    // SAFETY: The CPU exists, and this may sleep.
+    return to_result(unsafe {
+        if online {
+            bindings::add_cpu(cpu.as_u32())
+        } else {
+            bindings::remove_cpu(cpu.as_u32())
+        }
+    });
+    #[cfg(not(CONFIG_HOTPLUG_CPU))]
+    {
+        let _ = (cpu, online);
+        Err(ENODEV)
+    }
+}
+
+/// Returns the CPU of the highest number, if there is more than one.
+pub(super) fn last_cpu() -> Option<CpuId> {
+    CpuId::from_u32(kernel::cpu::nr_cpu_ids() - 1).filter(|cpu| cpu.as_u32() > 0)
+}
+
+/// Returns a mask of these CPUs.
+pub(super) fn cpus(numbers: impl IntoIterator<Item = u32>) -> Result<CpumaskVar> {
+    let mut mask = CpumaskVar::new_zero(GFP_KERNEL)?;
+
+    for cpu in numbers.into_iter().filter_map(CpuId::from_u32) {
+        mask.set(cpu);
+    }
+    Ok(mask)
+}
+
+/// Returns a mask of all CPUs.
+pub(super) fn all_cpus() -> Result<CpumaskVar> {
+    cpus(0..kernel::cpu::nr_cpu_ids())
 }

@@ -95,6 +95,7 @@ mod lockdep;
 mod mm;
 mod packet;
 mod percpu;
+mod sched;
 mod scope;
 mod thread;
 mod worker;
@@ -104,8 +105,7 @@ mod worker;
 pub use self::{
     builder::{
         Builder,
-        Placement,
-        Policy, //
+        Placement, //
     },
     completion::Completion,
     context::{
@@ -127,6 +127,7 @@ pub use self::{
         PerCpuThreads,
         Slot, //
     },
+    sched::Policy,
     scope::{
         scope,
         Scope,

@@ -6,6 +6,7 @@ use super::{
     context::Context,
     core::{
         Core,
+        Options,
         State, //
     },
     group::{
@@ -214,7 +215,7 @@ pub(super) struct Birth<'a> {
     pub(super) node: c_int,
     /// With this, `name` is a format that stands for itself. See [`Core::fork`].
     pub(super) cpu: Option<CpuId>,
-    pub(super) freezable: bool,
+    pub(super) options: Options,
     pub(super) site: Site,
 }
 
@@ -251,7 +252,7 @@ where
     let core = unsafe {
         Core::new(
             Some(members.clone()),
-            birth.freezable,
+            birth.options,
             birth.site,
             run::<F, T>,
         )

@@ -605,9 +605,7 @@ mod tests {
         *, //
     };
     use kernel::{
-        bindings,
         cpu::CpuId,
-        error::to_result,
         new_mutex,
         prelude::*,
         str::CString,
@@ -754,24 +752,6 @@ mod tests {
         assert!(PerCpuThreads::register(&other, fmt!("log%s-last"), Logger { logs }).is_ok());
         assert!(other.is_empty());
         Ok(())
-    }
-
-    /// Takes a CPU offline or online.
-    fn plug(cpu: CpuId, online: bool) -> Result {
-        #[cfg(CONFIG_HOTPLUG_CPU)]
-        // SAFETY: The CPU exists, and this may sleep.
-        return to_result(unsafe {
-            if online {
-                bindings::add_cpu(cpu.as_u32())
-            } else {
-                bindings::remove_cpu(cpu.as_u32())
-            }
-        });
-        #[cfg(not(CONFIG_HOTPLUG_CPU))]
-        {
-            let _ = (cpu, online);
-            Err(ENODEV)
-        }
     }
 
     #[test]

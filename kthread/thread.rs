@@ -168,6 +168,10 @@ pub struct Thread<T: Send, S = ()> {
 }
 
 impl<T: Send, S> Thread<T, S> {
+    pub(super) fn core(&self) -> &Core {
+        self.packet.core()
+    }
+
     /// Returns the task of the thread.
     pub fn task(&self) -> &Task {
         self.packet.core().task()

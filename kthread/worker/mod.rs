@@ -25,6 +25,7 @@ use self::raw::{
 use super::{
     builder::Builder,
     context::Context,
+    core::Core,
     errno::edeadlk,
     group::ThreadGroup,
     identity::Observer,
@@ -92,6 +93,10 @@ pub struct Worker {
 }
 
 impl Worker {
+    pub(super) fn core(&self) -> &Core {
+        self.shared.core()
+    }
+
     /// Queues a work.
     ///
     /// It may run before this returns. If it is queued already, or can not be, it is given back.
@@ -325,7 +330,7 @@ impl Builder<'_> {
         let site = Site::caller();
         let members = group.members();
         let shared = Arc::pin_init(
-            Shared::new(members.clone(), self.is_freezable(), site),
+            Shared::new(members.clone(), self.options(), site),
             GFP_KERNEL,
         )?;
 

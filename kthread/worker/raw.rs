@@ -16,7 +16,10 @@
 use super::{
     super::{
         completion::Completion,
-        core::Core,
+        core::{
+            Core,
+            Options, //
+        },
         ffi::{
             clear_notify_signal,
             init_list_head,
@@ -212,9 +215,9 @@ pub(super) enum Queued {
 }
 
 impl Shared {
-    pub(super) fn new(members: Arc<Members>, freezable: bool, site: Site) -> impl PinInit<Self> {
+    pub(super) fn new(members: Arc<Members>, options: Options, site: Site) -> impl PinInit<Self> {
         // SAFETY: `run` expects the `core` of a `Shared`.
-        let core = unsafe { Core::new(Some(members), freezable, site, run) };
+        let core = unsafe { Core::new(Some(members), options, site, run) };
 
         // INVARIANT: Nothing is queued yet.
         pin_init!(Self {

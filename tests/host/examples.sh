@@ -16,6 +16,7 @@ cat >"$work/uses" <<'EOF'
 use api::kthread::{self, *};
 use kernel::{
     cpu::CpuId,
+    cpumask::{Cpumask, CpumaskVar},
     fmt,
     mm::MmWithUser,
     prelude::*,
