@@ -156,8 +156,9 @@ impl Worker {
         loop {
             match ctx.wait_deadline(Some(deadline)) {
                 Wake::Stop => return,
-                Wake::Ready => continue,
                 Wake::Timeout => {}
+                // Nobody interrupts it, and it takes no signals.
+                Wake::Ready | Wake::Interrupt | Wake::Signal(_) => continue,
             }
             // Periods that pass while the worker is parked are not missed: the beat begins anew.
             if unparks != self.stats.unparks() {

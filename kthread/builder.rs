@@ -23,6 +23,10 @@ use super::{
         self,
         Policy, //
     },
+    signal::{
+        Signal,
+        Signals, //
+    },
     thread::{
         NewThread,
         Thread,
@@ -116,6 +120,7 @@ pub struct Builder<'a> {
     placement: Placement<'a>,
     policy: Option<Policy>,
     freezable: bool,
+    signals: Signals,
 }
 
 impl<'a> Builder<'a> {
@@ -128,6 +133,7 @@ impl<'a> Builder<'a> {
             placement: Placement::Anywhere,
             policy: None,
             freezable: false,
+            signals: Signals::NONE,
         }
     }
 
@@ -156,6 +162,55 @@ impl<'a> Builder<'a> {
     pub fn freezable(mut self) -> Self {
         self.freezable = true;
         self
+    }
+
+    /// Lets the thread take a signal, which it ignores otherwise. May be called for several.
+    ///
+    /// When one comes, the waits of the [`Context`] return [`Wake::Signal`], every other
+    /// interruptible sleep ends, with [`Signal::Kill`] every killable one as well, and
+    /// [`Context::take_signal`] takes it. Nothing else happens: it is for the closure to say what
+    /// it means. One that comes again before it is taken counts once, as always, and one that comes
+    /// before the closure runs is ignored.
+    ///
+    /// Wraps `kernel_sigaction()` of [`kernel/signal.c`](srctree/kernel/signal.c), as
+    /// `allow_signal()` does.
+    ///
+    /// # Examples
+    ///
+    /// A thread that `kill -HUP` has do something at once, and that `kill -9` ends:
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let thread = Builder::new(fmt!("collector"))
+    ///     .allow(Signal::Hup)
+    ///     .allow(Signal::Kill)
+    ///     .spawn(group, |ctx| loop {
+    ///         match ctx.wait_timeout(Delta::from_secs(60)) {
+    ///             Wake::Stop | Wake::Signal(Signal::Kill) => return,
+    ///             _ => pr_info!("collecting\n"),
+    ///         }
+    ///     })?;
+    ///
+    /// thread.detach();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Wake::Signal`]: super::Wake::Signal
+    #[doc(alias = "allow_signal")]
+    pub fn allow(mut self, signal: Signal) -> Self {
+        self.signals = self.signals.with(signal);
+        self
+    }
+
+    /// Returns an error if something has been chosen that only the waits of a [`Context`] provide
+    /// for.
+    pub(super) fn check_foreign(&self) -> Result {
+        match self.signals.is_empty() {
+            true => Ok(()),
+            // It would not sleep any more, as nobody takes the signal.
+            false => Err(EINVAL),
+        }
     }
 
     /// Creates a thread that runs `closure` once it is started.
@@ -289,6 +344,7 @@ impl<'a> Builder<'a> {
         Options {
             freezable: self.freezable,
             movable: matches!(self.placement, Placement::Cpus(_)),
+            signals: self.signals,
         }
     }
 

@@ -64,6 +64,19 @@ impl Completion {
         self.inner.get()
     }
 
+    /// Calls `f` with the lock of the completion held, and interrupts off.
+    pub(super) fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: `self` holds an initialised `struct completion`, and so an initialised lock.
+        let lock = unsafe { &raw mut (*self.as_raw()).wait.lock };
+        // SAFETY: As above. It is unlocked below.
+        let flags = unsafe { bindings::_raw_spin_lock_irqsave(lock) };
+        let result = f();
+
+        // SAFETY: It has been locked above, with these flags.
+        unsafe { bindings::_raw_spin_unlock_irqrestore(lock, flags) };
+        result
+    }
+
     /// Lets one waiter through.
     ///
     /// May be called from any context.

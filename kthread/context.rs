@@ -3,7 +3,10 @@
 //! What only the running thread itself can do.
 
 use super::{
-    core::Core,
+    core::{
+        Asked,
+        Core, //
+    },
     ffi::{
         __set_current_state,
         set_current_state, //
@@ -11,6 +14,10 @@ use super::{
     freezer::{
         set_freezable,
         set_nofreeze, //
+    },
+    signal::{
+        self,
+        Signal, //
     }, //
 };
 use kernel::{
@@ -37,6 +44,10 @@ pub enum Wake {
     Stop,
     /// The time ran out.
     Timeout,
+    /// Someone has called [`Thread::interrupt`](super::Thread::interrupt), which is taken herewith.
+    Interrupt,
+    /// A signal has come that the thread [allows](super::Builder::allow), and is taken herewith.
+    Signal(Signal),
 }
 
 /// The capabilities of a running kernel thread.
@@ -45,7 +56,7 @@ pub enum Wake {
 /// that is not a kernel thread. Here they need a `Context`, which only the function that runs the
 /// closure of a thread makes. It can neither be sent to another thread nor outlive the closure.
 ///
-/// Every wait returns at once when the thread is asked to stop, parks when it is asked to park and
+/// Every wait returns at once when the thread is asked to stop, or is interrupted, parks when it is asked to park and
 /// goes on waiting once it is unparked, and enters the refrigerator if the thread is freezable and
 /// tasks are being frozen. No wait loses a wake-up, and no code of the caller runs while the task
 /// is in any state but `TASK_RUNNING`.
@@ -178,14 +189,37 @@ impl<'a> Context<'a> {
         self.should_stop()
     }
 
-    /// Freezes and parks if asked to, and tells whether the closure should return.
-    fn answer(&self) -> bool {
+    /// Freezes and parks if asked to, and returns what ends any wait, if there is something.
+    fn answer(&self) -> Option<Wake> {
         if self.freeze_point() {
-            return true;
+            return Some(Wake::Stop);
         }
         self.park_point();
         // Someone may have stopped the thread while it was parked.
-        self.should_stop()
+        match self.is_urgent() {
+            true => self.take_urgent(),
+            false => None,
+        }
+    }
+
+    /// Returns whether there may be something that ends any wait. Works in every task state.
+    #[inline]
+    fn is_urgent(&self) -> bool {
+        let asked = self.core.asked();
+
+        asked != 0 && (asked != Asked::SIGNALS || signal::is_pending())
+    }
+
+    /// Takes what ends any wait, if there is something.
+    #[cold]
+    fn take_urgent(&self) -> Option<Wake> {
+        if self.should_stop() {
+            Some(Wake::Stop)
+        } else if self.take_interrupt() {
+            Some(Wake::Interrupt)
+        } else {
+            self.take_signal().map(Wake::Signal)
+        }
     }
 
     /// Tells whether to call [`Context::park_point`] instead of sleeping.
@@ -229,8 +263,12 @@ impl<'a> Context<'a> {
                 self.freeze_point();
             }
             set_current_state(bindings::TASK_INTERRUPTIBLE);
-            let wake = if self.should_stop() {
-                Wake::Stop
+            let wake = if self.is_urgent() {
+                __set_current_state(bindings::TASK_RUNNING);
+                match self.take_urgent() {
+                    Some(wake) => return wake,
+                    None => continue,
+                }
             } else if self.is_to_park() {
                 __set_current_state(bindings::TASK_RUNNING);
                 self.park();
@@ -256,14 +294,15 @@ impl<'a> Context<'a> {
     /// Sleeps.
     pub fn wait_until(&self, mut ready: impl FnMut() -> bool) -> Wake {
         loop {
-            if self.answer() {
-                return Wake::Stop;
+            if let Some(wake) = self.answer() {
+                return wake;
             }
             if ready() {
                 return Wake::Ready;
             }
-            if self.wait() == Wake::Stop {
-                return Wake::Stop;
+            match self.wait() {
+                Wake::Ready => {}
+                other => return other,
             }
         }
     }

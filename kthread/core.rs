@@ -31,9 +31,13 @@
 //!
 //! # What it is asked for
 //!
-//! - To stop: `stop_requested` is raised, and never lowered. What follows is what `kthread_stop()`
+//! - To stop: [`Asked::STOP`] is raised, and never lowered. What follows is what `kthread_stop()`
 //!   does, but for the waiting: the thread is unparked, its interruptible sleeps end, and it is
 //!   woken.
+//! - To notice an interrupt, which is raised likewise, and lowered by the closure, which takes it.
+//!   What ends the sleep, `TIF_NOTIFY_SIGNAL`, is set and cleared together with the request, under
+//!   a lock, so that there is never the one without the other. A request to stop sets it for good:
+//!   whoever clears it looks for such a request after that.
 //! - To wake up: `token` is set, and the wait that finds it takes it.
 //! - To park: [`Park`]. Only the holder of the handle asks for it, and only while the thread has
 //!   not been asked to stop.
@@ -66,6 +70,7 @@ use super::{
     completion::Completion,
     exit::Exit,
     ffi::{
+        clear_notify_signal,
         read_once,
         set_notify_signal,
         write_once, //
@@ -79,7 +84,8 @@ use super::{
     lockdep::{
         LockMap,
         Site, //
-    }, //
+    },
+    signal::Signals, //
 };
 use core::cell::UnsafeCell;
 use kernel::{
@@ -98,6 +104,7 @@ use kernel::{
             Relaxed,
             Release, //
         },
+        barrier::smp_mb,
         Arc,
         Mutex, //
     },
@@ -182,6 +189,21 @@ pub(super) struct Options {
     pub(super) freezable: bool,
     /// Whether its CPUs can be changed: it is placed by `Placement::Cpus`.
     pub(super) movable: bool,
+    /// Which signals it takes.
+    pub(super) signals: Signals,
+}
+
+/// What a thread is asked for beside parking, one bit each, so that those who are asked for nothing
+/// look once.
+pub(super) struct Asked;
+
+impl Asked {
+    /// To stop.
+    pub(super) const STOP: u32 = 1;
+    /// To notice an interrupt.
+    pub(super) const INTERRUPT: u32 = 2;
+    /// To look for signals, always: it takes some.
+    pub(super) const SIGNALS: u32 = 4;
 }
 
 /// What a thread runs.
@@ -202,7 +224,7 @@ pub(super) struct Core {
     state: Atomic<State>,
     park: Atomic<Park>,
     handover: Atomic<Handover>,
-    stop_requested: Atomic<bool>,
+    asked: Atomic<u32>,
     token: Atomic<bool>,
     claimed: Atomic<bool>,
     pub(super) options: Options,
@@ -242,7 +264,10 @@ impl Core {
             state: Atomic::new(State::New),
             park: Atomic::new(Park::Running),
             handover: Atomic::new(Handover::Open),
-            stop_requested: Atomic::new(false),
+            asked: Atomic::new(match options.signals.is_empty() {
+                true => 0,
+                false => Asked::SIGNALS,
+            }),
             token: Atomic::new(false),
             claimed: Atomic::new(false),
             options,
@@ -326,7 +351,24 @@ impl Core {
 
     #[inline]
     pub(super) fn stop_requested(&self) -> bool {
-        read_once(&self.stop_requested)
+        self.asked() & Asked::STOP != 0
+    }
+
+    /// Returns what the thread is asked for, or was a moment ago.
+    #[inline]
+    pub(super) fn asked(&self) -> u32 {
+        read_once(&self.asked)
+    }
+
+    /// Changes what the thread is asked for, and returns what it was asked for before. A full
+    /// barrier.
+    fn change_asked(&self, change: impl Fn(u32) -> u32) -> u32 {
+        let mut old = self.asked();
+
+        while let Err(now) = self.asked.cmpxchg(old, change(old), Full) {
+            old = now;
+        }
+        old
     }
 
     /// Takes the token, if there is one. What was done before it was left has happened.
@@ -358,7 +400,7 @@ impl Core {
     ///
     /// The rest of what is seen afterwards is not older than that.
     pub(super) fn raise_stop(&self) -> bool {
-        !self.stop_requested.xchg(true, Full)
+        self.change_asked(|asked| asked | Asked::STOP) & Asked::STOP == 0
     }
 
     /// Asks the closure to return: all that `kthread_stop()` does but to wait.
@@ -379,6 +421,38 @@ impl Core {
     pub(super) fn end_sleeps(&self) {
         set_notify_signal(self.task());
         self.task().wake_up();
+    }
+
+    /// Ends the interruptible sleep of the task, or its next one, until the thread has taken this.
+    /// It has been started.
+    ///
+    /// May be called from any context.
+    pub(super) fn interrupt(&self) {
+        // The lock of a completion that nobody waits for any more, or for long.
+        self.entered.with_lock(|| {
+            self.change_asked(|asked| asked | Asked::INTERRUPT);
+            set_notify_signal(self.task());
+        });
+        self.task().wake_up();
+    }
+
+    /// Takes the interrupt, if there is one. What was done before it was sent has happened. The
+    /// caller is the thread itself.
+    pub(super) fn take_interrupt(&self) -> bool {
+        if self.asked() & Asked::INTERRUPT == 0 {
+            return false;
+        }
+        self.entered.with_lock(|| {
+            self.change_asked(|asked| asked & !Asked::INTERRUPT);
+            clear_notify_signal();
+        });
+        // A request to stop is raised before it ends sleeps. If it has done so already, that was
+        // undone just now.
+        smp_mb(Full);
+        if self.stop_requested() {
+            set_notify_signal(self.task());
+        }
+        true
     }
 
     /// First wake-up. Does nothing if the group has reaped the thread already.
@@ -453,6 +527,7 @@ impl Core {
 
     /// Says that the thread function runs, and owns the closure.
     pub(super) fn enter(&self) {
+        self.options.signals.allow();
         self.state.store(State::Entered, Relaxed);
         self.entered.complete_all();
         if self.options.freezable {

@@ -97,6 +97,7 @@ mod packet;
 mod percpu;
 mod sched;
 mod scope;
+mod signal;
 mod thread;
 mod worker;
 
@@ -134,6 +135,7 @@ pub use self::{
         Scoped,
         ScopedThread, //
     },
+    signal::Signal,
     thread::{
         JoinError,
         NewThread,

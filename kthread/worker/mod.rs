@@ -321,12 +321,14 @@ fn in_future(delay: Jiffies) -> Jiffies {
 impl Builder<'_> {
     /// Creates a worker, and starts it.
     ///
-    /// Context and errors are those of [`Builder::create`].
+    /// Context and errors are those of [`Builder::create`], and [`EINVAL`] if signals are
+    /// [allowed](Builder::allow), which nobody would take between two works.
     #[doc(alias = "kthread_create_worker")]
     #[doc(alias = "kthread_run_worker")]
     #[doc(alias = "kthread_create_worker_on_cpu")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn_worker(self, group: &ThreadGroup) -> Result<Worker> {
+        self.check_foreign()?;
         let site = Site::caller();
         let members = group.members();
         let shared = Arc::pin_init(

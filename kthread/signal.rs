@@ -1,0 +1,644 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Ending what a thread waits for without stopping it: interrupts, and signals.
+//!
+//! An interrupt comes from whoever has the handle of the thread, and every thread can be sent one.
+//! A signal comes from user space, and is for those that ask for it.
+//!
+//! C header: [`include/linux/signal.h`](srctree/include/linux/signal.h)
+
+use super::{
+    context::Context,
+    thread::Thread, //
+};
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::atomic::{
+        atomic_load,
+        Relaxed, //
+    },
+    task::Task, //
+};
+
+/// A signal that a kernel thread can take.
+///
+/// To a kernel thread, other than to a process, all of these are the same: it takes them, and none
+/// kills or stops it. Those that an exception or the end of a child causes are not here, as a kernel
+/// thread is sent none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// `SIGHUP`
+    Hup,
+    /// `SIGINT`
+    Int,
+    /// `SIGQUIT`
+    Quit,
+    /// `SIGKILL`, which ends killable sleeps as well.
+    Kill,
+    /// `SIGUSR1`
+    Usr1,
+    /// `SIGUSR2`
+    Usr2,
+    /// `SIGTERM`
+    Term,
+    /// `SIGCONT`, which takes back a `SIGSTOP` that has not been taken.
+    Cont,
+    /// `SIGSTOP`, which takes back a `SIGCONT` that has not been taken.
+    Stop,
+}
+
+impl Signal {
+    const ALL: [Signal; 9] = [
+        Signal::Hup,
+        Signal::Int,
+        Signal::Quit,
+        Signal::Kill,
+        Signal::Usr1,
+        Signal::Usr2,
+        Signal::Term,
+        Signal::Cont,
+        Signal::Stop,
+    ];
+
+    /// Returns the number of the signal on this architecture.
+    pub const fn number(self) -> u32 {
+        match self {
+            Signal::Hup => bindings::SIGHUP,
+            Signal::Int => bindings::SIGINT,
+            Signal::Quit => bindings::SIGQUIT,
+            Signal::Kill => bindings::SIGKILL,
+            Signal::Usr1 => bindings::SIGUSR1,
+            Signal::Usr2 => bindings::SIGUSR2,
+            Signal::Term => bindings::SIGTERM,
+            Signal::Cont => bindings::SIGCONT,
+            Signal::Stop => bindings::SIGSTOP,
+        }
+    }
+
+    /// Returns the signal of this number.
+    ///
+    /// Fails with [`EINVAL`] if there is none, or it is none that a kernel thread can take.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(Signal::from_number(9), Ok(Signal::Kill));
+    /// assert_eq!(Signal::from_number(0), Err(EINVAL));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn from_number(number: u32) -> Result<Signal> {
+        Self::ALL
+            .into_iter()
+            .find(|signal| signal.number() == number)
+            .ok_or(EINVAL)
+    }
+
+    fn mask(self) -> u32 {
+        1 << (self.number() - 1)
+    }
+}
+
+/// A set of signals.
+#[derive(Clone, Copy)]
+pub(super) struct Signals(u32);
+
+impl Signals {
+    pub(super) const NONE: Self = Self(0);
+
+    pub(super) fn with(self, signal: Signal) -> Self {
+        Self(self.0 | signal.mask())
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    fn contains(self, signal: Signal) -> bool {
+        self.0 & signal.mask() != 0
+    }
+
+    /// Lets the current thread take these.
+    pub(super) fn allow(self) {
+        if self.is_empty() {
+            return;
+        }
+        for signal in Signal::ALL {
+            if self.contains(signal) {
+                sigaction(signal.number(), SIG_KTHREAD);
+            }
+        }
+    }
+}
+
+const SIG_IGN: usize = 1;
+const SIG_KTHREAD: usize = 2;
+
+/// Says what becomes of a signal, of which those that are pending are dropped if it is ignored.
+fn sigaction(number: u32, handler: usize) {
+    // SAFETY: C has numbers for functions that it does not call, which are not null.
+    let handler = unsafe { core::mem::transmute::<usize, bindings::__sighandler_t>(handler) };
+
+    // SAFETY: The current task is a kernel thread, whose handlers are its own. The number is that of
+    // a signal.
+    unsafe { bindings::kernel_sigaction(number as c_int, handler) };
+}
+
+/// Returns whether the current task has a signal to take, or looks as if. Such a task does not sleep
+/// interruptibly.
+#[inline]
+pub(super) fn is_pending() -> bool {
+    // SAFETY: The current task is alive, and the word is changed atomically.
+    let flags = unsafe { atomic_load(&raw mut (*Task::current_raw()).thread_info.flags, Relaxed) };
+
+    flags & 1 << bindings::TIF_SIGPENDING != 0
+}
+
+/// Takes one of `signals` from the current thread, that of the lowest number first.
+///
+/// If there is none, the thread does not look as if there were.
+fn take(signals: Signals) -> Option<Signal> {
+    let task = Task::current_raw();
+    // Each of these signals is in the first word, whose bits others set at once.
+    //
+    // SAFETY: The current task is alive, and so is what it has for signals.
+    let pending = unsafe {
+        atomic_load(&raw mut (*task).pending.signal.sig[0], Relaxed)
+            | atomic_load(
+                &raw mut (*(*task).signal).shared_pending.signal.sig[0],
+                Relaxed,
+            )
+    };
+    let found = Signal::ALL
+        .into_iter()
+        .filter(|signal| signals.contains(*signal) && pending & signal.mask() as c_ulong != 0)
+        .min_by_key(|signal| signal.number());
+
+    // `dequeue_signal()` is for those who hold a lock that takes a macro of C. What this loses is
+    // the same signal once more, before the caller knows of the first: both count as one.
+    match found {
+        Some(signal) => {
+            sigaction(signal.number(), SIG_IGN);
+            sigaction(signal.number(), SIG_KTHREAD);
+        }
+        // To ignore what is ignored anyway has C look whether anything is pending.
+        None => sigaction(bindings::SIGCHLD, SIG_IGN),
+    }
+    found
+}
+
+impl<T: Send, S> Thread<T, S> {
+    /// Ends what the thread waits for, without stopping it.
+    ///
+    /// The waits of its [`Context`] return [`Wake::Interrupt`], and every other interruptible sleep
+    /// ends with [`ERESTARTSYS`], such as [`Completion::wait_interruptible`] or one in C code: the
+    /// present one, or the next one if it does not sleep. This goes on until the closure takes the
+    /// interrupt, by a wait of its context or [`Context::take_interrupt`]. Any number of interrupts
+    /// that have not been taken count as one.
+    ///
+    /// What is parked or frozen finds it when it goes on. What has been asked to stop returns
+    /// [`Wake::Stop`] all the same.
+    ///
+    /// May be called from any context.
+    ///
+    /// In C this is `send_sig()` of a signal that the thread allows. Here, it takes none of the
+    /// signals: it sets `TIF_NOTIFY_SIGNAL` and calls `wake_up_process()` of
+    /// [`kernel/sched/core.c`](srctree/kernel/sched/core.c).
+    ///
+    /// # Examples
+    ///
+    /// A thread that is told to look at its settings again while it waits for something else:
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup, connected: Arc<Completion>) -> Result {
+    /// let thread = group.spawn(fmt!("listener"), move |ctx| {
+    ///     while !ctx.should_stop() {
+    ///         match connected.wait_interruptible() {
+    ///             Ok(()) => pr_info!("connected\n"),
+    ///             Err(_) if ctx.take_interrupt() => pr_info!("other settings\n"),
+    ///             Err(_) => {}
+    ///         }
+    ///     }
+    /// })?;
+    ///
+    /// thread.interrupt();
+    /// thread.stop()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Wake::Interrupt`]: super::Wake::Interrupt
+    /// [`Completion::wait_interruptible`]: super::Completion::wait_interruptible
+    #[doc(alias = "send_sig")]
+    pub fn interrupt(&self) {
+        self.core().interrupt();
+    }
+}
+
+impl Context<'_> {
+    /// Takes the interrupt that someone has sent by [`Thread::interrupt`], and returns whether there
+    /// was one. From then on the thread sleeps again.
+    ///
+    /// Does not sleep.
+    #[doc(alias = "flush_signals")]
+    pub fn take_interrupt(&self) -> bool {
+        self.core().take_interrupt()
+    }
+
+    /// Takes a signal that the thread [allows], if one has come.
+    ///
+    /// A closure that sleeps interruptibly by other means than its context has to call this when
+    /// such a sleep has ended, or the next one ends at once.
+    ///
+    /// Does not sleep, but on `PREEMPT_RT` for a lock. Must not be called with interrupts off.
+    ///
+    /// Wraps `kernel_sigaction()` of [`kernel/signal.c`](srctree/kernel/signal.c), and does what
+    /// `kernel_dequeue_signal()` does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup, never: Arc<Completion>) -> Result {
+    /// let thread = Builder::new(fmt!("waits"))
+    ///     .allow(Signal::Int)
+    ///     .spawn(group, move |ctx| {
+    ///         let _ = never.wait_interruptible();
+    ///         ctx.take_signal() == Some(Signal::Int)
+    ///     })?;
+    ///
+    /// assert_eq!(thread.stop(), Ok(false));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [allows]: super::Builder::allow
+    #[doc(alias = "kernel_dequeue_signal")]
+    #[doc(alias = "signal_pending")]
+    pub fn take_signal(&self) -> Option<Signal> {
+        let signals = self.core().options.signals;
+
+        if signals.is_empty() || !is_pending() {
+            return None;
+        }
+        take(signals)
+    }
+}
+
+#[cfg(kthread_kunit)]
+#[kunit_tests(rust_kthread_signal)]
+mod tests {
+    use super::{
+        super::{
+            kunit::*,
+            *, //
+        },
+        *, //
+    };
+    use kernel::{
+        sync::{
+            atomic::Relaxed,
+            Arc, //
+        },
+        time::{
+            msecs_to_jiffies,
+            Delta, //
+        }, //
+    };
+
+    const HOUR: Delta = Delta::from_secs(3600);
+
+    fn never() -> Result<Arc<Completion>> {
+        Arc::pin_init(Completion::new(), GFP_KERNEL)
+    }
+
+    /// Sends a signal as `kill(2)` does, which no permission is checked for.
+    fn kill(task: &Task, number: u32) -> c_int {
+        // SAFETY: The caller keeps the task. The last argument says that the signal comes from the
+        // current task, and is not forced.
+        unsafe { bindings::send_sig(number as c_int, task.as_ptr(), 0) }
+    }
+
+    #[test]
+    fn an_interrupt_ends_a_foreign_sleep_and_is_taken_once() -> Result {
+        let group = group()?;
+
+        // Sent before and after the sleep begins.
+        for is_early in [true, false] {
+            let (never, waiting, go) = (never()?, count()?, never()?);
+            let (told, goes) = (waiting.clone(), go.clone());
+            let thread = group.spawn(fmt!("foreign"), move |ctx| {
+                let took_none = ctx.take_interrupt();
+
+                told.fetch_add(1, Relaxed);
+                if is_early {
+                    goes.wait();
+                }
+                // It lasts until it is taken.
+                let ended = (never.wait_interruptible(), never.wait_interruptible());
+                let took = (took_none, ctx.take_interrupt(), ctx.take_interrupt());
+                let sleeps = never.wait_interruptible_timeout(msecs_to_jiffies(10));
+                (ended, took, sleeps, ctx.should_stop())
+            })?;
+
+            assert!(eventually(|| waiting.load(Relaxed) == 1));
+            if !is_early {
+                assert!(sleeps(thread.task()));
+            }
+            thread.interrupt();
+            thread.interrupt();
+            go.complete();
+            assert_eq!(
+                thread.join(),
+                Ok((
+                    (Err(ERESTARTSYS), Err(ERESTARTSYS)),
+                    (false, true, false),
+                    Ok(false),
+                    false
+                ))
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_interrupt_ends_every_wait_and_stops_nothing() -> Result {
+        let group = group()?;
+        let waits = count()?;
+        let begun = waits.clone();
+        let mut thread = group.spawn(fmt!("waits"), move |ctx| {
+            let begin = || begun.fetch_add(1, Relaxed);
+
+            begin();
+            let one = ctx.wait();
+            begin();
+            let two = ctx.wait_timeout(HOUR);
+            begin();
+            let three = ctx.wait_until(|| false);
+            begin();
+            // It is as before.
+            let four = ctx.wait_timeout(Delta::from_millis(1));
+            ([one, two, three, four], ctx.wait(), ctx.wait())
+        })?;
+
+        for round in 1..=3 {
+            assert!(eventually(|| waits.load(Relaxed) == round));
+            match round {
+                // What is parked finds it later.
+                2 => {
+                    thread.park()?;
+                    thread.interrupt();
+                    assert_eq!(waits.load(Relaxed), 2);
+                    thread.unpark()?;
+                }
+                _ => thread.interrupt(),
+            }
+        }
+        assert!(eventually(|| waits.load(Relaxed) == 4));
+        assert!(sleeps(thread.task()));
+        thread.wake();
+        assert!(sleeps(thread.task()));
+        assert_eq!(
+            thread.stop(),
+            Ok((
+                [
+                    Wake::Interrupt,
+                    Wake::Interrupt,
+                    Wake::Interrupt,
+                    Wake::Timeout
+                ],
+                Wake::Ready,
+                Wake::Stop
+            ))
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_interrupted_and_asked_to_stop_stops() -> Result {
+        let group = group()?;
+        let never = never()?;
+
+        for _ in 0..ROUNDS / 10 {
+            let waits = never.clone();
+            let thread = Arc::new(
+                group.spawn(fmt!("both"), move |ctx| {
+                    while ctx.wait() != Wake::Stop {}
+                    // Taking the interrupt must not give the thread its sleep back.
+                    ctx.take_interrupt();
+                    waits.wait_interruptible()
+                })?,
+                GFP_KERNEL,
+            )?;
+            let target = thread.clone();
+            let pest = group.spawn(fmt!("pest"), move |ctx| {
+                while !ctx.should_stop() && !target.is_finished() {
+                    target.interrupt();
+                }
+            })?;
+
+            pause();
+            thread.request_stop();
+            let ended = eventually(|| thread.is_finished());
+            assert_eq!(pest.stop(), Ok(()));
+            assert!(ended);
+            let thread = Arc::into_unique_or_drop(thread).ok_or(EINVAL)?;
+            assert!(thread.is_finished());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_that_has_taken_all_interrupts_sleeps() -> Result {
+        let group = group()?;
+        let taken = count()?;
+        let counted = taken.clone();
+        let thread = Arc::new(
+            group.spawn(fmt!("target"), move |ctx| loop {
+                match ctx.wait() {
+                    Wake::Stop => return,
+                    Wake::Interrupt => counted.fetch_add(1, Relaxed),
+                    _ => 0,
+                };
+            })?,
+            GFP_KERNEL,
+        )?;
+        let mut pests = KVec::new();
+
+        for _ in 0..2 {
+            let target = thread.clone();
+            let pest = group.spawn(fmt!("pest"), move |_| {
+                for _ in 0..ROUNDS {
+                    target.interrupt();
+                }
+            })?;
+
+            pests.push(pest, GFP_KERNEL)?;
+        }
+        for pest in pests {
+            assert_eq!(pest.join(), Ok(()));
+        }
+        assert!(sleeps(thread.task()));
+        let before = taken.load(Relaxed);
+        assert!(before > 0 && before <= 2 * ROUNDS);
+        // None is lost.
+        thread.interrupt();
+        assert!(eventually(|| taken.load(Relaxed) == before + 1));
+        Ok(())
+    }
+
+    #[test]
+    fn a_signal_that_is_allowed_ends_sleeps_and_is_taken_once() -> Result {
+        let group = group()?;
+
+        for signal in Signal::ALL {
+            let (never, steps) = (never()?, count()?);
+            let counted = steps.clone();
+            let thread = Builder::new(fmt!("signals"))
+                .allow(signal)
+                .spawn(&group, move |ctx| {
+                    let step = || counted.fetch_add(1, Relaxed);
+
+                    step();
+                    let wake = ctx.wait_until(|| false);
+                    step();
+                    let ended = (never.wait_interruptible(), ctx.take_signal());
+                    step();
+                    let took = ctx.take_signal();
+                    let sleeps = never.wait_interruptible_timeout(msecs_to_jiffies(10));
+                    (wake, ended, took, sleeps, ctx.wait())
+                })?;
+
+            for round in 1..=2 {
+                assert!(eventually(|| steps.load(Relaxed) == round));
+                assert!(sleeps(thread.task()));
+                assert_eq!(kill(thread.task(), signal.number()), 0);
+            }
+            assert!(eventually(|| steps.load(Relaxed) == 3));
+            assert!(sleeps(thread.task()));
+            assert_eq!(
+                thread.stop(),
+                Ok((
+                    Wake::Signal(signal),
+                    (Err(ERESTARTSYS), Some(signal)),
+                    None,
+                    Ok(false),
+                    Wake::Stop
+                ))
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_signal_that_is_not_allowed_is_ignored() -> Result {
+        let group = group()?;
+        let plain = group.spawn(fmt!("plain"), |ctx| (ctx.wait(), ctx.take_signal()))?;
+        let picky = Builder::new(fmt!("picky"))
+            .allow(Signal::Usr1)
+            .allow(Signal::Kill)
+            .spawn(&group, |ctx| {
+                let mut taken = KVec::new();
+                loop {
+                    match ctx.wait() {
+                        Wake::Stop => return taken,
+                        Wake::Signal(signal) => drop(taken.push(signal, GFP_KERNEL)),
+                        _ => {}
+                    }
+                }
+            })?;
+
+        for thread in [plain.task(), picky.task()] {
+            // Before the closure runs all are ignored.
+            assert!(sleeps(thread));
+        }
+        // All that a process can be sent, those of real time included.
+        for number in 1..=64 {
+            for thread in [plain.task(), picky.task()] {
+                assert_eq!(kill(thread, number), 0);
+                assert!(sleeps(thread));
+            }
+        }
+        assert_eq!(plain.stop(), Ok((Wake::Stop, None)));
+        assert!(picky
+            .stop()?
+            .iter()
+            .copied()
+            .eq([Signal::Kill, Signal::Usr1]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_signal_ends_killable_sleeps_if_it_kills() -> Result {
+        let group = group()?;
+        let (never, go) = (never()?, never()?);
+        let (waits, goes) = (never.clone(), go.clone());
+        let thread = Builder::new(fmt!("killable"))
+            .allow(Signal::Kill)
+            .allow(Signal::Term)
+            .spawn(&group, move |ctx| {
+                let ended = waits.wait_killable();
+                let taken = [ctx.take_signal(), ctx.take_signal(), ctx.take_signal()];
+
+                goes.complete();
+                (ended, taken)
+            })?;
+
+        assert!(sleeps(thread.task()));
+        assert_eq!(kill(thread.task(), bindings::SIGTERM), 0);
+        assert!(sleeps(thread.task()) && !go.is_done());
+        assert_eq!(kill(thread.task(), bindings::SIGKILL), 0);
+        go.wait();
+        assert_eq!(
+            thread.join(),
+            Ok((
+                Err(ERESTARTSYS),
+                [Some(Signal::Kill), Some(Signal::Term), None]
+            ))
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn no_signal_is_lost_and_none_comes_twice() -> Result {
+        let group = group()?;
+        let taken = count()?;
+        let counted = taken.clone();
+        let thread =
+            Builder::new(fmt!("target"))
+                .allow(Signal::Usr2)
+                .spawn(&group, move |ctx| loop {
+                    match ctx.wait() {
+                        Wake::Stop => return,
+                        Wake::Signal(Signal::Usr2) => counted.fetch_add(1, Relaxed),
+                        _ => 0,
+                    };
+                })?;
+
+        assert!(sleeps(thread.task()));
+        for round in 1..=ROUNDS / 10 {
+            assert_eq!(kill(thread.task(), bindings::SIGUSR2), 0);
+            assert!(eventually(|| taken.load(Relaxed) >= round));
+        }
+        assert_eq!(taken.load(Relaxed), ROUNDS / 10);
+        assert!(sleeps(thread.task()));
+        Ok(())
+    }
+
+    #[test]
+    fn who_would_not_take_a_signal_does_not_allow_it() -> Result {
+        let group = group()?;
+        let worker = Builder::new(fmt!("worker"))
+            .allow(Signal::Kill)
+            .spawn_worker(&group);
+
+        assert_eq!(worker.err(), Some(EINVAL));
+        assert!(group.is_empty());
+        for number in [0, 11, 17, 32, 64, 65, u32::MAX] {
+            assert_eq!(Signal::from_number(number), Err(EINVAL));
+        }
+        for signal in Signal::ALL {
+            assert_eq!(Signal::from_number(signal.number()), Ok(signal));
+        }
+        Ok(())
+    }
+}
