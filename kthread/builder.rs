@@ -203,6 +203,17 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Returns name and policy of threads of which there is one on each CPU.
+    ///
+    /// Fails with [`EINVAL`] if something else has been chosen, as C decides it for these.
+    pub(super) fn for_each_cpu(&self) -> Result<(Name, Option<Policy>)> {
+        self.check_foreign()?;
+        match self.placement {
+            Placement::Anywhere if !self.freezable => Ok((Name::format(self.name)?, self.policy)),
+            _ => Err(EINVAL),
+        }
+    }
+
     /// Returns an error if something has been chosen that only the waits of a [`Context`] provide
     /// for.
     pub(super) fn check_foreign(&self) -> Result {

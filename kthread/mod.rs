@@ -19,7 +19,9 @@
 //!   nothing to park, but a handle may do so: it takes the thread for parked, until it unparks it.
 //! - Gone: the task has exited, and nobody has a handle.
 //!
-//! Operations, by whoever holds the handle: create, start, wake, park, unpark, stop, join, detach.
+//! Operations, by whoever holds the handle: create, start, wake, interrupt, park, unpark, stop,
+//! join, detach, and to change policy, nice value or CPUs. To wake a thread is to say that there is
+//! something to do; to interrupt it also ends what it waits for elsewhere, and stops nothing.
 //!
 //! # State diagram
 //!
@@ -72,7 +74,7 @@
 //!
 //! `core.rs` has the states of a thread, and says who may touch what when. `exit.rs` waits for it,
 //! `packet.rs` runs it, `context.rs` is what it can do itself, `thread.rs`, `group.rs` and
-//! `scope.rs` are what others can do with it.
+//! `scope.rs` are what others can do with it, `sched.rs` and `signal.rs` what both can.
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 

@@ -11,7 +11,7 @@
 //! [`Placement::Cpu`]: super::Placement::Cpu
 
 use super::{
-    builder::Name,
+    builder::Builder,
     completion::Completion,
     errno::edeadlk,
     ffi::{
@@ -28,7 +28,8 @@ use super::{
     hotplug::{
         is_percpu_thread,
         set_percpu_thread, //
-    }, //
+    },
+    sched::Policy, //
 };
 use core::{
     cell::UnsafeCell,
@@ -101,7 +102,7 @@ mod smpboot {
 /// `TASK_RUNNING`, and may sleep. None may wait for CPU hotplug, which waits for the thread to
 /// park. If one dies, that waits for ever.
 pub trait PerCpuThread: HasSlot {
-    /// Called once, before anything else.
+    /// Called once, before anything else. The thread has its policy by then.
     fn setup(&self, _cpu: CpuId) {}
 
     /// Called when the thread has been woken by [`PerCpuThreads::wake`] since the last call began.
@@ -218,6 +219,9 @@ struct Shared<T> {
     place: Place,
     members: Arc<Members>,
     stop_requested: Atomic<bool>,
+    /// The policy of the threads, and of those to come. None is set up while this is locked.
+    #[pin]
+    policy: Mutex<Option<Policy>>,
     #[pin]
     registered: Mutex<bool>,
     value: T,
@@ -326,7 +330,14 @@ impl<T: PerCpuThread> Shared<T> {
         // SAFETY: By the requirements of this function.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
+                let policy = shared.policy.lock();
+
                 on_cpu.task.populate(ARef::from(&**kernel::current!()));
+                if let Some(policy) = *policy {
+                    // SAFETY: This is the current task.
+                    policy.apply(Task::current_raw());
+                }
+                drop(policy);
                 set_percpu_thread();
                 shared.value.setup(cpu);
             })
@@ -470,25 +481,42 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
     /// Creates a thread on each CPU that is online, and one on each other when it comes up, and
     /// starts them.
     ///
-    /// They are named `name`, a slash, and the number of the CPU.
+    /// They are named `name`, a slash, and the number of the CPU, and have defaults for everything
+    /// else.
     ///
-    /// Sleeps, and waits for CPU hotplug. Fails with
-    /// - [`EINVAL`] if the name is empty, holds a NUL, or can not be displayed,
-    /// - [`ENAMETOOLONG`] if the name is longer than 63 bytes,
-    /// - [`EBUSY`] if there are such threads of the same `T`,
-    /// - [`EDEADLK`] if the caller is a per-CPU thread itself,
-    /// - [`ENOMEM`] if memory could not be had,
-    /// - [`EAGAIN`] if there are too many tasks,
-    /// - [`EINTR`] if the caller was killed meanwhile.
-    ///
-    /// Wraps `smpboot_register_percpu_thread()` of [`kernel/smpboot.c`](srctree/kernel/smpboot.c).
+    /// Context and errors are those of [`Builder::spawn_percpu`].
     #[doc(alias = "smpboot_register_percpu_thread")]
     pub fn register(group: &ThreadGroup, name: fmt::Arguments<'_>, value: T) -> Result<Self> {
+        Builder::new(name).spawn_percpu(group, value)
+    }
+
+    /// Changes how the threads are scheduled, those of CPUs that are yet to come included.
+    ///
+    /// Sleeps. Fails with [`ESRCH`] if the threads have been stopped, or asked to stop.
+    ///
+    /// Wraps what [`Thread::set_policy`](super::Thread::set_policy) wraps.
+    pub fn set_policy(&self, policy: Policy) -> Result {
+        might_sleep();
+        if self.shared.stop_requested.load(Relaxed) {
+            return Err(ESRCH);
+        }
+        let mut now = self.shared.policy.lock();
+
+        *now = Some(policy);
+        for task in self.shared.cpus.iter().filter_map(|cpu| cpu.task.as_ref()) {
+            // SAFETY: `task` is a reference to the task.
+            unsafe { policy.apply(task.as_ptr()) };
+        }
+        Ok(())
+    }
+
+    fn create(builder: &Builder<'_>, group: &ThreadGroup, value: T) -> Result<Self> {
         might_sleep();
         if is_percpu_thread() {
             return Err(edeadlk());
         }
-        let comm = Name::format(name)?.to_format(b"/%u")?;
+        let (name, policy) = builder.for_each_cpu()?;
+        let comm = name.to_format(b"/%u")?;
         let mut cpus = KVVec::new();
 
         for _ in 0..kernel::cpu::nr_cpu_ids() {
@@ -525,6 +553,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
                 place: Place::new(),
                 members: members.clone(),
                 stop_requested: Atomic::new(false),
+                policy <- new_mutex!(policy),
                 registered <- new_mutex!(false),
                 value,
             }),
@@ -573,6 +602,71 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
     }
 }
 
+impl Builder<'_> {
+    /// Creates a thread on each CPU that is online, and one on each other when it comes up, and
+    /// starts them.
+    ///
+    /// They are named by the name that was chosen, a slash, and the number of the CPU. Each has the
+    /// policy that was chosen before [`PerCpuThread::setup`] is called, also one of a CPU that comes
+    /// up later.
+    ///
+    /// Sleeps, and waits for CPU hotplug. Fails with
+    /// - [`EINVAL`] if the name is empty, holds a NUL, or can not be displayed,
+    /// - [`EINVAL`] if a placement has been chosen, or that they are frozen or take signals, which
+    ///   `smpboot_thread_fn()` does not provide for,
+    /// - [`ENAMETOOLONG`] if the name is longer than 63 bytes,
+    /// - [`EBUSY`] if there are such threads of the same `T`,
+    /// - [`EDEADLK`] if the caller is a per-CPU thread itself,
+    /// - [`ENOMEM`] if memory could not be had,
+    /// - [`EAGAIN`] if there are too many tasks,
+    /// - [`EINTR`] if the caller was killed meanwhile.
+    ///
+    /// If it fails, `value` has been dropped, and no thread is left: those that were there by then
+    /// have called [`PerCpuThread::cleanup`] if they had called `setup`.
+    ///
+    /// Wraps `smpboot_register_percpu_thread()` of [`kernel/smpboot.c`](srctree/kernel/smpboot.c).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// struct Injector;
+    ///
+    /// impl_has_slot!(Injector);
+    ///
+    /// impl PerCpuThread for Injector {
+    ///     fn run(&self, cpu: CpuId) {
+    ///         pr_info!("nothing else runs on CPU {}\n", cpu.as_u32());
+    ///     }
+    ///
+    ///     fn park(&self, cpu: CpuId) {
+    ///         pr_info!("CPU {} goes\n", cpu.as_u32());
+    ///     }
+    ///
+    ///     fn unpark(&self, cpu: CpuId) {
+    ///         pr_info!("CPU {} is back\n", cpu.as_u32());
+    ///     }
+    /// }
+    ///
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let injectors = Builder::new(fmt!("inject"))
+    ///     .policy(Policy::Fifo)
+    ///     .spawn_percpu(group, Injector)?;
+    ///
+    /// injectors.wake(CpuId::current());
+    /// injectors.set_policy(Policy::Normal { nice: -20 })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "smpboot_register_percpu_thread")]
+    pub fn spawn_percpu<T: PerCpuThread>(
+        self,
+        group: &ThreadGroup,
+        value: T,
+    ) -> Result<PerCpuThreads<T>> {
+        PerCpuThreads::create(&self, group, value)
+    }
+}
+
 impl<T: PerCpuThread> Deref for PerCpuThreads<T> {
     type Target = T;
 
@@ -605,6 +699,7 @@ mod tests {
         *, //
     };
     use kernel::{
+        bindings,
         cpu::CpuId,
         new_mutex,
         prelude::*,
@@ -995,5 +1090,177 @@ mod tests {
         assert_eq!(needs.join(), Ok((true, true)));
         drop(threads);
         Ok(())
+    }
+    /// Tells how each thread is scheduled when it is set up, and that it is dropped.
+    struct Scheduled {
+        found: Arc<Mutex<KVec<(u32, i32)>>>,
+        cleanups: Count,
+        _counted: Counted,
+    }
+
+    impl_has_slot!(Scheduled);
+
+    impl PerCpuThread for Scheduled {
+        fn setup(&self, _cpu: CpuId) {
+            let task = Task::current_raw();
+            // SAFETY: This is the current task, and nobody changes these fields now.
+            let found = unsafe { ((*task).policy, (*task).static_prio) };
+
+            let _ = self.found.lock().push(found, GFP_KERNEL);
+        }
+
+        fn run(&self, _cpu: CpuId) {}
+
+        fn cleanup(&self, _cpu: CpuId, _online: bool) {
+            self.cleanups.fetch_add(1, Relaxed);
+        }
+    }
+
+    struct Scene {
+        found: Arc<Mutex<KVec<(u32, i32)>>>,
+        cleanups: Count,
+        drops: Count,
+    }
+
+    impl Scene {
+        fn new() -> Result<Self> {
+            Ok(Self {
+                found: Arc::pin_init(new_mutex!(KVec::new()), GFP_KERNEL)?,
+                cleanups: count()?,
+                drops: count()?,
+            })
+        }
+
+        fn value(&self) -> Scheduled {
+            Scheduled {
+                found: self.found.clone(),
+                cleanups: self.cleanups.clone(),
+                _counted: Counted(self.drops.clone()),
+            }
+        }
+
+        /// Waits until `count` threads have been set up, and returns whether all but the first
+        /// `skipped` were scheduled so.
+        fn has_found(&self, count: usize, skipped: usize, schedule: (u32, i32)) -> bool {
+            eventually(|| self.found.lock().len() == count)
+                && self
+                    .found
+                    .lock()
+                    .iter()
+                    .skip(skipped)
+                    .all(|found| *found == schedule)
+        }
+    }
+
+    const FIFO: (u32, i32) = (bindings::SCHED_FIFO, 120);
+    const NORMAL: (u32, i32) = (bindings::SCHED_NORMAL, 117);
+
+    #[test]
+    fn percpu_threads_have_their_policy_from_the_beginning() -> Result {
+        let group = group()?;
+        let scene = Scene::new()?;
+        let last = last_cpu().filter(|_| cfg!(CONFIG_HOTPLUG_CPU));
+
+        if let Some(cpu) = last {
+            plug(cpu, false)?;
+        }
+        let threads = Builder::new(fmt!("scheduled"))
+            .policy(Policy::Fifo)
+            .spawn_percpu(&group, scene.value());
+        let count = kernel::cpu::nr_cpu_ids() as usize;
+        let online = count - usize::from(last.is_some());
+        let had_fifo = scene.has_found(online, 0, FIFO);
+        // What comes later has what was chosen last.
+        let changed = match &threads {
+            Ok(threads) => threads.set_policy(Policy::Normal { nice: -3 }),
+            Err(error) => Err(*error),
+        };
+        if let Some(cpu) = last {
+            plug(cpu, true)?;
+        }
+        let threads = threads?;
+        changed?;
+        assert!(had_fifo);
+        assert!(scene.has_found(count, online, NORMAL));
+        for task in threads
+            .shared
+            .cpus
+            .iter()
+            .filter_map(|cpu| cpu.task.as_ref())
+        {
+            // SAFETY: This is a reference to the task, and nobody changes these fields now.
+            let found = unsafe { ((*task.as_ptr()).policy, (*task.as_ptr()).static_prio) };
+            assert_eq!(found, NORMAL);
+        }
+        group_is_stopped(group, &threads);
+        drop(threads);
+        assert_eq!(scene.drops.load(Relaxed), 1);
+        Ok(())
+    }
+
+    /// Asserts that threads of a group that has stopped them are not scheduled any more.
+    fn group_is_stopped<T: PerCpuThread>(mut group: ThreadGroup, threads: &PerCpuThreads<T>) {
+        group.stop_all();
+        assert_eq!(threads.set_policy(Policy::Fifo), Err(ESRCH));
+    }
+
+    #[test]
+    fn percpu_threads_that_can_not_be_made_leave_nothing_behind() -> Result {
+        let group = Arc::pin_init(new_mutex!(group()?), GFP_KERNEL)?;
+        let first = cpus([0])?;
+        let scene = Scene::new()?;
+        let new = || Builder::new(fmt!("nothing"));
+
+        for builder in [
+            new().freezable(),
+            new().allow(Signal::Kill),
+            new().placement(Placement::Cpus(&first)),
+            new().placement(Placement::Preferred(&first)),
+            new().placement(Placement::Node(0)),
+            new().placement(Placement::Cpu(CpuId::current())),
+        ] {
+            let refused = builder.spawn_percpu(&group.lock(), scene.value());
+            assert_eq!(refused.err(), Some(EINVAL));
+        }
+        assert_eq!(scene.drops.load(Relaxed), 6);
+        assert!(group.lock().is_empty());
+
+        // One that has been killed is made no thread for. That one may be made all the same is up
+        // to kthreadd, which may be that fast.
+        let others = Arc::pin_init(new_mutex!(self::group()?), GFP_KERNEL)?;
+        let (used, values) = (others.clone(), Scene::new()?);
+        let (drops, cleanups) = (values.drops.clone(), values.cleanups.clone());
+        let found = values.found.clone();
+        let killed =
+            Builder::new(fmt!("killed"))
+                .allow(Signal::Kill)
+                .spawn(&group.lock(), move |_| {
+                    // SAFETY: This is the current task.
+                    unsafe {
+                        bindings::send_sig(bindings::SIGKILL as c_int, Task::current_raw(), 0)
+                    };
+                    let mut refused = 0;
+                    for _ in 0..50 {
+                        match new_scheduled(&used.lock(), values.value()) {
+                            Err(error) if error == EINTR => refused += 1,
+                            Err(_) => return None,
+                            Ok(threads) => drop(threads),
+                        }
+                    }
+                    Some(refused)
+                })?;
+
+        let refused = killed.join()?;
+        assert!(refused.is_some_and(|refused| refused > 0));
+        assert_eq!(drops.load(Relaxed), 50);
+        assert_eq!(cleanups.load(Relaxed), found.lock().len());
+        assert!(others.lock().is_empty());
+        // The slot is free.
+        drop(new_scheduled(&others.lock(), scene.value())?);
+        Ok(())
+    }
+
+    fn new_scheduled(group: &ThreadGroup, value: Scheduled) -> Result<PerCpuThreads<Scheduled>> {
+        Builder::new(fmt!("scheduled")).spawn_percpu(group, value)
     }
 }
