@@ -2,79 +2,96 @@
 #
 # "make help" lists the targets. What kbuild reads is Kbuild, not this file.
 
-KDIR ?= /lib/modules/$(shell uname -r)/build
-KERNEL ?= fast
-export KERNEL_SRC V
+# What the user sets. The first may be exported once and for all. The others are said
+# of a single run, on the command line: a CONFIG in the environment was meant for somebody else.
+lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN V GDB_PORT
+single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE SCRIPT COMMAND MODULE SHARE OUT NAME DIR CONFIG PRUNE
+$(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
-guest = --kernel "$(KERNEL)" $(if $(SMP),--smp "$(SMP)") $(if $(MEM),--mem "$(MEM)")
-prepare = scripts/prepare.sh "$(KERNEL)"
+# It reaches the recipes through the environment, as it was given: make does not expand
+# it, and no shell takes it for a part of a command.
+$(foreach v,$(lasting) $(single),$(if $(value $v),$(eval override $v := $$(value $v))))
+ifeq ($(KERNEL),)
+override KERNEL := fast
+endif
+ifeq ($(KDIR),)
+override KDIR := /lib/modules/$(shell uname -r)/build
+endif
+export $(lasting) $(single)
+
+override SHELL := /bin/sh
+override .SHELLFLAGS := -c
+override guest = --kernel "$$KERNEL" $${SMP:+--smp "$$SMP"} $${MEM:+--mem "$$MEM"}
+override prepare = scripts/prepare.sh "$$KERNEL"
+# What else is started, in the environment that a script gets.
+override run = scripts/run.sh
 # A module of one's own in the guest, and what builds it.
-own = $(if $(MODULE),--module "$(MODULE)")
-build_own = $(if $(MODULE),scripts/build-module.sh "$(KERNEL)" "$(MODULE)" "$(MODULE)/build/$(KERNEL)")
+override own = $${MODULE:+--module "$$MODULE"}
+override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL")
 
 modules:
-	@scripts/check-kdir.sh "$(KDIR)"
-	@scripts/build-module.sh "$(abspath $(KDIR))/" . build/kdir
+	@scripts/check-kdir.sh "$$KDIR"
+	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir
 	@echo "built build/kdir/rust_kthread_demo.ko"
 
 modules_install: modules
-	@scripts/build-module.sh "$(abspath $(KDIR))/" . build/kdir modules_install
+	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir modules_install
 
 demo:
 	@$(prepare) qemu/vm.py $(guest) --script qemu/tour.sh
 
 test:
-	@$(prepare) qemu/test.py $(guest) $(if $(TESTS),--tests "$(TESTS)")
+	@$(prepare) qemu/test.py $(guest) $${TESTS:+--tests "$$TESTS"}
 
 test-all:
 	@scripts/test-all.sh
 
 soak:
-	@case "$(MINUTES)" in '' | 0* | *[!0-9]* | ??????*) \
-		echo "usage: make soak MINUTES=N (N is a number of minutes, not '$(MINUTES)')" >&2; exit 2 ;; \
+	@case "$$MINUTES" in '' | 0* | *[!0-9]* | ??????*) \
+		echo "usage: make soak MINUTES=N (N is a number of minutes, not '$$MINUTES')" >&2; exit 2 ;; \
 	esac
-	@$(prepare) qemu/test.py $(guest) --soak "$(MINUTES)"
+	@$(prepare) qemu/test.py $(guest) --soak "$$MINUTES"
 
 bench:
-	@scripts/setup.sh --bench "$(KERNEL)"
-	@$(prepare) bench/run.py --kernel "$(KERNEL)" $(if $(SEED),--seed "$(SEED)")
+	@scripts/setup.sh --bench "$$KERNEL"
+	@$(prepare) bench/run.py --kernel "$$KERNEL" $${SEED:+--seed "$$SEED"}
 
 vm:
-	@[ -f "$(SCRIPT)" ] || { echo "usage: make vm SCRIPT=FILE (there is no file '$(SCRIPT)')" >&2; exit 2; }
+	@[ -f "$$SCRIPT" ] || { echo "usage: make vm SCRIPT=FILE (there is no file '$$SCRIPT')" >&2; exit 2; }
 	@$(prepare) $(build_own)
-	@qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) --script "$(SCRIPT)"
+	@$(run) qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) --script "$$SCRIPT"
 
 trace:
-	@scripts/setup.sh --trace "$(KERNEL)"
-	@$(prepare) scripts/trace.sh "$(KERNEL)" build/trace
+	@scripts/setup.sh --trace "$$KERNEL"
+	@$(prepare) scripts/trace.sh "$$KERNEL" build/trace
 
 compare:
-	@$(prepare) scripts/compare.sh "$(KERNEL)" build/compare
+	@$(prepare) scripts/compare.sh "$$KERNEL" build/compare
 
 shell:
 	@$(prepare) $(build_own)
-	@qemu/vm.py $(guest) $(own) --shell
+	@$(run) qemu/vm.py $(guest) $(own) --shell
 
 gdb:
 	@$(prepare) $(build_own)
-	@qemu/vm.py $(guest) $(own) --gdb
+	@$(run) qemu/vm.py $(guest) $(own) --gdb
 
 new-module:
-	@scripts/new-module.sh "$(NAME)" "$(or $(DIR),..)"
-	@$(MAKE) --no-print-directory -C "$(or $(DIR),..)/$(NAME)" test
+	@scripts/new-module.sh "$$NAME" "$${DIR:-..}"
+	@$(MAKE) --no-print-directory -C "$${DIR:-..}/$$NAME" test
 
 doctor:
-	@scripts/doctor.sh "$(KDIR)"
+	@scripts/doctor.sh "$$KDIR"
 
 lint:
-	@scripts/setup.sh --lint "$(KERNEL)"
-	@$(prepare) scripts/lint.sh "$(KERNEL)"
+	@scripts/setup.sh --lint "$$KERNEL"
+	@$(prepare) scripts/lint.sh "$$KERNEL"
 
 rust-analyzer:
-	@$(prepare) scripts/rust-analyzer.sh "$(KERNEL)"
+	@$(prepare) scripts/rust-analyzer.sh "$$KERNEL"
 
 rustdoc:
-	@$(prepare) scripts/rustdoc.sh "$(KERNEL)"
+	@$(prepare) scripts/rustdoc.sh "$$KERNEL"
 
 clean:
 	rm -rf build rust-project.json

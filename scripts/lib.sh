@@ -5,6 +5,29 @@
 #
 # shellcheck disable=SC2034 # the variables are for the scripts that source this
 
+# The door. A script is started anew with these variables of the caller's and no
+# others, so that nothing else can steer a build, a guest or what parses a program's
+# output. Whoever documents a variable adds it here.
+KEPT="PATH HOME TERM USER LOGNAME TMPDIR XDG_CACHE_HOME RUSTUP_HOME CI
+	http_proxy https_proxy ftp_proxy all_proxy no_proxy
+	HTTP_PROXY HTTPS_PROXY FTP_PROXY ALL_PROXY NO_PROXY
+	KERNEL KERNEL_SRC KDIR LLVM RUSTC BINDGEN V CONFIG PRUNE
+	SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE
+	SCRIPT COMMAND MODULE SHARE OUT NAME DIR GDB_PORT QEMU_ACCEL
+	FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS
+	INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP RUN_DIR CLIPPY"
+
+# The number of the process stays the same through exec, so this tells who has just
+# come in from who was started by somebody that had.
+if [ "${LAB_DOOR:-}" != $$ ]; then
+	set -- /bin/sh -- "$0" "$@"
+	for _name in $KEPT; do
+		eval "[ -z \"\${$_name:-}\" ] || set -- \"$_name=\$$_name\" \"\$@\""
+	done
+	exec env -i LAB_DOOR=$$ LC_ALL=C.UTF-8 "$@"
+fi
+unset LAB_DOOR
+
 # The oldest tools that linux 7.2 and 7.3 accept (scripts/min-tool-version.sh
 # there); needed before a tree is at hand.
 MIN_RUSTC=1.85.0
@@ -12,7 +35,7 @@ MIN_BINDGEN=0.71.1
 MIN_LLVM=17.0.1
 MIN_KERNEL=7.2
 
-TOP=$(cd "$(dirname "$0")/.." && pwd)
+TOP=$(cd -- "$(dirname -- "$0")/.." && pwd)
 CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set: set it or XDG_CACHE_HOME}/.cache}/rust-kthread-demo
 
 say()

@@ -39,7 +39,7 @@ def first_line():
         script.write("echo up\n")
         script.flush()
         start = time.monotonic()
-        with subprocess.Popen(["qemu/vm.py", "--kernel", "fast", "--script", script.name], cwd=TOP,
+        with subprocess.Popen(["scripts/run.sh", "qemu/vm.py", "--kernel", "fast", "--script", script.name], cwd=TOP,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as vm:
             for line in vm.stdout:
                 if line.strip() == "up":
