@@ -31,11 +31,11 @@ override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE
 
 modules:
 	@scripts/check-kdir.sh "$$KDIR"
-	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir
-	@echo "built build/kdir/rust_kthread_demo.ko"
+	@scripts/build-module.sh "$$(realpath -ms -- "$$KDIR")/" "$${MODULE:-.}" "$${MODULE:-.}/build/kdir"
+	@cd "$${MODULE:-.}" && echo built build/kdir/*.ko
 
 modules_install: modules
-	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir modules_install
+	@scripts/build-module.sh "$$(realpath -ms -- "$$KDIR")/" "$${MODULE:-.}" "$${MODULE:-.}/build/kdir" modules_install
 
 demo:
 	@$(prepare) qemu/vm.py $(guest) --script qemu/tour.sh
@@ -77,7 +77,8 @@ gdb:
 	@$(run) qemu/vm.py $(guest) $(own) --gdb
 
 new-module:
-	@scripts/new-module.sh "$$NAME" "$${DIR:-..}"
+	@scripts/new-module.sh --check "$$NAME" "$${DIR:-..}"
+	@$(prepare) scripts/new-module.sh "$$NAME" "$${DIR:-..}"
 	@$(MAKE) --no-print-directory -C "$${DIR:-..}/$$NAME" test
 
 doctor:
@@ -88,7 +89,8 @@ lint:
 	@$(prepare) scripts/lint.sh "$$KERNEL"
 
 rust-analyzer:
-	@$(prepare) scripts/rust-analyzer.sh "$$KERNEL"
+	@$(prepare) $(build_own)
+	@scripts/rust-analyzer.sh "$$KERNEL" $${MODULE:+"$$MODULE"}
 
 rustdoc:
 	@$(prepare) scripts/rustdoc.sh "$$KERNEL"

@@ -63,6 +63,28 @@ find_port()
 	return 1
 }
 
+kmemleak=/sys/kernel/debug/kmemleak
+
+# leaks_begin: forgets what kmemleak found until now. Fails where it is not there or not on.
+leaks_begin()
+{
+	[ -e "$kmemleak" ] && { echo stack=on && echo clear; } 2>/dev/null >"$kmemleak"
+}
+
+# leaks_end: has the kernel complain of what has been lost since, with the stacks of the first.
+leaks_end()
+{
+	# What is reported is older than 5 seconds and has not changed since a scan that found it already.
+	echo scan >"$kmemleak"
+	echo scan >"$kmemleak"
+	sleep 6
+	echo scan >"$kmemleak"
+	# Each line is a write(2) to a file opened anew, of which the kernel drops none.
+	head -n 60 "$kmemleak" | while IFS= read -r line; do
+		printf '%s\n' "$line" >/dev/kmsg
+	done
+}
+
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 # What is not a device is not made by devtmpfs.
@@ -89,9 +111,9 @@ for runtime in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do
 	[ ! -e "$runtime" ] || echo 0 > "$runtime"
 done
 
-# What guest.conf may set: the limits in seconds, and how slow this kernel is.
+# What guest.conf may set: the limits in seconds, how slow this kernel is, and whether to look for leaks.
 # shellcheck disable=SC2034 # run-tests.sh uses them
-mode=error limit=0 factor=1 settle=3
+mode=error limit=0 factor=1 settle=3 leaks=
 # shellcheck source=/dev/null
 . /etc/guest.conf
 # For wait_for of tests/lib/ktap.sh.
@@ -145,6 +167,7 @@ script)
 	exec 5>"$port"
 	find_port stderr || die "no virtio port 'stderr'"
 	exec 6>"$port"
+	[ -n "$leaks" ] && leaks_begin || leaks=
 	echo "kdemo-test: begin script" >/dev/kmsg
 	say "begin script $limit"
 	(
@@ -152,8 +175,9 @@ script)
 		exec /script </dev/null >&5 2>&6 3>&- 5>&- 6>&-
 	)
 	status=$?
-	echo "kdemo-test: end script" >/dev/kmsg
 	say "end script"
+	[ -z "$leaks" ] || leaks_end
+	echo "kdemo-test: end script" >/dev/kmsg
 	say "exit $status"
 	over
 	leave pass

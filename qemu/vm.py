@@ -88,11 +88,13 @@ def run_script(kernel, args):
     choice = accel.Counting(args.count) if counts else accel.choose(kernel, run_dir)
     print("# accel: %s" % choice, file=sys.stderr, flush=True)
     initrd = run_dir.file("initrd")
-    conf = "mode=script\nlimit=%g\nfactor=%d\n" % (args.limit, kernel.factor)
+    # It takes seconds to look for leaks, which only who writes a module asked for.
+    leaks = bool(args.module) and "\nCONFIG_DEBUG_KMEMLEAK=y\n" in kernel.config
+    conf = "mode=script\nlimit=%g\nfactor=%d\nleaks=%s\n" % (args.limit, kernel.factor, "yes" if leaks else "")
     initramfs.write(initrd, kernel, conf, modules=modules(kernel, args), extra=[("script", script)])
     vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ["status", "stdout", "stderr"],
                      smp=args.smp, mem=args.mem or kernel.mem, limit=args.limit,
-                     boot_limit=60 if counts else None)
+                     boot_limit=60 if counts else None, append=["kmemleak=on"] if leaks else [])
     failures = vm.run()
     splats = splat.find(vm.console_lines)
     if not failures and vm.status is None:
@@ -106,7 +108,7 @@ def run_script(kernel, args):
     else:
         code = vm.status
         end = "the script exited with %d" % vm.status
-    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"))
+    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"), modules(kernel, args), args.module)
     words = ["demo"] if os.path.samefile(args.script, TOUR) else ["vm", "SCRIPT=" + shlex.quote(args.script)]
     if args.module:
         words.append("MODULE=" + shlex.quote(args.module))

@@ -27,7 +27,7 @@ The guest:
 A module of yours:
   make new-module NAME=NAME [DIR=..]
                         begins one in DIR/NAME, from a sample, and runs its test
-  make vm MODULE=DIR    (as shell and gdb) builds the module in DIR for the guest
+  make vm MODULE=DIR    (as shell, gdb and rust-analyzer) does it for the module in DIR
 
 The module alone:
   make [KDIR=DIR]       builds it against a kernel of yours
