@@ -68,6 +68,7 @@ use super::{
     ffi::{
         read_once,
         set_notify_signal,
+        task_flags,
         write_once, //
     },
     freezer::set_freezable,
@@ -90,13 +91,16 @@ use kernel::{
     sync::{
         aref::ARef,
         atomic::{
-            atomic_load,
             Acquire,
             Atomic,
             AtomicType,
             Full,
             Relaxed,
             Release, //
+        },
+        barrier::{
+            smp_mb,
+            Read, //
         },
         Arc,
         Mutex, //
@@ -289,14 +293,15 @@ impl Core {
     }
 
     /// Returns whether the task has begun to exit.
+    ///
+    /// If it has, what is read after this is not older: a closure that has returned is seen to have.
+    #[inline]
     pub(super) fn is_exiting(&self) -> bool {
-        // What is read after this is not older: a closure that has returned is seen to have.
-        //
-        // SAFETY: `self` holds a reference to the task. Others read the flags of a task as it
-        // changes them in C, too.
-        let flags = unsafe { atomic_load(&raw mut (*self.task().as_ptr()).flags, Acquire) };
-
-        flags & bindings::PF_EXITING != 0
+        if task_flags(self.task()) & bindings::PF_EXITING == 0 {
+            return false;
+        }
+        smp_mb(Read);
+        true
     }
 
     /// Returns whether the closure has returned, or never will.

@@ -63,6 +63,15 @@ pub(super) fn set_current_state(state: u32) {
     smp_mb(Full);
 }
 
+/// `READ_ONCE(task->flags)`.
+#[inline]
+pub(super) fn task_flags(task: &Task) -> u32 {
+    // FIXME(read_once): Replace with `atomic_load(.., Relaxed)`, which is a call today.
+    //
+    // SAFETY: The task is valid. Others read the flags of a task as it changes them in C, too.
+    unsafe { (&raw const (*task.as_ptr()).flags).read_volatile() }
+}
+
 /// `set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL)`: ends interruptible sleeps of the task, the next
 /// ones included, once it is woken.
 pub(super) fn set_notify_signal(task: &Task) {

@@ -87,12 +87,15 @@ impl Table {
             .then_some(index)
     }
 
-    fn swap(&mut self, one: usize, other: usize) {
-        self.entries.swap(one, other);
-        // INVARIANT: Both places follow.
-        for index in [one, other] {
-            if let Some(entry) = self.entries.get(index) {
-                entry.place().set(index);
+    /// Exchanges two entries, the first of which does not come after the other.
+    fn swap(&mut self, low: usize, high: usize) {
+        // An index could panic. There is nothing to do if both are the same.
+        if let Some((head, tail)) = self.entries.split_at_mut_checked(high) {
+            if let (Some(one), Some(other)) = (head.get_mut(low), tail.first_mut()) {
+                core::mem::swap(one, other);
+                // INVARIANT: Both places follow.
+                one.place().set(low);
+                other.place().set(high);
             }
         }
     }
@@ -194,7 +197,7 @@ impl Members {
                 if index >= table.leaving {
                     // INVARIANT: The entry comes after those that have left before.
                     let leaving = table.leaving;
-                    table.swap(index, leaving);
+                    table.swap(leaving, index);
                     table.leaving += 1;
                 }
             }
