@@ -61,6 +61,9 @@ vm:
 	@$(prepare) $(build_own)
 	@$(run) qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) --script "$$SCRIPT"
 
+coverage:
+	@$(prepare) scripts/coverage.sh "$$KERNEL" "$${MODULE:-.}" "$${SCRIPT:-$(if $(MODULE),$$MODULE/test.sh,qemu/coverage/all.sh)}"
+
 trace:
 	@scripts/setup.sh --trace "$$KERNEL"
 	@$(prepare) scripts/trace.sh "$$KERNEL" build/trace
@@ -74,6 +77,7 @@ shell:
 
 gdb:
 	@$(prepare) $(build_own)
+	@scripts/build-module.sh "$$KERNEL" qemu/types "build/$$KERNEL/types"
 	@$(run) qemu/vm.py $(guest) $(own) --gdb
 
 new-module:
@@ -101,5 +105,5 @@ clean:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo trace compare test test-all soak vm shell \
+.PHONY: modules modules_install demo coverage trace compare test test-all soak vm shell \
 	gdb new-module doctor lint bench rust-analyzer rustdoc clean help

@@ -111,9 +111,9 @@ for runtime in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do
 	[ ! -e "$runtime" ] || echo 0 > "$runtime"
 done
 
-# What guest.conf may set: the limits in seconds, how slow this kernel is, and whether to look for leaks.
+# What guest.conf may set: the limits in seconds, how slow this kernel is, and what else to look for.
 # shellcheck disable=SC2034 # run-tests.sh uses them
-mode=error limit=0 factor=1 settle=3 leaks=
+mode=error limit=0 factor=1 settle=3 leaks= coverage=
 # shellcheck source=/dev/null
 . /etc/guest.conf
 # For wait_for of tests/lib/ktap.sh.
@@ -168,6 +168,11 @@ script)
 	find_port stderr || die "no virtio port 'stderr'"
 	exec 6>"$port"
 	[ -n "$leaks" ] && leaks_begin || leaks=
+	if [ -n "$coverage" ]; then
+		find_port coverage || die "no virtio port 'coverage'"
+		coverage=$port
+		modprobe lab_coverage || die "lab_coverage does not load"
+	fi
 	echo "kdemo-test: begin script" >/dev/kmsg
 	say "begin script $limit"
 	(
@@ -177,6 +182,7 @@ script)
 	status=$?
 	say "end script"
 	[ -z "$leaks" ] || leaks_end
+	[ -z "$coverage" ] || cat /sys/kernel/debug/lab_coverage/reached >"$coverage"
 	echo "kdemo-test: end script" >/dev/kmsg
 	say "exit $status"
 	over

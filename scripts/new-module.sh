@@ -85,6 +85,7 @@ $licence
 # make vm SCRIPT=FILE   the same with another script
 # make shell            opens a shell in the guest, where modprobe finds the module
 # make gdb              the same guest waits for a debugger; prints how to attach
+# make coverage         runs test.sh, and tells which lines of the module it reached
 # make rust-analyzer    writes rust-project.json for editors
 # make clean            removes what was built
 #
@@ -106,7 +107,7 @@ test:
 vm:
 	\$(lab) vm SCRIPT="\$\$(realpath -ms -- "\$(SCRIPT)")"
 
-shell gdb rust-analyzer:
+shell gdb coverage rust-analyzer:
 	\$(lab) \$@
 
 clean:
@@ -115,7 +116,7 @@ clean:
 help:
 	@sed -n 's/^# make/make/p; s/^# KERNEL/\\nKERNEL/p' Makefile
 
-.PHONY: modules modules_install test vm shell gdb rust-analyzer clean help
+.PHONY: modules modules_install test vm shell gdb coverage rust-analyzer clean help
 EOF
 chmod 755 "$new"
 mv "$new" "$dir"
