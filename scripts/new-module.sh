@@ -82,7 +82,7 @@ $licence
 # make                  builds the module for the running kernel, or for KDIR=DIR
 # make modules_install  installs that
 # make test             builds it for a kernel of the lab, and runs test.sh in the guest
-# make vm SCRIPT=FILE   the same with another script
+# make vm SCRIPT=FILE   the same with another script, or COMMAND='...'
 # make shell            opens a shell in the guest, where modprobe finds the module
 # make gdb              the same guest waits for a debugger; prints how to attach
 # make coverage         runs test.sh, and tells which lines of the module it reached
@@ -97,18 +97,20 @@ LAB ?= $TOP
 lab = @[ -f "\$(LAB)/Makefile" ] || { \\
 	echo "the lab is not at '\$(LAB)': set LAB to where it is, here or in the Makefile" >&2; exit 2; }; \\
 	\$(MAKE) --no-print-directory -C "\$(LAB)" MODULE="\$(CURDIR)"
+# Paths are seen from here.
+here = \$(foreach v,SCRIPT SHARE OUT,\$(if \$(\$v),\$v="\$\$(realpath -ms -- "\$(\$v)")"))
 
 modules modules_install:
-	\$(lab) \$@ KDIR="\$\$(realpath -ms -- "\$(KDIR)")"
+	\$(lab) \$@ KDIR="\$\$(realpath -ms -- "\$(KDIR)")" \$(here)
 
 test:
-	\$(lab) vm SCRIPT="\$(CURDIR)/test.sh"
+	\$(lab) vm \$(here) SCRIPT="\$(CURDIR)/test.sh"
 
 vm:
-	\$(lab) vm SCRIPT="\$\$(realpath -ms -- "\$(SCRIPT)")"
+	\$(lab) vm \$(here)
 
 shell gdb coverage rust-analyzer:
-	\$(lab) \$@
+	\$(lab) \$@ \$(here)
 
 clean:
 	rm -rf build rust-project.json

@@ -6,6 +6,7 @@
  */
 
 #include <linux/debugfs.h>
+#include <linux/kcov.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/vmalloc.h>
@@ -23,10 +24,9 @@ static struct area areas[128];
 static int areas_used; /* the ones before it are complete */
 static struct dentry *dir;
 
-void __sanitizer_cov_trace_pc(void);
-
 notrace void __sanitizer_cov_trace_pc(void)
 {
+	/* Pairs with the release in come(). */
 	int n, used = smp_load_acquire(&areas_used);
 
 	for (n = 0; n < used; n++) {
@@ -70,6 +70,7 @@ static void come(struct module *mod, enum mod_mem_type type)
 	area->type = type;
 	area->size = memory->size;
 	area->start = (unsigned long)memory->base;
+	/* Pairs with the acquires: whoever sees the number sees the area. */
 	smp_store_release(&areas_used, areas_used + 1);
 }
 
@@ -107,9 +108,10 @@ static struct notifier_block notifier = { .notifier_call = changed };
 static int reached_show(struct seq_file *file, void *data)
 {
 	unsigned long offset;
-	int n;
+	/* Pairs with the release in come(). */
+	int n, used = smp_load_acquire(&areas_used);
 
-	for (n = 0; n < smp_load_acquire(&areas_used); n++)
+	for (n = 0; n < used; n++)
 		for_each_set_bit(offset, areas[n].reached, areas[n].size)
 			seq_printf(file, "%s %s 0x%lx\n", areas[n].name,
 				   areas[n].type == MOD_TEXT ? "TEXT" : "INIT_TEXT", offset);
