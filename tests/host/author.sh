@@ -20,7 +20,7 @@ own_rust-y := rust/oops.o
 RUSTFLAGS_rust/oops.o := --cfg of_its_own
 EOF
 cat >"$own/first.c" <<'EOF'
-// SPDX-License-Identifier: GPL-2.0
+// Made by a test.
 #include <linux/init.h>
 #include <linux/module.h>
 
@@ -41,7 +41,7 @@ MODULE_DESCRIPTION("Broken on purpose");
 MODULE_LICENSE("GPL");
 EOF
 cat >"$own/second.c" <<'EOF'
-// SPDX-License-Identifier: GPL-2.0
+// Made by a test.
 #include <linux/compiler.h>
 
 int second(int *place);
@@ -53,7 +53,7 @@ noinline int second(int *place)
 }
 EOF
 cat >"$own/rust/oops.rs" <<'EOF'
-// SPDX-License-Identifier: GPL-2.0
+// Made by a test.
 //! Broken on purpose.
 
 use kernel::prelude::*;
@@ -82,7 +82,7 @@ impl kernel::Module for Oops {
 }
 EOF
 cat >"$own/own_leaks.c" <<'EOF'
-// SPDX-License-Identifier: GPL-2.0
+// Made by a test.
 #include <linux/module.h>
 #include <linux/slab.h>
 

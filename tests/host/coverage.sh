@@ -17,7 +17,7 @@ cat >"$own/Kbuild" <<'EOF'
 obj-m := own_c.o own_rust.o
 EOF
 cat >"$own/own_c.c" <<'EOF'
-// SPDX-License-Identifier: GPL-2.0
+// Made by a test.
 #include <linux/kthread.h>
 #include <linux/module.h>
 
@@ -60,7 +60,7 @@ MODULE_DESCRIPTION("To be measured");
 MODULE_LICENSE("GPL");
 EOF
 cat >"$own/own_rust.rs" <<'EOF'
-// SPDX-License-Identifier: GPL-2.0
+// Made by a test.
 //! To be measured.
 
 use kernel::prelude::*;

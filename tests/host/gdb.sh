@@ -17,7 +17,7 @@ mkdir "$own"
 
 echo 'obj-m := own_gdb.o' >"$own/Kbuild"
 cat >"$own/own_gdb.c" <<'EOF'
-// SPDX-License-Identifier: GPL-2.0
+// Made by a test.
 #include <linux/init.h>
 #include <linux/module.h>
 
