@@ -29,6 +29,15 @@ override run = scripts/run.sh
 override own = $${MODULE:+--module "$$MODULE"}
 override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL")
 
+ifneq ($(CONFIG),)
+# The kernel has a name of its own then, by which the goals find it.
+$(or $(MAKECMDGOALS),modules): configured ;
+configured:
+	@name=$$(scripts/kernel-options.sh --name "$$KERNEL") && \
+		$(MAKE) --no-print-directory $(MAKECMDGOALS) KERNEL="$$name" CONFIG=
+.PHONY: configured $(MAKECMDGOALS)
+else
+
 modules:
 	@scripts/check-kdir.sh "$$KDIR"
 	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir
@@ -96,8 +105,12 @@ rustdoc:
 clean:
 	rm -rf build rust-project.json
 
+cache:
+	@scripts/cache.sh $${PRUNE:+"$$PRUNE"}
+
 help:
 	@scripts/help.sh
 
 .PHONY: modules modules_install demo trace compare test test-all soak vm shell \
-	gdb new-module doctor lint bench rust-analyzer rustdoc clean help
+	gdb new-module doctor lint bench rust-analyzer rustdoc clean cache help
+endif

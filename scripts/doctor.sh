@@ -87,7 +87,7 @@ else
 fi
 
 if [ -n "${KERNEL_SRC:-}" ] || [ -f "$CACHE/sources/default/Makefile" ]; then
-	if src=$("$TOP/scripts/kernel-source.sh" 2>&1); then
+	if src=$("$TOP/scripts/kernel-source.sh" --check 2>&1); then
 		good "kernel tree: $src"
 	else
 		wrong "kernel tree: ${src#*: }"
