@@ -21,7 +21,7 @@ case $1 in
 	;;
 esac
 kdir=$(cd -- "$kdir" 2>/dev/null && pwd -P) || die "$1: there is no such kernel build: scripts/build-kernel.sh makes build/NAME/kernel"
-plain "$kdir" || die "the kernel build '$kdir' has a path that is not made of $PLAIN, and kbuild takes no others: move it"
+plain_path "$kdir" || die "the kernel build '$kdir' has a path that is not made of $PLAIN, and kbuild takes no others: move it"
 src=$(cd -- "$2" 2>/dev/null && pwd -P) || die "there is no directory '$2' with a module in it"
 [ -f "$src/Kbuild" ] || [ -f "$src/Makefile" ] || die "'$src' is not a module: it has neither a Kbuild nor a Makefile"
 mkdir -p -- "$3" 2>/dev/null || die "cannot make the directory '$3': give it to $(id -un), or remove what is there"
@@ -57,7 +57,7 @@ fi
 # kbuild takes few paths as they are: build from a copy in the cache then.
 work=$src
 result=$out
-if ! plain "$src$out"; then
+if ! plain_path "$src$out"; then
 	make_cache
 	for copy in "$CACHE"/copies/*; do
 		# The place that it was made from tells whether anybody needs it.

@@ -71,7 +71,7 @@ if [ -n "${KERNEL_SRC:-}" ]; then
 	version=$(tree_version "$src")
 	version_ok "$version" "$MIN_KERNEL" ||
 		die "KERNEL_SRC=$KERNEL_SRC is linux $version: $MIN_KERNEL or newer is needed"
-	if ! plain "$src" || [ -e "$src/.config" ] || [ -e "$src/include/config" ] || [ -e "$src/arch/x86/include/generated" ]; then
+	if ! plain_path "$src" || [ -e "$src/.config" ] || [ -e "$src/include/config" ] || [ -e "$src/arch/x86/include/generated" ]; then
 		clean_copy "${1:-}"
 	fi
 	echo "$src"

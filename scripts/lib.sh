@@ -28,9 +28,9 @@ if [ "${LAB_DOOR:-}" != $$ ]; then
 fi
 unset LAB_DOOR
 
-# plain PATH: whether it is made of what make, kbuild, the compilers and QEMU take as
+# plain_path PATH: whether it is made of what make, kbuild, the compilers and QEMU take as
 # it is. The cache must be so; all else is copied where it is not, or refused.
-plain()
+plain_path()
 {
 	case $1 in
 	'' | *[!A-Za-z0-9/._+@-]*) return 1 ;;
@@ -39,7 +39,7 @@ plain()
 
 PLAIN="letters, digits and . _ + @ - alone"
 
-if [ -n "${TMPDIR:-}" ] && ! { plain "$TMPDIR" && [ -d "$TMPDIR" ] && [ -w "$TMPDIR" ]; }; then
+if [ -n "${TMPDIR:-}" ] && ! { plain_path "$TMPDIR" && [ -d "$TMPDIR" ] && [ -w "$TMPDIR" ]; }; then
 	printf '%s\n' "TMPDIR is no directory that can be written and whose path is made of $PLAIN: using /tmp" >&2
 	unset TMPDIR
 fi
@@ -71,7 +71,7 @@ die()
 
 make_cache()
 {
-	plain "$CACHE" || die "the cache's path '$CACHE' is not made of $PLAIN, and kbuild takes no others: set XDG_CACHE_HOME to a path that is"
+	plain_path "$CACHE" || die "the cache's path '$CACHE' is not made of $PLAIN, and kbuild takes no others: set XDG_CACHE_HOME to a path that is"
 	case $CACHE in
 	/*) ;;
 	*) die "XDG_CACHE_HOME must be an absolute path, not '$XDG_CACHE_HOME'" ;;
