@@ -2,10 +2,15 @@
 #
 # "make help" lists the targets. What kbuild reads is Kbuild, not this file.
 
+# What the command line sets, and what it asks for: options.sh refuses what does not fit.
+export LAB_GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v))
+export LAB_GOALS := $(MAKECMDGOALS)
+
 # What the user sets. The first may be exported once and for all. The others are said
 # of a single run, on the command line: a CONFIG in the environment was meant for somebody else.
-lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN V GDB_PORT
-single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE SCRIPT COMMAND MODULE SHARE OUT NAME DIR CONFIG PRUNE
+lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN V GDB_PORT QEMU_ACCEL
+single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE SCRIPT COMMAND MODULE SHARE \
+	SHARE_RW OUT NAME DIR CONFIG PRUNE
 $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
 # It reaches the recipes through the environment, as it was given: make does not expand
@@ -21,7 +26,10 @@ export $(lasting) $(single)
 
 override SHELL := /bin/sh
 override .SHELLFLAGS := -c
-override guest = --kernel "$$KERNEL" $${SMP:+--smp "$$SMP"} $${MEM:+--mem "$$MEM"}
+override check = @scripts/options.sh $@
+override guest = --kernel "$$KERNEL" $${SMP:+--smp "$$SMP"} $${MEM:+--mem "$$MEM"} $${BOOT:+--boot "$$BOOT"}
+override share = $${SHARE:+--share "$$SHARE"} $(if $(filter-out 0,$(SHARE_RW)),--share-rw)
+override job = $${SCRIPT:+--script "$$SCRIPT"} $${COMMAND:+--command "$$COMMAND"}
 override prepare = scripts/prepare.sh "$$KERNEL"
 # What else is started, in the environment that a script gets.
 override run = scripts/run.sh
@@ -29,77 +37,91 @@ override run = scripts/run.sh
 override own = $${MODULE:+--module "$$MODULE"}
 override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL")
 
-ifneq ($(CONFIG),)
+ifneq ($(if $(findstring +,$(KERNEL))$(filter test-all,$(MAKECMDGOALS)),,$(CONFIG)),)
 # The kernel has a name of its own then, by which the goals find it.
 $(or $(MAKECMDGOALS),modules): configured ;
 configured:
 	@name=$$(scripts/kernel-options.sh --name "$$KERNEL") && \
-		$(MAKE) --no-print-directory $(MAKECMDGOALS) KERNEL="$$name" CONFIG=
+		$(MAKE) --no-print-directory $(MAKECMDGOALS) KERNEL="$$name"
 .PHONY: configured $(MAKECMDGOALS)
 else
 
 modules:
+	$(check)
 	@scripts/check-kdir.sh "$$KDIR"
 	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir
 	@echo "built build/kdir/rust_kthread_demo.ko"
 
 modules_install: modules
+	$(check)
 	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir modules_install
 
 demo:
+	$(check)
 	@$(prepare) qemu/vm.py $(guest) --script qemu/tour.sh
 
 test:
+	$(check)
 	@$(prepare) qemu/test.py $(guest) $${TESTS:+--tests "$$TESTS"}
 
 test-all:
+	$(check)
 	@scripts/test-all.sh
 
 soak:
-	@case "$$MINUTES" in '' | 0* | *[!0-9]* | ??????*) \
-		echo "usage: make soak MINUTES=N (N is a number of minutes, not '$$MINUTES')" >&2; exit 2 ;; \
-	esac
+	$(check)
 	@$(prepare) qemu/test.py $(guest) --soak "$$MINUTES"
 
 bench:
+	$(check)
 	@scripts/setup.sh --bench "$$KERNEL"
 	@$(prepare) bench/run.py --kernel "$$KERNEL" $${SEED:+--seed "$$SEED"}
 
 vm:
-	@[ -f "$$SCRIPT" ] || { echo "usage: make vm SCRIPT=FILE (there is no file '$$SCRIPT')" >&2; exit 2; }
+	$(check)
 	@$(prepare) $(build_own)
-	@$(run) qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) --script "$$SCRIPT"
+	@$(run) qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) $(share) \
+		$${OUT:+--out "$$OUT"} $${LIMIT:+--limit "$$LIMIT"} $(job)
 
 trace:
+	$(check)
 	@scripts/setup.sh --trace "$$KERNEL"
 	@$(prepare) scripts/trace.sh "$$KERNEL" build/trace
 
 compare:
+	$(check)
 	@$(prepare) scripts/compare.sh "$$KERNEL" build/compare
 
 shell:
+	$(check)
 	@$(prepare) $(build_own)
-	@$(run) qemu/vm.py $(guest) $(own) --shell
+	@$(run) qemu/vm.py $(guest) $(own) $(share) --shell
 
 gdb:
+	$(check)
 	@$(prepare) $(build_own)
-	@$(run) qemu/vm.py $(guest) $(own) --gdb
+	@$(run) qemu/vm.py $(guest) $(own) $(share) --gdb
 
 new-module:
+	$(check)
 	@scripts/new-module.sh "$$NAME" "$${DIR:-..}"
 	@$(MAKE) --no-print-directory -C "$${DIR:-..}/$$NAME" test
 
 doctor:
+	$(check)
 	@scripts/doctor.sh "$$KDIR"
 
 lint:
+	$(check)
 	@scripts/setup.sh --lint "$$KERNEL"
 	@$(prepare) scripts/lint.sh "$$KERNEL"
 
 rust-analyzer:
+	$(check)
 	@$(prepare) scripts/rust-analyzer.sh "$$KERNEL"
 
 rustdoc:
+	$(check)
 	@$(prepare) scripts/rustdoc.sh "$$KERNEL"
 
 clean:

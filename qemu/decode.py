@@ -148,6 +148,8 @@ def command(kernel, args, *words):
         words.append("SMP=%d" % args.smp)
     if args.mem is not None:
         words.append("MEM=%d" % args.mem)
+    if args.boot:
+        words.append("BOOT=" + shlex.quote(args.boot))
     chosen = ["%s=%s" % (name, shlex.quote(os.environ[name])) for name in ("FUZZ_SEED", "FUZZ_COUNT")
               if name in os.environ]
     return " ".join(chosen + words)

@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import re
+import select
 import selectors
 import shutil
 import signal
@@ -60,9 +61,55 @@ def find_qemu():
 LIBC = ctypes.CDLL(None)
 
 
-def _die_with_parent():
-    """Let the kernel kill QEMU should this process be killed (PR_SET_PDEATHSIG)."""
+def _die_with(parent):
+    """Have the kernel kill this process when its parent is gone (PR_SET_PDEATHSIG)."""
     LIBC.prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def start(args, **kwargs):
+    """Start a program that does not outlive this one, even where that is killed."""
+    me = os.getpid()
+    return subprocess.Popen(args, preexec_fn=lambda: _die_with(me), **kwargs)
+
+
+def end(process):
+    """End it in a way that lets it leave the terminal as it was, if it still can."""
+    process.terminate()
+    try:
+        process.wait(DEATH_LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def callers():
+    """Descriptors of the processes above this one that belong to the same job: make, and what runs in between."""
+    found = []
+    pid = os.getppid()
+    with contextlib.suppress(OSError):
+        while pid > 1 and os.getpgid(pid) == os.getpgrp():
+            found.append(os.pidfd_open(pid))
+            with open("/proc/%d/stat" % pid) as f:
+                # The name, in parentheses, may hold anything.
+                pid = int(f.read().rpartition(")")[2].split()[1])
+    return found
+
+
+def wait_for_one(pidfds):
+    """Wait until one of these processes has ended."""
+    poll = select.poll()
+    for fd in pidfds:
+        poll.register(fd, select.POLLIN)
+    poll.poll()
+
+
+def share_devices(path, writable=False):
+    """The QEMU arguments for a directory of the host, which the guest mounts by the name `share`."""
+    return ["-fsdev", "local,id=share,path=%s,security_model=none,multidevs=remap,readonly=%s"
+            % (os.path.abspath(path).replace(",", ",,"), "off" if writable else "on"),
+            "-device", "virtio-9p-device,fsdev=share,mount_tag=share"]
 
 
 def machine_args(accel, smp, mem):
@@ -187,7 +234,7 @@ class Guest:
     """One boot. Override the on_* methods, then call run()."""
 
     def __init__(self, kernel, accel, run_path, initrd, ports, smp=2, mem=512,
-                 append=(), factor=None, limit=600.0, boot_limit=None, grace=GRACE):
+                 append=(), devices=(), factor=None, limit=600.0, boot_limit=None, grace=GRACE):
         self.kernel = kernel
         self.accel = accel
         self.run_path = run_path
@@ -195,6 +242,7 @@ class Guest:
         self.smp = smp
         self.mem = mem
         self.append = append
+        self.devices = devices
         self.factor = kernel.factor if factor is None else factor
         self.limit = limit
         self.boot_limit = (BOOT_LIMIT if boot_limit is None else boot_limit) * self.factor
@@ -270,7 +318,7 @@ class Guest:
                 "-append", command_line(self.kernel, self.accel, self.append),
                 "-serial", "chardev:console",
                 "-mon", "chardev=qmp,mode=control",
-                "-device", "virtio-serial-device"]
+                "-device", "virtio-serial-device", *self.devices]
         for port in self.ports:
             if port == "status":
                 self._channel(port, on_line=self._status_line)
@@ -289,16 +337,14 @@ class Guest:
         self.start = time.monotonic()
         self._until(self.boot_limit)
         with open(os.path.join(self.run_path, "qemu.log"), "wb") as log:
-            self.process = subprocess.Popen(
-                args, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                pass_fds=fds,
-                start_new_session=True, preexec_fn=_die_with_parent)
+            self.process = start(args, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                 pass_fds=fds, start_new_session=True)
         for channel in self.channels.values():
             channel.qemu_started()
         self._qmp("qmp_capabilities")
 
     def _channel(self, name, **hooks):
-        suffix = {"console": "console.log", "ktap": "results.ktap"}.get(name, name + ".log")
+        suffix = {"console": "console.log", "ktap": "results.ktap", "out": "out.tar"}.get(name, name + ".log")
         log = open(os.path.join(self.run_path, suffix), "wb")
         if name == "console":
             self.channels[name] = FifoChannel(os.path.join(self.run_path, name), log, **hooks)

@@ -91,7 +91,7 @@ done
 
 # What guest.conf may set: the limits in seconds, and how slow this kernel is.
 # shellcheck disable=SC2034 # run-tests.sh uses them
-mode=error limit=0 factor=1 settle=3
+mode=error limit=0 factor=1 settle=3 share= out=
 # shellcheck source=/dev/null
 . /etc/guest.conf
 # For wait_for of tests/lib/ktap.sh.
@@ -103,7 +103,15 @@ if [ "$mode" = silent ]; then
 		sleep 1000
 	done
 fi
+# The directory of the host, by the name that QEMU gives it.
+mount_share()
+{
+	mkdir /share
+	mount -t 9p -o "trans=virtio,version=9p2000.L,msize=262144,$share" share /share
+}
+
 if [ "$mode" = shell ]; then
+	[ -z "$share" ] || mount_share
 	grep -q '\.resolution: 1 nsecs' /proc/timer_list ||
 		echo "warning: the clock is coarse in this boot, latencies will mean nothing"
 	echo "kernel $(uname -r); modprobe rust_kthread_demo loads the module; Ctrl-A X leaves"
@@ -145,6 +153,8 @@ script)
 	exec 5>"$port"
 	find_port stderr || die "no virtio port 'stderr'"
 	exec 6>"$port"
+	[ -z "$share" ] || mount_share || die "the host's directory can not be mounted"
+	[ -z "$out" ] || { mkdir /out && mount -t tmpfs out /out; } || die "no /out"
 	echo "kdemo-test: begin script" >/dev/kmsg
 	say "begin script $limit"
 	(
@@ -155,6 +165,11 @@ script)
 	echo "kdemo-test: end script" >/dev/kmsg
 	say "end script"
 	say "exit $status"
+	if [ -n "$out" ]; then
+		find_port out || die "no virtio port 'out'"
+		tar -C /out -cf "$port" .
+		say "out $?"
+	fi
 	over
 	leave pass
 	;;

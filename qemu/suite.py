@@ -205,7 +205,7 @@ class TestGuest(guest.Guest):
                                              splat=item))
 
 
-def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settle=3, cls=TestGuest, **kwargs):
+def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settle=3, cls=TestGuest, boot=(), **kwargs):
     """One boot with these tests, which share a command line. Returns the guest, its failures judged."""
     os.makedirs(path, exist_ok=True)
     factor = kernel.factor
@@ -224,7 +224,7 @@ def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settl
                                  "STORM_SECONDS") if name in os.environ)
     initramfs.write(initrd, kernel, conf, modules=modules, extra=extra)
     vm = cls(kernel, accel, path, initrd, ["status", "ktap"], tests=tests, report=report,
-             limit=limit, smp=smp, mem=mem, append=tests[0].cmdline, **kwargs)
+             limit=limit, smp=smp, mem=mem, append=[*tests[0].cmdline, *boot], **kwargs)
     vm.run()
     vm.finish()
     return vm

@@ -21,6 +21,7 @@ import decode
 import hosttest
 import ktap
 import lab
+import options
 import suite
 import verdict
 from verdict import SetupError
@@ -29,22 +30,16 @@ from verdict import SetupError
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="test.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kernel", default="fast", metavar="NAME", help="a kernel in build/ (default: fast)")
-    parser.add_argument("--smp", type=int, default=2, metavar="N", help="number of CPUs (default: 2)")
-    parser.add_argument("--mem", type=int, metavar="MB", help="memory in MiB")
+    options.add(parser)
     parser.add_argument("--tests", default="*", metavar="GLOB",
                         help="only the tests whose name matches (host tests are host/NAME, the self-check is "
                              "selfcheck)")
-    parser.add_argument("--limit", type=float, metavar="SECONDS", help="end all guests after this time (default: 600, "
-                        "more for slow kernels)")
-    parser.add_argument("--soak", type=int, metavar="MINUTES",
+    parser.add_argument("--limit", type=options.above_zero, metavar="SECONDS",
+                        help="end all guests after this time (default: 600, more for slow kernels)")
+    parser.add_argument("--soak", type=options.above_zero, metavar="MINUTES",
                         help="in place of the tests, do all that they do at once and for so long, and then a storm")
     args = parser.parse_args(argv)
     args.long = 0  # seconds that tests take on their own account
-    if args.soak is not None and args.soak < 1:
-        parser.error("--soak wants at least 1")
-    if args.smp < 1 or (args.limit is not None and args.limit <= 0) or (args.mem is not None and args.mem < 64):
-        parser.error("--smp wants at least 1, --mem at least 64, --limit more than 0")
     return args
 
 
@@ -103,7 +98,7 @@ def guest_tests(report, kernel, choice, run_dir, tests, args):
     limit = args.limit or 600.0 * kernel.factor + args.long
     kernel.demo_module()
     guests, failures = suite.run(kernel, choice, run_dir, tests, report, limit, args.smp,
-                                 args.mem or kernel.mem, modules=kernel.modules())
+                                 args.mem or kernel.mem, boot=args.boot.split(), modules=kernel.modules())
     for n, vm in enumerate(guests):
         if vm.up_after is not None:
             again = " at try %d (a busy host upsets the timer's calibration)" % vm.tries if vm.tries > 1 else ""
@@ -125,6 +120,7 @@ def storm_seconds():
 def run(args):
     start = time.monotonic()
     kernel = lab.Kernel(args.kernel)
+    options.check(kernel, args)
     tests = [suite.Test(path) for path in sorted(glob.glob(os.path.join(glob.escape(lab.TESTS), "*.sh")))]
     tests = [test for test in tests if fnmatch.fnmatchcase(test.name, args.tests)]
     hosts = [test for test in hosttest.find() if fnmatch.fnmatchcase(test.name, args.tests)]

@@ -26,6 +26,7 @@ exit  kind          sentence
  114  left-behind   a test left a thread, module, process or debugfs entry behind
  115  timeout       a test took longer than its limit and was killed
  116  no-splat      a test declared a kernel complaint that did not come
+ 117  out           what the guest left in /out did not get to the host
  130               interrupted
 """
 
@@ -52,6 +53,7 @@ CODES = {
     "left-behind": 114,
     "timeout": 115,
     "ktap": 111,
+    "out": 117,
     "test": 1,
 }
 

@@ -7,14 +7,16 @@ import glob
 import os
 import shlex
 import signal
-import subprocess
 import sys
+import termios
 
 import accel
 import decode
 import guest
 import initramfs
 import lab
+import options
+import outdir
 import splat
 import verdict
 from verdict import SetupError
@@ -24,12 +26,10 @@ TOUR = os.path.join(lab.ROOT, "qemu", "tour.sh")
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="vm.py", description=__doc__)
-    parser.add_argument("--kernel", default="fast", metavar="NAME", help="a kernel in build/ (default: fast)")
-    parser.add_argument("--smp", type=int, default=2, metavar="N", help="number of CPUs (default: 2)")
-    parser.add_argument("--mem", type=int, metavar="MB", help="memory in MiB")
+    options.add(parser)
     parser.add_argument("--module", metavar="DIR",
                         help="a module of yours for modprobe in the guest, built in DIR/build/NAME")
-    parser.add_argument("--limit", type=float, default=600, metavar="SECONDS",
+    parser.add_argument("--limit", type=options.above_zero, default=600, metavar="SECONDS",
                         help="end the script after this time (default: 600)")
     parser.add_argument("--count", type=int, nargs="?", const=1, metavar="SEED",
                         help="count instructions: each takes %d ns of the guest's clock, on one CPU, and is the "
@@ -37,15 +37,19 @@ def parse_args(argv):
                              % accel.Counting.NS_PER_INSTRUCTION)
     parser.add_argument("--fail-on-splat", action="store_true",
                         help="fail if the kernel complained although the script did not")
+    parser.add_argument("--share", metavar="DIR", help="a directory of the host, which the guest sees in /share")
+    parser.add_argument("--share-rw", action="store_true", help="let the guest write there")
+    parser.add_argument("--out", metavar="DIR", help="a directory that gets what the script leaves in /out")
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--script", metavar="FILE", help="run FILE as root and exit with its status")
+    mode.add_argument("--command", metavar="TEXT", help="run TEXT as a script")
     mode.add_argument("--shell", action="store_true", help="an interactive shell")
     mode.add_argument("--gdb", action="store_true", help="like --shell, but wait for a debugger first")
     args = parser.parse_args(argv)
     if args.count is not None:
         args.smp = 1
-    if args.smp < 1 or args.limit <= 0 or (args.mem is not None and args.mem < 64) or (args.count or 0) < 0:
-        parser.error("--smp wants at least 1, --mem at least 64, --limit more than 0, --count no negative number")
+    if (args.count or 0) < 0:
+        parser.error("--count wants no negative number")
     return args
 
 
@@ -53,8 +57,13 @@ class ScriptGuest(guest.Guest):
     """Shows the script's output as it comes and keeps its exit status."""
 
     status = None
+    out_status = None  # how the packing of /out ended
+    out_size = 0
 
     def on_output(self, port, data):
+        if port == "out":
+            self._on_out(len(data))
+            return
         stream = sys.stdout if port == "stdout" else sys.stderr
         stream.buffer.write(data)
         stream.buffer.flush()
@@ -62,6 +71,18 @@ class ScriptGuest(guest.Guest):
     def on_status(self, words):
         if words[0] == "exit" and len(words) == 2 and words[1].isdigit():
             self.status = int(words[1])
+        elif words[0] == "out" and len(words) == 2:
+            self.out_status = words[1]
+
+    def out_limit(self):
+        return self.mem << 20
+
+    def _on_out(self, size):
+        # While it comes the guest is alive.
+        self._until(guest.IDLE_LIMIT * self.factor)
+        self.out_size += size
+        if self.out_size > self.out_limit() and self.process.poll() is None:
+            self.process.kill()
 
 
 def modules(kernel, args):
@@ -76,30 +97,73 @@ def modules(kernel, args):
     return found
 
 
-def run_script(kernel, args):
+def script_of(args):
+    if args.script is None:
+        return "#!/bin/sh\n%s\n" % args.command
     try:
         with open(args.script, "rb") as f:
-            script = f.read()
+            return f.read()
     except OSError as e:
         raise SetupError("cannot read the script: %s" % e) from None
+
+
+def share_conf(args):
+    """What the guest has to know of a directory that it shares with the host."""
+    return "share=%s\n" % ("rw" if args.share_rw else "ro") if args.share else ""
+
+
+def take_out(out, vm, run_dir):
+    """Put what came of /out into its directory. Returns what failed in that."""
+    if vm.out_size > vm.out_limit():
+        reason = "it is larger than the guest's memory (is there a file with holes?)"
+        return [verdict.Failure("out", "nothing from /out got to %s: %s" % (out.path, reason))]
+    if vm.out_status != "0":
+        reason = "tar ended with status " + vm.out_status if vm.out_status else "the guest ended before"
+        return [verdict.Failure("out", "nothing from /out got to %s: %s" % (out.path, reason))]
+    failure = out.fill(run_dir.file("out.tar"), vm.out_limit())
+    for name, reason in out.left_out:
+        print("# OUT: left out %s: %s" % (ascii(name), reason), file=sys.stderr)
+    if failure:
+        return [failure]
+    print("# OUT: %d file%s in %s" % (out.files, "" if out.files == 1 else "s", out.path), file=sys.stderr)
+    return []
+
+
+def run_script(kernel, args):
+    script = script_of(args)
     kernel.demo_module()
+    out = args.out and outdir.OutDir(args.out)
     run_dir = lab.RunDir(kernel, "vm")
     counts = args.count is not None
     choice = accel.Counting(args.count) if counts else accel.choose(kernel, run_dir)
     print("# accel: %s" % choice, file=sys.stderr, flush=True)
     initrd = run_dir.file("initrd")
-    conf = "mode=script\nlimit=%g\nfactor=%d\n" % (args.limit, kernel.factor)
+    conf = "mode=script\nlimit=%d\nfactor=%d\n" % (args.limit, kernel.factor) + share_conf(args)
+    if out:
+        conf += "out=yes\n"
     initramfs.write(initrd, kernel, conf, modules=modules(kernel, args), extra=[("script", script)])
-    vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ["status", "stdout", "stderr"],
-                     smp=args.smp, mem=args.mem or kernel.mem, limit=args.limit,
+    vm = ScriptGuest(kernel, choice, run_dir.path, initrd,
+                     ["status", "stdout", "stderr", *(["out"] if out else [])],
+                     smp=args.smp, mem=args.mem or kernel.mem, append=args.boot.split(), limit=args.limit,
+                     devices=guest.share_devices(args.share, args.share_rw) if args.share else [],
                      boot_limit=60 if counts else None)
     failures = vm.run()
     splats = splat.find(vm.console_lines)
+    if out:
+        lost = take_out(out, vm, run_dir)
+        if vm.out_size > vm.out_limit():
+            # That QEMU was killed follows from it.
+            failures = [f for f in failures if f.kind != "qemu"]
+        failures += lost
+        for failure in lost:
+            print("# OUT: %s" % failure.text, file=sys.stderr)
     if not failures and vm.status is None:
         failures.append(verdict.Failure("status", "the exit status of the script was lost"))
     if failures:
         code = verdict.exit_code(failures)
         end = verdict.by_importance(failures)[0].text
+        if code == verdict.CODES["limit"]:
+            end += " (LIMIT=SECONDS sets it)"
     elif args.fail_on_splat and splats and vm.status == 0:
         code = verdict.CODES["splat"]
         end = "the script exited with 0, but the kernel complained"
@@ -107,7 +171,10 @@ def run_script(kernel, args):
         code = vm.status
         end = "the script exited with %d" % vm.status
     decoder = decode.Decoder(kernel, run_dir.file("splats.txt"))
-    words = ["demo"] if os.path.samefile(args.script, TOUR) else ["vm", "SCRIPT=" + shlex.quote(args.script)]
+    if args.script is None:
+        words = ["vm", "COMMAND=" + shlex.quote(args.command)]
+    else:
+        words = ["demo"] if os.path.samefile(args.script, TOUR) else ["vm", "SCRIPT=" + shlex.quote(args.script)]
     if args.module:
         words.append("MODULE=" + shlex.quote(args.module))
     for item in splats:
@@ -131,26 +198,42 @@ WITHOUT_SCRIPTS = """#   (guest) cat /sys/module/rust_kthread_demo/sections/.tex
 
 
 def run_interactive(kernel, args):
+    if not os.isatty(0):
+        raise SetupError("there is no terminal for the guest's shell: use --script or --command for what runs by itself")
     run_dir = lab.RunDir(kernel, "vm")
     choice = accel.choose(kernel, run_dir)
     print("# accel: %s" % choice, file=sys.stderr, flush=True)
     initrd = run_dir.file("initrd")
-    initramfs.write(initrd, kernel, "mode=shell\n", modules=modules(kernel, args))
+    initramfs.write(initrd, kernel, "mode=shell\n" + share_conf(args), modules=modules(kernel, args))
+    append = (["nokaslr"] if args.gdb else []) + args.boot.split()
     qemu = [guest.find_qemu(), *guest.machine_args(choice, args.smp, args.mem or kernel.mem),
             "-kernel", kernel.vmlinux, "-initrd", initrd,
-            "-append", guest.command_line(kernel, choice, ["nokaslr"] if args.gdb else []),
+            "-append", guest.command_line(kernel, choice, append),
             "-serial", "mon:stdio"]
+    if args.share:
+        qemu += guest.share_devices(args.share, args.share_rw)
     if args.gdb:
-        port = os.environ.get("GDB_PORT", ":1234")
-        qemu += ["-S", "-gdb", "tcp:" + port if port.startswith(":") else port]
+        port = os.environ.get("GDB_PORT", "").lstrip(":") or "1234"
+        # Whoever reaches that port rules the guest, and reads what it shares.
+        qemu += ["-S", "-gdb", "tcp:localhost:" + port]
         scripts = os.path.exists(os.path.join(kernel.build, "vmlinux-gdb.py"))
         names = {"dir": os.path.join(kernel.dir, "module"), "build": kernel.build,
                  "ko": os.path.join(kernel.dir, "module", "rust_kthread_demo.ko")}
-        sys.stderr.write(GDB_HELP % {"port": port, "vmlinux": kernel.vmlinux,
+        sys.stderr.write(GDB_HELP % {"port": ":" + port, "vmlinux": kernel.vmlinux,
                                      "module": (WITH_SCRIPTS if scripts else WITHOUT_SCRIPTS) % names})
     # The terminal belongs to the guest: Ctrl-C goes there, Ctrl-A X ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    status = subprocess.call(qemu, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    terminal = termios.tcgetattr(0)
+    callers = guest.callers()
+    process = guest.start(qemu)
+    try:
+        guest.wait_for_one([os.pidfd_open(process.pid), *callers])
+        if process.poll() is None:
+            print("\n# what started the guest has ended, and so does the guest", file=sys.stderr)
+    finally:
+        guest.end(process)
+        termios.tcsetattr(0, termios.TCSANOW, terminal)
+    status = process.returncode
     # Ctrl-A X gives 0, leaving the shell the code of the exit port.
     if status in (0, verdict.RC_PASS):
         print("\n# the guest has ended", file=sys.stderr)
@@ -161,7 +244,8 @@ def run_interactive(kernel, args):
 
 def main(args):
     kernel = lab.Kernel(args.kernel)
-    return run_script(kernel, args) if args.script else run_interactive(kernel, args)
+    options.check(kernel, args)
+    return run_interactive(kernel, args) if args.shell or args.gdb else run_script(kernel, args)
 
 
 if __name__ == "__main__":

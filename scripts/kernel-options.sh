@@ -64,12 +64,18 @@ own()
 	done
 }
 
-if [ -n "$only_name" ]; then
-	[ "$name" = "$base_name" ] || die "KERNEL=$name has options of its own: say CONFIG= with KERNEL=$base_name"
+# words_of_config: one a line, in an order that does not depend on what was said first.
+words_of_config()
+{
 	set -f
 	# shellcheck disable=SC2086 # the words of CONFIG
-	options=$(own ${CONFIG:-}) || exit 1
-	options=$(printf '%s\n' "$options" | last | LC_ALL=C sort)
+	_words=$(own ${CONFIG:-}) || exit 1
+	printf '%s\n' "$_words" | last | LC_ALL=C sort
+}
+
+if [ -n "$only_name" ]; then
+	[ "$name" = "$base_name" ] || die "KERNEL=$name has options of its own: say CONFIG= with KERNEL=$base_name"
+	options=$(words_of_config) || exit 1
 	[ -n "$options" ] || die "CONFIG is empty: say CONFIG=\"CONFIG_X=y ...\""
 	name=$name+$(printf '%s\n' "$options" | hash_of | cut -c 1-8)
 	mkdir -p "$TOP/build/$name" || exit 1
@@ -84,6 +90,8 @@ if [ "$name" != "$base_name" ]; then
 	more=$(cat "$TOP/build/$name/options" 2>/dev/null)
 	[ "$name" = "$base_name+$(printf '%s\n' "$more" | hash_of | cut -c 1-8)" ] ||
 		die "there is no kernel '$name' here (any more): say KERNEL=$base_name CONFIG=\"CONFIG_X=y ...\" once again"
+	[ -z "${CONFIG:-}" ] || [ "$(words_of_config)" = "$more" ] ||
+		die "KERNEL=$name has other options than CONFIG says: leave one of the two out"
 fi
 base=$(sed -n 's/^# Base: //p' "$fragment")
 inherited=

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The options of all that boots a guest. scripts/options.sh looks at those of make, before anything is built."""
+
+import argparse
+import re
+
+from verdict import SetupError
+
+LEAST_MEM = 96
+
+
+def size(text):
+    """Memory in MiB, from a number of them or one with K, M or G."""
+    match = re.fullmatch("([0-9]{1,11})([KkMmGg]?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError("'%s' is no size of memory: give a number of MiB, or one with K, M or G"
+                                         % text)
+    kib = int(match.group(1)) * {"k": 1, "": 1 << 10, "m": 1 << 10, "g": 1 << 20}[match.group(2).lower()]
+    if kib >> 10 < LEAST_MEM:
+        raise argparse.ArgumentTypeError("'%s' is too little memory to boot: give at least %d (MiB)"
+                                         % (text, LEAST_MEM))
+    return kib >> 10
+
+
+def above_zero(text):
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
+        raise argparse.ArgumentTypeError("'%s' is no whole number above 0" % text)
+    return int(text)
+
+
+def add(parser):
+    parser.add_argument("--kernel", default="fast", metavar="NAME", help="a kernel in build/ (default: fast)")
+    parser.add_argument("--smp", type=above_zero, default=2, metavar="N", help="number of CPUs (default: 2)")
+    parser.add_argument("--mem", type=size, metavar="SIZE", help="memory in MiB, or with K, M or G behind it")
+    parser.add_argument("--boot", default="", metavar="WORDS", help="more words for the kernel's command line")
+
+
+def check(kernel, args):
+    """Refuse what this kernel would not do, without a word."""
+    cpus = int((re.search(r"^CONFIG_NR_CPUS=(\d+)$", kernel.config, re.M) or [0, 1])[1])
+    if args.smp > cpus:
+        raise SetupError("--smp %d: the kernel '%s' takes at most %d CPUs" % (args.smp, kernel.name, cpus))

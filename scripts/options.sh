@@ -1,0 +1,227 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: options.sh TARGET
+#
+# Looks at what the user set for a target of make before anything is built: each
+# option is one that can be met, or is refused in a line, with status 2. LAB_GIVEN
+# has the names of those that make's command line sets, LAB_GOALS all its targets.
+
+. "$(dirname "$0")/lib.sh"
+
+target=${1:?usage: options.sh TARGET}
+# No value is a pattern for files.
+set -f
+
+refuse()
+{
+	printf 'make %s: %s\n' "$target" "$(printf %s "$*" | tr '[:cntrl:]' '?')" >&2
+	exit 2
+}
+
+# takes TARGET: the options that it knows, nothing for a target that is not ours.
+takes()
+{
+	_build="KERNEL_SRC LLVM RUSTC BINDGEN V"
+	_guest="KERNEL CONFIG SMP MEM BOOT QEMU_ACCEL $_build"
+	_mine="$_guest MODULE"
+	_tests="TESTS JUNIT FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS"
+	case $1 in
+	modules | modules_install) echo "KDIR $_build INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP" ;;
+	demo) echo "$_guest" ;;
+	test | test-all) echo "$_guest $_tests" ;;
+	test-distro) echo "SUITE $_guest $_tests" ;;
+	soak) echo "$_guest MINUTES STORM_SEED STORM_SECONDS" ;;
+	bench) echo "KERNEL CONFIG SEED $_build" ;;
+	trace | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
+	rust-analyzer) echo "KERNEL CONFIG MODULE $_build" ;;
+	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT" ;;
+	shell) echo "$_mine SHARE SHARE_RW" ;;
+	gdb) echo "$_mine SHARE SHARE_RW GDB_PORT" ;;
+	new-module) echo "NAME DIR $_guest" ;;
+	doctor) echo "KDIR $_build" ;;
+	esac
+}
+
+# among WORD WORDS
+among()
+{
+	case " $2 " in
+	*" $1 "*) ;;
+	*) return 1 ;;
+	esac
+}
+
+known=$(for _goal in $target ${LAB_GOALS:-}; do takes "$_goal"; done | tr '\n' ' ')
+mine=$(takes "$target")
+for name in ${LAB_GIVEN:-}; do
+	[ -n "$mine" ] || break
+	# LAB is what the Makefile of a module sets to find this one.
+	among "$name" "$known LAB" ||
+		refuse "there is no option $name here: it takes $mine"
+	eval "[ -n \"\${$name:-}\" ]" ||
+		refuse "$name is empty: give it a value, or leave it out"
+done
+
+# value NAME: sets $value to that of an option, and fails if it has none or no target asks for it.
+value()
+{
+	among "$1" "$known" && eval "value=\${$1:-}" && [ -n "$value" ]
+}
+
+# whole NAME MIN MAX WHAT: refuses what is no whole number of that range.
+whole()
+{
+	value "$1" || return 0
+	case $value in
+	*[!0-9]*) ;;
+	*)
+		# Longer than any bound, and than what the shell can compare.
+		_digits=$(printf %s "$value" | sed 's/^0*\(.\)/\1/')
+		[ ${#_digits} -gt 10 ] || [ "$_digits" -lt "$2" ] || [ "$_digits" -gt "$3" ] || return 0
+		;;
+	esac
+	refuse "$1='$value' is no $4: give a whole number from $2 to $3"
+}
+
+if value KERNEL; then
+	case $value in
+	*/* | .*) refuse "there is no kernel '$value': see 'make help'" ;;
+	esac
+	said=$("$TOP/scripts/kernel-options.sh" "$value" 2>&1 >/dev/null) || refuse "${said#*: }"
+fi
+
+# The kernel takes no more processors than it was configured for, and says nothing.
+if value SMP; then
+	cpus=$("$TOP/scripts/kernel-options.sh" "${KERNEL:-fast}" | sed -n 's/^CONFIG_NR_CPUS=//p')
+	whole SMP 1 "${cpus:-512}" "number of CPUs that the kernel '${KERNEL:-fast}' can have"
+fi
+
+if value MEM; then
+	case $value in
+	*[KkMmGg]) number=${value%?} ;;
+	*) number=$value ;;
+	esac
+	case $number in
+	'' | *[!0-9]* | ????????????*) refuse "MEM='$value' is no size of memory: give a number of MiB, or one with K, M or G" ;;
+	esac
+	number=$(printf %s "$number" | sed 's/^0*\(.\)/\1/')
+	case $value in
+	*[Kk]) mib=$((number / 1024)) ;;
+	*[Gg]) mib=$((number * 1024)) ;;
+	*) mib=$number ;;
+	esac
+	case ${KERNEL:-fast} in
+	debug | kcsan) least=256 ;;
+	*) least=96 ;;
+	esac
+	[ "$mib" -ge $least ] ||
+		refuse "MEM='$value' is too little to boot the kernel '${KERNEL:-fast}': give at least $least (MiB)"
+	host=$(awk '$1 == "MemTotal:" { print int($2 / 1024) }' /proc/meminfo)
+	[ "$mib" -le "${host:-$mib}" ] ||
+		refuse "MEM='$value' is more than this machine has: give at most $host (MiB)"
+fi
+
+whole MINUTES 1 99999 "number of minutes"
+if [ "$target" = soak ] && ! value MINUTES; then
+	refuse "MINUTES is missing: make soak MINUTES=N"
+fi
+if [ "$target" = new-module ] && ! value NAME; then
+	refuse "NAME is missing: make new-module NAME=name [DIR=where]"
+fi
+whole LIMIT 1 999999 "number of seconds"
+whole SEED 0 4294967295 "seed"
+whole STORM_SECONDS 0 999999 "number of seconds"
+whole STORM_SEED 0 4294967295 "seed"
+whole FUZZ_SEED 0 4294967295 "seed"
+whole FUZZ_COUNT 1 999999999 "number of commands"
+whole HOTPLUG_COUNT 1 999999999 "number of rounds"
+whole V 0 2 "level"
+whole SHARE_RW 0 1 "switch"
+
+if value QEMU_ACCEL; then
+	among "$value" "auto kvm tcg" || refuse "QEMU_ACCEL='$value' is not known: give kvm, tcg or auto"
+	[ "$value" != kvm ] || [ -w /dev/kvm ] ||
+		refuse "QEMU_ACCEL=kvm: /dev/kvm is not there or may not be opened; leave it out to have the guest emulated"
+fi
+
+if value TESTS; then
+	found=
+	set +f
+	for test in selfcheck "$TOP"/tests/*.sh "$TOP"/tests/host/*.sh; do
+		test=${test#"$TOP/tests/"}
+		# shellcheck disable=SC2254 # it is a pattern
+		case ${test%.sh} in
+		$value) found=yes ;;
+		esac
+	done
+	set -f
+	[ -n "$found" ] ||
+		refuse "TESTS='$value' matches no test: give a pattern for the names of tests/*.sh, as 'work*', or selfcheck, or 'host/*'"
+fi
+
+# readable NAME KIND TEST
+readable()
+{
+	value "$1" || return 0
+	test "$3" "$value" || refuse "$1='$value': there is no such $2"
+	[ -r "$value" ] || refuse "$1='$value' may not be read"
+}
+
+readable SCRIPT file -f
+readable MODULE directory -d
+readable SHARE directory -d
+if value MODULE && [ ! -f "$value/Kbuild" ] && [ ! -f "$value/Makefile" ]; then
+	refuse "MODULE='$value' has neither a Kbuild nor a Makefile: name the directory of a module's source"
+fi
+if [ "$target" = vm ]; then
+	[ -z "${SCRIPT:-}" ] || [ -z "${COMMAND:-}" ] ||
+		refuse "SCRIPT and COMMAND are both given: choose one"
+	[ -n "${SCRIPT:-}${COMMAND:-}" ] ||
+		refuse "what is to be run? give SCRIPT=FILE or COMMAND='...'"
+fi
+if value SHARE_RW && ! value SHARE; then
+	refuse "SHARE_RW is about a directory that SHARE=DIR names, and there is none"
+fi
+if value OUT; then
+	place=$value
+	while [ ! -e "$place" ] && [ "$place" != "${place%/*}" ]; do
+		place=${place%/*}
+	done
+	[ -e "$place" ] || place=.
+	[ -d "$place" ] || refuse "OUT='$value': '$place' is no directory"
+	[ -w "$place" ] || refuse "OUT='$value': nothing can be written in '$place'"
+fi
+
+if value BOOT; then
+	[ ${#value} -le 1000 ] || refuse "BOOT is longer than the 1000 characters that are left for it"
+	case $value in
+	*[![:print:]]*) refuse "BOOT has a character that is no part of a line" ;;
+	*\"*) refuse "BOOT: the kernel would take all behind a quote for a part of it; leave that out" ;;
+	esac
+	for word in $value; do
+		case $word in
+		console=* | init=* | rdinit=* | initrd=* | noinitrd | root=* | panic=* | reboot=* | virtio_mmio.* | \
+			quiet | loglevel=* | debugfs=* | maxcpus=* | nr_cpus=* | nosmp | mem=* | memmap=* | \
+			tsc=* | tsc_early_khz=* | lpj=* | sysctl.kernel.panic=* | sysctl.kernel.printk=* | --)
+			refuse "BOOT: '$word' is what the lab itself depends on: leave it out" ;;
+		esac
+	done
+fi
+
+if value GDB_PORT; then
+	[ "$value" = : ] || GDB_PORT=${value#:}
+	whole GDB_PORT 1 65535 "port"
+fi
+if [ "$target" = gdb ]; then
+	port=${GDB_PORT:-1234}
+	# State 0A is LISTEN.
+	! cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -Eqi "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$port") [0-9A-F]+:0000 0A " ||
+		refuse "the port $port is taken, perhaps by another guest that waits for a debugger: choose another with GDB_PORT="
+fi
+case $target in
+shell | gdb)
+	[ -t 0 ] ||
+		refuse "there is no terminal for the guest's shell: use make vm SCRIPT=FILE or COMMAND='...' for what runs by itself" ;;
+esac
+exit 0
