@@ -6,7 +6,8 @@
 # Builds the external module in SRCDIR against the kernel build/NAME/kernel, or
 # against KDIR (told by its slash), with all that is made in OUTDIR. For a kernel
 # NAME the modules have line tables, and OUTDIR/stripped holds them without.
-# What has to be made anew is kbuild's to say.
+# What has to be made anew is kbuild's to say. With the TARGET coverage the modules
+# tell which of their code runs.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -27,6 +28,7 @@ src=$(cd -- "$2" 2>/dev/null && pwd -P) || die "there is no directory '$2' with 
 mkdir -p -- "$3" 2>/dev/null || die "cannot make the directory '$3': give it to $(id -un), or remove what is there"
 out=$(cd -- "$3" && pwd -P) || exit 1
 [ -w "$out" ] || die "'$out' cannot be written by $(id -un): have it removed or given to you, as after a run as root"
+name=$1
 shift 3
 target=${1:-modules}
 [ $# -eq 0 ] || shift
@@ -42,6 +44,14 @@ fi
 # information, too, at least where they lead through the modules.
 if [ -n "$lab" ] && ! grep -qx 'CONFIG_DEBUG_INFO=y' "$kdir/include/config/auto.conf"; then
 	set -- "$@" KCFLAGS=-g1 KRUSTFLAGS=-Cdebuginfo=line-tables-only
+fi
+# Each block of code tells that it runs, to qemu/coverage/lab_coverage.c.
+if [ "$target" = coverage ]; then
+	target=modules
+	blocks="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3"
+	blocks="$blocks -Cllvm-args=-sanitizer-coverage-trace-pc -Cllvm-args=-sanitizer-coverage-prune-blocks=0"
+	set -- "$@" KBUILD_EXTRA_SYMBOLS="$TOP/build/$name/coverage/Module.symvers" \
+		RUSTFLAGS_MODULE="$blocks" CFLAGS_MODULE=-fsanitize-coverage=trace-pc
 fi
 if [ "$target" = modules_install ]; then
 	# Relative to where make was started, which for kbuild is another place.
