@@ -37,15 +37,24 @@ override run = scripts/run.sh
 override own = $${MODULE:+--module "$$MODULE"}
 override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL")
 
+ifneq ($(if $(findstring +,$(KERNEL))$(filter test-all,$(MAKECMDGOALS)),,$(CONFIG)),)
+# The kernel has a name of its own then, by which the goals find it.
+$(or $(MAKECMDGOALS),modules): configured ;
+configured:
+	@name=$$(scripts/kernel-options.sh --name "$$KERNEL") && \
+		$(MAKE) --no-print-directory $(MAKECMDGOALS) KERNEL="$$name"
+.PHONY: configured $(MAKECMDGOALS)
+else
+
 modules:
 	$(check)
 	@scripts/check-kdir.sh "$$KDIR"
-	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir
-	@echo "built build/kdir/rust_kthread_demo.ko"
+	@scripts/build-module.sh "$$(realpath -ms -- "$$KDIR")/" "$${MODULE:-.}" "$${MODULE:-.}/build/kdir"
+	@cd "$${MODULE:-.}" && echo built build/kdir/*.ko
 
 modules_install: modules
 	$(check)
-	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir modules_install
+	@scripts/build-module.sh "$$(realpath -ms -- "$$KDIR")/" "$${MODULE:-.}" "$${MODULE:-.}/build/kdir" modules_install
 
 demo:
 	$(check)
@@ -74,6 +83,10 @@ vm:
 	@$(run) qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) $(share) \
 		$${OUT:+--out "$$OUT"} $${LIMIT:+--limit "$$LIMIT"} $(job)
 
+coverage:
+	$(check)
+	@$(prepare) scripts/coverage.sh "$$KERNEL" "$${MODULE:-.}" "$${SCRIPT:-$(if $(MODULE),$$MODULE/test.sh,qemu/coverage/all.sh)}"
+
 trace:
 	$(check)
 	@scripts/setup.sh --trace "$$KERNEL"
@@ -91,11 +104,13 @@ shell:
 gdb:
 	$(check)
 	@$(prepare) $(build_own)
+	@scripts/build-module.sh "$$KERNEL" qemu/types "build/$$KERNEL/types"
 	@$(run) qemu/vm.py $(guest) $(own) $(share) --gdb
 
 new-module:
 	$(check)
-	@scripts/new-module.sh "$$NAME" "$${DIR:-..}"
+	@scripts/new-module.sh --check "$$NAME" "$${DIR:-..}"
+	@$(prepare) scripts/new-module.sh "$$NAME" "$${DIR:-..}"
 	@$(MAKE) --no-print-directory -C "$${DIR:-..}/$$NAME" test
 
 doctor:
@@ -109,7 +124,8 @@ lint:
 
 rust-analyzer:
 	$(check)
-	@$(prepare) scripts/rust-analyzer.sh "$$KERNEL"
+	@$(prepare) $(build_own)
+	@scripts/rust-analyzer.sh "$$KERNEL" $${MODULE:+"$$MODULE"}
 
 rustdoc:
 	$(check)
@@ -118,8 +134,12 @@ rustdoc:
 clean:
 	rm -rf build rust-project.json
 
+cache:
+	@scripts/cache.sh $${PRUNE:+"$$PRUNE"}
+
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo trace compare test test-all soak vm shell \
-	gdb new-module doctor lint bench rust-analyzer rustdoc clean help
+.PHONY: modules modules_install demo coverage trace compare test test-all soak vm shell \
+	gdb new-module doctor lint bench rust-analyzer rustdoc clean cache help
+endif

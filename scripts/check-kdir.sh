@@ -15,7 +15,7 @@ cannot()
 	die "KDIR=$kdir $1"
 }
 
-use="'make demo' builds a kernel that works, and make KDIR=build/fast/kernel uses it"
+use="'make demo' builds a kernel that works, and make KDIR='$TOP/build/fast/kernel' uses it"
 
 # conf FILE OPTION: its value without quotes.
 conf()
@@ -27,6 +27,9 @@ conf()
 	cannot "does not exist: install the kernel's headers, or name a kernel build tree; $use"
 [ -f "$kdir/Makefile" ] ||
 	cannot "is not a kernel build tree (no Makefile): name the directory in which the kernel was built; $use"
+
+plain_path "$(cd -- "$kdir" && pwd -P)" ||
+	cannot "has a path that is not made of $PLAIN, and kbuild takes no others: move that kernel; $use"
 
 # A build directory made with O= holds a Makefile that only includes the tree's.
 source=$(sed -n 's/^include \(.*\)\/Makefile$/\1/p' "$kdir/Makefile" | head -n 1)
