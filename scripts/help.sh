@@ -42,9 +42,12 @@ Around:
   make rust-analyzer    writes rust-project.json for editors
   make rustdoc          the documentation of kthread/, as the kernel builds its own
   make clean            removes build/ (the cache stays)
+  make cache [PRUNE=DAYS|all|NAME]
+                        what is in the cache; removes what was not used for so long
 
 Variables:
   KERNEL=NAME           one of: $(cd "$TOP/qemu/config" && printf '%s ' *.config | sed 's/\.config//g')(fast by default)
+  CONFIG="CONFIG_X=y"   other options of that kernel: one of its own
   KERNEL_SRC=DIR        a linux tree ($MIN_KERNEL or newer) instead of the distribution's
   KDIR=DIR              a kernel build for "make" alone
   SMP=N MEM=SIZE        CPUs and memory of the guest
