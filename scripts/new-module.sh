@@ -59,7 +59,8 @@ modules modules_install clean:
 	\$(MAKE) -C "\$(KDIR)" M="\$(CURDIR)" \$@
 
 test:
-	@\$(MAKE) --no-print-directory -C "\$(LAB)" vm MODULE="\$(CURDIR)" SCRIPT="\$(CURDIR)/test.sh"
+	@\$(MAKE) --no-print-directory -C "\$(LAB)" vm MODULE="\$(CURDIR)" SCRIPT="\$(CURDIR)/test.sh" \\
+		\$(if \$(JUNIT),JUNIT="\$(abspath \$(JUNIT))")
 
 shell:
 	@\$(MAKE) --no-print-directory -C "\$(LAB)" shell MODULE="\$(CURDIR)"
