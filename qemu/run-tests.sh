@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # init.sh sets factor and settle
 #
-# busybox has read -t, and guest.conf sets settle and factor.
+# busybox has read -t, and guest.conf sets what is not set here.
 # shellcheck disable=SC3045,SC2154
 #
 # What the guest runs, and what it tells of that; read by init.sh. /etc/tests.list holds
@@ -204,6 +203,16 @@ await_copy()
 	wait "$reader"
 }
 
+# more_facts: what else is looked for when a script has ended. A complaint of a leak is the script's.
+more_facts()
+{
+	[ -z "$leaks" ] || leaks_end
+	[ -z "$coverage" ] || {
+		cat /sys/kernel/debug/lab_coverage/reached
+		printf '%s' "$trailer"
+	} >"$coverage"
+}
+
 # execute NAME LIMIT DIR COMMAND...: runs COMMAND in DIR, in a process group of its own, for LIMIT seconds at
 # most unless that is 0, and tells the host what is to be known of it, as NAME, for its verdict: the
 # exit status (or `timeout`, `stuck` where it cannot even be killed, or `lost`), the counters that
@@ -261,7 +270,11 @@ execute()
 	*) settle "$inventory_before" ;;
 	esac
 	await_group_end "$group" || status=stuck
-	[ -z "$reader" ] || await_copy
+	if [ -n "$reader" ]; then
+		await_copy
+	else
+		more_facts
+	fi
 	own=
 	read_counters
 	moved=$(changes "$counters_before" "$counters")
@@ -320,7 +333,6 @@ run_script()
 	reader=
 	execute script 0 /root /script
 	# What the script has written may still be on its way, and is all only with this.
-	# shellcheck disable=SC2154 # guest.conf sets it
 	printf '%s' "$trailer" >&5
 	printf '%s' "$trailer" >&6
 }

@@ -153,7 +153,7 @@ def run(args):
     choice = accel.choose(kernel, run_dir)
     stdout = output.Stream(1, "standard output")
     out = Tee(stdout, output.Log(run_dir.file("report.ktap")))
-    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"))
+    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"), kernel.modules())
 
     def tell(name, splats):
         """What the kernel said in the test `name`, or in the guest at large."""

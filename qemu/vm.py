@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boot the guest: run a script in it, open a shell in it, or let a debugger in."""
 
-import argparse
 import glob
 import hashlib
 import os
@@ -41,6 +40,8 @@ def parse_args(argv):
     options.add(parser)
     parser.add_argument("--module", metavar="DIR",
                         help="a module of yours for modprobe in the guest, built in DIR/build/NAME")
+    parser.add_argument("--coverage", metavar="FILE",
+                        help="take the module built by scripts/coverage.sh, and write what of it ran to FILE")
     parser.add_argument("--limit", type=options.above_zero, default=600, metavar="SECONDS",
                         help="end the script after this time (default: 600)")
     parser.add_argument("--count", type=int, nargs="?", const=1, metavar="SEED",
@@ -48,8 +49,6 @@ def parse_args(argv):
                              "same again with the same SEED (default: 1) of random numbers"
                              % accel.Counting.NS_PER_INSTRUCTION)
     parser.add_argument("--junit", metavar="FILE", help="write a report for CI systems to FILE")
-    # What it asked for is always so.
-    parser.add_argument("--fail-on-splat", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--share", metavar="DIR", help="a directory of the host, which the guest sees in /share")
     parser.add_argument("--share-rw", action="store_true", help="let the guest write there")
     parser.add_argument("--out", metavar="DIR", help="a directory that gets what the script leaves in /out")
@@ -69,6 +68,7 @@ def parse_args(argv):
 class ScriptGuest(guest.Guest):
     """Shows the script's output as it comes."""
 
+    coverage = None  # a file
     out_status = None  # how the packing of /out ended
     out_size = 0
 
@@ -88,6 +88,9 @@ class ScriptGuest(guest.Guest):
         self.ktap[port].feed(line)
 
     def on_output(self, port, data):
+        if port == "coverage":
+            self.coverage.write(data)
+            return
         # While it comes the guest is alive.
         self._until(guest.IDLE_LIMIT * self.factor)
         self.out_size += len(data)
@@ -106,11 +109,13 @@ def modules(kernel, args):
     """What modprobe finds in the guest: the modules of the lab, and those that --module means."""
     found = kernel.modules()
     if args.module:
-        built = os.path.join(args.module, "build", kernel.name, "stripped")
+        built = os.path.join(args.module, "build", ("coverage-" if args.coverage else "") + kernel.name, "stripped")
         own = sorted(glob.glob(os.path.join(glob.escape(built), "*.ko")))
         if not own:
             raise SetupError("--module %s: there is no module in %s" % (args.module, built))
         found += own
+    if args.coverage:
+        found += kernel.modules("coverage")
     return found
 
 
@@ -202,16 +207,28 @@ def run_script(kernel, args):
     # The same for the same script, that the same boot comes of it.
     trailer = "end-" + hashlib.sha256(script).hexdigest()
     conf = "mode=script\nfactor=%d\ntrailer=%s\n" % (kernel.factor, trailer) + share_conf(args)
+    ports = ["status", "stdout", "stderr"]
+    append = []
     if out:
         conf += "out=yes\n"
+        ports.append("out")
+    # It takes seconds to look for leaks, which only who writes a module asked for.
+    if args.module and "\nCONFIG_DEBUG_KMEMLEAK=y\n" in kernel.config:
+        conf += "leaks=yes\n"
+        append.append("kmemleak=on")
+    if args.coverage:
+        conf += "coverage=yes\n"
+        ports.append("coverage")
     initramfs.write(initrd, kernel, conf, modules=modules(kernel, args), extra=[("script", script)])
     streams = {"stdout": output.Stream(1, "standard output"), "stderr": output.Stream(2, "standard error")}
-    vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ["status", "stdout", "stderr", *(["out"] if out else [])], streams=streams,
-                     smp=args.smp, mem=args.mem or kernel.mem, append=headers.cmdline + args.boot.split(),
+    vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ports, streams=streams,
+                     smp=args.smp, mem=args.mem or kernel.mem, append=append + headers.cmdline + args.boot.split(),
                      limit=headers.limit * kernel.factor if headers.limit else args.limit,
                      devices=guest.share_devices(args.share, args.share_rw) if args.share else [],
                      boot_limit=60 if counts else None)
     vm.trailer = trailer.encode()
+    if args.coverage:
+        vm.coverage = output.Log(args.coverage)
     start = time.monotonic()
     vm.run()
     seconds = time.monotonic() - start
@@ -266,7 +283,7 @@ def tell_end(status, failures, run_dir):
 
 def report_script(kernel, args, run_dir, splats, tour):
     """What the kernel said, and how to have it say that again."""
-    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"))
+    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"), modules(kernel, args), args.module)
     if args.script is None:
         words = ["vm", "COMMAND=" + shlex.quote(args.command)]
     else:
@@ -284,14 +301,28 @@ def report_script(kernel, args, run_dir, splats, tour):
 
 
 GDB_HELP = """# The guest waits for a debugger on port %(port)s. In another terminal:
-#   gdb -ex 'target remote %(port)s' '%(vmlinux)s'
-# then `continue`, and once the module is loaded:
-%(module)s
+#   gdb -x %(script)s
+# There `break %(function)s` or `break FILE.rs:LINE`, then `continue`, and here `modprobe %(module)s`.
 """
 
-WITH_SCRIPTS = """#   lx-symbols '%(dir)s'            (add-auto-load-safe-path '%(build)s' first)"""
-WITHOUT_SCRIPTS = """#   (guest) cat /sys/module/rust_kthread_demo/sections/.text
-#   (gdb)   add-symbol-file '%(ko)s' ADDRESS"""
+
+def gdb_script(kernel, path, port, files):
+    """Write what makes gdb know the kernel and these modules, and connects it."""
+    lines = ["file %s" % gdb_word(kernel.vmlinux)]
+    if "\nCONFIG_DEBUG_INFO=y\n" not in kernel.config:
+        lines.append("add-symbol-file %s 0" % gdb_word(os.path.join(kernel.dir, "types", "kernel_types.ko")))
+    lines += ["set breakpoint pending on", "target remote %s" % port,
+              "source %s" % os.path.join(lab.ROOT, "qemu", "gdb.py"),
+              "lab-modules %s" % " ".join(map(gdb_word, files))]
+    scripts = os.path.join(kernel.build, "vmlinux-gdb.py")
+    if os.path.exists(scripts):
+        lines.append("source %s" % scripts)
+    with open(path, "w") as f:
+        f.write("".join("set confirm off\n%s\n" % "\n".join(lines) + "set confirm on\n"))
+
+
+def gdb_word(path):
+    return '"%s"' % re.sub(r'(["\\])', r"\\\1", path)
 
 
 def run_interactive(kernel, args):
@@ -313,11 +344,13 @@ def run_interactive(kernel, args):
         port = os.environ.get("GDB_PORT", "").lstrip(":") or "1234"
         # Whoever reaches that port rules the guest, and reads what it shares.
         qemu += ["-S", "-gdb", "tcp:localhost:" + port]
-        scripts = os.path.exists(os.path.join(kernel.build, "vmlinux-gdb.py"))
-        names = {"dir": os.path.join(kernel.dir, "module"), "build": kernel.build,
-                 "ko": os.path.join(kernel.dir, "module", "rust_kthread_demo.ko")}
-        output.say(GDB_HELP.rstrip("\n") % {"port": ":" + port, "vmlinux": kernel.vmlinux,
-                                     "module": (WITH_SCRIPTS if scripts else WITHOUT_SCRIPTS) % names})
+        script = run_dir.file("gdb")
+        stripped = modules(kernel, args)
+        files = [path for path in (decode.whole(decode.module_name(item), stripped) for item in stripped) if path]
+        gdb_script(kernel, script, ":" + port, files)
+        name = decode.module_name(stripped[-1]) if args.module else "rust_kthread_demo"
+        output.say(GDB_HELP.rstrip("\n") % {"port": port, "script": shlex.quote(script), "module": name,
+                                     "function": "init_module"})
     # The terminal belongs to the guest: Ctrl-C goes there, Ctrl-A X ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     terminal = termios.tcgetattr(0)
