@@ -175,7 +175,8 @@ group_alive()
 # await_group_end PGID: kills the group and waits until it is gone.
 await_group_end()
 {
-	kill -KILL "-$1" 2>/dev/null
+	# Mostly there is none, and then nothing to look for.
+	kill -KILL "-$1" 2>/dev/null || return 0
 	set_deadline $((2 * factor))
 	while group_alive "$1"; do
 		before_deadline || return 1
