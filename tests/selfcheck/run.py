@@ -130,7 +130,7 @@ class Checks:
         """Boot with these test programs; yields (name, what is wrong or None)."""
         report = Capture()
         path = self.path(names)
-        vm = suite.run_boot(self.kernel, self.choice, path, tests, report, limit=60 * self.kernel.factor,
+        vm = suite.run_boot(self.kernel, self.choice, path, tests, report, limit=120 * self.kernel.factor,
                             smp=max(test.cpus for test in tests), mem=self.mem,
                             modules=self.modules, grace=GRACE.get(names, guest.GRACE), settle=SETTLE, cls=cls)
         found = vm.failures + [f for f in vm.blamed() if f not in vm.failures]
