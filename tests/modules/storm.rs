@@ -12,7 +12,7 @@
 //! all. Each level is spawned at its own place in the source, which tells lockdep what is what.
 //! Handles of their own are all that threads may do what they like with.
 //!
-//! A member of the highest level, which no member waits for, may stop all the others. It holds the
+//! A thread of the highest level, which no member waits for, may stop all the others. It holds the
 //! group meanwhile, so no member waits for the group any longer than until it is asked to stop.
 //! Per-CPU threads, for which CPU hotplug waits, wait for nobody, and do not wait for long either,
 //! but on the first CPU, which stays.
@@ -703,6 +703,8 @@ struct Me<'a> {
     is_freezable: bool,
     /// Whether it waits in what knows nothing of threads.
     is_foreign: bool,
+    /// Whether it may stop all members. To lockdep, two kinds that do would wait for each other.
+    may_stop_all: bool,
     random: Random,
     luggage: KVec<Handle>,
     waker: Option<Waker>,
@@ -720,6 +722,7 @@ impl<'a> Me<'a> {
             may_wait_endlessly: false,
             is_freezable: false,
             is_foreign: random.one_in(2),
+            may_stop_all: false,
             random,
             luggage: KVec::new(),
             waker: None,
@@ -1048,6 +1051,8 @@ impl<'a> Me<'a> {
             let _guard = guard;
 
             me.luggage = luggage.take();
+            // Members wait for those of lower levels.
+            me.may_stop_all = level + 1 == LEVELS;
             me.may_wait_endlessly = !is_freezable;
             me.is_freezable = is_freezable;
             me.live(is_patient);
@@ -1457,8 +1462,7 @@ impl<'a> Me<'a> {
             }
             return;
         }
-        // Members wait for those of lower levels, and scopes for their threads.
-        if self.level + 1 < LEVELS || self.depth > 0 {
+        if !self.may_stop_all {
             return;
         }
         let stopped = self.with_group(|group| {
