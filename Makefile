@@ -40,12 +40,12 @@ override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE
 modules:
 	$(check)
 	@scripts/check-kdir.sh "$$KDIR"
-	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir
-	@echo "built build/kdir/rust_kthread_demo.ko"
+	@scripts/build-module.sh "$$(realpath -ms -- "$$KDIR")/" "$${MODULE:-.}" "$${MODULE:-.}/build/kdir"
+	@cd "$${MODULE:-.}" && echo built build/kdir/*.ko
 
 modules_install: modules
 	$(check)
-	@scripts/build-module.sh "$$(realpath -s -- "$$KDIR")/" . build/kdir modules_install
+	@scripts/build-module.sh "$$(realpath -ms -- "$$KDIR")/" "$${MODULE:-.}" "$${MODULE:-.}/build/kdir" modules_install
 
 demo:
 	$(check)
@@ -74,6 +74,10 @@ vm:
 	@$(run) qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) $(share) \
 		$${OUT:+--out "$$OUT"} $${LIMIT:+--limit "$$LIMIT"} $(job)
 
+coverage:
+	$(check)
+	@$(prepare) scripts/coverage.sh "$$KERNEL" "$${MODULE:-.}" "$${SCRIPT:-$(if $(MODULE),$$MODULE/test.sh,qemu/coverage/all.sh)}"
+
 trace:
 	$(check)
 	@scripts/setup.sh --trace "$$KERNEL"
@@ -91,11 +95,13 @@ shell:
 gdb:
 	$(check)
 	@$(prepare) $(build_own)
+	@scripts/build-module.sh "$$KERNEL" qemu/types "build/$$KERNEL/types"
 	@$(run) qemu/vm.py $(guest) $(own) $(share) --gdb
 
 new-module:
 	$(check)
-	@scripts/new-module.sh "$$NAME" "$${DIR:-..}"
+	@scripts/new-module.sh --check "$$NAME" "$${DIR:-..}"
+	@$(prepare) scripts/new-module.sh "$$NAME" "$${DIR:-..}"
 	@$(MAKE) --no-print-directory -C "$${DIR:-..}/$$NAME" test
 
 doctor:
@@ -109,7 +115,8 @@ lint:
 
 rust-analyzer:
 	$(check)
-	@$(prepare) scripts/rust-analyzer.sh "$$KERNEL"
+	@$(prepare) $(build_own)
+	@scripts/rust-analyzer.sh "$$KERNEL" $${MODULE:+"$$MODULE"}
 
 rustdoc:
 	$(check)
@@ -121,5 +128,5 @@ clean:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo trace compare test test-all soak vm shell \
+.PHONY: modules modules_install demo coverage trace compare test test-all soak vm shell \
 	gdb new-module doctor lint bench rust-analyzer rustdoc clean help

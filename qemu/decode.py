@@ -21,10 +21,13 @@ RIP = re.compile(r" *RIP: ")
 LINE = re.compile(r":[0-9]+[ )]")
 UP = re.compile(r"(?<![^ (/])(?!\.\.?/)[^ (/]+/\.\./")
 IN_MODULE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[(\w+)")
-# In a module, each of these begins at address 0, where addr2line would look into .text.
-SECTIONS = (".init.text", ".exit.text", ".text.unlikely", ".noinstr.text", ".ref.text")
+# A line of `objdump -h`, and the flags that follow it.
+SECTION = re.compile(r"^ *\d+ (\S+) .*\n +(.*)$", re.M)
 # Where Debian and rustup keep the source of Rust's own library.
 RUST_LIBRARY = re.compile(r"/[^ ()]*/lib/rustlib/src/rust/library/")
+
+# Where build-module.sh copies what has a path that kbuild cannot take.
+COPY = r"/[^ ()]*/copies/[0-9a-f]{12}/src/"
 
 
 class Error(Exception):
@@ -56,11 +59,17 @@ def fold(lines):
 
 
 class Decoder:
-    """Tells of each complaint once, and keeps what it told in the file `log`."""
+    """Tells of each complaint once, and keeps what it told in the file `log`.
 
-    def __init__(self, kernel, log):
+    modules: the modules of the guest, stripped, each in a directory of the one with debug information.
+    home: the directory that a module of the user's is in.
+    """
+
+    def __init__(self, kernel, log, modules, home=None):
         self.kernel = kernel
         self.log = log
+        self.modules = modules
+        self.homes = [re.escape(os.path.realpath(path) + "/") for path in (home, lab.ROOT) if path]
         self.told = {}  # fingerprint -> where that was
 
     def tell(self, item, where):
@@ -118,11 +127,10 @@ class Decoder:
                 run.returncode, len(found), len(lines), run.stderr.strip()))
         return found
 
-    @staticmethod
-    def _tidy(old, new, source):
+    def _tidy(self, old, new, source):
         if FRAME.search(old) and not LINE.search(new):
             return old
-        new = RUST_LIBRARY.sub("", new.replace(source + "/", "").replace(lab.ROOT + "/", ""))
+        new = re.sub("|".join([re.escape(source + "/"), COPY, *self.homes]), "", RUST_LIBRARY.sub("", new))
         while UP.search(new):
             new = UP.sub("", new)
         # The script drops the indentation of most lines.
@@ -130,15 +138,36 @@ class Decoder:
 
     def _relocate(self, name, directory):
         """Put the module there, with a range of addresses for each section that has code."""
-        paths = [os.path.join(top, item) for kind in ("module", "selfcheck")
-                 for top, _, items in os.walk(os.path.join(self.kernel.dir, kind)) for item in items
-                 if item.replace("-", "_") == name + ".ko" and os.path.basename(top) != "stripped"]
-        if not paths:
+        path = whole(name, self.modules)
+        if path is None:
             return
-        moves = [word for n, section in enumerate(SECTIONS)
+        # In a module each section begins at address 0, where addr2line would look into .text.
+        moves = [word for n, section in enumerate(code_sections(path)) if section != ".text"
                  for word in ("--change-section-address", "%s=0x%x" % (section, (n + 1) << 28))]
-        subprocess.run(["objcopy", *moves, paths[0], os.path.join(directory, name + ".ko")],
+        subprocess.run(["objcopy", *moves, path, os.path.join(directory, name + ".ko")],
                        stderr=subprocess.PIPE, check=True)
+
+
+def whole(name, modules):
+    """The module of that name with its debug information, or None. `modules` are stripped ones, the last counts."""
+    for stripped in reversed(modules):
+        if module_name(stripped) == name:
+            for top, dirs, items in os.walk(os.path.dirname(os.path.dirname(stripped))):
+                dirs[:] = sorted(d for d in dirs if d != "stripped")
+                for item in sorted(items):
+                    if item == os.path.basename(stripped):
+                        return os.path.join(top, item)
+    return None
+
+
+def module_name(path):
+    """What the kernel calls the module in that file."""
+    return os.path.basename(path)[:-len(".ko")].replace("-", "_")
+
+
+def code_sections(path):
+    run = subprocess.run(["objdump", "-h", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True)
+    return [name for name, flags in SECTION.findall(run.stdout) if "CODE" in flags.split(", ")]
 
 
 def command(kernel, args, *words):

@@ -63,6 +63,28 @@ find_port()
 	return 1
 }
 
+kmemleak=/sys/kernel/debug/kmemleak
+
+# leaks_begin: forgets what kmemleak found until now. Fails where it is not there or not on.
+leaks_begin()
+{
+	[ -e "$kmemleak" ] && { echo stack=on && echo clear; } 2>/dev/null >"$kmemleak"
+}
+
+# leaks_end: has the kernel complain of what has been lost since, with the stacks of the first.
+leaks_end()
+{
+	# What is reported is older than 5 seconds and has not changed since a scan that found it already.
+	echo scan >"$kmemleak"
+	echo scan >"$kmemleak"
+	sleep 6
+	echo scan >"$kmemleak"
+	# Each line is a write(2) to a file opened anew, of which the kernel drops none.
+	head -n 60 "$kmemleak" | while IFS= read -r line; do
+		printf '%s\n' "$line" >/dev/kmsg
+	done
+}
+
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 # What is not a device is not made by devtmpfs.
@@ -89,9 +111,9 @@ for runtime in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do
 	[ ! -e "$runtime" ] || echo 0 > "$runtime"
 done
 
-# What guest.conf may set: the limits in seconds, and how slow this kernel is.
+# What guest.conf may set: the limits in seconds, how slow this kernel is, and what else to look for.
 # shellcheck disable=SC2034 # run-tests.sh uses them
-mode=error limit=0 factor=1 settle=3 share= out=
+mode=error limit=0 factor=1 settle=3 share='' out='' leaks='' coverage=''
 # shellcheck source=/dev/null
 . /etc/guest.conf
 # For wait_for of tests/lib/ktap.sh.
@@ -155,6 +177,12 @@ script)
 	exec 6>"$port"
 	[ -z "$share" ] || mount_share || die "the host's directory can not be mounted"
 	[ -z "$out" ] || { mkdir /out && mount -t tmpfs out /out; } || die "no /out"
+	[ -n "$leaks" ] && leaks_begin || leaks=
+	if [ -n "$coverage" ]; then
+		find_port coverage || die "no virtio port 'coverage'"
+		coverage=$port
+		modprobe lab_coverage || die "lab_coverage does not load"
+	fi
 	echo "kdemo-test: begin script" >/dev/kmsg
 	say "begin script $limit"
 	(
@@ -162,8 +190,10 @@ script)
 		exec /script </dev/null >&5 2>&6 3>&- 5>&- 6>&-
 	)
 	status=$?
-	echo "kdemo-test: end script" >/dev/kmsg
 	say "end script"
+	[ -z "$leaks" ] || leaks_end
+	[ -z "$coverage" ] || cat /sys/kernel/debug/lab_coverage/reached >"$coverage"
+	echo "kdemo-test: end script" >/dev/kmsg
 	say "exit $status"
 	if [ -n "$out" ]; then
 		find_port out || die "no virtio port 'out'"

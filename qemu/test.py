@@ -138,7 +138,7 @@ def run(args):
     run_dir = lab.RunDir(kernel, "soak" if args.soak else "test")
     choice = accel.choose(kernel, run_dir)
     out = Tee(sys.stdout, open(run_dir.file("report.ktap"), "w"))
-    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"))
+    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"), kernel.modules())
 
     def tell(name, splats):
         """What the kernel said in the test `name`, or in the guest at large."""

@@ -5,6 +5,7 @@
 import argparse
 import glob
 import os
+import re
 import shlex
 import signal
 import sys
@@ -29,6 +30,8 @@ def parse_args(argv):
     options.add(parser)
     parser.add_argument("--module", metavar="DIR",
                         help="a module of yours for modprobe in the guest, built in DIR/build/NAME")
+    parser.add_argument("--coverage", metavar="FILE",
+                        help="take the module built by scripts/coverage.sh, and write what of it ran to FILE")
     parser.add_argument("--limit", type=options.above_zero, default=600, metavar="SECONDS",
                         help="end the script after this time (default: 600)")
     parser.add_argument("--count", type=int, nargs="?", const=1, metavar="SEED",
@@ -57,12 +60,16 @@ class ScriptGuest(guest.Guest):
     """Shows the script's output as it comes and keeps its exit status."""
 
     status = None
+    coverage = None  # a file
     out_status = None  # how the packing of /out ended
     out_size = 0
 
     def on_output(self, port, data):
         if port == "out":
             self._on_out(len(data))
+            return
+        if port == "coverage":
+            self.coverage.write(data)
             return
         stream = sys.stdout if port == "stdout" else sys.stderr
         stream.buffer.write(data)
@@ -89,11 +96,13 @@ def modules(kernel, args):
     """What modprobe finds in the guest: the modules of the lab, and those that --module means."""
     found = kernel.modules()
     if args.module:
-        built = os.path.join(args.module, "build", kernel.name, "stripped")
+        built = os.path.join(args.module, "build", ("coverage-" if args.coverage else "") + kernel.name, "stripped")
         own = sorted(glob.glob(os.path.join(glob.escape(built), "*.ko")))
         if not own:
             raise SetupError("--module %s: there is no module in %s" % (args.module, built))
         found += own
+    if args.coverage:
+        found += kernel.modules("coverage")
     return found
 
 
@@ -139,14 +148,25 @@ def run_script(kernel, args):
     print("# accel: %s" % choice, file=sys.stderr, flush=True)
     initrd = run_dir.file("initrd")
     conf = "mode=script\nlimit=%d\nfactor=%d\n" % (args.limit, kernel.factor) + share_conf(args)
+    ports = ["status", "stdout", "stderr"]
+    append = []
     if out:
         conf += "out=yes\n"
+        ports.append("out")
+    # It takes seconds to look for leaks, which only who writes a module asked for.
+    if args.module and "\nCONFIG_DEBUG_KMEMLEAK=y\n" in kernel.config:
+        conf += "leaks=yes\n"
+        append.append("kmemleak=on")
+    if args.coverage:
+        conf += "coverage=yes\n"
+        ports.append("coverage")
     initramfs.write(initrd, kernel, conf, modules=modules(kernel, args), extra=[("script", script)])
-    vm = ScriptGuest(kernel, choice, run_dir.path, initrd,
-                     ["status", "stdout", "stderr", *(["out"] if out else [])],
-                     smp=args.smp, mem=args.mem or kernel.mem, append=args.boot.split(), limit=args.limit,
+    vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ports,
+                     smp=args.smp, mem=args.mem or kernel.mem, append=append + args.boot.split(), limit=args.limit,
                      devices=guest.share_devices(args.share, args.share_rw) if args.share else [],
                      boot_limit=60 if counts else None)
+    if args.coverage:
+        vm.coverage = open(args.coverage, "wb", buffering=0)
     failures = vm.run()
     splats = splat.find(vm.console_lines)
     if out:
@@ -170,7 +190,7 @@ def run_script(kernel, args):
     else:
         code = vm.status
         end = "the script exited with %d" % vm.status
-    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"))
+    decoder = decode.Decoder(kernel, run_dir.file("splats.txt"), modules(kernel, args), args.module)
     if args.script is None:
         words = ["vm", "COMMAND=" + shlex.quote(args.command)]
     else:
@@ -187,14 +207,28 @@ def run_script(kernel, args):
 
 
 GDB_HELP = """# The guest waits for a debugger on port %(port)s. In another terminal:
-#   gdb -ex 'target remote %(port)s' '%(vmlinux)s'
-# then `continue`, and once the module is loaded:
-%(module)s
+#   gdb -x %(script)s
+# There `break %(function)s` or `break FILE.rs:LINE`, then `continue`, and here `modprobe %(module)s`.
 """
 
-WITH_SCRIPTS = """#   lx-symbols '%(dir)s'            (add-auto-load-safe-path '%(build)s' first)"""
-WITHOUT_SCRIPTS = """#   (guest) cat /sys/module/rust_kthread_demo/sections/.text
-#   (gdb)   add-symbol-file '%(ko)s' ADDRESS"""
+
+def gdb_script(kernel, path, port, files):
+    """Write what makes gdb know the kernel and these modules, and connects it."""
+    lines = ["file %s" % gdb_word(kernel.vmlinux)]
+    if "\nCONFIG_DEBUG_INFO=y\n" not in kernel.config:
+        lines.append("add-symbol-file %s 0" % gdb_word(os.path.join(kernel.dir, "types", "kernel_types.ko")))
+    lines += ["set breakpoint pending on", "target remote %s" % port,
+              "source %s" % os.path.join(lab.ROOT, "qemu", "gdb.py"),
+              "lab-modules %s" % " ".join(map(gdb_word, files))]
+    scripts = os.path.join(kernel.build, "vmlinux-gdb.py")
+    if os.path.exists(scripts):
+        lines.append("source %s" % scripts)
+    with open(path, "w") as f:
+        f.write("".join("set confirm off\n%s\n" % "\n".join(lines) + "set confirm on\n"))
+
+
+def gdb_word(path):
+    return '"%s"' % re.sub(r'(["\\])', r"\\\1", path)
 
 
 def run_interactive(kernel, args):
@@ -216,11 +250,13 @@ def run_interactive(kernel, args):
         port = os.environ.get("GDB_PORT", "").lstrip(":") or "1234"
         # Whoever reaches that port rules the guest, and reads what it shares.
         qemu += ["-S", "-gdb", "tcp:localhost:" + port]
-        scripts = os.path.exists(os.path.join(kernel.build, "vmlinux-gdb.py"))
-        names = {"dir": os.path.join(kernel.dir, "module"), "build": kernel.build,
-                 "ko": os.path.join(kernel.dir, "module", "rust_kthread_demo.ko")}
-        sys.stderr.write(GDB_HELP % {"port": ":" + port, "vmlinux": kernel.vmlinux,
-                                     "module": (WITH_SCRIPTS if scripts else WITHOUT_SCRIPTS) % names})
+        script = run_dir.file("gdb")
+        stripped = modules(kernel, args)
+        files = [path for path in (decode.whole(decode.module_name(item), stripped) for item in stripped) if path]
+        gdb_script(kernel, script, ":" + port, files)
+        name = decode.module_name(stripped[-1]) if args.module else "rust_kthread_demo"
+        sys.stderr.write(GDB_HELP % {"port": port, "script": shlex.quote(script), "module": name,
+                                     "function": "init_module"})
     # The terminal belongs to the guest: Ctrl-C goes there, Ctrl-A X ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     terminal = termios.tcgetattr(0)

@@ -5,7 +5,8 @@
 #
 # Builds the external module in SRCDIR against the kernel build/NAME/kernel, or
 # against KDIR (told by its slash), with all that is made in OUTDIR. For a kernel
-# NAME the modules have line tables, and OUTDIR/stripped holds them without.
+# NAME the modules have line tables, and OUTDIR/stripped holds them without. With the
+# TARGET coverage they tell which of their code runs.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -41,9 +42,18 @@ if [ -n "$lab" ] && ! grep -qx 'CONFIG_DEBUG_INFO=y' "$kdir/include/config/auto.
 	lab="$lab KCFLAGS=-g1 KRUSTFLAGS=-Cdebuginfo=line-tables-only"
 fi
 
+# Each block of code tells that it runs, to qemu/coverage/lab_coverage.c.
+symbols=
+if [ "$target" = coverage ]; then
+	target=modules
+	symbols=$TOP/build/$1/coverage/Module.symvers
+	blocks="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3"
+	blocks="$blocks -Cllvm-args=-sanitizer-coverage-trace-pc -Cllvm-args=-sanitizer-coverage-prune-blocks=0"
+fi
+
 # The stamp tells what went in, so that nothing is built twice.
 inputs=$({
-	echo "$kdir $target $lab ${CLIPPY:-}"
+	echo "$kdir $target $lab ${CLIPPY:-} $symbols"
 	cat "$kdir/built" "$kdir/Module.symvers" 2>/dev/null
 	cd "$src" && find . \( -name .git -o -name build \) -prune -o \
 		\( -name '*.rs' -o -name '*.[chS]' -o -name Kbuild -o -name Makefile \) -type f -print0 |
@@ -71,7 +81,8 @@ esac
 
 # shellcheck disable=SC2086 # $tools and $lab hold words NAME=VALUE, none with blanks in it
 if ! make -C "$kdir" M="$work" MO="$result" V="${V:-0}" -j"$(nproc)" $tools \
-	$lab ${CLIPPY:+CLIPPY=$CLIPPY} "$target" </dev/null >"$log" 2>&1; then
+	$lab ${CLIPPY:+CLIPPY=$CLIPPY} ${symbols:+"KBUILD_EXTRA_SYMBOLS=$symbols"} \
+	${symbols:+"RUSTFLAGS_MODULE=$blocks"} ${symbols:+CFLAGS_MODULE=-fsanitize-coverage=trace-pc} "$target" </dev/null >"$log" 2>&1; then
 	cat "$log" >&2
 	die "the module in $src could not be built; the log: $log"
 fi

@@ -15,7 +15,7 @@ cannot()
 	die "KDIR=$kdir $1"
 }
 
-use="'make demo' builds a kernel that works, and make KDIR=build/fast/kernel uses it"
+use="'make demo' builds a kernel that works, and make KDIR='$TOP/build/fast/kernel' uses it"
 
 # conf FILE OPTION: its value without quotes.
 conf()

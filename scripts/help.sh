@@ -27,7 +27,10 @@ The guest:
 A module of yours:
   make new-module NAME=NAME [DIR=..]
                         begins one in DIR/NAME, from a sample, and runs its test
-  make vm MODULE=DIR    (as shell and gdb) builds the module in DIR for the guest
+  make vm MODULE=DIR    (as shell, gdb and rust-analyzer) does it for the module in DIR
+  make coverage MODULE=DIR
+                        runs DIR/test.sh (or SCRIPT) and tells which lines it reached;
+                        without MODULE all tests of the lab
 
 The module alone:
   make [KDIR=DIR]       builds it against a kernel of yours

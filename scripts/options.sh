@@ -27,7 +27,7 @@ takes()
 	_mine="$_guest MODULE"
 	_tests="TESTS JUNIT FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS"
 	case $1 in
-	modules | modules_install) echo "KDIR $_build INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP" ;;
+	modules | modules_install) echo "KDIR MODULE $_build INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP" ;;
 	demo) echo "$_guest" ;;
 	test | test-all) echo "$_guest $_tests" ;;
 	test-distro) echo "SUITE $_guest $_tests" ;;
@@ -36,6 +36,7 @@ takes()
 	trace | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
 	rust-analyzer) echo "KERNEL CONFIG MODULE $_build" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT" ;;
+	coverage) echo "$_mine SCRIPT LIMIT" ;;
 	shell) echo "$_mine SHARE SHARE_RW" ;;
 	gdb) echo "$_mine SHARE SHARE_RW GDB_PORT" ;;
 	new-module) echo "NAME DIR $_guest" ;;

@@ -1,17 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: rust-analyzer.sh NAME
+# usage: rust-analyzer.sh NAME [SRCDIR]
 #
-# Writes rust-project.json, with which rust-analyzer knows the module and the
-# kernel crate of the kernel NAME.
+# Writes SRCDIR/rust-project.json, with which rust-analyzer knows the modules there (by
+# default those of the lab) and the kernel crate of the kernel NAME. They must have been
+# built for that kernel.
 
 . "$(dirname "$0")/lib.sh"
 
-name=${1:?usage: rust-analyzer.sh NAME}
-cd "$TOP" || exit 1
-out=build/$name/rust-analyzer
+name=${1:?usage: rust-analyzer.sh NAME [SRCDIR]}
+src=$(cd "${2:-$TOP}" && pwd) || exit 1
+out=$TOP/build/$name/rust-analyzer
 rm -rf "$out"
-scripts/build-module.sh "$name" . "$out" rust-analyzer || exit 1
-cp "$out/rust-project.json" rust-project.json || exit 1
-say "rust-analyzer: wrote rust-project.json for the kernel $name"
+"$TOP/scripts/build-module.sh" "$name" "$src" "$out" rust-analyzer || exit 1
+set -- "$src/build/$name"
+[ "$src" != "$TOP" ] || set -- "$1/module" "$1/selfcheck"
+"$TOP/scripts/rust-project.py" "$@" <"$out/rust-project.json" >"$out/complete.json" ||
+	die "what the modules in $src were built with is not known: see above"
+cp "$out/complete.json" "$src/rust-project.json" || die "$src/rust-project.json cannot be written"
+say "rust-analyzer: wrote $src/rust-project.json for the kernel $name"

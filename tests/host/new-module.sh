@@ -32,7 +32,7 @@ show()
 	ktap_diag "$(cat "$log")"
 }
 
-ktap_plan 17
+ktap_plan 34
 
 refused '' "$work/place" 'NAME is missing'
 refused foo-bar "$work/place" 'is no name for a module'
@@ -41,9 +41,19 @@ refused 1st "$work/place" 'is no name for a module'
 refused ../foo "$work/place" 'is no name for a module'
 refused 'foo bar' "$work/place" 'is no name for a module'
 refused "$(printf '%056d' 0 | tr 0 a)" "$work/place" 'is too long'
-refused kernel "$work/place" 'is the name of something else'
+for name in kernel ffi compiler_builtins zerocopy; do
+	refused $name "$work/place" 'is the name of a crate'
+done
+refused self "$work/place" 'is a word of Rust'
+refused vmlinux "$work/place" 'is the name of the kernel'
+refused kthread "$work/place" 'is the name of something of the lab'
+# By modules.builtin, with a dash there, and by its parameters alone.
+for name in configs virtio_ring printk workqueue; do
+	refused $name "$work/place" 'is built into the kernel'
+done
 refused foo "$work/none" 'there is no directory'
 
+ktap_eq 'one may ask first' '0 ' "$("$top/scripts/new-module.sh" --check foo "$work/place"; echo $?) $(ls -A "$work/place")"
 run "$top/scripts/new-module.sh" foo "$work/place"
 ktap_eq 'made' 0 $? || show
 ktap_eq 'nothing but its directory' foo "$(ls -A "$work/place")"
@@ -55,10 +65,29 @@ said=$("$top/scripts/new-module.sh" foo "$work/place" 2>&1)
 ktap_match 'there is no second one' '1 *foo is there already*' "$? $said"
 
 # What its Makefile asks the lab for, which is then done here.
+mkdir "$work/a lab"
 # shellcheck disable=SC2016 # make expands it.
-printf 'vm:\n\t@echo "$(MODULE) $(SCRIPT)"\n' > "$work/Makefile"
-ktap_eq 'make test is up to the lab' "$work/place/foo $work/place/foo/test.sh" \
-	"$(make -s -C "$work/place/foo" test LAB="$work" 2>&1)"
+printf 'vm shell modules:\n\t@echo "$@ $(MODULE) $(SCRIPT)$(KDIR)"\n' > "$work/a lab/Makefile"
+
+# asks TARGET...: what the lab is asked for then.
+asks()
+{
+	make -s -C "$work/place/foo" "$@" LAB="$work/a lab" 2>&1
+}
+
+ktap_eq 'make test is up to the lab' "vm $work/place/foo $work/place/foo/test.sh" "$(asks test)"
+ktap_eq 'make shell, too' "shell $work/place/foo " "$(asks shell)"
+ktap_eq 'a script is found from there' "vm $work/place/foo $work/place/foo/a test.sh" "$(asks vm SCRIPT='a test.sh')"
+ktap_eq 'and so is a kernel' "modules $work/place/foo $work/place/bar" "$(asks modules KDIR=../bar)"
+said=$(make -s -C "$work/place/foo" test LAB="$work/none" 2>&1)
+ktap_match 'a lab that has moved is told of in one line' "2 1 the lab is not at '$work/none'*" \
+	"$? $(printf '%s\n' "$said" | grep -vc '^make') $said"
+said=$(make -s -C "$work/place/foo" KDIR="$work/none" 2>&1)
+ktap_match 'a kernel that is not there, too' "2 1 *KDIR=$work/none does not exist*" \
+	"$? $(printf '%s\n' "$said" | grep -vc '^make') $said"
+mkdir -p "$work/place/foo/build"
+run make -C "$work/place/foo" clean KDIR="$work/none"
+ktap_eq 'it can be cleaned without a kernel' '0 no' "$? $([ -e "$work/place/foo/build" ] && echo yes || echo no)"
 run "$top/scripts/build-module.sh" "$KERNEL" "$work/place/foo" "$work/place/foo/build/$KERNEL"
 ktap_eq 'it builds' 0 $? || show
 run "$top/qemu/vm.py" --kernel "$KERNEL" --fail-on-splat --module "$work/place/foo" \

@@ -156,7 +156,7 @@ class Checks:
         """What lacks in what is told of these failures of a test. None if nothing."""
         if not test.decoded:
             return None
-        decoder = decode.Decoder(self.kernel, os.path.join(self.path(test.name), "splats.txt"))
+        decoder = decode.Decoder(self.kernel, os.path.join(self.path(test.name), "splats.txt"), self.modules)
         lines = [line for f in failures if f.splat for line in decoder.tell(f.splat, test.name)]
         for pattern in test.decoded:
             if not any(re.search(pattern, line) for line in lines):

@@ -190,7 +190,7 @@ class Decode(unittest.TestCase):
             with open(os.path.join(path, "scripts", "decode_stacktrace.sh"), "w") as f:
                 f.write(script)
         kernel = argparse.Namespace(name="fast", build=path, dir=path, vmlinux="vmlinux")
-        return decode.Decoder(kernel, os.path.join(path, "splats.txt"))
+        return decode.Decoder(kernel, os.path.join(path, "splats.txt"), [])
 
     def tell(self, script, lines):
         decoder = self.decoder(script)

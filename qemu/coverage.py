@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Tell which lines of modules ran, by what qemu/coverage/lab_coverage.c noted.
+
+usage: coverage.py SOURCE BUILT REACHED INFO
+
+SOURCE is the directory of the modules, BUILT that of their .ko files, REACHED what the
+guest noted. Writes INFO for genhtml, and prints a summary. A line is one where a block
+of code begins, which is what the compiler makes count.
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+import decode
+import layout
+
+SECTION = re.compile(r"^Disassembly of section (\S+):$")
+CALL = re.compile(r"^\t+([0-9a-f]+): R_X86_64_PLT32\t__sanitizer_cov_trace_pc\b")
+JUMP = re.compile(r"^ *[0-9a-f]+:\t+jmp")
+PLACE = re.compile(r"^(/.*):([1-9][0-9]*)(?: \(discriminator [0-9]+\))?$")
+
+
+def calls(path):
+    """(section, address after the call) of each block of a module. One that ends its function with it has no address."""
+    run = subprocess.run(["objdump", "-dr", "--no-show-raw-insn", path], stdout=subprocess.PIPE, check=True, text=True,
+                         errors="replace")
+    section, before = None, ""
+    for line in run.stdout.splitlines():
+        header, call = SECTION.match(line), CALL.match(line)
+        if header:
+            section = header.group(1)
+        elif call and not JUMP.match(before):
+            # The place of the address is the last of the instruction.
+            yield section, int(call.group(1), 16) + 4
+        before = line
+
+
+def lines(path, section, addresses):
+    """For each address the (file, line) that it belongs to, those included that it was inlined into."""
+    # The call ends where the next instruction begins.
+    text = "".join("0x%x\n" % (address - 1) for address in addresses)
+    run = subprocess.run(["addr2line", "-a", "-i", "-j", section, "-e", path], input=text, stdout=subprocess.PIPE,
+                         check=True, text=True, errors="replace")
+    found = []
+    for line in run.stdout.splitlines():
+        if line.startswith("0x"):
+            found.append([])
+        elif PLACE.match(line):
+            file, number = PLACE.match(line).groups()
+            found[-1].append((os.path.normpath(file), int(number)))
+    return found
+
+
+def measure(source, built, reached):
+    """{file: {line: whether it was reached}}"""
+    result = {}
+    seen = {}
+    with open(reached) as f:
+        for line in f:
+            name, kind, offset = line.split()
+            seen.setdefault(name, set()).add((kind, int(offset, 16)))
+    for top, dirs, items in os.walk(built):
+        dirs[:] = sorted(d for d in dirs if d != "stripped")
+        for item in sorted(items):
+            path = os.path.join(top, item)
+            if not item.endswith(".ko"):
+                continue
+            here = seen.get(decode.module_name(path), set())
+            places = layout.places(path)
+            blocks = {}
+            for section, address in calls(path):
+                if section in places:
+                    blocks.setdefault(section, []).append(address)
+            known = {(places[section][0], places[section][1] + address)
+                     for section, addresses in blocks.items() for address in addresses}
+            if here - known:
+                raise SystemExit("coverage.py: %d of %d places that %s was at are none of its blocks: this kernel lays "
+                                 "modules out in another way" % (len(here - known), len(here), item))
+            for section, addresses in blocks.items():
+                kind, start = places[section]
+                for address, found in zip(addresses, lines(path, section, addresses)):
+                    ran = (kind, start + address) in here
+                    for file, number in found:
+                        if file.startswith(source + "/"):
+                            file_lines = result.setdefault(file, {})
+                            file_lines[number] = file_lines.get(number, False) or ran
+    return result
+
+
+def ranges(numbers):
+    """1 2 3 5 as 1-3, 5."""
+    found = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join("%d" % a if a == b else "%d-%d" % (a, b) for a, b in found)
+
+
+def main(source, built, reached, info):
+    source = os.path.realpath(source)
+    result = measure(source, built, reached)
+    if not result:
+        raise SystemExit("coverage.py: no module in %s has code that tells when it runs" % built)
+    total = hit = 0
+    with open(info, "w") as f:
+        for file, found in sorted(result.items()):
+            f.write("TN:\nSF:%s\n" % file)
+            for number, ran in sorted(found.items()):
+                f.write("DA:%d,%d\n" % (number, ran))
+            ran = sum(found.values())
+            f.write("LF:%d\nLH:%d\nend_of_record\n" % (len(found), ran))
+            total += len(found)
+            hit += ran
+            print("%5.1f %% %6d of %6d  %s" % (100 * ran / len(found), ran, len(found), os.path.relpath(file, source)))
+            missed = [number for number, ran in sorted(found.items()) if not ran]
+            if missed:
+                print("        not reached: %s" % ranges(missed))
+    print("%5.1f %% %6d of %6d  all" % (100 * hit / total, hit, total))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

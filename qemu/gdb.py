@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs in gdb: `lab-modules FILE...` has it know these modules from before their init runs.
+
+The kernel's own lx-symbols needs a kernel with debug information, and leaves the sections of init out.
+"""
+
+import os
+import sys
+
+import gdb
+import gdb.types
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+import layout  # noqa: E402
+
+
+class Loading(gdb.Breakpoint):
+    """Where the kernel is about to call a module's init."""
+
+    def __init__(self, files):
+        super().__init__("*(unsigned long)&do_init_module", internal=True)
+        self.silent = True
+        self.files = files
+        self.known = {}
+
+    def stop(self):
+        module = gdb.parse_and_eval("(struct module *)$rdi")
+        name = module["name"].string()
+        path = self.files.get(name)
+        if path is None:
+            return False
+        memory = gdb.types.make_enum_dict(gdb.lookup_type("enum mod_mem_type"))
+        address = {}
+        for section, (kind, start) in layout.places(path).items():
+            address[section] = int(module["mem"][memory["MOD_" + kind]]["base"]) + start
+        if address.get(".gnu.linkonce.this_module") != int(module):
+            gdb.write("%s: where its sections are is not known, as this kernel lays modules out in another way\n" % name)
+            return False
+        if self.known.get(name) not in (None, address):
+            gdb.execute("remove-symbol-file -a 0x%x" % self.known[name][".text"], to_string=True)
+        if self.known.get(name) != address:
+            others = " ".join("-s %s 0x%x" % item for item in address.items() if item[0] != ".text")
+            gdb.execute('add-symbol-file "%s" 0x%x %s' % (path, address[".text"], others), to_string=True)
+            self.known[name] = address
+            gdb.write("%s: loaded, its code is at 0x%x\n" % (name, address[".text"]))
+        return False
+
+
+class Modules(gdb.Command):
+    """lab-modules FILE...: what these modules' functions, lines and variables are, as each is loaded."""
+
+    def __init__(self):
+        super().__init__("lab-modules", gdb.COMMAND_FILES, gdb.COMPLETE_FILENAME)
+
+    def invoke(self, arg, from_tty):
+        self.dont_repeat()
+        files = gdb.string_to_argv(arg)
+        Loading({os.path.basename(path)[:-len(".ko")].replace("-", "_"): path for path in files})
+
+
+Modules()

@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: coverage.sh NAME DIR SCRIPT
+#
+# Builds the modules in DIR so that each block of their code tells that it runs, runs
+# SCRIPT in a guest with the kernel NAME, and tells which lines it reached. The status is
+# that of the guest. What is made is in DIR/build/coverage-NAME; coverage.info is for genhtml.
+
+. "$(dirname "$0")/lib.sh"
+
+[ $# -eq 3 ] || die "usage: coverage.sh NAME DIR SCRIPT"
+name=$1
+dir=$(cd "$2" && pwd -P) || exit 1
+script=$3
+out=$dir/build/coverage-$name
+[ -f "$script" ] || die "there is no script '$script' to run in the guest: name one with SCRIPT="
+
+"$TOP/scripts/build-module.sh" "$name" "$TOP/qemu/coverage" "$TOP/build/$name/coverage" || exit 1
+"$TOP/scripts/build-module.sh" "$name" "$dir" "$out" coverage || exit 1
+"$TOP/qemu/vm.py" --kernel "$name" ${SMP:+--smp "$SMP"} ${MEM:+--mem "$MEM"} ${BOOT:+--boot "$BOOT"} \
+	${LIMIT:+--limit "$LIMIT"} --module "$dir" --fail-on-splat --coverage "$out/reached" \
+	--script "$script"
+status=$?
+"$TOP/qemu/coverage.py" "$dir" "$out" "$out/reached" "$out/coverage.info" || exit 1
+say "coverage: for pages to look at: genhtml -o '$out/html' '$out/coverage.info'"
+exit $status

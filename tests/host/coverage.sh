@@ -1,0 +1,122 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs on the host: "make coverage MODULE=DIR" tells which lines ran, in Rust and in C,
+# in whichever task.
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+KERNEL=${1:-${KERNEL:-fast}}
+. "$top/tests/lib/ktap.sh"
+
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+own=$work/own
+mkdir "$own"
+
+cat >"$own/Kbuild" <<'EOF'
+obj-m := own_c.o own_rust.o
+EOF
+cat >"$own/own_c.c" <<'EOF'
+// Made by a test.
+#include <linux/kthread.h>
+#include <linux/module.h>
+
+static int which;
+module_param(which, int, 0);
+static struct task_struct *task;
+
+static int body(void *data)
+{
+	if (READ_ONCE(which) == 1)
+		WRITE_ONCE(which, 3); /* in a thread */
+	else
+		WRITE_ONCE(which, 4); /* not taken */
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(HZ);
+	return 0;
+}
+
+static noinline void never(void)
+{
+	WRITE_ONCE(which, 5); /* not called */
+}
+
+static int __init own_init(void)
+{
+	if (READ_ONCE(which) == 2)
+		never();
+	task = kthread_run(body, NULL, "own"); /* in init */
+	return PTR_ERR_OR_ZERO(task);
+}
+
+static void __exit own_exit(void)
+{
+	kthread_stop(task); /* in exit */
+}
+
+module_init(own_init);
+module_exit(own_exit);
+MODULE_DESCRIPTION("To be measured");
+MODULE_LICENSE("GPL");
+EOF
+cat >"$own/own_rust.rs" <<'EOF'
+// Made by a test.
+//! To be measured.
+
+use kernel::prelude::*;
+
+module! {
+    type: Measured,
+    name: "own_rust",
+    description: "To be measured",
+    license: "GPL",
+}
+
+struct Measured(KVec<u8>);
+
+impl kernel::Module for Measured {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let mut v = KVec::new();
+        v.push(1, GFP_KERNEL)?; // in init of Rust
+        Ok(Self(v))
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        if self.0.len() > 1 {
+            pr_info!("more\n"); // not taken in Rust
+        }
+        pr_info!("{}\n", self.0.len()); // in drop of Rust
+    }
+}
+EOF
+cat >"$work/script" <<'EOF'
+#!/bin/sh
+modprobe own_c which=1 || exit 1
+until [ "$(cat /proc/[0-9]*/comm | grep -c '^own$')" = 1 ]; do :; done
+until [ "$(cut -d ' ' -f 3 "/proc/$(grep -lx own /proc/[0-9]*/comm | cut -d / -f 3)/stat")" = S ]; do :; done
+rmmod own_c && modprobe own_rust && rmmod own_rust
+exit $?
+EOF
+
+# count FILE COMMENT: how often the line with that comment ran, as the report has it.
+count()
+{
+	line=$(grep -n "/[/*] $2\( \*/\)*\$" "$own/$1" | cut -d : -f 1)
+	awk -v file="SF:$own/$1" -v line="DA:$line," '$0 == file { on = 1 } /^end_of_record/ { on = 0 }
+		on && index($0, line) == 1 { print substr($0, length(line) + 1) }' "$own/build/coverage-$KERNEL/coverage.info"
+}
+
+ktap_plan 9
+"$top/scripts/coverage.sh" "$KERNEL" "$own" "$work/script" >"$work/log" 2>&1
+ktap_eq 'it is measured' 0 $? || ktap_diag "$(cat "$work/log")"
+ktap_eq 'a branch in a thread' 1 "$(count own_c.c 'in a thread')"
+ktap_eq 'the other branch' 0 "$(count own_c.c 'not taken')"
+ktap_eq 'a function that nobody called' 0 "$(count own_c.c 'not called')"
+ktap_eq 'init' 1 "$(count own_c.c 'in init')"
+ktap_eq 'exit' 1 "$(count own_c.c 'in exit')"
+ktap_eq 'init in Rust' 1 "$(count own_rust.rs 'in init of Rust')"
+ktap_eq 'a branch in Rust' 0 "$(count own_rust.rs 'not taken in Rust')"
+ktap_match 'what was not reached is told' '*own_c.c*not reached: *own_rust.rs*not reached: *' "$(cat "$work/log")"
+ktap_finished
