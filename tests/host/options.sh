@@ -57,7 +57,7 @@ Error 2" "$status $said"
 	[ "$(printf '%s\n' "$said" | grep -c '')" -eq 2 ] || ktap_fail "in one line"
 }
 
-ktap_plan 142
+ktap_plan 143
 
 boots='demo test vm shell gdb'
 arrives KERNEL "$boots soak bench trace compare lint rust-analyzer rustdoc"
@@ -132,6 +132,15 @@ refused 'no option COMMAND' shell COMMAND=true
 refused 'no option a;b' demo 'a;b=c'
 refused 'OUT is empty' vm COMMAND=true OUT=
 refused 'COMMAND is empty' vm COMMAND=
+
+# Every target that checks has a list of what it knows.
+lacking=
+# shellcheck disable=SC2013,SC2016 # the names are words, and make reads the rest
+for target in $(sed -n '/^[a-z_-]*:/h; /^\t\$(check)$/{x;s/:.*//p;}' "$top/Makefile"); do
+	env LAB_GIVEN=NOBODY NOBODY=1 "$top/scripts/options.sh" "$target" >"$work/log" 2>&1 </dev/null
+	grep -q "no option NOBODY" "$work/log" || lacking="$lacking $target"
+done
+ktap_eq 'each target knows its options' '' "$lacking"
 
 # A port that somebody listens on.
 python3 -c '
