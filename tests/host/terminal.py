@@ -126,7 +126,7 @@ def main(kernel):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     terminal = Terminal(kernel, "--gdb", port=port)
-    told = terminal.wait(b"target remote :%d" % port)
+    told = terminal.wait(b"on port %d" % port)
     end = time.monotonic() + PATIENCE
     answer = b""
     while not answer and time.monotonic() < end:
