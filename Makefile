@@ -37,6 +37,15 @@ override run = scripts/run.sh
 override own = $${MODULE:+--module "$$MODULE"}
 override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL")
 
+ifneq ($(if $(findstring +,$(KERNEL))$(filter test-all,$(MAKECMDGOALS)),,$(CONFIG)),)
+# The kernel has a name of its own then, by which the goals find it.
+$(or $(MAKECMDGOALS),modules): configured ;
+configured:
+	@name=$$(scripts/kernel-options.sh --name "$$KERNEL") && \
+		$(MAKE) --no-print-directory $(MAKECMDGOALS) KERNEL="$$name"
+.PHONY: configured $(MAKECMDGOALS)
+else
+
 modules:
 	$(check)
 	@scripts/check-kdir.sh "$$KDIR"
@@ -125,8 +134,12 @@ rustdoc:
 clean:
 	rm -rf build rust-project.json
 
+cache:
+	@scripts/cache.sh $${PRUNE:+"$$PRUNE"}
+
 help:
 	@scripts/help.sh
 
 .PHONY: modules modules_install demo coverage trace compare test test-all soak vm shell \
-	gdb new-module doctor lint bench rust-analyzer rustdoc clean help
+	gdb new-module doctor lint bench rust-analyzer rustdoc clean cache help
+endif

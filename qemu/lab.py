@@ -25,14 +25,15 @@ class Kernel:
     """A finished kernel build, as scripts/build-kernel.sh leaves it in build/NAME/kernel."""
 
     def __init__(self, name):
-        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name) or name.startswith("."):
+        if not re.fullmatch(r"[A-Za-z0-9_.+-]+", name) or name.startswith("."):
             raise SetupError("'%s' is no kernel name: use a name from qemu/config" % name)
         self.name = name
         self.dir = os.path.join(ROOT, "build", name)
         self.build = os.path.join(self.dir, "kernel")
         self.vmlinux = os.path.join(self.build, "vmlinux")
-        self.factor = SLOWNESS.get(name, 1)
-        self.mem = MEMORY.get(name, 512)
+        base = name.partition("+")[0]  # NAME+HASH is NAME with more options
+        self.factor = SLOWNESS.get(base, 1)
+        self.mem = MEMORY.get(base, 512)
         if not os.path.exists(self.vmlinux):
             raise SetupError("the kernel '%s' is not built: run scripts/build-kernel.sh %s" % (name, name))
         with open(os.path.join(self.build, "include", "config", "kernel.release")) as f:

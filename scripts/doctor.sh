@@ -87,7 +87,7 @@ else
 fi
 
 if [ -n "${KERNEL_SRC:-}" ] || [ -f "$CACHE/sources/default/Makefile" ]; then
-	if src=$("$TOP/scripts/kernel-source.sh" 2>&1); then
+	if src=$("$TOP/scripts/kernel-source.sh" --check 2>&1); then
 		good "kernel tree: $src"
 	else
 		wrong "kernel tree: ${src#*: }"
@@ -116,7 +116,7 @@ fi
 if said=$("$TOP/scripts/check-kdir.sh" "$kdir" 2>&1); then
 	good "KDIR=$kdir: Rust modules can be built against it"
 else
-	# Only a plain "make" uses it, so the lab is not in danger.
+	# Only a plain_path "make" uses it, so the lab is not in danger.
 	note "a plain 'make' would fail: ${said#*: }"
 fi
 
