@@ -52,6 +52,8 @@ Variables:
   BOOT='WORDS'          more words for the kernel's command line
   LIMIT=SECONDS         when to end the guest of "make vm" (600 by default)
   OUT=DIR               where "make vm" puts what the guest leaves in /out
+  SHARE=DIR             (vm, shell, gdb) a directory of the host, in the guest /share;
+                        with SHARE_RW=1 the guest can write there
   GDB_PORT=N            where "make gdb" waits (1234 by default)
   TESTS=GLOB            only the tests whose name matches
   SEED=N                other random numbers in the guest of "make bench"

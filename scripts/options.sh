@@ -113,7 +113,7 @@ if value MEM; then
 	*[Gg]) mib=$((number * 1024)) ;;
 	*) mib=$number ;;
 	esac
-	case ${KERNEL:-fast} in
+	case ${KERNEL%%+*} in
 	debug | kcsan) least=256 ;;
 	*) least=96 ;;
 	esac
