@@ -30,6 +30,7 @@ override check = @scripts/options.sh $@
 override guest = --kernel "$$KERNEL" $${SMP:+--smp "$$SMP"} $${MEM:+--mem "$$MEM"} $${BOOT:+--boot "$$BOOT"}
 override share = $${SHARE:+--share "$$SHARE"} $(if $(filter-out 0,$(SHARE_RW)),--share-rw)
 override job = $${SCRIPT:+--script "$$SCRIPT"} $${COMMAND:+--command "$$COMMAND"}
+override junit = $${JUNIT:+--junit "$$JUNIT"}
 override prepare = scripts/prepare.sh "$$KERNEL"
 # What else is started, in the environment that a script gets.
 override run = scripts/run.sh
@@ -62,7 +63,7 @@ demo:
 
 test:
 	$(check)
-	@$(prepare) qemu/test.py $(guest) $${TESTS:+--tests "$$TESTS"}
+	@$(prepare) qemu/test.py $(guest) $(junit) $${TESTS:+--tests "$$TESTS"}
 
 test-all:
 	$(check)
@@ -79,8 +80,7 @@ bench:
 
 vm:
 	$(check)
-	@$(prepare) $(build_own)
-	@$(run) qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) $(share) \
+	@scripts/vm.sh $(guest) $(own) $(junit) $(share) \
 		$${OUT:+--out "$$OUT"} $${LIMIT:+--limit "$$LIMIT"} $(job)
 
 coverage:

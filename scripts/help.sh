@@ -20,7 +20,11 @@ How it works:
                         each is and shares, as found out in a guest
 
 The guest:
-  make vm SCRIPT=FILE   boots, runs FILE as root, exits with its status
+  make vm SCRIPT=FILE   boots, runs FILE as root, and judges it as the tests are:
+                        status, KTAP, complaints, counters, what is left behind
+  scripts/vm.sh --script FILE
+                        the same, and exits with the status of FILE, or one that
+                        docs/lab.md explains; --help tells the other options
   make vm COMMAND='...' the same with a line for the guest's shell
   make shell            the same guest, interactive
   make gdb              the guest waits for a debugger; prints how to attach
@@ -56,6 +60,7 @@ Variables:
                         with SHARE_RW=1 the guest can write there
   GDB_PORT=N            where "make gdb" waits (1234 by default)
   TESTS=GLOB            only the tests whose name matches
+  JUNIT=FILE            "make test" and "make vm" write a report for CI there, too
   SEED=N                other random numbers in the guest of "make bench"
   V=1                   what the builds print goes to the terminal
 
