@@ -30,6 +30,7 @@ override check = @scripts/options.sh $@
 override guest = --kernel "$$KERNEL" $${SMP:+--smp "$$SMP"} $${MEM:+--mem "$$MEM"} $${BOOT:+--boot "$$BOOT"}
 override share = $${SHARE:+--share "$$SHARE"} $(if $(filter-out 0,$(SHARE_RW)),--share-rw)
 override job = $${SCRIPT:+--script "$$SCRIPT"} $${COMMAND:+--command "$$COMMAND"}
+override junit = $${JUNIT:+--junit "$$JUNIT"}
 override prepare = scripts/prepare.sh "$$KERNEL"
 # What else is started, in the environment that a script gets.
 override run = scripts/run.sh
@@ -37,12 +38,12 @@ override run = scripts/run.sh
 override own = $${MODULE:+--module "$$MODULE"}
 override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL")
 
-ifneq ($(if $(findstring +,$(KERNEL))$(filter test-all,$(MAKECMDGOALS)),,$(CONFIG)),)
+ifneq ($(if $(findstring +,$(KERNEL))$(filter test-all,$(MAKECMDGOALS)),,$(CONFIG)$(SHARE)),)
 # The kernel has a name of its own then, by which the goals find it.
 $(or $(MAKECMDGOALS),modules): configured ;
 configured:
 	@name=$$(scripts/kernel-options.sh --name "$$KERNEL") && \
-		$(MAKE) --no-print-directory $(MAKECMDGOALS) KERNEL="$$name"
+		$(MAKE) --no-print-directory $$LAB_GOALS KERNEL="$$name"
 .PHONY: configured $(MAKECMDGOALS)
 else
 
@@ -62,7 +63,7 @@ demo:
 
 test:
 	$(check)
-	@$(prepare) qemu/test.py $(guest) $${TESTS:+--tests "$$TESTS"}
+	@$(prepare) qemu/test.py $(guest) $(junit) $${TESTS:+--tests "$$TESTS"}
 
 test-all:
 	$(check)
@@ -79,8 +80,7 @@ bench:
 
 vm:
 	$(check)
-	@$(prepare) $(build_own)
-	@$(run) qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) $(share) \
+	@scripts/vm.sh $(guest) $(own) $(junit) $(share) \
 		$${OUT:+--out "$$OUT"} $${LIMIT:+--limit "$$LIMIT"} $(job)
 
 coverage:
