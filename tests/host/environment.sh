@@ -17,10 +17,12 @@ cd "$work/lab" || exit 1
 mkdir "$work/evil"
 echo 'raise SystemExit("the module json of the caller")' >"$work/evil/json.py"
 echo 'echo "a file of the caller"; exit 9' >"$work/evil/env"
+# shellcheck disable=SC2016 # make expands it
 echo '$(error a makefile of the caller)' >"$work/evil/env.mk"
 
 # hostile COMMAND...: runs it with each variable set that a program of the lab knows, to
 # something that steers or breaks it.
+# shellcheck disable=SC2317 # lab calls it
 hostile()
 {
 	for _name in AR AS CC CXX LD NM CPP STRIP OBJCOPY OBJDUMP READELF PAHOLE HOSTCC HOSTCXX HOSTLD HOSTRUSTC RUSTDOC \
