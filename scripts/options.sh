@@ -22,7 +22,7 @@ refuse()
 # takes TARGET: the options that it knows, nothing for a target that is not ours.
 takes()
 {
-	_build="KERNEL_SRC LLVM RUSTC BINDGEN V"
+	_build="KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V"
 	_guest="KERNEL CONFIG SMP MEM BOOT QEMU_ACCEL $_build"
 	_mine="$_guest MODULE"
 	_tests="TESTS JUNIT FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS"
@@ -30,7 +30,7 @@ takes()
 	modules | modules_install) echo "KDIR MODULE $_build INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP" ;;
 	demo) echo "$_guest" ;;
 	test | test-all) echo "$_guest $_tests" ;;
-	test-distro) echo "SUITE $_guest $_tests" ;;
+	test-distro) echo "SUITE WITH" ;;
 	soak) echo "$_guest MINUTES STORM_SEED STORM_SECONDS" ;;
 	bench) echo "KERNEL CONFIG SEED $_build" ;;
 	trace | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
@@ -40,7 +40,7 @@ takes()
 	shell) echo "$_mine SHARE SHARE_RW" ;;
 	gdb) echo "$_mine SHARE SHARE_RW GDB_PORT" ;;
 	new-module) echo "NAME DIR $_guest" ;;
-	doctor) echo "KDIR $_build" ;;
+	doctor) echo "KDIR KERNEL $_build" ;;
 	esac
 }
 
