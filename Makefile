@@ -30,12 +30,22 @@ override check = @scripts/options.sh $@
 override guest = --kernel "$$KERNEL" $${SMP:+--smp "$$SMP"} $${MEM:+--mem "$$MEM"} $${BOOT:+--boot "$$BOOT"}
 override share = $${SHARE:+--share "$$SHARE"} $(if $(filter-out 0,$(SHARE_RW)),--share-rw)
 override job = $${SCRIPT:+--script "$$SCRIPT"} $${COMMAND:+--command "$$COMMAND"}
+override junit = $${JUNIT:+--junit "$$JUNIT"}
 override prepare = scripts/prepare.sh "$$KERNEL"
 # What else is started, in the environment that a script gets.
 override run = scripts/run.sh
 # A module of one's own in the guest, and what builds it.
 override own = $${MODULE:+--module "$$MODULE"}
 override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL")
+
+ifneq ($(if $(findstring +,$(KERNEL))$(filter test-all,$(MAKECMDGOALS)),,$(CONFIG)),)
+# The kernel has a name of its own then, by which the goals find it.
+$(or $(MAKECMDGOALS),modules): configured ;
+configured:
+	@name=$$(scripts/kernel-options.sh --name "$$KERNEL") && \
+		$(MAKE) --no-print-directory $(MAKECMDGOALS) KERNEL="$$name"
+.PHONY: configured $(MAKECMDGOALS)
+else
 
 modules:
 	$(check)
@@ -53,7 +63,7 @@ demo:
 
 test:
 	$(check)
-	@$(prepare) qemu/test.py $(guest) $${TESTS:+--tests "$$TESTS"}
+	@$(prepare) qemu/test.py $(guest) $(junit) $${TESTS:+--tests "$$TESTS"}
 
 test-all:
 	$(check)
@@ -74,8 +84,7 @@ bench:
 
 vm:
 	$(check)
-	@$(prepare) $(build_own)
-	@$(run) qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) $(share) \
+	@scripts/vm.sh $(guest) $(own) $(junit) $(share) \
 		$${OUT:+--out "$$OUT"} $${LIMIT:+--limit "$$LIMIT"} $(job)
 
 coverage:
@@ -129,8 +138,12 @@ rustdoc:
 clean:
 	rm -rf build rust-project.json
 
+cache:
+	@scripts/cache.sh $${PRUNE:+"$$PRUNE"}
+
 help:
 	@scripts/help.sh
 
 .PHONY: modules modules_install demo coverage trace compare test test-all test-distro soak vm shell \
-	gdb new-module doctor lint bench rust-analyzer rustdoc clean help
+	gdb new-module doctor lint bench rust-analyzer rustdoc clean cache help
+endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where things are in a checkout: the kernel, the modules and the run directories."""
 
+import contextlib
 import fcntl
 import glob
 import os
@@ -19,20 +20,22 @@ SLOWNESS = {"debug": 8, "kcsan": 8, "rt": 4}
 MEMORY = {"debug": 1024, "kcsan": 1024}
 
 KEPT_RUNS = 10
+PASSED = "passed"  # a file in the directory of a run
 
 
 class Kernel:
     """A finished kernel build, as scripts/build-kernel.sh leaves it in build/NAME/kernel."""
 
     def __init__(self, name):
-        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name) or name.startswith("."):
+        if not re.fullmatch(r"[A-Za-z0-9_.+-]+", name) or name.startswith("."):
             raise SetupError("'%s' is no kernel name: use a name from qemu/config" % name)
         self.name = name
         self.dir = os.path.join(ROOT, "build", name)
         self.build = os.path.join(self.dir, "kernel")
         self.vmlinux = os.path.join(self.build, "vmlinux")
-        self.factor = SLOWNESS.get(name, 1)
-        self.mem = MEMORY.get(name, 512)
+        base = name.partition("+")[0]  # NAME+HASH is NAME with more options
+        self.factor = SLOWNESS.get(base, 1)
+        self.mem = MEMORY.get(base, 512)
         if not os.path.exists(self.vmlinux):
             raise SetupError("the kernel '%s' is not built: run scripts/build-kernel.sh %s" % (name, name))
         with open(os.path.join(self.build, "include", "config", "kernel.release")) as f:
@@ -90,7 +93,9 @@ class RunDir:
 
     @staticmethod
     def _forget_old(base, kind):
+        """Keep the last runs. Those that passed go first, for nobody asks why."""
         old = sorted(glob.glob(os.path.join(glob.escape(base), kind + "-*")), key=os.path.getmtime)
+        old.sort(key=lambda path: not os.path.exists(os.path.join(path, PASSED)))
         for path in old[:-KEPT_RUNS]:
             try:
                 lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CLOEXEC)
@@ -108,6 +113,11 @@ class RunDir:
                 pass
             finally:
                 os.close(lock)
+
+    def passed(self):
+        """Note that nothing was wrong in this run."""
+        with contextlib.suppress(OSError):
+            open(self.file(PASSED), "w").close()
 
     def file(self, *names):
         return os.path.join(self.path, *names)

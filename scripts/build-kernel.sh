@@ -10,10 +10,6 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# What this was called from must not steer the kernel's own build.
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH CROSS_COMPILE \
-	KBUILD_OUTPUT KBUILD_EXTMOD KBUILD_EXTMOD_OUTPUT KCONFIG_CONFIG
-
 only_ask=
 case ${1:-} in
 --is-built | --check)
@@ -22,12 +18,14 @@ case ${1:-} in
 	;;
 esac
 name=${1:?usage: build-kernel.sh [--is-built|--check] NAME}
-fragment=$TOP/qemu/config/$name.config
+fragment=$TOP/qemu/config/${name%%+*}.config
+asked=qemu/config/$name.config
+[ "$fragment" = "$TOP/$asked" ] || asked="CONFIG with qemu/config/${name%%+*}.config"
 options=$("$TOP/scripts/kernel-options.sh" "$name") || exit 1
 
 need_x86_64
 check_cache
-src=$("$TOP/scripts/kernel-source.sh") || exit 1
+src=$("$TOP/scripts/kernel-source.sh" ${only_ask:+--check}) || exit 1
 # The fragment says which compiler it is for.
 compiler=clang
 ! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
@@ -55,14 +53,22 @@ link()
 {
 	mkdir -p "$TOP/build/$name"
 	ln -sfn "$out" "$TOP/build/$name/kernel"
+	# For scripts/cache.sh, where the cache can be written.
+	touch "$out/used" 2>/dev/null || :
 }
 
-# A tree of the user's own may change under a finished build.
+whole()
+{
+	[ -s "$out/vmlinux" ] && [ -s "$out/Module.symvers" ]
+}
+
+# A tree of the user's own may change under a finished build. A file that was moved to
+# its place is old, but its change of place is not.
 current()
 {
-	[ -f "$out/built" ] || return 1
+	whole && [ -s "$out/built" ] || return 1
 	[ -n "${KERNEL_SRC:-}" ] || return 0
-	[ -z "$(find "$src" -name .git -prune -o -newer "$out/built" -type f -print | head -n 1)" ]
+	[ -z "$(find "$src" -name .git -prune -o -cnewer "$out/built" -print | head -n 1)" ]
 }
 
 if current; then
@@ -88,7 +94,7 @@ mkdir -p "$out"
 kmake()
 {
 	# shellcheck disable=SC2086
-	make -C "$src" O="$out" V="${V:-0}" $tools "$@" </dev/null >>"$log" 2>&1
+	build make -C "$src" O="$out" V="${V:-0}" $tools "$@" >>"$log" 2>&1
 }
 
 failed()
@@ -100,24 +106,27 @@ failed()
 }
 
 : >"$log"
-if [ ! -f "$out/configured" ]; then
-	printf '%s\n' "$options" >"$out/wanted.config"
-	kmake KCONFIG_ALLCONFIG="$out/wanted.config" allnoconfig || failed "cannot configure kernel $name"
-	# Kconfig drops in silence what it does not know or what depends on something absent.
-	# A line that says "before" is for older trees, and need not be known to this one.
-	lost=$(printf '%s\n' "$options" |
-		while read -r line; do
-			! grep -q "^$line # before " "$TOP"/qemu/config/*.config || continue
-			case $line in
-			*=n) ! grep -q "^${line%=n}=" "$out/.config" || echo "$line" ;;
-			*) grep -qxF "$line" "$out/.config" || echo "$line" ;;
-			esac
-		done | tr '\n' ' ')
-	if [ -n "$lost" ]; then
-		kmake rustavailable || say "$(grep '^\*\*\*' "$log" | head -n 5)"
-		die "this tree or toolchain cannot give what qemu/config/$name.config asks for: $lost"
-	fi
-	: >"$out/configured"
+# A machine that lost its power in the middle may have left files that are there and empty.
+find "$out" -type f -size 0 \( -name '*.o' -o -name '*.a' -o -name '*.cmd' -o -name '*.rmeta' -o -name '*.so' \
+	-o -name '*.ko' -o -name vmlinux -o -name .config -o -name Module.symvers \) -delete
+
+# Configured each time, for the tree's Kconfig may have changed; what that leaves as it
+# was is not built again.
+printf '%s\n' "$options" >"$out/wanted.config"
+kmake KCONFIG_ALLCONFIG="$out/wanted.config" allnoconfig || failed "cannot configure kernel $name"
+# Kconfig drops in silence what it does not know or what depends on something absent.
+# A line that says "before" is for older trees, and need not be known to this one.
+lost=$(printf '%s\n' "$options" |
+	while read -r line; do
+		! grep -q "^$line # before " "$TOP"/qemu/config/*.config || continue
+		case $line in
+		*=n) ! grep -q "^${line%=n}=" "$out/.config" || echo "$line" ;;
+		*) grep -qxF "$line" "$out/.config" || echo "$line" ;;
+		esac
+	done | tr '\n' ' ')
+if [ -n "$lost" ]; then
+	kmake rustavailable || say "$(grep '^\*\*\*' "$log" | head -n 5)"
+	die "this tree or toolchain cannot give what $asked asks for: $lost"
 fi
 
 # How much is done, in C files: a crate takes as long as a dozen of them.
@@ -129,14 +138,21 @@ work()
 }
 
 # The fragment names what a whole build comes to; a finished build knows better.
-total=$(cat "$CACHE/kernels/$name.work" 2>/dev/null || sed -n 's/^# Work: //p' "$fragment")
+total=$(cat "$CACHE/kernels/$name.work" "$CACHE/kernels/${name%%+*}.work" 2>/dev/null | sed -n '1p' | grep . || sed -n 's/^# Work: //p' "$fragment")
 say "kernel $name: building $(basename "$src"), log in $log, with"
 "$TOP/scripts/toolchain.sh" --explain $compiler | sed 's/^/  /' >&2
 start=$(date +%s)
 progress_start "kernel $name: building" "${total:-0}" work
-kmake -j"$(nproc)" vmlinux modules || failed "kernel $name could not be built"
+# Of "all" these are what the lab needs; the kernel's own commands for gdb come with debug information.
+gdb=
+! grep -qx CONFIG_GDB_SCRIPTS=y "$out/.config" || gdb=scripts_gdb
+# shellcheck disable=SC2086 # it may be no word
+kmake -j"$(nproc)" vmlinux modules $gdb || failed "kernel $name could not be built"
 progress_stop
+whole || failed "kernel $name came out empty"
 work >"$CACHE/kernels/$name.work"
+# What stands for the whole must not reach the disk before it.
+sync -f "$out/vmlinux"
 date +%s >"$out/built"
 link
 seconds=$(($(date +%s) - start))

@@ -1,19 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: build-module.sh NAME|KDIR SRCDIR OUTDIR [TARGET]
+# usage: build-module.sh NAME|KDIR SRCDIR OUTDIR [TARGET [VARIABLE=VALUE...]]
 #
 # Builds the external module in SRCDIR against the kernel build/NAME/kernel, or
 # against KDIR (told by its slash), with all that is made in OUTDIR. For a kernel
-# NAME the modules have line tables, and OUTDIR/stripped holds them without. With the
-# TARGET coverage they tell which of their code runs.
+# NAME the modules have line tables, and OUTDIR/stripped holds them without.
+# What has to be made anew is kbuild's to say. With the TARGET coverage the modules
+# tell which of their code runs.
 
 . "$(dirname "$0")/lib.sh"
 
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH CROSS_COMPILE \
-	KBUILD_OUTPUT KBUILD_EXTMOD KBUILD_EXTMOD_OUTPUT
-
-[ $# -ge 3 ] || die "usage: build-module.sh NAME|KDIR SRCDIR OUTDIR [TARGET]"
+[ $# -ge 3 ] || die "usage: build-module.sh NAME|KDIR SRCDIR OUTDIR [TARGET [VARIABLE=VALUE...]]"
 lab=
 case $1 in
 */*) kdir=$1 ;;
@@ -23,11 +21,17 @@ case $1 in
 	lab=KTHREAD_TESTS=1
 	;;
 esac
-kdir=$(cd "$kdir" 2>/dev/null && pwd -P) || die "$1: there is no such kernel build: scripts/build-kernel.sh makes build/NAME/kernel"
-src=$(cd "$2" && pwd -P) || exit 1
-mkdir -p "$3" || exit 1
-out=$(cd "$3" && pwd -P)
-target=${4:-modules}
+kdir=$(cd -- "$kdir" 2>/dev/null && pwd -P) || die "$1: there is no such kernel build: scripts/build-kernel.sh makes build/NAME/kernel"
+plain_path "$kdir" || die "the kernel build '$kdir' has a path that is not made of $PLAIN, and kbuild takes no others: move it"
+src=$(cd -- "$2" 2>/dev/null && pwd -P) || die "there is no directory '$2' with a module in it"
+[ -f "$src/Kbuild" ] || [ -f "$src/Makefile" ] || die "'$src' is not a module: it has neither a Kbuild nor a Makefile"
+mkdir -p -- "$3" 2>/dev/null || die "cannot make the directory '$3': give it to $(id -un), or remove what is there"
+out=$(cd -- "$3" && pwd -P) || exit 1
+[ -w "$out" ] || die "'$out' cannot be written by $(id -un): have it removed or given to you, as after a run as root"
+name=$1
+shift 3
+target=${1:-modules}
+[ $# -eq 0 ] || shift
 log=$out.log
 
 # Modules want the tools that their kernel was built with.
@@ -36,54 +40,89 @@ tools=$("$TOP/scripts/toolchain.sh" "$kdir") || exit 1
 # With these, stack traces get file and line on a kernel without debug
 # information, too, at least where they lead through the modules.
 if [ -n "$lab" ] && ! grep -qx 'CONFIG_DEBUG_INFO=y' "$kdir/include/config/auto.conf"; then
-	lab="$lab KCFLAGS=-g1 KRUSTFLAGS=-Cdebuginfo=line-tables-only"
+	set -- "$@" KCFLAGS=-g1 KRUSTFLAGS=-Cdebuginfo=line-tables-only
 fi
-
 # Each block of code tells that it runs, to qemu/coverage/lab_coverage.c.
-symbols=
 if [ "$target" = coverage ]; then
 	target=modules
-	symbols=$TOP/build/$1/coverage/Module.symvers
 	blocks="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3"
 	blocks="$blocks -Cllvm-args=-sanitizer-coverage-trace-pc -Cllvm-args=-sanitizer-coverage-prune-blocks=0"
+	set -- "$@" KBUILD_EXTRA_SYMBOLS="$TOP/build/$name/coverage/Module.symvers" \
+		RUSTFLAGS_MODULE="$blocks" CFLAGS_MODULE=-fsanitize-coverage=trace-pc
+fi
+if [ "$target" = modules_install ]; then
+	# Relative to where make was started, which for kbuild is another place.
+	case ${INSTALL_MOD_PATH:-} in
+	'' | /*) ;;
+	*) INSTALL_MOD_PATH=$TOP/$INSTALL_MOD_PATH ;;
+	esac
+	set -- "$@" ${INSTALL_MOD_PATH:+INSTALL_MOD_PATH="$INSTALL_MOD_PATH"} \
+		${INSTALL_MOD_DIR:+INSTALL_MOD_DIR="$INSTALL_MOD_DIR"} \
+		${INSTALL_MOD_STRIP:+INSTALL_MOD_STRIP="$INSTALL_MOD_STRIP"}
 fi
 
-# The stamp tells what went in, so that nothing is built twice.
-inputs=$({
-	echo "$kdir $target $lab ${CLIPPY:-} $symbols"
-	cat "$kdir/built" "$kdir/Module.symvers" 2>/dev/null
-	cd "$src" && find . \( -name .git -o -name build \) -prune -o \
-		\( -name '*.rs' -o -name '*.[chS]' -o -name Kbuild -o -name Makefile \) -type f -print0 |
-		LC_ALL=C sort -z | xargs -0 sha256sum
-} | hash_of)
-if [ "$target" = modules ] && [ "$(cat "$out/.inputs" 2>/dev/null)" = "$inputs" ]; then
-	exit
-fi
-rm -f "$out/.inputs"
-
-# kbuild takes no path with blanks: build from a copy in the cache then.
+# kbuild takes few paths as they are: build from a copy in the cache then.
 work=$src
 result=$out
-case $src$out in
-*[[:space:]:%]*)
+if ! plain_path "$src$out"; then
 	make_cache
+	for copy in "$CACHE"/copies/*; do
+		# The place that it was made from tells whether anybody needs it.
+		[ ! -f "$copy/origin" ] || [ -d "$(cat "$copy/origin")" ] || rm -rf "$copy"
+	done
 	copy=$CACHE/copies/$(printf '%s\n' "$src" "$out" | hash_of)
-	rm -rf "$copy"
-	mkdir -p "$copy/src" "$copy/out"
+	mkdir -p "$copy/out" || exit 1
+	lock "$copy/lock" "the copy of $src"
+	rm -rf "$copy/src"
+	mkdir "$copy/src" || exit 1
+	printf '%s\n' "$src" >"$copy/origin"
 	tar -C "$src" --exclude=./build --exclude=./.git -cf - . | tar -C "$copy/src" -xf - || exit 1
 	work=$copy/src
 	result=$copy/out
-	;;
-esac
+fi
 
-# shellcheck disable=SC2086 # $tools and $lab hold words NAME=VALUE, none with blanks in it
-if ! make -C "$kdir" M="$work" MO="$result" V="${V:-0}" -j"$(nproc)" $tools \
-	$lab ${CLIPPY:+CLIPPY=$CLIPPY} ${symbols:+"KBUILD_EXTRA_SYMBOLS=$symbols"} \
-	${symbols:+"RUSTFLAGS_MODULE=$blocks"} ${symbols:+CFLAGS_MODULE=-fsanitize-coverage=trace-pc} "$target" </dev/null >"$log" 2>&1; then
+# kmake TARGET...: $tools and $lab hold words NAME=VALUE, none with blanks in it.
+kmake()
+{
+	# shellcheck disable=SC2086
+	build make -C "$kdir" M="$work" MO="$result" V="${V:-0}" -j"$(nproc)" $tools $lab "$@" >"$log" 2>&1
+}
+
+failed()
+{
+	progress_stop
 	cat "$log" >&2
 	die "the module in $src could not be built; the log: $log"
+}
+
+# An object does not tell which kernel it was built for.
+kernel=$(cd "$kdir" && stat -c '%n %s %Y' built Module.symvers rust/*.rmeta include/generated/autoconf.h 2>/dev/null)
+kernel="$kdir
+$kernel"
+if [ "$(cat "$result/.kernel" 2>/dev/null)" != "$kernel" ]; then
+	[ ! -e "$result/modules.order" ] || kmake clean || failed
+	printf '%s\n' "$kernel" >"$result/.kernel"
+fi
+
+nothing()
+{
+	echo 0
+}
+
+progress_start "module: building" 0 nothing
+kmake "$@" "$target" || failed
+progress_stop
+
+# What kbuild no longer names is not to be found either, though it leaves it there.
+if [ "$target" = modules ]; then
+	find "$result" -name stripped -prune -o -name '*.ko' -printf '%P\n' | while IFS= read -r module; do
+		module=${module%.ko}
+		grep -qxF "$module.o" "$result/modules.order" || rm -f "$result/$module.ko" "$result/$module.mod" \
+			"$result/$module.mod.c" "$result/$module.mod.o" "$result/$module.o"
+	done
 fi
 if [ "$result" != "$out" ]; then
+	find "$out" -name '*.ko' -delete
 	cp -pR "$result"/. "$out" || die "nothing came out of $src; the log: $log"
 fi
 if [ -n "${V:-}" ] || grep -q warning "$log"; then
@@ -100,4 +139,3 @@ if [ -n "$lab" ]; then
 		xargs -0 -I MODULE sh -c 'strip --strip-debug -o "$1/stripped/${2##*/}" "$2"' sh "$out" MODULE ||
 		die "the modules in $out could not be stripped"
 fi
-echo "$inputs" >"$out/.inputs"

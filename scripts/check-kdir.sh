@@ -30,6 +30,9 @@ conf()
 [ -f "$kdir/Makefile" ] ||
 	cannot "is not a kernel build tree (no Makefile): name the directory in which the kernel was built; $use"
 
+plain_path "$(cd -- "$kdir" && pwd -P)" ||
+	cannot "has a path that is not made of $PLAIN, and kbuild takes no others: move that kernel; $use"
+
 # A build directory made with O= holds a Makefile that only includes the tree's.
 source=$(sed -n 's/^include \(.*\)\/Makefile$/\1/p' "$kdir/Makefile" | head -n 1)
 [ -n "$source" ] || source=$kdir

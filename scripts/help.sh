@@ -22,7 +22,11 @@ How it works:
                         each is and shares, as found out in a guest
 
 The guest:
-  make vm SCRIPT=FILE   boots, runs FILE as root, exits with its status
+  make vm SCRIPT=FILE   boots, runs FILE as root, and judges it as the tests are:
+                        status, KTAP, complaints, counters, what is left behind
+  scripts/vm.sh --script FILE
+                        the same, and exits with the status of FILE, or one that
+                        docs/lab.md explains; --help tells the other options
   make shell            the same guest, interactive
   make gdb              the guest waits for a debugger; prints how to attach
 
@@ -51,6 +55,7 @@ Variables:
   KDIR=DIR              a kernel build for "make" alone
   SMP=N MEM=SIZE        CPUs and memory of the guest
   TESTS=GLOB            only the tests whose name matches
+  JUNIT=FILE            "make test" and "make vm" write a report for CI there, too
   SEED=N                other random numbers in the guest of "make bench"
   WITH='WORD...'        for test-distro: user, german, hostile, fresh, quick (see docs/lab.md)
   LLVM RUSTC BINDGEN LIBCLANG_PATH

@@ -1,19 +1,98 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: kernel-options.sh NAME
+# usage: kernel-options.sh [--name] NAME
 #
 # Prints what qemu/config/NAME.config asks for, one CONFIG_X=VALUE a line, where
 # n stands for "not set". A line "# Base: OTHER" in the fragment takes over what
 # OTHER asks for; of several words on one option the last counts.
+#
+# A kernel NAME+HASH has more options, which build/NAME+HASH/options lists. With
+# --name that is made from NAME and CONFIG="CONFIG_X=VALUE ...", and its name printed.
 
 . "$(dirname "$0")/lib.sh"
 
-name=${1:?usage: kernel-options.sh NAME}
-fragment=$TOP/qemu/config/$name.config
+only_name=
+if [ "${1:-}" = --name ]; then
+	only_name=yes
+	shift
+fi
+name=${1:?usage: kernel-options.sh [--name] NAME}
+base_name=${name%%+*}
+fragment=$TOP/qemu/config/$base_name.config
+case $base_name in
+'' | *[!a-zA-Z0-9_-]*) fragment= ;;
+esac
 [ -f "$fragment" ] ||
 	die "there is no kernel '$name': KERNEL is one of $(cd "$TOP/qemu/config" && printf '%s ' *.config | sed 's/\.config//g')"
 
+# The last word on each option, in the order of the first.
+last()
+{
+	awk -F = '
+		NF && !($1 in value) { order[n++] = $1 }
+		{ value[$1] = $0 }
+		END { for (i = 0; i < n; i++) print value[order[i]] }'
+}
+
+# own WORD...: the words of CONFIG, one a line, if each is one.
+own()
+{
+	for _word; do
+		_value=${_word#*=}
+		case $_word in
+		CONFIG_=* | *[!A-Za-z0-9_.,/:@+=\"-]*) _value= ;;
+		CONFIG_[A-Z0-9a-z]*=*) ;;
+		*) _value= ;;
+		esac
+		case ${_word%%=*} in
+		*[!A-Za-z0-9_]*) _value= ;;
+		esac
+		case $_value in
+		y | n | \"*\") ;;
+		m) die "CONFIG: $_word: the guest has no modules of the kernel, so a part of it is built in: say ${_word%m}y" ;;
+		0x*[!0-9a-fA-F]* | 0x) _value= ;;
+		0x*) ;;
+		*[!0-9-]* | ?*-* | -) _value= ;;
+		esac
+		case $_value in
+		\"*\"*\" | \") _value= ;;
+		esac
+		[ -n "$_value" ] ||
+			die "CONFIG: '$_word' is no option: say CONFIG_X=y, =n, a number, or a \"text\" without blanks; more than one with blanks between them"
+		printf '%s\n' "$_word"
+	done
+}
+
+# words_of_config: one a line, in an order that does not depend on what was said first.
+words_of_config()
+{
+	set -f
+	# shellcheck disable=SC2086 # the words of CONFIG
+	_words=$(own ${CONFIG:-}) || exit 1
+	printf '%s\n' "$_words" | last | LC_ALL=C sort
+}
+
+if [ -n "$only_name" ]; then
+	[ "$name" = "$base_name" ] || die "KERNEL=$name has options of its own: say CONFIG= with KERNEL=$base_name"
+	options=$(words_of_config) || exit 1
+	[ -n "$options" ] || die "CONFIG is empty: say CONFIG=\"CONFIG_X=y ...\""
+	name=$name+$(printf '%s\n' "$options" | hash_of | cut -c 1-8)
+	mkdir -p "$TOP/build/$name" || exit 1
+	printf '%s\n' "$options" >"$TOP/build/$name/options.$$" &&
+		mv "$TOP/build/$name/options.$$" "$TOP/build/$name/options" || exit 1
+	printf '%s\n' "$name"
+	exit
+fi
+
+more=
+if [ "$name" != "$base_name" ]; then
+	more=$(cat "$TOP/build/$name/options" 2>/dev/null)
+	[ "$name" = "$base_name+$(printf '%s\n' "$more" | hash_of | cut -c 1-8)" ] ||
+		die "there is no kernel '$name' here (any more): say KERNEL=$base_name CONFIG=\"CONFIG_X=y ...\" once again"
+	[ -z "${CONFIG:-}" ] || [ "$(words_of_config)" = "$more" ] ||
+		die "KERNEL=$name has other options than CONFIG says: leave one of the two out"
+fi
 base=$(sed -n 's/^# Base: //p' "$fragment")
 inherited=
 if [ -n "$base" ]; then
@@ -22,7 +101,5 @@ fi
 {
 	printf '%s\n' "$inherited"
 	sed -n 's/^# \(CONFIG_[A-Za-z0-9_]*\) is not set.*/\1=n/p; s/^\(CONFIG_[^#]*[^#[:blank:]]\).*/\1/p' "$fragment"
-} | awk -F = '
-	NF && !($1 in value) { order[n++] = $1 }
-	{ value[$1] = $0 }
-	END { for (i = 0; i < n; i++) print value[order[i]] }'
+	printf '%s\n' "$more"
+} | last

@@ -25,18 +25,56 @@ is_tree()
 	[ -f "$1/Kconfig" ] && [ -f "$1/Kbuild" ] && [ -d "$1/rust/kernel" ]
 }
 
+# clean_copy [--check]: sets src to a copy of it in the cache, without what was built in it.
+# A tree that was built in place rules out a build elsewhere, and its owner may need it.
+clean_copy()
+{
+	make_cache
+	copy=$CACHE/trees/$(printf '%s\n' "$src" | hash_of)
+	if [ -z "$1" ]; then
+		command -v rsync >/dev/null ||
+			die "KERNEL_SRC=$KERNEL_SRC was built in place, and is copied with rsync: install that, or name a tree that was not"
+		mkdir -p "$copy" || exit 1
+		lock "$copy/lock" "kernel tree"
+		if [ ! -f "$copy/whole" ] || [ -n "$(find "$src" -name .git -prune -o -cnewer "$copy/whole" -print | head -n 1)" ]; then
+			refresh_copy
+		fi
+		touch "$copy/used"
+	fi
+	src=$copy/tree
+}
+
+refresh_copy()
+{
+	need_space "$copy" 2000 "a copy of $src"
+	say "kernel tree: $KERNEL_SRC was built in place or has a path that kbuild cannot take: copying it, without what was built, to $copy/tree"
+	rm -f "$copy/whole"
+	# What changes from now on is for the next copy.
+	printf '%s\n' "$src" >"$copy/origin"
+	progress_start "kernel tree: copying" 0 nothing
+	if ! rsync -a --delete --exclude=/.git --exclude='*.o' --exclude='*.ko' --exclude='*.a' --exclude='.*.cmd' \
+		--exclude=/vmlinux "$src/" "$copy/tree" >"$copy/log" 2>&1 ||
+		! build make -C "$copy/tree" mrproper >>"$copy/log" 2>&1; then
+		die "KERNEL_SRC=$KERNEL_SRC cannot be copied; the log: $copy/log"
+	fi
+	progress_stop
+	mv "$copy/origin" "$copy/whole"
+}
+
+nothing()
+{
+	echo 0
+}
+
 if [ -n "${KERNEL_SRC:-}" ]; then
-	src=$(cd "$KERNEL_SRC" 2>/dev/null && pwd -P) || die "KERNEL_SRC=$KERNEL_SRC: no such directory"
+	src=$(cd -- "$KERNEL_SRC" 2>/dev/null && pwd -P) || die "KERNEL_SRC=$KERNEL_SRC: no such directory"
 	is_tree "$src" ||
 		die "KERNEL_SRC=$KERNEL_SRC is not a linux source tree with Rust: name the top directory of one"
 	version=$(tree_version "$src")
 	version_ok "$version" "$MIN_KERNEL" ||
 		die "KERNEL_SRC=$KERNEL_SRC is linux $version: $MIN_KERNEL or newer is needed"
-	case $src in
-	*[[:space:]:%]*) die "KERNEL_SRC=$src has a blank, colon or percent sign, which kbuild cannot take: move the tree" ;;
-	esac
-	if [ -e "$src/.config" ] || [ -e "$src/include/config" ]; then
-		die "KERNEL_SRC=$KERNEL_SRC was built in place, which rules out a build elsewhere: run 'make mrproper' there"
+	if ! plain_path "$src" || [ -e "$src/.config" ] || [ -e "$src/include/config" ] || [ -e "$src/arch/x86/include/generated" ]; then
+		clean_copy "${1:-}"
 	fi
 	echo "$src"
 	exit
@@ -141,6 +179,7 @@ progress_stop
 tree=linux-$(printf '%s\n' "$version" | tr -c 'A-Za-z0-9.\n' -)
 rm -rf "${sources:?}/$tree"
 mv "$new/$package" "$sources/$tree"
+sync -f "$sources/$tree"
 ln -sfn "$tree" "$sources/default"
 rm -rf "$new"
 took source $(($(date +%s) - start))

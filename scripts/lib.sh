@@ -15,7 +15,7 @@ KEPT="PATH HOME TERM USER LOGNAME TMPDIR XDG_CACHE_HOME RUSTUP_HOME SUDO_ASKPASS
 	SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH
 	SCRIPT COMMAND MODULE SHARE SHARE_RW OUT NAME DIR GDB_PORT QEMU_ACCEL
 	FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS LAB_GIVEN LAB_GOALS
-	INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP RUN_DIR CLIPPY"
+	INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP LAB"
 
 # The number of the process stays the same through exec, so this tells who has just
 # come in from who was started by somebody that had.
@@ -28,6 +28,22 @@ if [ "${LAB_DOOR:-}" != $$ ]; then
 fi
 unset LAB_DOOR
 
+# plain_path PATH: whether it is made of what make, kbuild, the compilers and QEMU take as
+# it is. The cache must be so; all else is copied where it is not, or refused.
+plain_path()
+{
+	case $1 in
+	'' | *[!A-Za-z0-9/._+@-]*) return 1 ;;
+	esac
+}
+
+PLAIN="letters, digits and . _ + @ - alone"
+
+if [ -n "${TMPDIR:-}" ] && ! { plain_path "$TMPDIR" && [ -d "$TMPDIR" ] && [ -w "$TMPDIR" ]; }; then
+	printf '%s\n' "TMPDIR is no directory that can be written and whose path is made of $PLAIN: using /tmp" >&2
+	unset TMPDIR
+fi
+
 # The oldest tools that linux 7.2 and 7.3 accept (scripts/min-tool-version.sh
 # there); needed before a tree is at hand.
 MIN_RUSTC=1.85.0
@@ -36,6 +52,10 @@ MIN_LLVM=17.0.1
 MIN_KERNEL=7.2
 
 TOP=$(cd -- "$(dirname -- "$0")/.." && pwd)
+[ -f "$TOP/scripts/lib.sh" ] || {
+	echo "the path of this checkout ends with a line break, which few programs take: rename it" >&2
+	exit 1
+}
 CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set: set it or XDG_CACHE_HOME}/.cache}/rust-kthread-demo
 
 say()
@@ -60,13 +80,10 @@ need_x86_64()
 		die "this machine is $_machine, and the lab works on x86-64 alone: use an x86-64 machine with Debian 12 or 13"
 }
 
-# kbuild takes no path with blanks, so the cache must not have one. A checkout
-# may: build-module.sh builds from a copy then.
 check_cache()
 {
+	plain_path "$CACHE" || die "the cache's path '$CACHE' is not made of $PLAIN, and kbuild takes no others: set XDG_CACHE_HOME to a path that is"
 	case $CACHE in
-	*[[:space:]:%]*)
-		die "the cache's path '$CACHE' has a blank, colon or percent sign, which kbuild cannot take: set XDG_CACHE_HOME to a path without" ;;
 	/*) ;;
 	*) die "XDG_CACHE_HOME must be an absolute path, not '$XDG_CACHE_HOME'" ;;
 	esac
@@ -168,14 +185,63 @@ hash_of()
 	sha256sum | cut -c 1-12
 }
 
+# try_lock FD FILE: takes the lock on FILE, which is open as FD, or fails if another
+# process has it. Whatever else flock says ends the script.
+try_lock()
+{
+	_said=$(flock -n -E 200 "$1" 2>&1)
+	case $? in
+	0) return 0 ;;
+	200) return 1 ;;
+	esac
+	die "cannot lock $2: ${_said:-flock failed}: put it on a file system that has locks"
+}
+
 # lock FILE NAME: one run at a time in the cache; a second one waits and says so.
-# Descriptor 8 stays open, and the lock held, until the script ends.
+# Descriptor 8 stays open, and the lock held, until the script ends: what it starts
+# gets it closed, for nothing that is left behind may hold a lock.
 lock()
 {
-	exec 8>"$1"
-	flock -n 8 && return
+	(: >>"$1") 2>/dev/null || die "$2: $1 cannot be written by $(id -un): have it removed, or set XDG_CACHE_HOME to a place of your own"
+	exec 8>>"$1"
+	try_lock 8 "$1" && return
 	say "$2: another run is at it, waiting for it to end ($1)"
-	flock 8
+	flock 8 || die "$2: cannot wait for the lock on $1"
+}
+
+# Before a command: it is told to end when the script does, even by kill -9.
+ATTACHED=
+! command -v setpriv >/dev/null || ATTACHED="setpriv --pdeathsig TERM --"
+
+# attached COMMAND...: runs it so, and without the locks.
+attached()
+{
+	$ATTACHED "$@" 8>&- 9>&-
+}
+
+# build COMMAND...: runs a build that others share, with nothing of the caller's but
+# where programs are. All that it starts ends when it does, or when the script does.
+# shellcheck disable=SC2016 # the inner shell expands
+build()
+{
+	set -- env -i PATH="$PATH" HOME="${HOME:-/}" ${RUSTUP_HOME:+RUSTUP_HOME="$RUSTUP_HOME"} \
+		${TMPDIR:+TMPDIR="$TMPDIR"} LC_ALL=C.UTF-8 "$@"
+	# No function here: the shell that it would take is another parent.
+	$ATTACHED sh -c '
+		setsid "$@" &
+		group=$!
+		trap "kill -KILL -$group 2>/dev/null; exit 143" TERM
+		wait $group
+		status=$?
+		kill -KILL -$group 2>/dev/null
+		exit $status' sh "$@" </dev/null 8>&- 9>&- &
+	BUILD=$!
+	wait $BUILD
+}
+
+end_build()
+{
+	[ -z "${BUILD:-}" ] || { kill "$BUILD" && wait "$BUILD"; } 2>/dev/null
 }
 
 # took PHASE SECONDS: notes how long a phase took that really had to be done;
@@ -194,7 +260,7 @@ progress_start()
 	progress_loop "$@" &
 	PROGRESS=$!
 	trap progress_stop EXIT
-	trap 'progress_stop; say "interrupted: run it again to go on from here"; exit 130' INT TERM HUP
+	trap 'end_build; progress_stop; say "interrupted: run it again to go on from here"; exit 130' INT TERM HUP
 }
 
 progress_stop()
@@ -214,7 +280,8 @@ progress_loop()
 	_first=$($3)
 	_pause=10
 	[ ! -t 2 ] || _pause=1
-	while sleep $_pause; do
+	# Nothing goes on for a script that is gone.
+	while sleep $_pause >/dev/null 2>&1 && read -r _pid _name _state _ 2>/dev/null <"/proc/$$/stat" && [ "$_state" != Z ]; do
 		_line=$(progress_line "$1" "$2" "$_first" "$($3)" $(($(date +%s) - _start)))
 		if [ -t 2 ]; then
 			printf '\r\033[K%s' "$_line" >&2
@@ -232,15 +299,17 @@ progress_line()
 		return
 	fi
 	_percent=$(($4 * 100 / $2))
-	# The total is an estimate: never claim an end that has not come.
-	[ $_percent -le 99 ] || _percent=99
+	# The total is an estimate, and the last steps count for nothing in it.
+	if [ $_percent -ge 99 ]; then
+		echo "$1: nearly done, $5 s so far"
+		return
+	fi
 	# The first tenth is no measure of the rest.
 	if [ $_percent -lt 10 ]; then
 		echo "$1: $_percent %, $5 s so far"
 		return
 	fi
 	_left=$((($2 - $4) * $5 / ($4 - $3)))
-	[ $_left -ge 0 ] || _left=0
 	if [ $_left -ge 90 ]; then
 		echo "$1: $_percent %, about $(((_left + 30) / 60)) min left"
 	else

@@ -69,7 +69,7 @@ files '*.[ch]' '*.rs' '*.sh' '*.py' |
 		--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,EMBEDDED_FILENAME,REPEATED_WORD,PREFER_DEFINED_ATTRIBUTE_MACRO,LONG_LINE,LONG_LINE_STRING,LONG_LINE_COMMENT,MAINTAINERS_STYLE -f
 
 rm -rf "build/$name/clippy"
-if CLIPPY=1 scripts/build-module.sh "$name" . "build/$name/clippy" &&
+if scripts/build-module.sh "$name" . "build/$name/clippy" modules CLIPPY=1 &&
 	! grep -q '^warning' "build/$name/clippy.log"; then
 	say "lint: clippy: clean"
 else

@@ -35,7 +35,7 @@ takes()
 	bench) echo "KERNEL CONFIG SEED $_build" ;;
 	trace | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
 	rust-analyzer) echo "KERNEL CONFIG MODULE $_build" ;;
-	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT" ;;
+	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
 	coverage) echo "$_mine SCRIPT LIMIT" ;;
 	shell) echo "$_mine SHARE SHARE_RW" ;;
 	gdb) echo "$_mine SHARE SHARE_RW GDB_PORT" ;;

@@ -17,16 +17,18 @@ need_x86_64
 need_build
 mkdir -p build || exit 1
 if command -v flock >/dev/null; then
+	(: >>build/lock) 2>/dev/null || die "$TOP/build/lock cannot be written by $(id -un): have build/ removed or given to you"
 	exec 9>>build/lock
-	flock -n 9 || die "another run works in this checkout (process $(cat build/lock)): wait for it to end"
+	try_lock 9 "$TOP/build/lock" || die "another run works in this checkout (process $(cat build/lock)): wait for it to end"
 	echo $$ >build/lock
 fi
 
-scripts/setup.sh "$name" || exit 1
-scripts/build-kernel.sh "$name" || exit 1
-scripts/build-module.sh "$name" . "build/$name/module" || exit 1
+attached scripts/setup.sh "$name" || exit 1
+attached scripts/build-kernel.sh "$name" || exit 1
+attached scripts/build-module.sh "$name" . "build/$name/module" || exit 1
 if [ -f tests/selfcheck/modules/Kbuild ]; then
-	scripts/build-module.sh "$name" tests/selfcheck/modules "build/$name/selfcheck" || exit 1
+	attached scripts/build-module.sh "$name" tests/selfcheck/modules "build/$name/selfcheck" || exit 1
 fi
 
-[ $# -eq 0 ] || exec "$@"
+# The lock is held here to the end, and by nothing that the command leaves behind.
+[ $# -eq 0 ] || attached "$@"

@@ -20,7 +20,7 @@ for name in fast $(basename -s .config -a qemu/config/*.config | grep -vx fast);
 	# The status goes through a file, for a pipe has only its last one.
 	{
 		make test KERNEL="$name" ${SMP:+SMP="$SMP"} ${MEM:+MEM="$MEM"} ${BOOT:+BOOT="$BOOT"} \
-			${TESTS:+TESTS="$TESTS"} ${V:+V="$V"} ||
+			${CONFIG:+CONFIG="$CONFIG"} ${TESTS:+TESTS="$TESTS"} ${V:+V="$V"} ||
 			echo "status $?" >>"$output"
 	} | tee -a "$output"
 	if grep -q '^status ' "$output"; then

@@ -1,0 +1,130 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs on the host: a lock is held by the run that took it and by nothing that it leaves
+# behind, and a run that is killed leaves neither a build nor a lock.
+
+. "$(dirname "$0")/../lib/ktap.sh"
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d) || exit 1
+# shellcheck disable=SC2317 # The trap calls it.
+clean_up()
+{
+	for _left in "$work"/*.pid; do
+		[ ! -s "$_left" ] || kill "$(cat "$_left")" 2>/dev/null
+	done
+	rm -rf "$work"
+}
+trap clean_up EXIT
+. "$top/tests/lib/tree.sh"
+fake_tree "$work/tree"
+fake_lab "$work/lab"
+cd "$work/lab" || exit 1
+
+# soon COMMAND...: whether it succeeds within half a minute.
+soon()
+{
+	_tries=300
+	until "$@"; do
+		_tries=$((_tries - 1))
+		[ $_tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# free FILE...: whether nobody holds a lock on them.
+# shellcheck disable=SC2317 # It is called by others.
+free()
+{
+	for _file; do
+		[ -f "$_file" ] && flock -n "$_file" true || return 1
+	done
+}
+
+# gone PIDFILE: whether that process is dead.
+# shellcheck disable=SC2317
+gone()
+{
+	_state=$(sed 's/.*) //; s/ .*//' "/proc/$(cat "$1")/stat" 2>/dev/null)
+	[ -z "$_state" ] || [ "$_state" = Z ]
+}
+
+touch_tree()
+{
+	touch "$work/tree/Kconfig"
+}
+
+ktap_plan 18
+
+# A compiler's daemon, say.
+cat >"$work/tree/hook" <<END
+setsid sh -c 'echo \$\$ >$work/daemon.pid; exec sleep 300' >/dev/null 2>&1 &
+END
+lab scripts/prepare.sh fast >"$work/log" 2>&1
+ktap_eq 'a build that leaves a process behind succeeds' 0 $? || ktap_diag "$(cat "$work/log")"
+ktap_ok_if 'the process is left' soon test -s "$work/daemon.pid"
+ktap_ok_if 'it holds no lock' free "$work/cache/rust-kthread-demo/kernels/"*.lock build/lock
+lab scripts/prepare.sh fast sh -c "setsid sh -c 'echo \$\$ >$work/left.pid; exec sleep 300' >/dev/null 2>&1 &" \
+	>"$work/log" 2>&1
+soon test -s "$work/left.pid"
+ktap_ok_if 'nor does one that a command leaves behind' free build/lock
+lab scripts/prepare.sh fast sh -c 'exit 42' >/dev/null 2>&1
+ktap_eq 'the status is that of the command' 42 $?
+
+# killed SCRIPT SIGNAL: starts it, and kills it in the middle of the kernel's build.
+killed()
+{
+	rm -f "$work/step.pid"
+	cat >"$work/tree/hook" <<-END
+		echo \$\$ >$work/step.pid
+		sleep 300
+	END
+	touch_tree
+	# No function here, for that would be run by a shell of its own.
+	env KERNEL_SRC="$work/tree" XDG_CACHE_HOME="$work/cache" BINDGEN="$bindgen" "scripts/$1" fast >"$work/log" 2>&1 &
+	_script=$!
+	soon test -s "$work/step.pid" || ktap_bail "the build did not begin: $(cat "$work/log")"
+	kill "-$2" $_script
+	wait $_script 2>/dev/null
+	rm -f "$work/tree/hook"
+	ktap_ok_if "$2 of $1: the build ends" soon gone "$work/step.pid"
+	ktap_ok_if "$2 of $1: nothing is locked" soon free "$work/cache/rust-kthread-demo/kernels/"*.lock build/lock
+	lab timeout 60 "scripts/$1" fast >"$work/log" 2>&1
+	ktap_eq "$2 of $1: the next run takes over" 0 $? || ktap_diag "$(cat "$work/log")"
+}
+
+killed build-kernel.sh KILL
+killed prepare.sh KILL
+killed prepare.sh TERM
+
+# A flock that fails for a reason of its own.
+mkdir "$work/bin"
+printf '#!/bin/sh\necho "flock: 9: No locks available" >&2\nexit 71\n' >"$work/bin/flock"
+chmod +x "$work/bin/flock"
+said=$(PATH=$work/bin:$PATH lab scripts/prepare.sh fast 2>&1)
+ktap_match 'a lock that cannot be taken says why' '1 *cannot lock *No locks available*' "$? $said"
+
+said=$(lab scripts/prepare.sh fast sh -c 'scripts/prepare.sh fast; :' 2>&1)
+ktap_match 'a run in the same checkout is told of the other' '*another run works in this checkout (process *' "$said"
+
+: >"$(echo "$work/cache/rust-kthread-demo/kernels/"fast-*/vmlinux)"
+lab scripts/build-kernel.sh fast >"$work/log" 2>&1
+ktap_eq 'an empty vmlinux is not taken for built' built "$(cat build/fast/kernel/vmlinux)"
+
+# The loop that tells how far a step is.
+cat >"$work/lab/scripts/loop.sh" <<'END'
+. "$(dirname "$0")/lib.sh"
+none() { echo 0; }
+progress_start "step" 0 none
+echo $PROGRESS
+exec sleep 300
+END
+sh scripts/loop.sh >"$work/loop" 2>/dev/null &
+script=$!
+soon test -s "$work/loop"
+cp "$work/loop" "$work/loop.pid"
+kill -KILL $script
+wait $script 2>/dev/null
+ktap_ok_if 'the loop ends with its script' soon gone "$work/loop.pid"
+ktap_finished

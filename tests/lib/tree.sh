@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# For tests on the host: a kernel tree that builds in an instant, and a lab that builds
+# it. Read with $top and $work set.
+
+# fake_tree DIR: what looks like a linux tree. The build notes its environment in
+# DIR/environment, and runs DIR/hook where there is one.
+fake_tree()
+{
+	mkdir -p "$1/rust/kernel"
+	: >"$1/Kconfig"
+	: >"$1/Kbuild"
+	cat >"$1/Makefile" <<-'END'
+		VERSION = 7
+		PATCHLEVEL = 3
+		SUBLEVEL = 0
+		NAME = Fake
+		.RECIPEPREFIX = >
+
+		allnoconfig:
+		>@mkdir -p $(O)/include/config $(O)/include/generated $(O)/rust
+		>@grep -v '=n$$' $(KCONFIG_ALLCONFIG) $(if $(wildcard lost),| grep -v `cat lost`) >$(O)/.config
+		>@cp $(O)/.config $(O)/include/config/auto.conf
+		>@cp module.mk $(O)/Makefile
+		vmlinux:
+		>@env | grep -vE '^(MAKE|MFLAGS|_=|PWD=|OLDPWD=|SHLVL=)' | sort >environment
+		>@! test -f hook || sh ./hook
+		>@echo built >$(O)/vmlinux
+		>@echo built >$(O)/Module.symvers
+		modules: vmlinux
+		mrproper:
+		>@rm -rf .config include arch
+	END
+	# What builds a module: it says where from, and is particular about that.
+	cat >"$1/module.mk" <<-'END'
+		.RECIPEPREFIX = >
+		modules modules_install:
+		>@case '$(M)$(MO)' in *[!A-Za-z0-9/._+@-]*) echo error: bad path; exit 1 ;; esac
+		>@echo $(patsubst %.c,%.o,$(notdir $(wildcard $(M)/*.c))) | tr ' ' '\n' >$(MO)/modules.order
+		>@for m in $$(sed 's/\.o$$//' $(MO)/modules.order); do cp /bin/true $(MO)/$$m.ko; done
+		>@echo '$(INSTALL_MOD_PATH)' >$(MO)/installed
+		clean:
+		>@rm -f $(MO)/*.ko
+	END
+}
+
+# fake_lab DIR: the scripts alone, in a checkout of their own.
+fake_lab()
+{
+	mkdir -p "$1"
+	cp -R "${top:?}/scripts" "$1"
+	mkdir "$1/qemu"
+	cp -R "$top/qemu/config" "$1/qemu"
+	cp "$top/Makefile" "$1"
+	: >"$1/Kbuild"
+	: >"$1/demo.c"
+}
+
+# lab COMMAND...: runs it with the tree and the cache below $work.
+lab()
+{
+	KERNEL_SRC=${tree:-$work/tree} XDG_CACHE_HOME=${cache:-$work/cache} BINDGEN=$bindgen "$@"
+}
+
+bindgen=$("${top:?}/scripts/toolchain.sh" | sed -n 's/^BINDGEN=//p')
