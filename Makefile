@@ -38,12 +38,12 @@ override run = scripts/run.sh
 override own = $${MODULE:+--module "$$MODULE"}
 override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL")
 
-ifneq ($(if $(findstring +,$(KERNEL))$(filter test-all,$(MAKECMDGOALS)),,$(CONFIG)),)
+ifneq ($(if $(findstring +,$(KERNEL))$(filter test-all,$(MAKECMDGOALS)),,$(CONFIG)$(SHARE)),)
 # The kernel has a name of its own then, by which the goals find it.
 $(or $(MAKECMDGOALS),modules): configured ;
 configured:
 	@name=$$(scripts/kernel-options.sh --name "$$KERNEL") && \
-		$(MAKE) --no-print-directory $(MAKECMDGOALS) KERNEL="$$name"
+		$(MAKE) --no-print-directory $$LAB_GOALS KERNEL="$$name"
 .PHONY: configured $(MAKECMDGOALS)
 else
 

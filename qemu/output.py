@@ -12,6 +12,8 @@ import threading
 # Where and why, for each output that did not take all. A line each, in the order in which it was noticed.
 lost = []
 
+streams = []  # all that were ever opened
+
 UNPRINTABLE = {n: "\\x%02x" % n for n in (*range(9), *range(11, 32), *range(127, 160))}
 
 
@@ -91,6 +93,7 @@ class Stream:
         self.waiting = []
         self.size = 0
         self.changed = threading.Condition()
+        streams.append(self)
         threading.Thread(target=self._work, daemon=True).start()
 
     def write(self, data):
@@ -110,10 +113,10 @@ class Stream:
         """Whether the reader lags so far behind that there should be no more for now."""
         return self.size > self.FULL
 
-    def drain(self):
-        """Wait until the reader has taken all."""
+    def drain(self, seconds=None):
+        """Wait until the reader has taken all, or for so long."""
         with self.changed:
-            self.changed.wait_for(lambda: not self.size)
+            self.changed.wait_for(lambda: not self.size, seconds)
 
     def check(self):
         """End the run if there is nobody left who reads."""

@@ -176,6 +176,7 @@ def run(args):
             test.run(report, kernel, run_dir)
     except KeyboardInterrupt:
         report.note("interrupted, QEMU was killed; logs are in %s" % run_dir)
+        stdout.drain(1)
         return verdict.INTERRUPTED
     if args.junit:
         junit.write(args.junit, report.suites)

@@ -114,6 +114,8 @@ def run_main(name, function, *args):
                                                        e.strerror or e))
         return CODES["setup"]
     except KeyboardInterrupt:
+        for stream in output.streams:
+            stream.drain(1)
         output.say("\n# interrupted, QEMU was killed")
         return INTERRUPTED
 

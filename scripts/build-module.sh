@@ -45,10 +45,13 @@ fi
 # Each block of code tells that it runs, to qemu/coverage/lab_coverage.c.
 if [ "$target" = coverage ]; then
 	target=modules
+	cblocks=-fsanitize-coverage=trace-pc
+	built_with_gcc "$kdir/include/config/auto.conf" ||
+		cblocks="$cblocks -mllvm -sanitizer-coverage-prune-blocks=0"
 	blocks="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3"
 	blocks="$blocks -Cllvm-args=-sanitizer-coverage-trace-pc -Cllvm-args=-sanitizer-coverage-prune-blocks=0"
 	set -- "$@" KBUILD_EXTRA_SYMBOLS="$TOP/build/$name/coverage/Module.symvers" \
-		RUSTFLAGS_MODULE="$blocks" CFLAGS_MODULE=-fsanitize-coverage=trace-pc
+		RUSTFLAGS_MODULE="$blocks" CFLAGS_MODULE="$cblocks"
 fi
 if [ "$target" = modules_install ]; then
 	# Relative to where make was started, which for kbuild is another place.

@@ -27,6 +27,7 @@ The guest:
   scripts/vm.sh --script FILE
                         the same, and exits with the status of FILE, or one that
                         docs/lab.md explains; --help tells the other options
+  make vm COMMAND='...' the same with a line for the guest's shell
   make shell            the same guest, interactive
   make gdb              the guest waits for a debugger; prints how to attach
 
@@ -53,7 +54,13 @@ Variables:
   KERNEL=NAME           one of: $(cd "$TOP/qemu/config" && printf '%s ' *.config | sed 's/\.config//g')(fast by default)
   KERNEL_SRC=DIR        a linux tree ($MIN_KERNEL or newer) instead of the distribution's
   KDIR=DIR              a kernel build for "make" alone
-  SMP=N MEM=SIZE        CPUs and memory of the guest
+  SMP=N MEM=SIZE        CPUs and memory of the guest (MiB, or with K, M or G)
+  BOOT='WORDS'          more words for the kernel's command line
+  LIMIT=SECONDS         when to end the guest of "make vm" (600 by default)
+  OUT=DIR               where "make vm" puts what the guest leaves in /out
+  SHARE=DIR             (vm, shell, gdb) a directory of the host, in the guest /share;
+                        with SHARE_RW=1 the guest can write there
+  GDB_PORT=N            where "make gdb" waits (1234 by default)
   TESTS=GLOB            only the tests whose name matches
   JUNIT=FILE            "make test" and "make vm" write a report for CI there, too
   SEED=N                other random numbers in the guest of "make bench"

@@ -41,6 +41,7 @@ takes()
 	gdb) echo "$_mine SHARE SHARE_RW GDB_PORT" ;;
 	new-module) echo "NAME DIR $_guest" ;;
 	doctor) echo "KDIR KERNEL $_build" ;;
+	cache) echo PRUNE ;;
 	esac
 }
 
@@ -112,7 +113,7 @@ if value MEM; then
 	*[Gg]) mib=$((number * 1024)) ;;
 	*) mib=$number ;;
 	esac
-	case ${KERNEL:-fast} in
+	case ${KERNEL%%+*} in
 	debug | kcsan) least=256 ;;
 	*) least=96 ;;
 	esac
