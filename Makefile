@@ -8,8 +8,8 @@ export LAB_GOALS := $(MAKECMDGOALS)
 
 # What the user sets. The first may be exported once and for all. The others are said
 # of a single run, on the command line: a CONFIG in the environment was meant for somebody else.
-lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN V GDB_PORT QEMU_ACCEL
-single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE SCRIPT COMMAND MODULE SHARE \
+lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V GDB_PORT QEMU_ACCEL
+single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH SCRIPT COMMAND MODULE SHARE \
 	SHARE_RW OUT NAME DIR CONFIG PRUNE
 $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
@@ -69,6 +69,10 @@ test-all:
 	$(check)
 	@scripts/test-all.sh
 
+test-distro:
+	$(check)
+	@scripts/test-distro.sh "$$SUITE" $$WITH
+
 soak:
 	$(check)
 	@$(prepare) qemu/test.py $(guest) --soak "$$MINUTES"
@@ -115,7 +119,7 @@ new-module:
 
 doctor:
 	$(check)
-	@scripts/doctor.sh "$$KDIR"
+	@scripts/doctor.sh "$$KDIR" "$$KERNEL"
 
 lint:
 	$(check)
@@ -140,6 +144,6 @@ cache:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo coverage trace compare test test-all soak vm shell \
+.PHONY: modules modules_install demo coverage trace compare test test-all test-distro soak vm shell \
 	gdb new-module doctor lint bench rust-analyzer rustdoc clean cache help
 endif

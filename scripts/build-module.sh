@@ -34,11 +34,8 @@ target=${1:-modules}
 [ $# -eq 0 ] || shift
 log=$out.log
 
-tools=$("$TOP/scripts/toolchain.sh") || exit 1
-# A kernel that was built with gcc wants gcc for its modules.
-if built_with_gcc "$kdir/include/config/auto.conf"; then
-	tools=$(printf '%s\n' "$tools" | grep -v '^LLVM=')
-fi
+# Modules want the tools that their kernel was built with.
+tools=$("$TOP/scripts/toolchain.sh" "$kdir") || exit 1
 
 # With these, stack traces get file and line on a kernel without debug
 # information, too, at least where they lead through the modules.

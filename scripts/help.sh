@@ -10,7 +10,9 @@ The main job:
   make demo             everything from nothing: set-up, kernel, module, then a
                         guided tour of the life of kernel threads in a guest
   make test             all tests, ends with "N passed, N failed, N skipped"
-  make test-all         the tests on every kernel
+  make test-all         the tests on every kernel, and on the other release of Debian
+  make test-distro SUITE=bookworm|trixie
+                        "make demo" and "make test" in a bare Debian of that release
   make soak MINUTES=N   random commands, CPU hotplug, loads and unloads at once; a storm
   make bench            what threads cost in Rust and in C, in instructions
 
@@ -65,6 +67,9 @@ Variables:
   TESTS=GLOB            only the tests whose name matches
   JUNIT=FILE            "make test" and "make vm" write a report for CI there, too
   SEED=N                other random numbers in the guest of "make bench"
+  WITH='WORD...'        for test-distro: user, german, hostile, fresh, quick (see docs/lab.md)
+  LLVM RUSTC BINDGEN LIBCLANG_PATH
+                        tools to take rather than those that "make doctor" shows
   V=1                   what the builds print goes to the terminal
 
 The kernel tree and the kernels are in the cache, shared by all checkouts:

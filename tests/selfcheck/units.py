@@ -7,6 +7,7 @@ import glob
 import io
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -218,6 +219,30 @@ sed -e "s|\\([ab]\\)+.*|\\1 (/src/../x.c:1) $where|" -e 's|c+.*|c (??:?)|' -e 's
         self.assertEqual(self.tell(script, self.LINES),
                          ["kernel, in here:", "  BUG: x", "  RIP: 0010:a (/x.c:1) exactly", "   b (/x.c:1)",
                           "   c+0x1/0x2"])
+
+    def test_releases(self):
+        """What the tools of several releases make of the same frames is told in the same words."""
+        lines = ["BUG: x", " a+0x1/0x2 [broken_warn]", " b+0x1/0x2 [broken_stack_rust]", " c+0x1/0x2"]
+        paths = glob.glob(os.path.join(glob.escape(HERE), "canned", "frames-*.txt"))
+        told = [self.tell("cat >/dev/null; cat '%s'" % path, lines) for path in paths]
+        self.assertGreater(len(told), 1)
+        for path, text in zip(paths, told):
+            self.assertEqual(text, told[0], path)
+        self.assertIn("   broken_init (tests/selfcheck/modules/broken_warn.c:9) broken_warn", told[0])
+
+    def test_tools_here(self):
+        """What addr2line of this very machine prints of several blocks of code on one line."""
+        path = self.enterContext(tempfile.TemporaryDirectory())
+        source, program = (os.path.join(path, name) for name in ("x.c", "x.o"))
+        with open(source, "w") as f:
+            f.write("int f(int n) { int s = 0; for (int i = 0; i < n; i++) if (i % 3) s += i; else s ^= i; return s; }\n")
+        subprocess.run(["gcc", "-g", "-O1", "-c", "-o", program, source], check=True)
+        count = 16
+        told = self.tell("""
+cat >/dev/null; echo BUG: x
+for n in $(seq 0 %d); do echo "f ($(addr2line -e '%s' $n))"; done""" % (count - 1, program),
+                         ["BUG: x", *(" f+0x%x/0x99" % n for n in range(count))])
+        self.assertEqual(told[2:], ["   f (%s:1)" % source] * count)
 
     def test_failed(self):
         raw = ["  BUG: x", "  RIP: 0010:a+0x1/0x2", "   b+0x1/0x2", "   c+0x1/0x2"]
