@@ -8,8 +8,8 @@ export LAB_GOALS := $(MAKECMDGOALS)
 
 # What the user sets. The first may be exported once and for all. The others are said
 # of a single run, on the command line: a CONFIG in the environment was meant for somebody else.
-lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN V GDB_PORT QEMU_ACCEL
-single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE SCRIPT COMMAND MODULE SHARE \
+lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V GDB_PORT QEMU_ACCEL
+single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH SCRIPT COMMAND MODULE SHARE \
 	SHARE_RW OUT NAME DIR CONFIG PRUNE
 $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
@@ -30,6 +30,7 @@ override check = @scripts/options.sh $@
 override guest = --kernel "$$KERNEL" $${SMP:+--smp "$$SMP"} $${MEM:+--mem "$$MEM"} $${BOOT:+--boot "$$BOOT"}
 override share = $${SHARE:+--share "$$SHARE"} $(if $(filter-out 0,$(SHARE_RW)),--share-rw)
 override job = $${SCRIPT:+--script "$$SCRIPT"} $${COMMAND:+--command "$$COMMAND"}
+override junit = $${JUNIT:+--junit "$$JUNIT"}
 override prepare = scripts/prepare.sh "$$KERNEL"
 # What else is started, in the environment that a script gets.
 override run = scripts/run.sh
@@ -37,12 +38,12 @@ override run = scripts/run.sh
 override own = $${MODULE:+--module "$$MODULE"}
 override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL")
 
-ifneq ($(if $(findstring +,$(KERNEL))$(filter test-all,$(MAKECMDGOALS)),,$(CONFIG)),)
+ifneq ($(if $(findstring +,$(KERNEL))$(filter test-all,$(MAKECMDGOALS)),,$(CONFIG)$(SHARE)),)
 # The kernel has a name of its own then, by which the goals find it.
 $(or $(MAKECMDGOALS),modules): configured ;
 configured:
 	@name=$$(scripts/kernel-options.sh --name "$$KERNEL") && \
-		$(MAKE) --no-print-directory $(MAKECMDGOALS) KERNEL="$$name"
+		$(MAKE) --no-print-directory $$LAB_GOALS KERNEL="$$name"
 .PHONY: configured $(MAKECMDGOALS)
 else
 
@@ -62,11 +63,15 @@ demo:
 
 test:
 	$(check)
-	@$(prepare) qemu/test.py $(guest) $${TESTS:+--tests "$$TESTS"}
+	@$(prepare) qemu/test.py $(guest) $(junit) $${TESTS:+--tests "$$TESTS"}
 
 test-all:
 	$(check)
 	@scripts/test-all.sh
+
+test-distro:
+	$(check)
+	@scripts/test-distro.sh "$$SUITE" $$WITH
 
 soak:
 	$(check)
@@ -79,8 +84,7 @@ bench:
 
 vm:
 	$(check)
-	@$(prepare) $(build_own)
-	@$(run) qemu/vm.py $(guest) $(own) $(if $(MODULE),--fail-on-splat) $(share) \
+	@scripts/vm.sh $(guest) $(own) $(junit) $(share) \
 		$${OUT:+--out "$$OUT"} $${LIMIT:+--limit "$$LIMIT"} $(job)
 
 coverage:
@@ -115,7 +119,7 @@ new-module:
 
 doctor:
 	$(check)
-	@scripts/doctor.sh "$$KDIR"
+	@scripts/doctor.sh "$$KDIR" "$$KERNEL"
 
 lint:
 	$(check)
@@ -140,6 +144,6 @@ cache:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo coverage trace compare test test-all soak vm shell \
+.PHONY: modules modules_install demo coverage trace compare test test-all test-distro soak vm shell \
 	gdb new-module doctor lint bench rust-analyzer rustdoc clean cache help
 endif

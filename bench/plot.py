@@ -17,7 +17,9 @@ try:
 except ImportError:
     sys.exit("plot.py: matplotlib is missing: install the package python3-matplotlib")
 
-import report
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+import report  # noqa: E402 (the path has to be set first)
 
 matplotlib.use("Agg")
 # The same results make the same file.

@@ -10,7 +10,9 @@ import os
 import statistics
 import sys
 
-import size
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+import size  # noqa: E402 (the path has to be set first)
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 RESULTS = os.path.join(TOP, "build", "bench", "results.json")

@@ -11,11 +11,11 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import time
 
 import guest
 import initramfs
+import output
 from verdict import RC_PASS, SetupError
 
 BUDGET = 10.0
@@ -111,7 +111,7 @@ def _auto(kernel, run_dir):
             return Accel(entry["kind"], entry["cpu"], entry["reason"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    print("# accel: trying KVM with this kernel, at most %.0f s a CPU model" % BUDGET, file=sys.stderr, flush=True)
+    output.say("# accel: trying KVM with this kernel, at most %.0f s a CPU model" % BUDGET)
     verdicts = []
     found = None
     for cpu in CPUS:

@@ -19,6 +19,8 @@ NOISE = re.compile(r" *(\? |(R[A-D]X|R[SD]I|R[BS]P|R\d\d|[CDEFG]S|CR\d|DR\d|PKRU
                    r"Modules linked in): ?)")
 RIP = re.compile(r" *RIP: ")
 LINE = re.compile(r":[0-9]+[ )]")
+# Which of several blocks of code on a line it is; whether it is told depends on the release of the tools.
+DISCRIMINATOR = re.compile(r" \(discriminator [0-9]+\)")
 UP = re.compile(r"(?<![^ (/])(?!\.\.?/)[^ (/]+/\.\./")
 IN_MODULE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[(\w+)")
 # A line of `objdump -h`, and the flags that follow it.
@@ -119,6 +121,7 @@ class Decoder:
     def _run(command, lines):
         # The script is to use binutils, which read what either compiler writes.
         env = {name: value for name, value in os.environ.items() if name not in ("LLVM", "CROSS_COMPILE")}
+        env["LC_ALL"] = "C.UTF-8"
         run = subprocess.run(command, env=env, timeout=LIMIT, input="\n".join(lines) + "\n",
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
         found = run.stdout.splitlines()
@@ -130,7 +133,7 @@ class Decoder:
     def _tidy(self, old, new, source):
         if FRAME.search(old) and not LINE.search(new):
             return old
-        new = re.sub("|".join([re.escape(source + "/"), COPY, *self.homes]), "", RUST_LIBRARY.sub("", new))
+        new = re.sub("|".join([re.escape(source + "/"), COPY, *self.homes]), "", RUST_LIBRARY.sub("", DISCRIMINATOR.sub("", new)))
         while UP.search(new):
             new = UP.sub("", new)
         # The script drops the indentation of most lines.

@@ -25,6 +25,7 @@ import subprocess
 import time
 
 import clock
+import output
 from verdict import RC_FAIL, RC_INIT, RC_PASS, Failure, SetupError
 
 QEMU = "qemu-system-x86_64"
@@ -35,10 +36,12 @@ GRACE = 10.0  # what the guest gets to end an overdue test by itself
 STALL = 5.0  # more than this process ever has to wait for a CPU
 DEATH_LIMIT = 2.0  # from the last words on the console to QEMU's end
 
-# On a busy host the kernel may find that its timer disagrees with the PIT, and
-# then runs without high resolution timers. That is a boot that failed.
-MISTIMED = "APIC timer disabled due to verification failure"
+# On a busy host the kernel may find that its timer disagrees with the PIT, or seems too slow,
+# and then runs without high resolution timers. That is a boot that failed.
+MISTIMED = re.compile("APIC timer disabled due to verification failure|APIC frequency too slow")
 BOOT_TRIES = 20
+
+LINE_LENGTH = 1 << 16  # bytes, above which what comes is not a line of text
 
 CPU_REGISTERS = re.compile(r"CPU#(\d+).*?RIP=([0-9a-f]+)")
 
@@ -127,7 +130,8 @@ def command_line(kernel, accel, extra=()):
     """The kernel's command line."""
     # Patching mitigations in and calibrating a delay loop would take a third of the boot under TCG,
     # and the check whether the timer ticks at all panics where the host is busy.
-    words = ["console=ttyS0", "loglevel=7", "panic=-1", "reboot=t", "kunit.enable=1", "mitigations=off",
+    # Nothing that runs in the guest can mute the console, or keep its markers from it.
+    words = ["console=ttyS0", "loglevel=7", "ignore_loglevel", "printk.devkmsg=on", "panic=-1", "reboot=t", "kunit.enable=1", "mitigations=off",
              "no_timer_check"]
     khz = accel.tsc_khz or clock.tsc_khz()
     if khz:
@@ -137,6 +141,11 @@ def command_line(kernel, accel, extra=()):
 
 class Channel:
     """One stream from the guest: logged raw, handed on by line or by chunk."""
+
+    stream = None  # where what comes goes, as far as its reader takes it
+    trailer = b""  # what the guest sends at the end, and is no part of the rest
+    ended = True  # nothing is on its way any more
+    kept = b""  # what may be the beginning of the trailer
 
     def __init__(self, log, on_line=None, on_data=None):
         self.log = log
@@ -170,7 +179,27 @@ class Channel:
         self.guest.close()
         self.log.close()
 
+    def expect(self, trailer):
+        """Only with these bytes all has come: those that the guest has written may still be in QEMU."""
+        self.trailer = trailer
+        self.ended = False
+
+    def _cut(self, data):
+        data = self.kept + data
+        self.kept = b""
+        at = data.find(self.trailer)
+        if at >= 0:
+            self.ended = True
+            return data[:at] + data[at + len(self.trailer):]
+        for n in range(min(len(self.trailer) - 1, len(data)), 0, -1):
+            if data.endswith(self.trailer[:n]):
+                self.kept = data[-n:]
+                return data[:-n]
+        return data
+
     def feed(self, data):
+        if self.trailer:
+            data = self._cut(data)
         self.log.write(data)
         self.log.flush()
         if self.on_data:
@@ -179,9 +208,14 @@ class Channel:
             *lines, self.rest = (self.rest + data).split(b"\n")
             for line in lines:
                 self.on_line(line.decode(errors="replace").rstrip("\r"))
+            if len(self.rest) > LINE_LENGTH:
+                self.finish()
 
     def finish(self):
-        """Hand on a last line that has no newline."""
+        """Hand on what was kept, as the last line if that has no newline."""
+        if self.kept:
+            kept, self.kept, self.trailer = self.kept, b"", b""
+            self.feed(kept)
         if self.on_line and self.rest:
             self.on_line(self.rest.decode(errors="replace"))
         self.rest = b""
@@ -250,7 +284,10 @@ class Guest:
         self.ports = ports
         self.tries = 0
         self.stalled = 0.0  # seconds for which the host stood still
+        self.waited = 0.0  # and for which it was busy with what the guest said, or its reader did not read on
         self._forget()
+
+    trailer = b""  # that of what streams
 
     def _forget(self):
         """Start from nothing, for the first try to boot and each further one."""
@@ -264,6 +301,9 @@ class Guest:
         self.done = False  # the guest said that it is through
         self.rc = None
         self.mistimed = False
+        self.facts = {}  # name of a test -> pairs (word, text) that the guest tells of it
+        self.over = False  # the console has been read to the end
+        self.told = set()  # the tests of which it has told all
         self._deadline = None
 
     # What a user of this class may override.
@@ -277,8 +317,14 @@ class Guest:
     def on_console(self, line):
         pass
 
+    def stream(self, port):
+        """The output.Stream that shows what comes on this port, if that is to be shown."""
+
     def on_output(self, port, data):
-        pass
+        """What comes on one that is not."""
+
+    def on_print(self, port, line):
+        """A line that comes on such a port."""
 
     # Life of the guest.
 
@@ -294,6 +340,8 @@ class Guest:
                 self.failures.append(Failure("clock", "the guest's timer failed its calibration in each of %d boots: "
                                              "is the host overloaded?" % self.tries))
                 return self.failures
+            for name in ("console.log", "qemu.log"):
+                os.replace(os.path.join(self.run_path, name), os.path.join(self.run_path, "try%d-%s" % (self.tries, name)))
             self._forget()
 
     def _boot_once(self):
@@ -325,7 +373,13 @@ class Guest:
             elif port == "ktap":
                 self._channel(port, on_line=self.on_ktap)
             else:
-                self._channel(port, on_data=lambda data, port=port: self.on_output(port, data))
+                stream = self.stream(port)
+                if stream:
+                    self._channel(port, on_data=stream.write, on_line=lambda line, port=port: self.on_print(port, line))
+                    self.channels[port].stream = stream
+                else:
+                    self._channel(port, on_data=lambda data, port=port: self.on_output(port, data))
+                self.channels[port].expect(self.trailer)
             args += ["-device", "virtserialport,chardev=%s,name=%s" % (port, port)]
         fds = []
         for name, channel in self.channels.items():
@@ -345,7 +399,7 @@ class Guest:
 
     def _channel(self, name, **hooks):
         suffix = {"console": "console.log", "ktap": "results.ktap", "out": "out.tar"}.get(name, name + ".log")
-        log = open(os.path.join(self.run_path, suffix), "wb")
+        log = output.Log(os.path.join(self.run_path, suffix))
         if name == "console":
             self.channels[name] = FifoChannel(os.path.join(self.run_path, name), log, **hooks)
         else:
@@ -363,25 +417,50 @@ class Guest:
         self._deadline = time.monotonic() + seconds
 
     def _loop(self):
-        hard = self.start + self.limit
+        self._hard = self.start + self.limit
         with selectors.DefaultSelector() as sel:
             for channel in self.channels.values():
                 sel.register(channel, selectors.EVENT_READ, channel)
-            while sel.get_map() and not self.mistimed:
+            held = []
+            while (sel.get_map() or held) and not self.mistimed:
                 now = time.monotonic()
-                end = min(self._deadline, hard)
+                end = min(self._deadline, self._hard)
                 if now >= end:
-                    self._overdue(sel, hard_limit=hard <= self._deadline)
+                    self._overdue(sel, hard_limit=self._hard <= self._deadline)
                     return
-                before = self.stalled
-                self._read(sel, min(end - now, 1.0))
-                hard += self.stalled - before
+                before = self.waited
+                self._read(sel, min(end - now, 0.05 if held else 1.0))
+                if held:
+                    # The guest is kept waiting, too.
+                    self._credit(time.monotonic() - now - (self.waited - before))
+                held = self._hold(sel, held)
         if self.mistimed:
             return
         try:
             self.process.wait(DEATH_LIMIT)
         except subprocess.TimeoutExpired:
             self.failures.append(Failure("qemu", "QEMU closed its channels but did not end"))
+
+    def _hold(self, sel, held):
+        """Read no more of what nobody reads in turn; returns the channels that are held so."""
+        for channel in held:
+            channel.stream.check()
+            if not channel.stream.full:
+                sel.register(channel, selectors.EVENT_READ, channel)
+        now = [channel for channel in held if channel.stream.full]
+        for key in list(sel.get_map().values()):
+            if key.data.stream:
+                key.data.stream.check()
+                if key.data.stream.full:
+                    sel.unregister(key.data)
+                    now.append(key.data)
+        return now
+
+    def _credit(self, seconds):
+        """Time that is not the guest's fault does not count against its limits."""
+        self.waited += seconds
+        self._deadline += seconds
+        self._hard += seconds
 
     def _read(self, sel, timeout):
         """Take what the guest said; whether it said anything in this time."""
@@ -392,6 +471,8 @@ class Guest:
             # While this process did not run, QEMU did not either, as when the host was suspended.
             self.stalled += late
             self._deadline += late
+            self._hard += late
+        start = time.monotonic()
         for key, _ in ready:
             data = key.data.read()
             if data:
@@ -399,15 +480,19 @@ class Guest:
             else:
                 sel.unregister(key.data)
                 key.data.finish()
+        if self.over and all(channel.ended for channel in self.channels.values()):
+            self.over = False
+            with contextlib.suppress(OSError):
+                self.channels["status"].write(b"bye\n")
+        self._credit(time.monotonic() - start)
         return bool(ready)
 
     def _console_line(self, line):
         self.console_lines.append(line)
-        if MISTIMED in line and self.up_after is None:
+        if MISTIMED.search(line) and self.up_after is None:
             self.mistimed = True
         if line.endswith("kdemo-test: over"):
-            with contextlib.suppress(OSError):
-                self.channels["status"].write(b"bye\n")
+            self.over = True
         for kind, text in LAST_WORDS:
             if text in line and self.last_words is None:
                 self.last_words = kind
@@ -421,18 +506,22 @@ class Guest:
         if words[0] == "up":
             self.up_after = time.monotonic() - self.start
         elif words[0] == "clock":
-            self.failures.append(Failure("clock", "the guest's clock has a resolution of %s ns, not 1 ns: "
-                                         "its latencies would mean nothing" % words[1]))
+            self.failures.append(Failure("clock", "the guest's clock has a resolution of %s ns, not 1 ns: its latencies "
+                                         "would mean nothing (it has %s)" % (words[1], " ".join(words[2:]))))
         elif words[0] == "error":
             self.failures.append(Failure("init", "the guest's init failed: " + " ".join(words[1:])))
         elif words[0] == "begin":
             self.current = words[1]
+        elif words[0] == "fact" and len(words) > 3:
+            self.facts.setdefault(words[1], []).append((words[2], " ".join(words[3:])))
         elif words[0] == "end":
+            self.told.add(words[1])
             self.current = None
         elif words[0] == "done":
             self.done = True
         if self.last_words is None:
-            self._until(float(words[2]) + self.grace if words[0] == "begin"
+            # Without a limit of its own, what runs has that of the whole.
+            self._until((float(words[2]) or self.limit) + self.grace if words[0] == "begin"
                         else IDLE_LIMIT * self.factor)
         self.on_status(words)
 

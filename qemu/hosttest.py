@@ -8,16 +8,36 @@ They report like the tests in the guest: KTAP on stdout, exit status 0 for pass,
 import glob
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
-import ktap
+import judge
 import lab
-import suite
+import output
 
 LIMIT = 300  # seconds, on a fast kernel
+SETTLE = 3.0  # seconds in which what a test has started may still end
+
+
+def session(leader):
+    """The processes of a session, as pairs (name, number), but for zombies."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as f:
+                head, _, rest = f.read().rpartition(")")
+        except OSError:
+            continue
+        # After the name come the state, the parent, the group and the session.
+        state, _, _, number = rest.split()[:4]
+        if int(number) == leader and state not in "ZX":
+            pid, _, name = head.partition(" (")
+            found.append((name, int(pid)))
+    return found
 
 
 class HostTest:
@@ -26,75 +46,87 @@ class HostTest:
         self.command = command
 
     def run(self, report, kernel, run_dir):
-        parser = ktap.Parser()
-        limit = LIMIT * kernel.factor
-        log = run_dir.file(self.name.replace("/", "-") + ".ktap")
-        status = None
-        with open(log, "w") as copy:
+        facts = judge.Facts(self.name, LIMIT * kernel.factor)
+        copy = output.Log(run_dir.file(self.name.replace("/", "-") + ".ktap"))
+        # It goes with the test, whatever ends that.
+        place = tempfile.mkdtemp(prefix="kdemo-host-")
+        try:
             process = subprocess.Popen(self.command, cwd=lab.ROOT, stdin=subprocess.DEVNULL,
                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                       env={**os.environ, "KERNEL": kernel.name, "RUN_DIR": run_dir.path},
+                                       env={**os.environ, "KERNEL": kernel.name, "RUN_DIR": run_dir.path,
+                                            "TMPDIR": place},
                                        start_new_session=True)
             try:
-                for line in self._lines(process, limit):
+                for line in self._lines(process, facts):
                     copy.write(line + "\n")
-                    parser.feed(line)
+                    facts.ktap.feed(line)
                     report.nested("  " + line)
-                status = process.wait()
-            except TimeoutError:
-                pass
+                if facts.status != "timeout":
+                    facts.left = self._left(process.pid)
             finally:
-                self._kill_group(process)
-        results = parser.finish()
-        report.result(self.name, *self._judge(status, results, parser, limit))
+                self._kill(process)
+        finally:
+            copy.close()
+            shutil.rmtree(place, ignore_errors=True)
+        report.result(self.name, *judge.judge(facts))
 
     @staticmethod
-    def _kill_group(process):
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    def _left(leader):
+        """What of its session outlives the test, as a text."""
+        end = time.monotonic() + SETTLE
+        while left := session(leader):
+            if time.monotonic() > end:
+                return ", ".join("process:%s:%d" % item for item in left)
+            time.sleep(0.05)
+        return ""
+
+    @staticmethod
+    def _kill(process):
+        """End all of its session, in which its children may have made groups of their own."""
+        while left := [pid for _, pid in session(process.pid)]:
+            for pid in left:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            process.poll()
+            time.sleep(0.01)
         process.wait()
+        process.stdout.close()
 
     @staticmethod
-    def _lines(process, limit):
-        """The lines of its output, TimeoutError when its time is up."""
-        end = time.monotonic() + limit
+    def _lines(process, facts):
+        """The lines of its output, until it has ended or its time is up. Its status goes to facts."""
+        end = time.monotonic() + facts.limit
         rest = b""
-        with selectors.DefaultSelector() as sel:
-            sel.register(process.stdout, selectors.EVENT_READ)
-            while True:
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError
-                if not sel.select(left):
-                    continue
-                data = os.read(process.stdout.fileno(), 65536)
-                if not data:
-                    break
-                *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
-                    yield line.decode(errors="replace")
+        pipe = process.stdout.fileno()
+        watch = os.pidfd_open(process.pid)
+        try:
+            with selectors.DefaultSelector() as sel:
+                sel.register(pipe, selectors.EVENT_READ)
+                sel.register(watch, selectors.EVENT_READ)
+                while True:
+                    ready = [key.fd for key, _ in sel.select(max(0.0, end - time.monotonic()))]
+                    # Another process may hold the pipe open when the test itself has ended.
+                    data = os.read(pipe, 65536) if pipe in ready else b""
+                    *lines, rest = (rest + data).split(b"\n")
+                    for line in lines:
+                        yield line.decode(errors="replace").rstrip("\r")
+                    if data:
+                        continue
+                    if pipe in ready:
+                        sel.unregister(pipe)
+                    if watch in ready:
+                        status = process.wait()
+                        facts.status = 128 - status if status < 0 else status
+                        break
+                    if not ready:
+                        facts.status = "timeout"
+                        break
+        finally:
+            os.close(watch)
         if rest:
             yield rest.decode(errors="replace")
-
-    def _judge(self, status, results, parser, limit):
-        """Failures and a result line of the same shape as the guest's runner makes."""
-        directive, reason, ok = None, "", status == 0
-        if status is None:
-            directive, reason = "TIMEOUT", "%d seconds" % limit
-        elif status == 4:
-            directive, reason, ok = "SKIP", parser.top.skip_reason if parser.top else "", True
-        elif status not in (0, 1):
-            directive, reason = "ERROR", "status: it exited with %d" % status
-        result = ktap.Result(ok, 0, self.name, directive, reason, results)
-        errors = list(parser.errors)
-        if parser.bail is not None:
-            errors.append("it bailed out: " + parser.bail)
-        if status == 0 and ktap.count(results)[1]:
-            errors.append("it exited with 0, but a subtest failed")
-        failures = suite.judge_result(result, errors)
-        return failures, result
 
 
 def find():

@@ -5,6 +5,7 @@ The archive is written anew for each boot: that takes a few milliseconds, needs
 no root, and can therefore never be out of date.
 """
 
+import functools
 import os
 import shutil
 import struct
@@ -101,6 +102,13 @@ def busybox():
     return path
 
 
+@functools.lru_cache(maxsize=None)
+def applets():
+    """The names of busybox' programs."""
+    return subprocess.run([busybox(), "--list"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, check=True, text=True).stdout.split()
+
+
 def compiler():
     """The command that compiles C for the guest; any C compiler does."""
     names = [os.environ.get("CC", ""), "cc", "gcc", "clang"]
@@ -186,15 +194,13 @@ def write(path, kernel, conf, modules=(), extra=(), tests=True):
     extra: pairs (name in the guest, bytes or text), for example the script to run.
     """
     box = busybox()
-    applets = subprocess.run([box, "--list"], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, check=True, text=True).stdout.split()
     with open(path, "wb") as out:
         cpio = Cpio(out)
         for name in ("dev", "proc", "sys", "tmp", "run", "etc", "root"):
             cpio.directory(name)
         cpio.char_device("dev/console", 5, 1)
         cpio.file("bin/busybox", box)
-        for name in applets:
+        for name in applets():
             if name != "busybox":
                 cpio.symlink("bin/" + name, "busybox")
         cpio.symlink("sbin", "bin")

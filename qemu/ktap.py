@@ -11,6 +11,7 @@ VERSION = re.compile(r"(?:KTAP version 1|TAP version 1[34])$")
 PLAN = re.compile(r"1\.\.([0-9]+)(?: # SKIP(?: (.*))?)?$")
 RESULT = re.compile(r"(not )?ok(?: ([0-9]+))?(?: (?:- )?([^#]*?))?(?:\s*# ?(.*))?$")
 DIRECTIVE = re.compile(r"(SKIP|TODO|XFAIL|TIMEOUT|ERROR)\b:? ?(.*)$", re.I)
+NOT_OK = re.compile(r"not ok\b")
 BAIL = re.compile(r"Bail out!\s*(.*)$")
 
 
@@ -56,6 +57,7 @@ class Parser:
         self.errors = []
         self.bail = None
         self.top = None
+        self.used = False  # whether anything was KTAP at all
         self.on_result = on_result
         self.line_number = 0
 
@@ -67,6 +69,7 @@ class Parser:
         body = line.lstrip(" ")
         indent = len(line) - len(body)
         bail = BAIL.match(body)
+        self.used = self.used or self._begins(body)
         if bail:
             reason = bail.group(1) or "no reason given"
             if self.top and indent > self.top.indent:
@@ -78,11 +81,10 @@ class Parser:
             self._version(indent)
             return
         if not self.levels:
-            if self.top is None and (PLAN.match(body) or RESULT.match(body)):
-                self.error("no version line before '%s'" % body)
-                self._open(indent)
-            else:
+            if self.top is not None or not self.used:
                 return
+            self.error("no version line before '%s'" % body)
+            self._open(indent)
         plan = PLAN.match(body)
         if plan:
             self._plan(indent, plan)
@@ -90,6 +92,18 @@ class Parser:
         result = RESULT.match(body)
         if result:
             self._result(indent, result, body)
+
+    @staticmethod
+    def _begins(body):
+        """Whether this can only be KTAP. A line that begins with `ok` is also what many a program says."""
+        return any(pattern.match(body) for pattern in (VERSION, PLAN, BAIL, NOT_OK))
+
+    @property
+    def skip_reason(self):
+        """Why all was skipped: that of the plan, or of the first result."""
+        if self.top is None:
+            return None
+        return self.top.skip_reason or next((result.reason for result in self.top.results if result.skipped), None)
 
     def _open(self, indent):
         level = Level(indent)
@@ -110,10 +124,13 @@ class Parser:
                 # The next test's KTAP, while this one's parent has no result yet.
                 self.error("a nested KTAP ended without its parent's result")
             self._close()
-        if indent != self.levels[-1].indent + 2:
-            self.error("a nested KTAP is indented by %d, not by %d" % (indent, self.levels[-1].indent + 2))
-            if indent <= self.levels[-1].indent:
-                return
+        deeper = indent - self.levels[-1].indent
+        if deeper <= 0:
+            self.error("a second KTAP at the outermost level")
+            return
+        # KUnit indents by 4 in debugfs.
+        if deeper not in (2, 4):
+            self.error("a nested KTAP is indented by %d, not by %d" % (indent, indent - deeper + 2))
         self._open(indent)
 
     def _close(self):
@@ -148,7 +165,10 @@ class Parser:
     def _result(self, indent, match, body):
         level = self._level_at(indent)
         if level is None:
-            # An indented line that belongs to no level is an unknown line by the specification.
+            # An indented line that belongs to no level is an unknown line by the specification,
+            # which is no reason to miss a failure.
+            if match.group(1):
+                self.error("a failed result of no level: '%s'" % body)
             return
         no, number, name, rest = match.groups()
         expected = len(level.results) + 1

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where things are in a checkout: the kernel, the modules and the run directories."""
 
+import contextlib
 import fcntl
 import glob
 import os
@@ -19,6 +20,7 @@ SLOWNESS = {"debug": 8, "kcsan": 8, "rt": 4}
 MEMORY = {"debug": 1024, "kcsan": 1024}
 
 KEPT_RUNS = 10
+PASSED = "passed"  # a file in the directory of a run
 
 
 class Kernel:
@@ -91,7 +93,9 @@ class RunDir:
 
     @staticmethod
     def _forget_old(base, kind):
+        """Keep the last runs. Those that passed go first, for nobody asks why."""
         old = sorted(glob.glob(os.path.join(glob.escape(base), kind + "-*")), key=os.path.getmtime)
+        old.sort(key=lambda path: not os.path.exists(os.path.join(path, PASSED)))
         for path in old[:-KEPT_RUNS]:
             try:
                 lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CLOEXEC)
@@ -109,6 +113,11 @@ class RunDir:
                 pass
             finally:
                 os.close(lock)
+
+    def passed(self):
+        """Note that nothing was wrong in this run."""
+        with contextlib.suppress(OSError):
+            open(self.file(PASSED), "w").close()
 
     def file(self, *names):
         return os.path.join(self.path, *names)

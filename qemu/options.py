@@ -40,3 +40,5 @@ def check(kernel, args):
     cpus = int((re.search(r"^CONFIG_NR_CPUS=(\d+)$", kernel.config, re.M) or [0, 1])[1])
     if args.smp > cpus:
         raise SetupError("--smp %d: the kernel '%s' takes at most %d CPUs" % (args.smp, kernel.name, cpus))
+    if getattr(args, "share", None) and "\nCONFIG_9P_FS=y\n" not in kernel.config:
+        raise SetupError("--share: the kernel '%s' has no 9p: make ... SHARE=DIR builds one that has" % kernel.name)

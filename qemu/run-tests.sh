@@ -1,33 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # init.sh sets factor and settle
 #
-# busybox has read -t, and guest.conf sets settle and factor.
+# busybox has read -t, and guest.conf sets what is not set here.
 # shellcheck disable=SC3045,SC2154
 #
-# The guest's test runner, read by init.sh. /etc/tests.list holds a line
-# `NAME LIMIT EXPECTS` for each test: its name, its limit in seconds and whether
-# it declares a kernel complaint (yes or no).
+# What the guest runs, and what it tells of that; read by init.sh. /etc/tests.list holds
+# a line `NAME LIMIT` for each test: its name and its limit in seconds.
 #
-# Each test is run by itself and then judged: its own exit status, its time, the
-# kernel's counters and what it left behind. The kernel log gets a marker before
-# and after each, so that the host can blame what it finds there. The first test
-# that broke the guest ends this boot; the host runs the rest in a fresh one.
+# Each test is run by itself, and the host judges by what is told of it. The kernel log
+# gets a marker before and after each, so that the host can blame what it finds there.
+# The first test that broke the guest ends this boot; the host runs the rest in a fresh one.
 
 # TAINT_OOT_MODULE, TAINT_UNSIGNED_MODULE and TAINT_TEST say nothing bad.
 TAINT_HARMLESS=$((1 << 12 | 1 << 13 | 1 << 18))
 
-# read_value NAME FILE: appends ` NAME=VALUE` to $counters if the file is there.
-# Files in /proc/sys must be read in one read(2), which the shell's own does not.
-read_value()
-{
-	[ -r "$2" ] || return 0
-	value=$(cat "$2")
-	[ "$1" != tainted ] || value=$((value & ~TAINT_HARMLESS))
-	counters="$counters $1=$value"
-}
+# The kernel's counters, each as a file that holds a number. KCSAN counts its reports as warnings,
+# even those in which no module has a part. What mutes the console is not to change, either.
+counter_files=
+for file in /proc/sys/kernel/tainted /sys/kernel/warn_count /sys/kernel/oops_count \
+	/sys/kernel/rcu_stall_count /sys/kernel/softlockup_count /sys/kernel/hardlockup_count \
+	/proc/sys/kernel/hung_task_detect_count /sys/module/printk/parameters/ignore_loglevel \
+	/proc/sys/kernel/printk; do
+	case $file in
+	*/warn_count) [ ! -e /sys/kernel/debug/kcsan ] || continue ;;
+	esac
+	[ ! -r "$file" ] || counter_files="$counter_files $file"
+done
 
-# read_field NAME FILE KEY: likewise from a line `KEY VALUE`.
+# read_field NAME FILE KEY: appends ` NAME=VALUE` to $counters, from a line `KEY VALUE`.
 read_field()
 {
 	[ -r "$2" ] || return 0
@@ -38,13 +38,24 @@ read_field()
 read_counters()
 {
 	counters=
-	read_value tainted /proc/sys/kernel/tainted
-	# KCSAN counts its reports as warnings, even those in which no module has a part.
-	[ -e /sys/kernel/debug/kcsan ] || read_value warn_count /sys/kernel/warn_count
-	for name in oops_count rcu_stall_count softlockup_count hardlockup_count; do
-		read_value "$name" "/sys/kernel/$name"
+	# Files in /proc/sys must be read in one read(2), which the shell's own does not.
+	# shellcheck disable=SC2046,SC2086 # the names and the values are words
+	set -- $(cat $counter_files)
+	for file in $counter_files; do
+		name=${file##*/}
+		value=$1
+		shift
+		case $name in
+		tainted) value=$((value & ~TAINT_HARMLESS)) ;;
+		printk)
+			# The first of four numbers. The kernel raises it when it complains.
+			name=console_loglevel
+			[ "$value" -le 7 ] || value=7
+			shift 3
+			;;
+		esac
+		counters="$counters $name=$value"
 	done
-	read_value hung_task_detect_count /proc/sys/kernel/hung_task_detect_count
 	read_field debug_locks /proc/lockdep_stats debug_locks:
 	read_field debug_objects_warnings /sys/kernel/debug/debug_objects/stats warnings
 	read_field kcsan_assert_failures /sys/kernel/debug/kcsan assert_failures
@@ -73,6 +84,9 @@ processes()
 	exec cat /proc/[0-9]*/stat 2>/dev/null
 }
 
+# The processes of what runs the tests, which belong to no test.
+own=
+
 # read_inventory: sets $inventory to what is alive: every process and kernel
 # thread but kworkers, which come and go, every module and debugfs entry.
 read_inventory()
@@ -91,17 +105,18 @@ read_inventory()
 		'1 R cat') ;; # the lister itself
 		'2 '?' kworker/'*) ;;
 		'2 '*) inventory="$inventory thread:[$comm]:$pid" ;;
-		*) inventory="$inventory process:$comm:$pid" ;;
+		*)
+			case " $own " in
+			*" $pid "*) ;;
+			*) inventory="$inventory process:$comm:$pid" ;;
+			esac
+			;;
 		esac
 	done
 	unset IFS
-	IFS=$newline
-	# shellcheck disable=SC2013 # IFS makes these lines, and the loop must not be a subshell
-	# shellcheck disable=SC2013 # IFS makes it lines
-	for line in $(cat /proc/modules); do
-		inventory="$inventory module:${line%% *}"
-	done
-	unset IFS
+	while read -r name _; do
+		inventory="$inventory module:$name"
+	done </proc/modules
 	for dir in /sys/kernel/debug/* /sys/kernel/debug/kunit/*; do
 		[ -e "$dir" ] && inventory="$inventory debugfs:$dir"
 	done
@@ -160,7 +175,8 @@ group_alive()
 # await_group_end PGID: kills the group and waits until it is gone.
 await_group_end()
 {
-	kill -KILL "-$1" 2>/dev/null
+	# Mostly there is none, and then nothing to look for.
+	kill -KILL "-$1" 2>/dev/null || return 0
 	set_deadline $((2 * factor))
 	while group_alive "$1"; do
 		before_deadline || return 1
@@ -176,82 +192,108 @@ indent()
 	done
 }
 
-# execute NAME LIMIT FD: runs the test, its lines going to FD, and sets $status
-# to its exit status, `timeout`, `stuck` (it cannot even be killed) or `lost`.
+# await_copy: waits until $reader has copied all; a process that left the group may keep its source open.
+await_copy()
+{
+	set_deadline 1
+	while processes | grep -q "^$reader (.*) [^Z] "; do
+		before_deadline || break
+		usleep 10000
+	done
+	kill -KILL "$reader" 2>/dev/null
+	wait "$reader"
+}
+
+# more_facts: what else is looked for when a script has ended. A complaint of a leak is the script's.
+more_facts()
+{
+	[ -z "$leaks" ] || leaks_end
+	[ -z "$coverage" ] || {
+		cat /sys/kernel/debug/lab_coverage/reached
+		printf '%s' "$trailer"
+	} >"$coverage"
+}
+
+# execute NAME LIMIT DIR COMMAND...: runs COMMAND in DIR, in a process group of its own, for LIMIT seconds at
+# most unless that is 0, and tells the host what is to be known of it, as NAME, for its verdict: the
+# exit status (or `timeout`, `stuck` where it cannot even be killed, or `lost`), the counters that
+# changed and what was left behind. Sets $status, and $broken if the guest is of no more use.
+#
+# What it prints goes to the descriptors 5 and 6; all from 3 on are not its own.
+# $reader is the process that copies this, or empty.
 execute()
 {
-	rm -f /run/output /run/status
-	mkfifo /run/output /run/status
-	indent </run/output >&"$3" 3>&- 4>&- &
-	reader=$!
+	test=$1
+	limit=$2
+	shift 2
+	rm -f /run/status
+	mkfifo /run/status
+	own=$reader
+	read_counters
+	counters_before=$counters
+	read_inventory
+	inventory_before=$inventory
+	echo "kdemo-test: begin $test" >/dev/kmsg
+	say "begin $test $limit"
 	# The status comes through a pipe of its own: its end without a word is
 	# then known at once. The test itself must not hold it open.
-	# shellcheck disable=SC2016 # the inner shell expands
 	# shellcheck disable=SC2016 # the inner shell expands these
 	setsid sh -c '
 		exec 7>/run/status
-		cd /tmp || exit
-		sh "/tests/$1.sh" </dev/null >/run/output 2>&1 7>&-
+		cd "$1" || exit
+		shift
+		"$@" 7>&-
 		echo "$?" >&7
-	' run "$1" 3>&- 4>&- &
+	' run "$@" </dev/null >&5 2>&6 3>&- 4>&- 5>&- 6>&- &
 	group=$!
+	# The copy ends when all have closed its source.
+	[ -z "$reader" ] || exec 5>&- 6>&-
+	own="$reader $group"
 	uptime_seconds
 	started=$now
 	status=
 	exec 7</run/status
-	# shellcheck disable=SC3045 # busybox has -t
-	if ! read -r -t "$2" status <&7; then
+	if [ "$limit" = 0 ]; then
+		read -r status <&7 || status=lost
+	elif ! read -r -t "$limit" status <&7; then
 		uptime_seconds
-		if [ $((now - started)) -ge "$2" ]; then
+		if [ $((now - started)) -ge "$limit" ]; then
 			status=timeout
 		else
 			status=lost
 		fi
 	fi
 	exec 7<&-
-	if ! await_group_end "$group"; then
-		status=stuck
-		kill -KILL "$reader"
-	elif [ "$status" = timeout ]; then
-		# A process that left the group may still hold the output open.
-		kill -KILL "$reader" 2>/dev/null
-	fi
-	wait "$reader"
-}
-
-# judge NAME LIMIT EXPECTS: sets $verdict to the end of the result line and
-# $broken if the guest is of no more use after this test.
-judge()
-{
-	verdict="ok $number $1"
-	bad="not ok $number $1"
-	broken=
+	left=
 	case $status in
-	0) ;;
-	1) verdict=$bad ;;
-	4) verdict="ok $number $1 # SKIP" ;;
-	timeout) verdict="$bad # TIMEOUT $2 seconds" broken=yes ;;
-	stuck) verdict="$bad # TIMEOUT $2 seconds, and it could not be killed" broken=yes ;;
-	lost) verdict="$bad # ERROR status: its exit status was lost" ;;
-	*) verdict="$bad # ERROR status: it exited with $status" ;;
+	# What a test leaves behind that was killed says nothing.
+	timeout) ;;
+	*) settle "$inventory_before" ;;
 	esac
+	await_group_end "$group" || status=stuck
+	if [ -n "$reader" ]; then
+		await_copy
+	else
+		more_facts
+	fi
+	own=
+	read_counters
 	moved=$(changes "$counters_before" "$counters")
-	if [ -n "$moved" ] && [ "$3" = no ]; then
-		verdict="$bad # ERROR counters: ${moved%, }"
-	fi
-	case $moved in
-	*oops_count* | *debug_locks* | *lockup_count* | *hung_task* | *rcu_stall*) broken=yes ;;
+	echo "kdemo-test: end $test" >/dev/kmsg
+	say "fact $test status $status"
+	[ -z "$moved" ] || say "fact $test counters ${moved%, }"
+	[ -z "$left" ] || say "fact $test left ${left%, }"
+	say "end $test"
+	broken=
+	case $status/$moved in
+	timeout/* | stuck/* | *oops_count* | *debug_locks* | *lockup_count* | *hung_task* | *rcu_stall* | \
+		*loglevel*) broken=yes ;;
 	esac
-	if [ -n "$left" ]; then
-		# The first cause counts: what broke the test may have left this behind.
-		case $verdict in
-		ok*) verdict="$bad # ERROR left-behind: ${left%, }" ;;
-		esac
-		broken=yes
-	fi
+	[ -z "$left" ] || broken=yes
 }
 
-# run_tests FD: runs every test of the list, KTAP going to FD.
+# run_tests FD: runs every test of the list, KTAP going to FD. What the result lines say of a test
+# is its exit status; the host knows more.
 run_tests()
 {
 	total=0
@@ -261,33 +303,37 @@ run_tests()
 	printf 'KTAP version 1\n1..%d\n' "$total" >&"$1"
 	number=0
 	result=0
-	while read -r test limit expects <&8; do
+	while read -r test limit <&8; do
 		number=$((number + 1))
-		read_counters
-		counters_before=$counters
-		read_inventory
-		inventory_before=$inventory
-		echo "kdemo-test: begin $test" >/dev/kmsg
-		say "begin $test $limit"
-		execute "$test" "$limit" "$1" 8<&-
-		left=
+		rm -f /run/output
+		mkfifo /run/output
+		indent </run/output >&"$1" 3>&- 4>&- 8<&- &
+		reader=$!
+		exec 5>/run/output 6>&5
+		execute "$test" "$limit" /tmp sh "/tests/$test.sh" 8<&-
 		case $status in
-		# What a test leaves behind that was killed says nothing.
-		timeout | stuck) ;;
-		*) settle "$inventory_before" ;;
-		esac
-		read_counters
-		echo "kdemo-test: end $test" >/dev/kmsg
-		judge "$test" "$limit" "$expects"
-		say "end $test"
-		echo "$verdict" >&"$1"
-		case $verdict in
-		not*) result=1 ;;
-		esac
+		0) echo "ok $number $test" ;;
+		4) echo "ok $number $test # SKIP" ;;
+		*)
+			echo "not ok $number $test"
+			result=1
+			;;
+		esac >&"$1"
+		[ -z "$broken" ] || result=1
 		if [ -n "$broken" ] && [ "$number" -lt "$total" ]; then
 			echo "Bail out! $test broke this guest" >&"$1"
 			return 1
 		fi
 	done 8</etc/tests.list
 	return "$result"
+}
+
+# run_script: runs /script, whose time is up to the host; what it prints goes to the descriptors 5 and 6.
+run_script()
+{
+	reader=
+	execute script 0 /root /script
+	# What the script has written may still be on its way, and is all only with this.
+	printf '%s' "$trailer" >&5
+	printf '%s' "$trailer" >&6
 }

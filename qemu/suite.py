@@ -4,10 +4,10 @@
 import os
 import re
 import shlex
-import time
 
 import guest
 import initramfs
+import judge
 import ktap
 import lab
 import splat
@@ -19,8 +19,8 @@ HEADER = re.compile(r"^# ksft-([^ :]*):[ \t]*(.*?)[ \t]*$", re.M)
 CMDLINE_WORD = re.compile(r"[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:/+*@-]+)?")
 
 
-class Test:
-    """A test program and what its header declares.
+class Headers:
+    """What the header of a test or script declares.
 
     # ksft-timeout: SECONDS       it is killed after this time (on the fast kernel)
     # ksft-expect-splat: REGEX    the kernel must complain like this; may be repeated
@@ -28,81 +28,49 @@ class Test:
     # ksft-cmdline: WORDS         it needs a guest with these words on the kernel's command line
     """
 
-    def __init__(self, path):
-        self.path = path
-        self.name = os.path.splitext(os.path.basename(path))[0]
-        self.limit = DEFAULT_LIMIT
+    def __init__(self, path, text):
+        self.limit = None
         self.expects = []
         self.allows = []
         self.cmdline = []
+        for key, value in HEADER.findall(text):
+            if key == "timeout":
+                if not re.fullmatch("[0-9]{1,6}", value) or int(value) == 0:
+                    raise SetupError("%s: 'ksft-timeout: %s' is no number of seconds" % (path, value))
+                self.limit = int(value)
+            elif key in ("expect-splat", "allow-splat"):
+                try:
+                    re.compile(value)
+                except re.error as e:
+                    raise SetupError("%s: 'ksft-%s: %s': %s" % (path, key, value, e)) from None
+                if not value:
+                    raise SetupError("%s: 'ksft-%s:' without a pattern" % (path, key))
+                (self.expects if key == "expect-splat" else self.allows).append(value)
+            elif key == "cmdline":
+                words = value.split()
+                if self.cmdline or not words or not all(CMDLINE_WORD.fullmatch(word) for word in words):
+                    raise SetupError("%s: 'ksft-cmdline: %s' is no list of words as in kmemleak=on, or not the "
+                                     "only one" % (path, value))
+                self.cmdline = words
+            else:
+                raise SetupError("%s: there is no header 'ksft-%s'" % (path, key))
+
+
+class Test(Headers):
+    """A test program and what its header declares."""
+
+    def __init__(self, path):
+        with open(path, encoding="utf-8", errors="replace") as f:
+            super().__init__(path, f.read())
+        self.path = path
+        self.name = os.path.splitext(os.path.basename(path))[0]
+        self.limit = self.limit or DEFAULT_LIMIT
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", self.name):
             raise SetupError("%s: a test's name may only have letters, digits, '_', '.' and '-'" % path)
-        with open(path, encoding="utf-8", errors="replace") as f:
-            for key, value in HEADER.findall(f.read()):
-                if key == "timeout":
-                    if not value.isdigit() or int(value) == 0:
-                        raise SetupError("%s: 'ksft-timeout: %s' is no number of seconds" % (path, value))
-                    self.limit = int(value)
-                elif key in ("expect-splat", "allow-splat"):
-                    try:
-                        re.compile(value)
-                    except re.error as e:
-                        raise SetupError("%s: 'ksft-%s: %s': %s" % (path, key, value, e)) from None
-                    if not value:
-                        raise SetupError("%s: 'ksft-%s:' without a pattern" % (path, key))
-                    (self.expects if key == "expect-splat" else self.allows).append(value)
-                elif key == "cmdline":
-                    words = value.split()
-                    if self.cmdline or not words or not all(CMDLINE_WORD.fullmatch(word) for word in words):
-                        raise SetupError("%s: 'ksft-cmdline: %s' is no list of words as in kmemleak=on, or not the "
-                                         "only one" % (path, value))
-                    self.cmdline = words
-                else:
-                    raise SetupError("%s: there is no header 'ksft-%s'" % (path, key))
-
-
-def judge_console(test, lines, skipped=False):
-    """Compare the complaints on the console during a test with those that it declares.
-
-    One that was skipped need not have made the kernel complain.
-    """
-    failures = []
-    splats = splat.find(lines)
-    for item in splats:
-        if not any(item.matches(pattern) for pattern in test.expects + test.allows):
-            failures.append(Failure("splat", "the kernel complained: %s" % item.title, test.name, item))
-    for pattern in () if skipped else test.expects:
-        if not any(item.matches(pattern) for item in splats):
-            failures.append(Failure("no-splat", "the kernel should have complained of '%s', but did not"
-                                    % pattern, test.name))
-    return failures
-
-
-def judge_result(result, errors):
-    """What does not hold about a test's result line and the KTAP nested in it."""
-    name = result.name
-    # A test that was killed could not finish its KTAP.
-    failures = [Failure("ktap", "bad KTAP: " + error, name) for error in errors if result.directive != "TIMEOUT"]
-    if result.directive == "TIMEOUT":
-        failures.append(Failure("timeout", "it ran longer than its limit of %s" % result.reason, name))
-    elif result.directive == "ERROR":
-        kind, _, text = result.reason.partition(": ")
-        words = {"counters": "kernel counters changed: ", "left-behind": "it left behind: ", "status": ""}
-        if kind in words:
-            failures.append(Failure(kind, words[kind] + text, name))
-        else:
-            failures.append(Failure("test", result.reason, name))
-    elif not result.ok and not result.skipped:
-        bad = [leaf.name for leaf in result.leaves() if not leaf.ok and not leaf.skipped and leaf is not result]
-        failures.append(Failure("test", "failed: " + ", ".join(bad) if bad
-                                else "it exited with 1, though no subtest failed", name))
-    elif not result.children and not result.skipped:
-        failures.append(Failure("ktap", "it reported no result", name))
-    return failures
 
 
 class TestGuest(guest.Guest):
-    """Judges each test as soon as both its result and the console's marker are there."""
+    """Judges each test as soon as its result, all facts and the console's marker are there."""
 
     def __init__(self, *args, tests, report, **kwargs):
         self.tests = {test.name: test for test in tests}
@@ -112,28 +80,34 @@ class TestGuest(guest.Guest):
     def _forget(self):
         super()._forget()
         self.parser = ktap.Parser(on_result=self._on_result)
+        self.inner = ktap.Parser()  # of the test that is running
         self.pending = None
         self.waiting = []  # KTAP lines that came while a result waits for its marker
         self.segments = {}  # name of a test -> console lines between its markers
         self.ended = set()
+        self.past = set()  # tests whose marker will not come any more
         self.in_test = None
         self.outside = []  # console lines that belong to no test
-        self.errors_seen = 0
         self.judged = []
 
     def on_console(self, line):
         marker = splat.MARKER.search(line)
         if marker and marker.group(1) == "begin":
             self.in_test = marker.group(2)
+            self.past |= self.told
             self.segments[self.in_test] = []
         elif marker:
             self.ended.add(marker.group(2))
             self.in_test = None
-            self._drain()
         elif self.in_test:
             self.segments[self.in_test].append(line)
         else:
             self.outside.append(line)
+        if marker:
+            self._drain()
+
+    def on_status(self, words):
+        self._drain()
 
     def on_ktap(self, line):
         self.waiting.append(line)
@@ -142,7 +116,8 @@ class TestGuest(guest.Guest):
     def _drain(self):
         while True:
             if self.pending:
-                if self.pending.name in self.tests and self.pending.name not in self.ended:
+                name = self.pending.name
+                if name in self.tests and not (name in self.told and (name in self.ended or name in self.past)):
                     return
                 self._judge(self.pending)
             if not self.waiting:
@@ -150,28 +125,28 @@ class TestGuest(guest.Guest):
             line = self.waiting.pop(0)
             if line.startswith("  "):
                 self.report.nested(line)
-            self.parser.feed(line)
+                self.inner.feed(line[2:])
+            else:
+                self.parser.feed(line)
 
     def _on_result(self, result):
         self.pending = result
 
     def _judge(self, result):
         self.pending = None
-        errors = self.parser.errors[self.errors_seen:]
-        self.errors_seen = len(self.parser.errors)
+        inner, self.inner = self.inner, ktap.Parser()
         test = self.tests.get(result.name)
         if test is None:
             self.failures.append(Failure("ktap", "a result for '%s', which is not among the tests" % result.name))
             return
-        failures = judge_console(test, self.segments.get(test.name, ()), result.directive == "SKIP")
-        failures += judge_result(result, errors)
-        if test.name not in self.ended:
-            failures.append(Failure("ktap", "its markers are missing on the console", test.name))
+        facts = judge.Facts(test.name, test.limit * self.factor, test.expects, test.allows)
+        for word, text in self.facts.get(test.name, ()):
+            facts.take(word, text)
+        facts.ktap = inner
+        facts.console = self.segments.get(test.name, ())
+        facts.marked = test.name in self.ended and test.name in self.segments
         self.judged.append(test.name)
-        start = time.monotonic()
-        self.report.result(test.name, failures, result)
-        # The guest was not heard for as long as it took to decode what it said.
-        self._deadline += time.monotonic() - start
+        self.report.result(test.name, *judge.judge(facts))
 
     def blamed(self):
         """What to hold against the test that broke the guest, if one did, with what the kernel said meanwhile."""
@@ -183,7 +158,10 @@ class TestGuest(guest.Guest):
         if lines and not stacks and blamed[0].kind == "hang":
             stacks = splat.Splat(name, lines[-1:], lines[-LAST_LINES:])
         blamed[0].splat = stacks
-        for more in judge_console(self.tests[name], lines):
+        test = self.tests[name]
+        facts = judge.Facts(name, expects=test.expects, allows=test.allows)
+        facts.console = lines
+        for more in judge.judge_console(facts):
             if more.kind == "splat" and "panic" in more.text:
                 blamed[0].splat = more.splat
             elif more.kind == "splat":
@@ -193,11 +171,12 @@ class TestGuest(guest.Guest):
     def finish(self):
         """After the end of the guest: judge what is left, and the guest itself."""
         if self.pending:
-            self.ended.add(self.pending.name)
+            self.past.add(self.pending.name)
+            self.told.add(self.pending.name)
             self._drain()
         if self.current is None and not self.failures:
             self.parser.finish()
-            for error in self.parser.errors[self.errors_seen:]:
+            for error in self.parser.errors:
                 self.failures.append(Failure("ktap", "bad KTAP from the guest's runner: " + error))
         for item in splat.find(self.outside):
             if not self.last_words or "panic" not in item.title:
@@ -209,8 +188,7 @@ def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settl
     """One boot with these tests, which share a command line. Returns the guest, its failures judged."""
     os.makedirs(path, exist_ok=True)
     factor = kernel.factor
-    listing = "".join("%s %d %s\n" % (test.name, test.limit * factor, "yes" if test.expects else "no")
-                      for test in tests)
+    listing = "".join("%s %d\n" % (test.name, test.limit * factor) for test in tests)
     initrd = os.path.join(path, "initrd")
     extra = [("etc/tests.list", listing)]
     for test in tests:

@@ -16,20 +16,26 @@ import shlex
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+# The path has to be set first: Python does not look beside the program if PYTHONSAFEPATH is set.
+# ruff: noqa: E402
 import accel
 import decode
 import hosttest
+import junit
 import ktap
 import lab
 import options
+import output
 import suite
 import verdict
 from verdict import SetupError
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="test.py", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = verdict.Parser(prog="test.py", description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add(parser)
     parser.add_argument("--tests", default="*", metavar="GLOB",
                         help="only the tests whose name matches (host tests are host/NAME, the self-check is "
@@ -38,6 +44,7 @@ def parse_args(argv):
                         help="end all guests after this time (default: 600, more for slow kernels)")
     parser.add_argument("--soak", type=options.above_zero, metavar="MINUTES",
                         help="in place of the tests, do all that they do at once and for so long, and then a storm")
+    parser.add_argument("--junit", metavar="FILE", help="write a report for CI systems to FILE")
     args = parser.parse_args(argv)
     args.long = 0  # seconds that tests take on their own account
     return args
@@ -52,11 +59,13 @@ class Report:
         self.number = 0
         self.passed = self.failed = self.skipped = 0
         self.failures = []
+        self.suites = []
+        self.last = time.monotonic()  # when the last test was judged
         self._print("KTAP version 1")
         self._print("1..%d" % total)
 
     def _print(self, line):
-        self.out.write(line + "\n")
+        self.out.write(output.printable(line) + "\n")
         self.out.flush()
 
     def note(self, text):
@@ -71,6 +80,9 @@ class Report:
         self.number += 1
         failures = verdict.by_importance(failures)
         self.failures += failures
+        now = time.monotonic()
+        self.suites.append(junit.Suite(name, failures, result, now - self.last))
+        self.last = now
         passed, failed, skipped = ktap.count([result]) if result else (0, 0, 0)
         if failures and not failed:
             # The harness found fault where the test itself did not.
@@ -135,15 +147,22 @@ def run(args):
         args.long += length
     if not tests and not hosts:
         raise SetupError("no test matches '%s'" % args.tests)
+    if args.junit:
+        junit.check(args.junit)
     run_dir = lab.RunDir(kernel, "soak" if args.soak else "test")
     choice = accel.choose(kernel, run_dir)
-    out = Tee(sys.stdout, open(run_dir.file("report.ktap"), "w"))
+    stdout = output.Stream(1, "standard output")
+    out = Tee(stdout, output.Log(run_dir.file("report.ktap")))
     decoder = decode.Decoder(kernel, run_dir.file("splats.txt"), kernel.modules())
 
     def tell(name, splats):
         """What the kernel said in the test `name`, or in the guest at large."""
         test = name if name in {test.name for test in tests} else args.tests
-        lines = [line for item in splats for line in decoder.tell(item, name)]
+        try:
+            lines = [line for item in splats for line in decoder.tell(item, name)]
+        except OSError as e:
+            output.lost.append("%s: %s" % (e.filename, e.strerror))
+            lines = []
         if splats:
             lines.append("to repeat it: " + decode.command(kernel, args, "test", "TESTS=" + shlex.quote(test)))
         return lines
@@ -157,16 +176,28 @@ def run(args):
             test.run(report, kernel, run_dir)
     except KeyboardInterrupt:
         report.note("interrupted, QEMU was killed; logs are in %s" % run_dir)
+        stdout.drain(1)
         return verdict.INTERRUPTED
-    if report.failures:
-        kinds = sorted({f.kind for f in report.failures})
+    if args.junit:
+        junit.write(args.junit, report.suites)
+    failures = list(report.failures)
+    if output.lost:
+        failures.append(verdict.Failure("output", "; ".join(output.lost)))
+    if failures:
+        kinds = sorted({f.kind for f in failures})
         end = "did not hold (%s)" % ", ".join(kinds)
     else:
         end = "held"
+        run_dir.passed()
     report.note("kernel %s: %s after %.1f s; logs are in %s" % (kernel.name, end, time.monotonic() - start, run_dir))
-    out.write("%d passed, %d failed, %d skipped\n" % (report.passed, report.failed, report.skipped))
-    out.flush()
-    return verdict.exit_code(report.failures)
+    totals = "%d passed, %d failed, %d skipped" % (report.passed, report.failed, report.skipped)
+    out.write(totals + "\n")
+    stdout.drain()
+    stdout.check()
+    if output.lost:
+        output.say("test.py: not all could be written (%s); %s" % ("; ".join(output.lost), totals))
+        failures.append(verdict.Failure("output", ""))
+    return verdict.exit_code(failures)
 
 
 class Tee:
@@ -180,8 +211,8 @@ class Tee:
             f.write(text)
 
     def flush(self):
-        for f in self.files:
-            f.flush()
+        """Stop if there is nobody left who reads; all else goes by itself."""
+        self.files[0].check()
 
 
 if __name__ == "__main__":

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """What can go wrong, each with its own exit code and its own sentence.
 
-A run holds only if five independent facts do: the guest left through the exit
-code that stands for success, its KTAP is complete, no kernel counter moved in
-any test, the console shows no splat, and nothing was left behind.
+Whether what ran holds is up to judge.py, how a guest ended to guest.py.
 
 exit  kind          sentence
    0                everything held
-   1  test          a test said `not ok`
-   2                the command line is wrong
-   3  setup         something is missing on this machine or in build/; nothing was booted
+   1  test          a test failed, or said `not ok`
  101  boot          the guest said nothing from user space within the boot limit
  102  clock         the guest's clock does not tick in nanoseconds
  103  panic         the kernel panicked
@@ -27,16 +23,23 @@ exit  kind          sentence
  115  timeout       a test took longer than its limit and was killed
  116  no-splat      a test declared a kernel complaint that did not come
  117  out           what the guest left in /out did not get to the host
+ 119  output        what was to be said or logged could not be written; nothing else was wrong
+ 118  mute          the console lost the markers of a test, and maybe complaints
+ 125  setup         nothing was run: the command line is wrong, or something is missing or cannot be built
  130               interrupted
+
+125 is what env, timeout and docker say, too, if they could not run what they were to run, and what
+`git bisect run` takes for a commit that cannot be tested.
 """
 
-import os
+import argparse
 import signal
-import sys
+
+import output
 
 # The order is that of importance: a run with several failures exits with the first of these.
 CODES = {
-    "setup": 3,
+    "setup": 125,
     "clock": 102,
     "panic": 103,
     "reboot": 104,
@@ -47,6 +50,7 @@ CODES = {
     "qemu": 108,
     "init": 109,
     "status": 110,
+    "mute": 118,
     "splat": 113,
     "counters": 112,
     "no-splat": 116,
@@ -55,6 +59,7 @@ CODES = {
     "ktap": 111,
     "out": 117,
     "test": 1,
+    "output": 119,
 }
 
 INTERRUPTED = 130
@@ -84,21 +89,34 @@ class Failure:
         return "Failure(%r, %r, %r)" % (self.kind, self.text, self.test)
 
 
+class Parser(argparse.ArgumentParser):
+    """Of a command line; a wrong one is a status that no other program has for that."""
+
+    def error(self, message):
+        self.exit(CODES["setup"], "%s: %s (--help tells more)\n" % (self.prog, message))
+
+
 def run_main(name, function, *args):
-    """Run a program's `function`; how it ends by itself, by a signal or by a SetupError is the exit status."""
+    """Run a program's `function`; how it ends by itself, by a signal or by an error is the exit status."""
+    output.open_standard()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return function(*args)
     except BrokenPipeError:
-        # Nobody reads the output any more; do not trip over it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print("%s: the output is no longer read, QEMU was killed" % name, file=sys.stderr)
-        return INTERRUPTED
+        output.say("%s: the output is no longer read, so the run was ended" % name)
+        return CODES["output"]
     except SetupError as e:
-        print("%s: %s" % (name, e), file=sys.stderr)
+        output.say("%s: %s" % (name, e))
+        return CODES["setup"]
+    except OSError as e:
+        # Python does not say which file takes no more; all but the temporary ones are in build/.
+        output.say("%s: %s: %s; there is no verdict" % (name, e.filename or "a file in build/ or the temporary directory",
+                                                       e.strerror or e))
         return CODES["setup"]
     except KeyboardInterrupt:
-        print("\n# interrupted, QEMU was killed", file=sys.stderr)
+        for stream in output.streams:
+            stream.drain(1)
+        output.say("\n# interrupted, QEMU was killed")
         return INTERRUPTED
 
 

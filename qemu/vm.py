@@ -2,23 +2,33 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boot the guest: run a script in it, open a shell in it, or let a debugger in."""
 
-import argparse
 import glob
+import hashlib
 import os
 import re
 import shlex
 import signal
 import sys
 import termios
+import time
 
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+# The path has to be set first: Python does not look beside the program if PYTHONSAFEPATH is set.
+# ruff: noqa: E402
 import accel
 import decode
 import guest
 import initramfs
+import judge
+import junit
+import ktap
 import lab
 import options
 import outdir
+import output
 import splat
+import suite
 import verdict
 from verdict import SetupError
 
@@ -26,7 +36,7 @@ TOUR = os.path.join(lab.ROOT, "qemu", "tour.sh")
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="vm.py", description=__doc__)
+    parser = verdict.Parser(prog="vm.py", description=__doc__)
     options.add(parser)
     parser.add_argument("--module", metavar="DIR",
                         help="a module of yours for modprobe in the guest, built in DIR/build/NAME")
@@ -38,13 +48,12 @@ def parse_args(argv):
                         help="count instructions: each takes %d ns of the guest's clock, on one CPU, and is the "
                              "same again with the same SEED (default: 1) of random numbers"
                              % accel.Counting.NS_PER_INSTRUCTION)
-    parser.add_argument("--fail-on-splat", action="store_true",
-                        help="fail if the kernel complained although the script did not")
+    parser.add_argument("--junit", metavar="FILE", help="write a report for CI systems to FILE")
     parser.add_argument("--share", metavar="DIR", help="a directory of the host, which the guest sees in /share")
     parser.add_argument("--share-rw", action="store_true", help="let the guest write there")
     parser.add_argument("--out", metavar="DIR", help="a directory that gets what the script leaves in /out")
     mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--script", metavar="FILE", help="run FILE as root and exit with its status")
+    mode.add_argument("--script", metavar="FILE", help="run FILE as root and exit with its status, if nothing else is wrong")
     mode.add_argument("--command", metavar="TEXT", help="run TEXT as a script")
     mode.add_argument("--shell", action="store_true", help="an interactive shell")
     mode.add_argument("--gdb", action="store_true", help="like --shell, but wait for a debugger first")
@@ -57,39 +66,43 @@ def parse_args(argv):
 
 
 class ScriptGuest(guest.Guest):
-    """Shows the script's output as it comes and keeps its exit status."""
+    """Shows the script's output as it comes."""
 
-    status = None
     coverage = None  # a file
     out_status = None  # how the packing of /out ended
     out_size = 0
 
+    def __init__(self, *args, streams, **kwargs):
+        self.streams = streams
+        super().__init__(*args, **kwargs)
+
+    def _forget(self):
+        super()._forget()
+        # Both streams may have KTAP, each of its own.
+        self.ktap = {port: ktap.Parser() for port in self.ports if port in self.streams}
+
+    def stream(self, port):
+        return self.streams.get(port)
+
+    def on_print(self, port, line):
+        self.ktap[port].feed(line)
+
     def on_output(self, port, data):
-        if port == "out":
-            self._on_out(len(data))
-            return
         if port == "coverage":
             self.coverage.write(data)
             return
-        stream = sys.stdout if port == "stdout" else sys.stderr
-        stream.buffer.write(data)
-        stream.buffer.flush()
+        # While it comes the guest is alive.
+        self._until(guest.IDLE_LIMIT * self.factor)
+        self.out_size += len(data)
+        if self.out_size > self.out_limit() and self.process.poll() is None:
+            self.process.kill()
 
     def on_status(self, words):
-        if words[0] == "exit" and len(words) == 2 and words[1].isdigit():
-            self.status = int(words[1])
-        elif words[0] == "out" and len(words) == 2:
+        if words[0] == "out" and len(words) == 2:
             self.out_status = words[1]
 
     def out_limit(self):
         return self.mem << 20
-
-    def _on_out(self, size):
-        # While it comes the guest is alive.
-        self._until(guest.IDLE_LIMIT * self.factor)
-        self.out_size += size
-        if self.out_size > self.out_limit() and self.process.poll() is None:
-            self.process.kill()
 
 
 def modules(kernel, args):
@@ -106,14 +119,53 @@ def modules(kernel, args):
     return found
 
 
-def script_of(args):
+def read_script(args, programs):
+    """The script, if the guest can run it, and what its header declares."""
     if args.script is None:
-        return "#!/bin/sh\n%s\n" % args.command
+        return b"#!/bin/sh\n%s\n" % os.fsencode(args.command), suite.Headers("--command", "")
+    path = args.script
     try:
-        with open(args.script, "rb") as f:
-            return f.read()
+        with open(path, "rb") as f:
+            script = f.read()
     except OSError as e:
-        raise SetupError("cannot read the script: %s" % e) from None
+        raise SetupError("cannot read the script %s: %s" % (path, e.strerror)) from None
+    if script.startswith(b"\x7fELF") and not initramfs.is_static(path):
+        raise SetupError("%s is linked to shared libraries, and the guest has none: link it with -static" % path)
+    first = script.split(b"\n", 1)[0].decode(errors="backslashreplace")
+    if first.startswith("#!"):
+        # Whatever else is in the guest, the user has put there.
+        found = re.match(r"#![ \t]*(/(?:usr/(?:local/)?)?s?bin/(\S*))(?:[ \t]+(\S+))?", first)
+        lacks = found and not (found.group(1) in ("/bin/" + found.group(2), "/sbin/" + found.group(2)) and
+                               found.group(2) in programs)
+        if found and found.group(2) == "env" and not lacks and found.group(3) and not found.group(3).startswith("-"):
+            lacks = found.group(3) not in programs
+        if lacks or first.endswith("\r"):
+            raise SetupError("%s begins with '%s', which the guest does not have: its programs are those of busybox, in "
+                             "/bin; write '#!/bin/sh'" % (path, output.printable(first)))
+    return script, suite.Headers(path, script.decode(errors="replace") if b"\0" not in script else "")
+
+
+def judge_script(vm, headers):
+    """What does not hold about the script, as judge.judge() tells it."""
+    first, second = vm.ktap.values()
+    facts = judge.Facts("script", None, headers.expects, headers.allows, reports=False)
+    for word, text in vm.facts.get("script", ()):
+        facts.take(word, text)
+    # What came before the script is nobody's, and complaints there are none that it declares.
+    markers = [n for n, line in enumerate(vm.console_lines) if splat.MARKER.search(line)]
+    facts.console = vm.console_lines[markers[0]:] if markers else vm.console_lines
+    facts.marked = len(markers) >= 2
+    # Standard error is judged for its KTAP alone, as a second document.
+    facts.ktap = first if first.used or not second.used else second
+    failures, result = judge.judge(facts)
+    if first.used and second.used:
+        more = judge.Facts("script", reports=False)
+        more.status, more.ktap = facts.status, second
+        failures += [f for f in judge.judge(more)[0] if f.text not in [known.text for known in failures]]
+    if markers:
+        failures += [verdict.Failure("splat", "the kernel complained before the script: %s" % item.title, splat=item)
+                     for item in splat.find(vm.console_lines[:markers[0]])]
+    return facts, failures, result
 
 
 def share_conf(args):
@@ -125,29 +177,36 @@ def take_out(out, vm, run_dir):
     """Put what came of /out into its directory. Returns what failed in that."""
     if vm.out_size > vm.out_limit():
         reason = "it is larger than the guest's memory (is there a file with holes?)"
-        return [verdict.Failure("out", "nothing from /out got to %s: %s" % (out.path, reason))]
+        return [verdict.Failure("out", "OUT: nothing from /out got to %s: %s" % (out.path, reason))]
     if vm.out_status != "0":
         reason = "tar ended with status " + vm.out_status if vm.out_status else "the guest ended before"
-        return [verdict.Failure("out", "nothing from /out got to %s: %s" % (out.path, reason))]
+        return [verdict.Failure("out", "OUT: nothing from /out got to %s: %s" % (out.path, reason))]
     failure = out.fill(run_dir.file("out.tar"), vm.out_limit())
     for name, reason in out.left_out:
-        print("# OUT: left out %s: %s" % (ascii(name), reason), file=sys.stderr)
+        output.say("# OUT: left out %s: %s" % (ascii(name), reason))
     if failure:
         return [failure]
-    print("# OUT: %d file%s in %s" % (out.files, "" if out.files == 1 else "s", out.path), file=sys.stderr)
+    output.say("# OUT: %d file%s in %s" % (out.files, "" if out.files == 1 else "s", out.path))
     return []
 
 
 def run_script(kernel, args):
-    script = script_of(args)
+    guest.find_qemu()
+    programs = initramfs.applets() + list(initramfs.programs())
+    script, headers = read_script(args, programs)
+    tour = args.script is not None and os.path.samefile(args.script, TOUR)
+    if args.junit:
+        junit.check(args.junit)
     kernel.demo_module()
     out = args.out and outdir.OutDir(args.out)
     run_dir = lab.RunDir(kernel, "vm")
     counts = args.count is not None
     choice = accel.Counting(args.count) if counts else accel.choose(kernel, run_dir)
-    print("# accel: %s" % choice, file=sys.stderr, flush=True)
+    output.say("# accel: %s" % choice)
     initrd = run_dir.file("initrd")
-    conf = "mode=script\nlimit=%d\nfactor=%d\n" % (args.limit, kernel.factor) + share_conf(args)
+    # The same for the same script, that the same boot comes of it.
+    trailer = "end-" + hashlib.sha256(script).hexdigest()
+    conf = "mode=script\nfactor=%d\ntrailer=%s\n" % (kernel.factor, trailer) + share_conf(args)
     ports = ["status", "stdout", "stderr"]
     append = []
     if out:
@@ -161,49 +220,84 @@ def run_script(kernel, args):
         conf += "coverage=yes\n"
         ports.append("coverage")
     initramfs.write(initrd, kernel, conf, modules=modules(kernel, args), extra=[("script", script)])
-    vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ports,
-                     smp=args.smp, mem=args.mem or kernel.mem, append=append + args.boot.split(), limit=args.limit,
+    streams = {"stdout": output.Stream(1, "standard output"), "stderr": output.Stream(2, "standard error")}
+    vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ports, streams=streams,
+                     smp=args.smp, mem=args.mem or kernel.mem, append=append + headers.cmdline + args.boot.split(),
+                     limit=headers.limit * kernel.factor if headers.limit else args.limit,
                      devices=guest.share_devices(args.share, args.share_rw) if args.share else [],
                      boot_limit=60 if counts else None)
+    vm.trailer = trailer.encode()
     if args.coverage:
-        vm.coverage = open(args.coverage, "wb", buffering=0)
-    failures = vm.run()
-    splats = splat.find(vm.console_lines)
+        vm.coverage = output.Log(args.coverage)
+    start = time.monotonic()
+    vm.run()
+    seconds = time.monotonic() - start
+    for stream in streams.values():
+        stream.drain()
+    facts, failures, result = judge_script(vm, headers)
+    if vm.failures:
+        # What broke the guest also kept the script from its end.
+        failures = vm.failures + [f for f in failures if f.splat and not (vm.last_words and "panic" in f.text)]
     if out:
-        lost = take_out(out, vm, run_dir)
         if vm.out_size > vm.out_limit():
             # That QEMU was killed follows from it.
             failures = [f for f in failures if f.kind != "qemu"]
-        failures += lost
-        for failure in lost:
-            print("# OUT: %s" % failure.text, file=sys.stderr)
-    if not failures and vm.status is None:
-        failures.append(verdict.Failure("status", "the exit status of the script was lost"))
-    if failures:
+            vm.failures = [f for f in vm.failures if f.kind != "qemu"]
+        failures += take_out(out, vm, run_dir)
+    failures = verdict.by_importance(failures)
+    status = facts.status if isinstance(facts.status, int) and not vm.failures else None
+    report_script(kernel, args, run_dir, splat.find(vm.console_lines), tour)
+    if args.junit:
+        junit.write(args.junit, [junit.Suite(os.path.basename(args.script or "command"), failures, result, seconds)])
+    if output.lost:
+        failures.append(verdict.Failure("output", "not all could be written (%s)" % "; ".join(output.lost)))
+    # The last line tells of the script's own status, or else of the most important failure.
+    rest = [f for f in failures if f.text != "it exited with %s" % status] if status else failures[1:]
+    for failure in rest:
+        output.say("# also: %s" % failure.text)
+    if not failures:
+        run_dir.passed()
+    return tell_end(status, failures, run_dir)
+
+
+def tell_end(status, failures, run_dir):
+    """The last line, and the exit status."""
+    if status:
+        hint = {126: " (not executable)", 127: " (a command was not found: the guest has those of busybox)"}
+        end = "the script exited with %d%s" % (status, hint.get(status, ""))
+        code = status
+    elif failures:
+        end = failures[0].text
+        if status == 0:
+            end = "the script exited with 0, but " + end
         code = verdict.exit_code(failures)
-        end = verdict.by_importance(failures)[0].text
-        if code == verdict.CODES["limit"]:
+        if failures[0].kind == "limit":
             end += " (LIMIT=SECONDS sets it)"
-    elif args.fail_on_splat and splats and vm.status == 0:
-        code = verdict.CODES["splat"]
-        end = "the script exited with 0, but the kernel complained"
+        end += " (status %d: %s)" % (code, failures[0].kind)
     else:
-        code = vm.status
-        end = "the script exited with %d" % vm.status
+        end = "the script exited with 0"
+        code = 0
+    output.say("# %s; logs are in %s" % (end, run_dir))
+    return code
+
+
+def report_script(kernel, args, run_dir, splats, tour):
+    """What the kernel said, and how to have it say that again."""
     decoder = decode.Decoder(kernel, run_dir.file("splats.txt"), modules(kernel, args), args.module)
     if args.script is None:
         words = ["vm", "COMMAND=" + shlex.quote(args.command)]
     else:
-        words = ["demo"] if os.path.samefile(args.script, TOUR) else ["vm", "SCRIPT=" + shlex.quote(args.script)]
+        words = ["demo"] if tour else ["vm", "SCRIPT=" + shlex.quote(args.script)]
     if args.module:
         words.append("MODULE=" + shlex.quote(args.module))
-    for item in splats:
-        for line in decoder.tell(item, "the script" if item.test else "the boot"):
-            print("# " + line, file=sys.stderr)
+    try:
+        for item in splats:
+            for line in decoder.tell(item, "the script" if item.test else "the boot"):
+                output.say("# " + line)
+    except OSError as e:
+        output.lost.append("%s: %s" % (e.filename, e.strerror))
     if splats:
-        print("# to repeat it: %s" % decode.command(kernel, args, *words), file=sys.stderr)
-    print("# %s; logs are in %s" % (end, run_dir), file=sys.stderr)
-    return code
+        output.say("# to repeat it: %s" % decode.command(kernel, args, *words))
 
 
 GDB_HELP = """# The guest waits for a debugger on port %(port)s. In another terminal:
@@ -236,7 +330,7 @@ def run_interactive(kernel, args):
         raise SetupError("there is no terminal for the guest's shell: use --script or --command for what runs by itself")
     run_dir = lab.RunDir(kernel, "vm")
     choice = accel.choose(kernel, run_dir)
-    print("# accel: %s" % choice, file=sys.stderr, flush=True)
+    output.say("# accel: %s" % choice)
     initrd = run_dir.file("initrd")
     initramfs.write(initrd, kernel, "mode=shell\n" + share_conf(args), modules=modules(kernel, args))
     append = (["nokaslr"] if args.gdb else []) + args.boot.split()
@@ -255,7 +349,7 @@ def run_interactive(kernel, args):
         files = [path for path in (decode.whole(decode.module_name(item), stripped) for item in stripped) if path]
         gdb_script(kernel, script, ":" + port, files)
         name = decode.module_name(stripped[-1]) if args.module else "rust_kthread_demo"
-        sys.stderr.write(GDB_HELP % {"port": port, "script": shlex.quote(script), "module": name,
+        output.say(GDB_HELP.rstrip("\n") % {"port": port, "script": shlex.quote(script), "module": name,
                                      "function": "init_module"})
     # The terminal belongs to the guest: Ctrl-C goes there, Ctrl-A X ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -265,16 +359,16 @@ def run_interactive(kernel, args):
     try:
         guest.wait_for_one([os.pidfd_open(process.pid), *callers])
         if process.poll() is None:
-            print("\n# what started the guest has ended, and so does the guest", file=sys.stderr)
+            output.say("\n# what started the guest has ended, and so does the guest")
     finally:
         guest.end(process)
         termios.tcsetattr(0, termios.TCSANOW, terminal)
     status = process.returncode
     # Ctrl-A X gives 0, leaving the shell the code of the exit port.
     if status in (0, verdict.RC_PASS):
-        print("\n# the guest has ended", file=sys.stderr)
+        output.say("\n# the guest has ended")
         return 0
-    print("\n# QEMU ended with status %d" % status, file=sys.stderr)
+    output.say("\n# QEMU ended with status %d" % status)
     return verdict.CODES["qemu"]
 
 

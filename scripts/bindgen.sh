@@ -1,24 +1,30 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: bindgen.sh
+# usage: bindgen.sh [--check]
 #
 # Puts a bindgen that the kernel accepts into the cache, for a release whose own
 # is too old. It comes from a newer suite together with that suite's libc, which
-# runs it beside the machine's own.
+# runs it beside the machine's own. With --check it only tells whether it could.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
 
 SUITE=trixie
 
-make_cache
-lock "$CACHE/bindgen.lock" bindgen
+need_x86_64
+check_cache
+[ ! -x "$CACHE/bindgen/bindgen" ] || exit 0
+[ ! -d "$CACHE/bindgen" ] || [ -x "$CACHE/bindgen" ] ||
+	die "$CACHE/bindgen is closed to $(id -un): have its owner run: chmod 755 $CACHE/bindgen"
+need_writable
+[ -n "${1:-}" ] || make_cache
+[ -n "${1:-}" ] || lock "$CACHE/bindgen.lock" bindgen
 [ ! -x "$CACHE/bindgen/bindgen" ] || exit 0
 
-DEBIAN_MIRROR=$(debian_mirror) ||
-	die "this machine's apt knows no Debian mirror to fetch bindgen from: install bindgen $MIN_BINDGEN or newer and set BINDGEN="
 need_space "$CACHE" 200 bindgen
+check_mirror "$SUITE" "bindgen from; or install bindgen $MIN_BINDGEN or newer and set BINDGEN="
+[ -z "${1:-}" ] || exit 0
 
 say "bindgen: downloading bindgen and libc6 from $SUITE into the cache"
 debian_suite "$SUITE" ||
@@ -28,7 +34,7 @@ version_ok "$version" "$MIN_BINDGEN" ||
 	die "$SUITE has bindgen ${version:-(none)}: $MIN_BINDGEN or newer is needed; install one and set BINDGEN="
 
 rm -rf "$CACHE"/bindgen.new.*
-new=$(mktemp -d "$CACHE/bindgen.new.XXXXXX")
+new=$(new_directory "$CACHE/bindgen.new")
 for package in bindgen libc6; do
 	debian_download "$package" "$new" ||
 		die "the download of $package failed: $(debian_error) (all of it: $APT/log)"
@@ -44,7 +50,7 @@ root=$(dirname "$0")/root
 arch=$(uname -m)-linux-gnu
 llvm=${LIBCLANG_PATH:-}
 if [ -z "$llvm" ]; then
-	lib=$(find /usr/lib/llvm-*/lib \( -name 'libclang-1[7-9].so*' -o -name 'libclang-2[0-9].so*' \) | head -n 1)
+	lib=$(find /usr/lib/llvm-*/lib -name 'libclang-1[7-9].so*' -o -name 'libclang-2[01].so*' | head -n 1)
 	llvm=$(dirname "$lib")
 fi
 export LIBCLANG_PATH="$llvm"

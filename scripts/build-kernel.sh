@@ -1,43 +1,43 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: build-kernel.sh [--is-built] NAME
+# usage: build-kernel.sh [--is-built|--check] NAME
 #
 # Builds the kernel that qemu/config/NAME.config describes, in the cache, and
 # points build/NAME/kernel at it. Installs nothing: that is setup.sh's job.
-# With --is-built it builds nothing, and its status tells whether it would have to.
+# With --is-built it builds nothing, and its status tells whether it would have to;
+# with --check it tells whether it could.
 
 . "$(dirname "$0")/lib.sh"
 
 only_ask=
-if [ "${1:-}" = --is-built ]; then
-	only_ask=yes
+case ${1:-} in
+--is-built | --check)
+	only_ask=$1
 	shift
-fi
-name=${1:?usage: build-kernel.sh [--is-built] NAME}
+	;;
+esac
+name=${1:?usage: build-kernel.sh [--is-built|--check] NAME}
 fragment=$TOP/qemu/config/${name%%+*}.config
 asked=qemu/config/$name.config
 [ "$fragment" = "$TOP/$asked" ] || asked="CONFIG with qemu/config/${name%%+*}.config"
 options=$("$TOP/scripts/kernel-options.sh" "$name") || exit 1
 
-make_cache
+need_x86_64
+check_cache
 src=$("$TOP/scripts/kernel-source.sh" ${only_ask:+--check}) || exit 1
-tools=$("$TOP/scripts/toolchain.sh") || exit 1
+# The fragment says which compiler it is for.
+compiler=clang
+! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
+tools=$("$TOP/scripts/toolchain.sh" $compiler) || exit 1
 
 tool()
 {
 	printf '%s\n' "$tools" | sed -n "s/^$1=//p"
 }
 
-# The fragment says which compiler it is for.
-if printf '%s\n' "$options" | built_with_gcc -; then
-	cc=gcc
-	tools=$(printf '%s\n' "$tools" | grep -v '^LLVM=')
-else
-	[ -n "$(tool LLVM)" ] ||
-		die "kernel $name needs clang, lld and llvm $MIN_LLVM or newer: run scripts/setup.sh $name, or set LLVM="
-	cc=clang$(tool LLVM | sed 's/^1$//')
-fi
+cc=gcc
+[ $compiler = gcc ] || cc=$(llvm_tool "$(tool LLVM)" clang)
 
 key=$({
 	echo "$src"
@@ -72,18 +72,21 @@ current()
 }
 
 if current; then
-	link
+	[ "$only_ask" = --check ] || link
 	exit
 fi
-[ -z "$only_ask" ] || exit 1
+[ "$only_ask" != --is-built ] || exit 1
+need_writable
+need_space "$CACHE/kernels" 1500 "kernel $name"
+[ -z "$only_ask" ] || exit 0
 
+make_cache
 mkdir -p "$CACHE/kernels"
 lock "$out.lock" "kernel $name"
 if current; then
 	link
 	exit
 fi
-need_space "$CACHE/kernels" 1500 "kernel $name"
 mkdir -p "$out"
 [ ! -f "$out/built" ] || mv "$out/built" "$out/built.before"
 
@@ -136,7 +139,8 @@ work()
 
 # The fragment names what a whole build comes to; a finished build knows better.
 total=$(cat "$CACHE/kernels/$name.work" "$CACHE/kernels/${name%%+*}.work" 2>/dev/null | sed -n '1p' | grep . || sed -n 's/^# Work: //p' "$fragment")
-say "kernel $name: building $(basename "$src"), log in $log"
+say "kernel $name: building $(basename "$src"), log in $log, with"
+"$TOP/scripts/toolchain.sh" --explain $compiler | sed 's/^/  /' >&2
 start=$(date +%s)
 progress_start "kernel $name: building" "${total:-0}" work
 # Of "all" these are what the lab needs; the kernel's own commands for gdb come with debug information.

@@ -34,11 +34,8 @@ target=${1:-modules}
 [ $# -eq 0 ] || shift
 log=$out.log
 
-tools=$("$TOP/scripts/toolchain.sh") || exit 1
-# A kernel that was built with gcc wants gcc for its modules.
-if built_with_gcc "$kdir/include/config/auto.conf"; then
-	tools=$(printf '%s\n' "$tools" | grep -v '^LLVM=')
-fi
+# Modules want the tools that their kernel was built with.
+tools=$("$TOP/scripts/toolchain.sh" "$kdir") || exit 1
 
 # With these, stack traces get file and line on a kernel without debug
 # information, too, at least where they lead through the modules.
@@ -48,10 +45,13 @@ fi
 # Each block of code tells that it runs, to qemu/coverage/lab_coverage.c.
 if [ "$target" = coverage ]; then
 	target=modules
+	cblocks=-fsanitize-coverage=trace-pc
+	built_with_gcc "$kdir/include/config/auto.conf" ||
+		cblocks="$cblocks -mllvm -sanitizer-coverage-prune-blocks=0"
 	blocks="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3"
 	blocks="$blocks -Cllvm-args=-sanitizer-coverage-trace-pc -Cllvm-args=-sanitizer-coverage-prune-blocks=0"
 	set -- "$@" KBUILD_EXTRA_SYMBOLS="$TOP/build/$name/coverage/Module.symvers" \
-		RUSTFLAGS_MODULE="$blocks" CFLAGS_MODULE=-fsanitize-coverage=trace-pc
+		RUSTFLAGS_MODULE="$blocks" CFLAGS_MODULE="$cblocks"
 fi
 if [ "$target" = modules_install ]; then
 	# Relative to where make was started, which for kbuild is another place.

@@ -10,6 +10,8 @@
 
 kdir=${1:?usage: check-kdir.sh KDIR}
 
+need_x86_64
+
 cannot()
 {
 	die "KDIR=$kdir $1"
@@ -66,31 +68,18 @@ if [ "$(conf "$config" CONFIG_RUST)" != y ]; then
 	cannot "has CONFIG_RUST off: configure and build that kernel with CONFIG_RUST=y; $use"
 fi
 
-lacking=$("$TOP/scripts/toolchain.sh" --missing)
 if [ ! -f "$kdir/rust/libkernel.rmeta" ] || [ ! -f "$kdir/rust/libcore.rmeta" ]; then
 	if [ ! -f "$kdir/vmlinux" ] && [ ! -f "$source/rust/kernel/lib.rs" ]; then
 		cannot "holds headers without rust/*.rmeta, which Rust modules are built against (Debian's packages leave them out): build the kernel from source; $use"
 	fi
-	case $lacking in
-	*bindgen*)
+	case $(unset RUSTC; "$TOP/scripts/toolchain.sh" --missing gcc 2>&1) in
+	*bindgen* | *BINDGEN*)
 		cannot "has no rust/*.rmeta and cannot get them, for there is no bindgen $MIN_BINDGEN or newer: install one (or set BINDGEN=), then build that kernel; $use" ;;
 	esac
 	cannot "has no rust/*.rmeta, so its build was never finished: run make there; $use"
 fi
 
-# The metadata can be read by the very compiler that wrote it, and by no other.
-wanted=$(conf "$config" CONFIG_RUSTC_VERSION_TEXT)
-rustc=$("$TOP/scripts/toolchain.sh" 2>/dev/null | sed -n 's/^RUSTC=//p')
-[ -n "$rustc" ] || rustc=${RUSTC:-$(command -v rustc)}
-[ -n "$rustc" ] || cannot "was built with '$wanted', and no rustc is here: install that one, or set RUSTC="
-have=$("$rustc" --version 2>/dev/null)
-[ "$have" = "$wanted" ] ||
-	cannot "was built with '$wanted', but $rustc is '$have': set RUSTC= to the first, or build that kernel again with the second; $use"
-
-# The C of the module and the kernel's must come from the same family of compiler.
-if [ "$(conf "$config" CONFIG_CC_IS_CLANG)" = y ]; then
-	case $lacking in
-	*llvm*) cannot "was built with LLVM, and no complete clang, lld and llvm of $MIN_LLVM or newer is here: install them, or set LLVM=; $use" ;;
-	esac
-fi
+# The metadata can be read by the very compiler that wrote it, and by no other,
+# and the C of the module must come from the same family of compiler.
+said=$("$TOP/scripts/toolchain.sh" "$kdir" 2>&1) || cannot "wants the tools that it was built with: ${said#*: }; $use"
 exit 0

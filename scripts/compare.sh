@@ -16,7 +16,7 @@ out=$2
 mkdir -p "$out" || exit 1
 rm -f "$out"/table.* "$out/cells"
 say "compare: booting a guest that makes processes and threads"
-qemu/vm.py --kernel "$name" --fail-on-splat --script compare/guest.sh >"$out/cells" ||
+qemu/vm.py --kernel "$name" --script compare/guest.sh >"$out/cells" ||
 	die "the guest did not find it all out, see above; what it found is in $out/cells"
 compare/table.py "$out/cells" "$out/table.txt" "$out/table.md" || exit 1
 cat "$out/table.txt"

@@ -1,9 +1,97 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# Packages of newer Debian suites from the machine's own mirror, without a
-# change to the machine's apt: all state is below $CACHE/apt. Sourced after
-# lib.sh, never run.
+# The machine's apt; and packages of newer Debian suites from its mirror, without
+# a change to it: all state is below $CACHE/apt. Sourced after lib.sh, never run.
+
+# A mirror may be slow, but one that says nothing for so long is given up.
+PATIENCE="-o Acquire::Retries=2 -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60"
+
+nothing()
+{
+	echo 0
+}
+
+# can_be_root WHY BY_HAND: dies unless root can be had without or with a question.
+# Sets $root, the words that make a command one of root's.
+can_be_root()
+{
+	root=
+	[ "$(id -u)" -ne 0 ] || return 0
+	command -v sudo >/dev/null || die "root is needed $1, and there is no sudo: $2"
+	root=sudo
+	if ! sudo -n true 2>/dev/null && ! (: </dev/tty) 2>/dev/null && [ -z "${SUDO_ASKPASS:-}" ]; then
+		die "sudo asks for a password $1, and there is no terminal to ask on: run it in a terminal; or $2"
+	fi
+}
+
+# become_root WHY BY_HAND: the same, and the password is asked for here, where no
+# progress line overwrites the question.
+become_root()
+{
+	asks_again=
+	can_be_root "$@"
+	[ -n "$root" ] && ! sudo -n true 2>/dev/null || return 0
+	say "sudo asks for your password $1"
+	sudo -v || die "sudo did not make you root $1: $2"
+	# Where sudo keeps nothing in mind it asks once more.
+	sudo -n true 2>/dev/null || asks_again=yes
+}
+
+# apt_get LABEL LOG ARGUMENT...: apt-get as root, in English. Others that hold a lock of
+# apt or dpkg are waited for, as not all of apt-get's commands do that themselves.
+apt_get()
+{
+	_label=$1
+	_log=$2
+	shift 2
+	_end=$(($(date +%s) + 300))
+	_holder=
+	while :; do
+		[ -n "$asks_again" ] || progress_start "$_label${_holder:+, waiting for $_holder}" 0 nothing
+		_status=0
+		# shellcheck disable=SC2086 # $root and $PATIENCE are words
+		$root env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q $PATIENCE "$@" </dev/null >"$_log" 2>&1 || _status=$?
+		if [ $_status -eq 0 ] || ! grep -q '^E: Could not get lock' "$_log"; then
+			progress_stop
+			return $_status
+		fi
+		_was=$_holder
+		_holder=$(sed -n 's/^E: Could not get lock \([^ ]*[^ .]\).*held by \(process [0-9]* ([^)]*)\).*/\2, which holds \1/p
+			s/^E: Could not get lock \([^ ]*\) - .*/another program, which holds \1/p' "$_log" | head -n 1)
+		: "${_holder:=another program that installs packages}"
+		if [ "$(date +%s)" -ge $_end ]; then
+			progress_stop
+			die "gave up after five minutes of waiting for $_holder: end that first; the log: $_log"
+		fi
+		sleep 2
+		progress_stop
+		[ "$_was" = "$_holder" ] || say "$_label: waiting up to five minutes for $_holder"
+	done
+}
+
+# apt_error LOG: why apt, or what should have started it, failed.
+apt_error()
+{
+	_error=$(sed -n 's/^E: *//p' "$1" 2>/dev/null | grep -v '^Some index files failed' | head -n 1)
+	[ -n "$_error" ] || _error=$(sed -n 's/^W: *//p' "$1" 2>/dev/null | head -n 1)
+	[ -n "$_error" ] || _error=$(grep -v '^ *$' "$1" 2>/dev/null | tail -n 1)
+	echo "${_error:-for no reason that it would say}"
+}
+
+# not_on_offer PACKAGE...: prints those that the machine's apt cannot install.
+not_on_offer()
+{
+	for _package; do
+		[ -n "$(offered "$_package")" ] || echo "$_package"
+	done
+}
+
+# The newest version of a package that the machine's own apt offers.
+offered()
+{
+	LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9]*:\)\{0,1\}\([0-9].*\)$/\2/p'
+}
 
 # Prints the mirror that the machine itself uses. A mirror is told from other
 # repositories by what its Release file says, or, where no index was ever
@@ -22,6 +110,25 @@ debian_mirror()
 			sed -n "s|^$_codename ||p" | grep -v '^cdrom:' | head -n 1)
 	fi
 	[ -n "$_mirror" ] && echo "$_mirror"
+}
+
+# check_mirror SUITE WHAT: dies unless the mirror answers; it need not have the suite.
+check_mirror()
+{
+	DEBIAN_MIRROR=$(debian_mirror) ||
+		die "this machine's apt knows no Debian mirror to fetch $2"
+	_try=$(mktemp) || exit 1
+	# shellcheck disable=SC2086 # words
+	_said=$(LC_ALL=C /usr/lib/apt/apt-helper $PATIENCE -o APT::Sandbox::User="" download-file \
+		"${DEBIAN_MIRROR%/}/dists/$1/InRelease" "$_try" 2>&1) || {
+		rm -f "$_try"
+		case $_said in
+		*" 404 "*) return ;;
+		esac
+		_said=$(printf '%s\n' "$_said" | sed -n 's/^E: *//p' | head -n 1)
+		die "the mirror does not answer: ${_said:-$DEBIAN_MIRROR}: check the network, which has to fetch $2"
+	}
+	rm -f "$_try"
 }
 
 # debian_suite SUITE: fetches the suite's package index; the functions below then
@@ -49,9 +156,9 @@ debian_suite()
 		APT::Sandbox::User "";
 		APT::Update::Error-Mode "any";
 		Acquire::Languages "none";
-		Acquire::Retries "1";
-		Acquire::http::Timeout "30";
-		Acquire::https::Timeout "30";
+		Acquire::Retries "2";
+		Acquire::http::Timeout "60";
+		Acquire::https::Timeout "60";
 		Acquire::IndexTargets::deb::Packages::DefaultEnabled "true";
 		Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 		Acquire::IndexTargets::deb::DEP-11-icons-small::DefaultEnabled "false";
@@ -59,37 +166,41 @@ debian_suite()
 		Acquire::IndexTargets::deb::DEP-11-icons-hidpi::DefaultEnabled "false";
 		Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
 	EOF
-	APT_CONFIG=$APT/apt.conf apt-get -q update >"$APT/log" 2>&1
+	progress_start "fetching the package index of $1" 0 nothing
+	_status=0
+	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-get -q update >"$APT/log" 2>&1 || _status=$?
+	progress_stop
+	return $_status
 }
 
 # debian_version PACKAGE: the version that the suite has, nothing if it has none.
 debian_version()
 {
-	APT_CONFIG=$APT/apt.conf apt-cache madison "$1" 2>/dev/null |
+	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-cache madison "$1" 2>/dev/null |
 		awk -F ' *\\| *' '{ print $2; exit }'
 }
 
 # debian_packages PREFIX: the names of the suite's packages that begin so.
 debian_packages()
 {
-	APT_CONFIG=$APT/apt.conf apt-cache pkgnames "$1" 2>/dev/null | sort -V
+	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-cache pkgnames "$1" 2>/dev/null | sort -V
 }
 
 # debian_size PACKAGE: how much there is to download, in KiB.
 debian_size()
 {
-	APT_CONFIG=$APT/apt.conf apt-cache show --no-all-versions "$1" 2>/dev/null |
+	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-cache show --no-all-versions "$1" 2>/dev/null |
 		awk '$1 == "Size:" { print int($2 / 1024); exit }'
 }
 
 # debian_download PACKAGE DIR: apt checks signature and hash itself.
 debian_download()
 {
-	(cd "$2" && APT_CONFIG=$APT/apt.conf apt-get -q download "$1" >>"$APT/log" 2>&1)
+	(cd "$2" && LC_ALL=C APT_CONFIG=$APT/apt.conf apt-get -q download "$1" >>"$APT/log" 2>&1)
 }
 
-# debian_error: the first line of apt's own complaint about the suite.
+# debian_error: apt's own complaint about the suite.
 debian_error()
 {
-	sed -n 's/^[EW]: *//p' "$APT/log" 2>/dev/null | head -n 1
+	apt_error "$APT/log"
 }

@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: doctor.sh KDIR
+# usage: doctor.sh KDIR [NAME]
 #
 # Says what is missing or wrong on this machine and with KDIR, and how to mend
-# it. Changes nothing. Fails if "make demo" could not run as things are.
+# it. Changes nothing. Fails if "make demo KERNEL=NAME" could not run as things
+# are; the scripts that would run then tell that themselves.
 
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/debian.sh"
 
-kdir=${1:?usage: doctor.sh KDIR}
+kdir=${1:?usage: doctor.sh KDIR [NAME]}
+name=${2:-fast}
 bad=0
 
 good()
@@ -28,82 +29,83 @@ wrong()
 	printf 'PROBLEM  %s\n' "$*"
 }
 
-# first line of what COMMAND says
-brief()
+finish()
 {
-	"$@" 2>&1 | head -n 1
+	if [ "$bad" -gt 0 ]; then
+		echo "$bad to mend"
+		exit 1
+	fi
+	echo "nothing to mend"
+	exit 0
 }
 
-missing=$("$TOP/scripts/setup.sh" --list)
-if [ -z "$missing" ]; then
-	good "programs: all there"
-else
-	can_install=yes
-	if ! command -v apt-get >/dev/null; then
-		can_install=
-	elif [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
-		can_install=
+# check COMMAND...: whether that script, which changes nothing, would go on here.
+# What it says is in $said.
+check()
+{
+	if said=$("$@" 2>&1); then
+		return 0
 	fi
-	printf '%s\n' "$missing" | while IFS='	' read -r package why; do
-		note "missing package $package: $why"
-	done
-	if [ -n "$can_install" ]; then
+	said=$(printf '%s\n' "$said" | tail -n 1)
+	wrong "${said#*: }"
+	return 1
+}
+
+# What is wrong with these is wrong for all that follows.
+check need_x86_64 || finish
+check "$TOP/scripts/kernel-options.sh" "$name" || finish
+check check_cache || finish
+check need_build
+
+said=$("$TOP/scripts/setup.sh" --check "$name" 2>&1) || bad_setup=yes
+tab='	'
+missing=$(printf '%s\n' "$said" | grep "$tab")
+printf '%s\n' "$missing" | while IFS=$tab read -r package why; do
+	[ -z "$package" ] || note "missing package $package: $why"
+done
+if [ -n "${bad_setup:-}" ]; then
+	said=$(printf '%s\n' "$said" | tail -n 1)
+	wrong "${said#*: }"
+else
+	if [ -n "$missing" ]; then
 		note "'make demo' installs these, after telling"
 	else
-		wrong "programs are missing and cannot be installed from here: as root, run: apt-get install --no-install-recommends $(printf '%s\n' "$missing" | cut -f 1 | tr '\n' ' ')"
+		good "programs: all there"
+	fi
+	compiler=clang
+	! "$TOP/scripts/kernel-options.sh" "$name" | built_with_gcc - || compiler=gcc
+	if tools=$("$TOP/scripts/toolchain.sh" --explain $compiler 2>/dev/null); then
+		printf '%s\n' "$tools" | while read -r line; do
+			case $line in
+			"passed over: "*) note "$line" ;;
+			*) good "$line" ;;
+			esac
+		done
 	fi
 fi
 
-tools=$("$TOP/scripts/toolchain.sh" 2>/dev/null)
-for tool in RUSTC BINDGEN; do
-	path=$(printf '%s\n' "$tools" | sed -n "s/^$tool=//p")
-	[ -z "$path" ] || good "$path: $(brief "$path" --version)"
-done
-llvm=$(printf '%s\n' "$tools" | sed -n 's/^LLVM=//p')
-[ -z "$llvm" ] || good "LLVM=$llvm: $(brief "clang$(printf %s "$llvm" | sed 's/^1$//')" --version)"
-first=$(command -v rustc)
-used=$(printf '%s\n' "$tools" | sed -n 's/^RUSTC=//p')
-if [ -n "$first" ] && [ -n "$used" ] && [ "$first" != "$used" ]; then
-	note "$first comes first on PATH but has no library source or is too old, so it is not used"
-fi
-
-case $CACHE in
-*[[:space:]:%]*) wrong "the cache's path '$CACHE' has a blank, colon or percent sign: set XDG_CACHE_HOME to a path without" ;;
-esac
-place=$CACHE
-while [ ! -d "$place" ]; do
-	place=$(dirname "$place")
-done
-free=$(df -Pk "$place" | awk 'NR == 2 { print int($4 / 1024) }')
-if [ ! -w "$place" ]; then
-	wrong "the cache $CACHE cannot be written: set XDG_CACHE_HOME to another place"
-elif [ -f "$CACHE/sources/default/Makefile" ]; then
-	good "cache: $(du -sm "$CACHE" | cut -f 1) MiB in $CACHE ($free MiB free; remove it to start afresh)"
-	[ "$free" -ge 1500 ] || wrong "$free MiB free in $place, and a kernel build needs 1500: make room or set XDG_CACHE_HOME"
-elif [ "$free" -lt 4100 ]; then
-	wrong "$free MiB free in $place, and the kernel tree and build need 4100: make room or set XDG_CACHE_HOME"
+if [ -d "$CACHE" ]; then
+	good "cache: $CACHE, on a disk with $(df -Pk "$CACHE" | awk 'NR == 2 { print int($4 / 1024) }') MiB free (remove it to start afresh)"
 else
-	good "cache: $CACHE, still empty ($free MiB free)"
+	good "cache: $CACHE, still empty"
 fi
 
-if [ -n "${KERNEL_SRC:-}" ] || [ -f "$CACHE/sources/default/Makefile" ]; then
-	if src=$("$TOP/scripts/kernel-source.sh" --check 2>&1); then
-		good "kernel tree: $src"
+if check "$TOP/scripts/kernel-source.sh" --check; then
+	if [ -z "$said" ]; then
+		good "kernel tree: not there yet; 'make demo' fetches it from this machine's Debian mirror"
 	else
-		wrong "kernel tree: ${src#*: }"
+		good "kernel tree: $said"
+		# Without all programs it cannot be told which kernel that would be.
+		[ -n "$missing" ] || [ -z "${tools:-}" ] || check "$TOP/scripts/build-kernel.sh" --check "$name"
 	fi
-elif debian_mirror >/dev/null; then
-	good "kernel tree: not there yet; 'make demo' fetches it from this machine's Debian mirror"
-else
-	wrong "kernel tree: apt knows no Debian mirror to fetch one from: set KERNEL_SRC=/path/to/a/linux-tree ($MIN_KERNEL or newer)"
 fi
 
 for fragment in "$TOP"/qemu/config/*.config; do
-	name=$(basename "$fragment" .config)
-	if [ -f "$TOP/build/$name/kernel/built" ]; then
-		good "kernel $name: built"
+	kernel=$(basename "$fragment" .config)
+	if [ -f "$TOP/build/$kernel/kernel/built" ]; then
+		good "kernel $kernel: built"
 	else
-		note "kernel $name: not built yet; 'make demo KERNEL=$name' does"
+		note "kernel $kernel: not built yet; 'make demo KERNEL=$kernel' does"
 	fi
 done
 
@@ -116,12 +118,8 @@ fi
 if said=$("$TOP/scripts/check-kdir.sh" "$kdir" 2>&1); then
 	good "KDIR=$kdir: Rust modules can be built against it"
 else
-	# Only a plain_path "make" uses it, so the lab is not in danger.
+	# Only a plain "make" uses it, so the lab is not in danger.
 	note "a plain 'make' would fail: ${said#*: }"
 fi
 
-if [ "$bad" -gt 0 ]; then
-	echo "$bad to mend"
-	exit 1
-fi
-echo "nothing to mend"
+finish

@@ -10,7 +10,9 @@ The main job:
   make demo             everything from nothing: set-up, kernel, module, then a
                         guided tour of the life of kernel threads in a guest
   make test             all tests, ends with "N passed, N failed, N skipped"
-  make test-all         the tests on every kernel
+  make test-all         the tests on every kernel, and on the other release of Debian
+  make test-distro SUITE=bookworm|trixie
+                        "make demo" and "make test" in a bare Debian of that release
   make soak MINUTES=N   random commands, CPU hotplug, loads and unloads at once; a storm
   make bench            what threads cost in Rust and in C, in instructions
 
@@ -20,7 +22,12 @@ How it works:
                         each is and shares, as found out in a guest
 
 The guest:
-  make vm SCRIPT=FILE   boots, runs FILE as root, exits with its status
+  make vm SCRIPT=FILE   boots, runs FILE as root, and judges it as the tests are:
+                        status, KTAP, complaints, counters, what is left behind
+  scripts/vm.sh --script FILE
+                        the same, and exits with the status of FILE, or one that
+                        docs/lab.md explains; --help tells the other options
+  make vm COMMAND='...' the same with a line for the guest's shell
   make shell            the same guest, interactive
   make gdb              the guest waits for a debugger; prints how to attach
 
@@ -42,14 +49,27 @@ Around:
   make rust-analyzer    writes rust-project.json for editors
   make rustdoc          the documentation of kthread/, as the kernel builds its own
   make clean            removes build/ (the cache stays)
+  make cache [PRUNE=DAYS|all|NAME]
+                        what is in the cache; removes what was not used for so long
 
 Variables:
   KERNEL=NAME           one of: $(cd "$TOP/qemu/config" && printf '%s ' *.config | sed 's/\.config//g')(fast by default)
+  CONFIG="CONFIG_X=y"   other options of that kernel: one of its own
   KERNEL_SRC=DIR        a linux tree ($MIN_KERNEL or newer) instead of the distribution's
   KDIR=DIR              a kernel build for "make" alone
-  SMP=N MEM=SIZE        CPUs and memory of the guest
+  SMP=N MEM=SIZE        CPUs and memory of the guest (MiB, or with K, M or G)
+  BOOT='WORDS'          more words for the kernel's command line
+  LIMIT=SECONDS         when to end the guest of "make vm" (600 by default)
+  OUT=DIR               where "make vm" puts what the guest leaves in /out
+  SHARE=DIR             (vm, shell, gdb) a directory of the host, in the guest /share;
+                        with SHARE_RW=1 the guest can write there
+  GDB_PORT=N            where "make gdb" waits (1234 by default)
   TESTS=GLOB            only the tests whose name matches
+  JUNIT=FILE            "make test" and "make vm" write a report for CI there, too
   SEED=N                other random numbers in the guest of "make bench"
+  WITH='WORD...'        for test-distro: user, german, hostile, fresh, quick (see docs/lab.md)
+  LLVM RUSTC BINDGEN LIBCLANG_PATH
+                        tools to take rather than those that "make doctor" shows
   V=1                   what the builds print goes to the terminal
 
 The kernel tree and the kernels are in the cache, shared by all checkouts:

@@ -5,11 +5,13 @@
 #
 # Prints the path of the kernel tree to build. KERNEL_SRC names one; without it
 # the tree is the distribution's linux-source package, fetched and unpacked into
-# the cache when it is not there yet.
+# the cache when it is not there yet. With --check it prints nothing where that
+# would have to be fetched, and only tells whether it could.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
 
+need_x86_64
 TESTED=7.3
 SUITES="trixie-backports forky sid experimental"
 
@@ -78,9 +80,8 @@ if [ -n "${KERNEL_SRC:-}" ]; then
 	exit
 fi
 
-make_cache
+check_cache
 sources=$CACHE/sources
-mkdir -p "$sources"
 
 # The link is made once the tree is whole, so what it names can be trusted.
 if [ -f "$sources/default/Makefile" ]; then
@@ -88,15 +89,17 @@ if [ -f "$sources/default/Makefile" ]; then
 	exit
 fi
 
+need_writable
+need_space "$sources" 4100 "a kernel tree with a kernel built from it"
+check_mirror "${SUITES%% *}" "linux-source from; or set KERNEL_SRC=/path/to/a/linux-tree ($MIN_KERNEL or newer)"
+[ -z "${1:-}" ] || exit 0
+make_cache
+mkdir -p "$sources"
 lock "$sources/lock" "kernel tree"
 if [ -f "$sources/default/Makefile" ]; then
 	(cd "$sources/default" && pwd -P)
 	exit
 fi
-
-DEBIAN_MIRROR=$(debian_mirror) ||
-	die "this machine's apt knows no Debian mirror to fetch linux-source from: set KERNEL_SRC=/path/to/a/linux-tree ($MIN_KERNEL or newer)"
-need_space "$sources" 2600 "a kernel tree"
 
 # Lists "RANK SUITE PACKAGE VERSION" of all that would do. The tested series
 # ranks first, then the nearest newer ones, then the older one that still works.
@@ -149,7 +152,7 @@ size=$(debian_size "$package")
 
 # Whatever an interrupted run left is of no use to this one.
 rm -rf "$sources"/new.*
-new=$(mktemp -d "$sources/new.XXXXXX")
+new=$(new_directory "$sources/new")
 start=$(date +%s)
 
 downloaded()

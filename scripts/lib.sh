@@ -8,14 +8,14 @@
 # The door. A script is started anew with these variables of the caller's and no
 # others, so that nothing else can steer a build, a guest or what parses a program's
 # output. Whoever documents a variable adds it here.
-KEPT="PATH HOME TERM USER LOGNAME TMPDIR XDG_CACHE_HOME RUSTUP_HOME CI
+KEPT="PATH HOME TERM USER LOGNAME TMPDIR XDG_CACHE_HOME RUSTUP_HOME SUDO_ASKPASS CI
 	http_proxy https_proxy ftp_proxy all_proxy no_proxy
 	HTTP_PROXY HTTPS_PROXY FTP_PROXY ALL_PROXY NO_PROXY
-	KERNEL KERNEL_SRC KDIR LLVM RUSTC BINDGEN V CONFIG PRUNE
-	SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE
+	KERNEL KERNEL_SRC KDIR LLVM RUSTC BINDGEN LIBCLANG_PATH V CONFIG PRUNE
+	SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH
 	SCRIPT COMMAND MODULE SHARE SHARE_RW OUT NAME DIR GDB_PORT QEMU_ACCEL
 	FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS LAB_GIVEN LAB_GOALS
-	INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP LIBCLANG_PATH LAB"
+	INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP LAB"
 
 # The number of the process stays the same through exec, so this tells who has just
 # come in from who was started by somebody that had.
@@ -69,20 +69,76 @@ die()
 	exit 1
 }
 
-make_cache()
+# What is built and booted here is for x86-64, and built by a machine that is one.
+need_x86_64()
+{
+	_machine=$(uname -m)
+	if [ "$_machine" = x86_64 ] && [ "$(getconf LONG_BIT)" != 64 ]; then
+		_machine="x86_64 with a user space of 32 bit"
+	fi
+	[ "$_machine" = x86_64 ] ||
+		die "this machine is $_machine, and the lab works on x86-64 alone: use an x86-64 machine with Debian 12 or 13"
+}
+
+check_cache()
 {
 	plain_path "$CACHE" || die "the cache's path '$CACHE' is not made of $PLAIN, and kbuild takes no others: set XDG_CACHE_HOME to a path that is"
 	case $CACHE in
 	/*) ;;
 	*) die "XDG_CACHE_HOME must be an absolute path, not '$XDG_CACHE_HOME'" ;;
 	esac
-	mkdir -p "$CACHE" || die "cannot make the cache directory $CACHE: set XDG_CACHE_HOME to one that can be written"
+	[ -d "$CACHE" ] || need_writable
+}
+
+make_cache()
+{
+	check_cache
+	# What is made there is for other users to read, too.
+	umask 022
+	mkdir -p "$CACHE" 2>/dev/null || need_writable
+}
+
+# need_writable: dies unless something can be put into the cache. A cache of
+# somebody else's that has all there is to build can be read-only.
+need_writable()
+{
+	_place=$(nearest "$CACHE")
+	{ [ -d "$_place" ] && [ -w "$_place" ] && [ -x "$_place" ]; } ||
+		die "the cache $CACHE cannot be written by $(id -un 2>/dev/null || id -u), and lacks something: set XDG_CACHE_HOME to a place of your own"
+}
+
+# nearest PATH: the deepest part of it that exists.
+nearest()
+{
+	_nearest=$1
+	while [ ! -e "$_nearest" ] && [ "$_nearest" != / ]; do
+		_nearest=$(dirname "$_nearest")
+	done
+	echo "$_nearest"
+}
+
+# need_build: dies unless this checkout's build/ can be written in.
+need_build()
+{
+	if [ ! -d "$TOP/build" ]; then
+		[ -w "$TOP" ] || die "$TOP cannot be written by $(id -un 2>/dev/null || id -u): work in a checkout of your own"
+		return
+	fi
+	_locked=$(find "$TOP/build" \( -type d -o -name lock \) ! -writable -print 2>/dev/null | head -n 1)
+	[ -z "$_locked" ] ||
+		die "$_locked cannot be written by $(id -un 2>/dev/null || id -u), as a run of $(stat -c %U "$_locked" 2>/dev/null) made it: have build/ removed or given to you (sudo chown -R $(id -u) build)"
+}
+
+# new_directory PREFIX: makes one that ends up in the cache, readable as the rest of it.
+new_directory()
+{
+	_new=$(mktemp -d "$1.XXXXXX") && chmod 755 "$_new" && echo "$_new"
 }
 
 # need_space DIR MIB WHAT: dies before the work starts rather than amid it.
 need_space()
 {
-	_free=$(df -Pk "$1" | awk 'NR == 2 { print int($4 / 1024) }')
+	_free=$(df -Pk "$(nearest "$1")" | awk 'NR == 2 { print int($4 / 1024) }')
 	[ "${_free:-0}" -ge "$2" ] ||
 		die "$3 needs $2 MiB in $1, which has $_free MiB free: make room or set XDG_CACHE_HOME to another disk"
 }
@@ -99,10 +155,29 @@ version_of()
 	"$@" --version 2>/dev/null | sed -n 's/^[^0-9]*\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' | head -n 1
 }
 
+# llvm_tool LLVM NAME: the command that kbuild takes with this LLVM=.
+llvm_tool()
+{
+	case $1 in
+	*/) printf '%s\n' "$1$2" ;;
+	-*) printf '%s\n' "$2$1" ;;
+	*) printf '%s\n' "$2" ;;
+	esac
+}
+
 # built_with_gcc CONFIG: whether a fragment or a kernel's configuration says so.
 built_with_gcc()
 {
 	grep -qx 'CONFIG_CC_IS_GCC=y' "$1" 2>/dev/null
+}
+
+# other_release: of the releases of Debian that are supported the one that this is not.
+other_release()
+{
+	case $(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null) in
+	trixie) echo bookworm ;;
+	*) echo trixie ;;
+	esac
 }
 
 hash_of()

@@ -22,7 +22,7 @@ refuse()
 # takes TARGET: the options that it knows, nothing for a target that is not ours.
 takes()
 {
-	_build="KERNEL_SRC LLVM RUSTC BINDGEN V"
+	_build="KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V"
 	_guest="KERNEL CONFIG SMP MEM BOOT QEMU_ACCEL $_build"
 	_mine="$_guest MODULE"
 	_tests="TESTS JUNIT FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS"
@@ -30,17 +30,18 @@ takes()
 	modules | modules_install) echo "KDIR MODULE $_build INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP" ;;
 	demo) echo "$_guest" ;;
 	test | test-all) echo "$_guest $_tests" ;;
-	test-distro) echo "SUITE $_guest $_tests" ;;
+	test-distro) echo "SUITE WITH" ;;
 	soak) echo "$_guest MINUTES STORM_SEED STORM_SECONDS" ;;
 	bench) echo "KERNEL CONFIG SEED $_build" ;;
 	trace | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
 	rust-analyzer) echo "KERNEL CONFIG MODULE $_build" ;;
-	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT" ;;
+	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
 	coverage) echo "$_mine SCRIPT LIMIT" ;;
 	shell) echo "$_mine SHARE SHARE_RW" ;;
 	gdb) echo "$_mine SHARE SHARE_RW GDB_PORT" ;;
 	new-module) echo "NAME DIR $_guest" ;;
-	doctor) echo "KDIR $_build" ;;
+	doctor) echo "KDIR KERNEL $_build" ;;
+	cache) echo PRUNE ;;
 	esac
 }
 
@@ -112,7 +113,7 @@ if value MEM; then
 	*[Gg]) mib=$((number * 1024)) ;;
 	*) mib=$number ;;
 	esac
-	case ${KERNEL:-fast} in
+	case ${KERNEL%%+*} in
 	debug | kcsan) least=256 ;;
 	*) least=96 ;;
 	esac

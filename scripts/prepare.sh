@@ -13,6 +13,8 @@ shift
 cd "$TOP" || exit 1
 scripts/kernel-options.sh "$name" >/dev/null || exit 1
 
+need_x86_64
+need_build
 mkdir -p build || exit 1
 if command -v flock >/dev/null; then
 	(: >>build/lock) 2>/dev/null || die "$TOP/build/lock cannot be written by $(id -un): have build/ removed or given to you"

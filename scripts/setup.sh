@@ -1,30 +1,37 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: setup.sh [--lint|--trace|--bench|--list] [NAME]
+# usage: setup.sh [--lint|--trace|--bench|--distro|--check] [NAME]
 #
 # Installs what this machine lacks to build and boot the kernel NAME (fast by
-# default), and with --lint, --trace or --bench also what only that target of make needs.
-# Looks for the programs and files themselves,
-# says which packages it takes and why, and does nothing where all is there.
-# With --list it only prints what is missing, PACKAGE and WHY with a tab between.
+# default), and with --lint, --trace, --bench or --distro also what only that
+# target of make needs. Looks for the programs and files themselves, says which
+# packages it takes and why, and does nothing where all is there.
+# With --check it prints what is missing, PACKAGE and WHY with a tab between, and
+# goes as far as it can without a change to the machine.
 
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/debian.sh"
 
 lint=
 trace=
 bench=
-only_list=
+distro=
+only_check=
 case ${1:-} in
 --lint) lint=yes ;;
 --trace) trace=yes ;;
 --bench) bench=yes ;;
---list) only_list=yes ;;
+--distro) distro=yes ;;
+--check) only_check=yes ;;
 esac
 case ${1:-} in
 --*) shift ;;
 esac
+need_x86_64
 options=$("$TOP/scripts/kernel-options.sh" "${1:-fast}") || exit 1
+compiler=clang
+! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
 
 wants=
 
@@ -54,20 +61,9 @@ static_busybox()
 	has busybox && ! ldd "$(command -v busybox)"
 }
 
-libclang()
-{
-	find /usr/lib/llvm-*/lib \( -name 'libclang-1[7-9].so*' -o -name 'libclang-2[0-9].so*' \) 2>/dev/null | grep .
-}
-
 beside_rustc()
 {
-	"$TOP/scripts/toolchain.sh" 2>/dev/null | grep "^$1="
-}
-
-# The newest version of a package that the machine's own apt offers.
-offered()
-{
-	apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9]*:\)\{0,1\}\([0-9].*\)$/\2/p'
+	"$TOP/scripts/toolchain.sh" $compiler 2>/dev/null | grep "^$1="
 }
 
 list()
@@ -86,10 +82,10 @@ list()
 	want xz-utils "unpacks the kernel tree" has xz
 	want util-linux "keeps two runs apart" has flock
 	want rsync "kselftest installs tests with it" has rsync
-	for _lacking in $("$TOP/scripts/toolchain.sh" --missing); do
+	lacking=$("$TOP/scripts/toolchain.sh" --missing $compiler) || exit 1
+	for _lacking in $lacking; do
 		case $_lacking in
 		llvm)
-			! printf '%s\n' "$options" | built_with_gcc - || continue
 			_suffix=
 			version_ok "$(offered clang)" "$MIN_LLVM" || _suffix=-19
 			want "clang$_suffix" "compiles the kernel's C" false
@@ -108,15 +104,17 @@ list()
 		bindgen)
 			if version_ok "$(offered bindgen)" "$MIN_BINDGEN"; then
 				want bindgen "makes the kernel's C headers known to Rust" false
-			else
-				want libclang1-19 "bindgen reads C with it" libclang
 			fi
+			;;
+		libclang)
+			want libclang1-19 "bindgen reads C with it, and works with this version" false
 			;;
 		esac
 	done
 	[ -z "$trace" ] || want trace-cmd "makes a file that KernelShark opens" has trace-cmd
 	# The distribution's Python, which need not be the first on PATH.
 	[ -z "$bench" ] || want python3-matplotlib "draws the plots" /usr/bin/python3 -c 'import matplotlib'
+	[ -z "$distro" ] || want debootstrap "makes the root of another release" [ -x /usr/sbin/debootstrap ]
 	[ -n "$lint" ] || return 0
 	_web=
 	version_ok "$(offered rustc)" "$MIN_RUSTC" || _web=-web
@@ -126,55 +124,58 @@ list()
 	want perl "runs the kernel's checkpatch" perl -MTerm::ANSIColor -MEncode -e 1
 }
 
-nothing()
+names()
 {
-	echo 0
+	printf %s "$wants" | cut -f 1 | tr '\n' ' '
 }
 
 list
-if [ -n "$only_list" ]; then
-	printf %s "$wants"
-	exit
-fi
-make_cache
+[ -z "$only_check" ] || printf %s "$wants"
+check_cache
 log=$CACHE/setup.log
 if [ -n "$wants" ]; then
-	names=$(printf %s "$wants" | cut -f 1 | tr '\n' ' ')
+	by_hand="as root, run: apt-get install --no-install-recommends $(names)"
 	command -v apt-get >/dev/null ||
-		die "missing, and only Debian's apt-get is known here; install by hand what these packages of Debian hold: $names"
-	root=
-	if [ "$(id -u)" -ne 0 ]; then
-		command -v sudo >/dev/null ||
-			die "root is needed to install packages, and there is no sudo: as root, run: apt-get install --no-install-recommends $names"
-		root=sudo
-	fi
-	start=$(date +%s)
+		die "missing, and only Debian's apt-get is known here; install by hand what these packages of Debian hold: $(names)"
+	need_writable
 	need_space /var/cache/apt 1500 "installing packages"
+	if [ -n "$only_check" ]; then
+		can_be_root "to install packages" "$by_hand"
+		check_mirror "$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" "packages from; $by_hand"
+		exit
+	fi
+	make_cache
+	become_root "to install packages" "$by_hand"
+	start=$(date +%s)
 	say "set-up: something is missing; fetching the package indexes"
-	progress_start "set-up: fetching the package indexes" 0 nothing
-	$root apt-get -q update -o APT::Update::Error-Mode=any >"$log" 2>&1 ||
-		die "apt-get update failed: $(sed -n 's/^[EW]: *//p' "$log" | head -n 1): check the network and the machine's package sources; the log: $log"
-	progress_stop
+	failed=
+	apt_get "set-up: fetching the package indexes" "$log" update -o APT::Update::Error-Mode=any ||
+		failed=$(apt_error "$log")
 
 	# What is on offer decides between some of the names.
 	list
-	names=$(printf %s "$wants" | cut -f 1 | tr '\n' ' ')
+	if [ -n "$failed" ]; then
+		# shellcheck disable=SC2046 # the names are words
+		lacking=$(not_on_offer $(names) | tr '\n' ' ')
+		[ -z "$lacking" ] ||
+			die "apt-get update failed: $failed: mend the network or the machine's package sources, which do not offer $lacking; the log: $log"
+		say "set-up: apt-get update failed in part ($failed); going on, as all packages are on offer"
+	fi
+	names=$(names)
 	say "set-up: will install:"
 	printf %s "$wants" | sed 's/^\([^	]*\)	\(.*\)/  \1: \2/' >&2
-	progress_start "set-up: installing" 0 nothing
 	# shellcheck disable=SC2086 # the names are words
-	$root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
-		-o DPkg::Lock::Timeout=300 install $names </dev/null >>"$log" 2>&1 ||
-		die "apt-get install failed: $(sed -n 's/^E: *//p' "$log" | head -n 1); the log: $log"
-	progress_stop
+	apt_get "set-up: installing" "$log" -y --no-install-recommends install $names ||
+		die "apt-get install failed: $(apt_error "$log")${failed:+ (and apt-get update failed before: $failed)}; the log: $log"
 	list
 	[ -z "$wants" ] ||
-		die "still missing after installing $names: $(printf %s "$wants" | cut -f 1 | tr '\n' ' '); the log: $log"
+		die "still missing after installing $names: $(names); the log: $log"
 	# What only one target needs is not part of what everybody waits for.
-	[ -n "$lint$trace$bench" ] || took setup $(($(date +%s) - start))
+	[ -n "$lint$trace$bench$distro" ] || took setup $(($(date +%s) - start))
 	say "set-up: installed"
 fi
 
-if "$TOP/scripts/toolchain.sh" --missing | grep -qx bindgen; then
-	"$TOP/scripts/bindgen.sh"
-fi
+missing=$("$TOP/scripts/toolchain.sh" --missing $compiler) || exit 1
+case $missing in
+*bindgen*) "$TOP/scripts/bindgen.sh" ${only_check:+--check} ;;
+esac

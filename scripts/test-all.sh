@@ -4,7 +4,8 @@
 # usage: test-all.sh
 #
 # Runs "make test" for every kernel that has a fragment, the fast one first, and
-# sums the totals.
+# then, unless TESTS chooses some, in a bare Debian of the release that this machine
+# is not. Sums the totals.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -27,6 +28,13 @@ for name in fast $(basename -s .config -a qemu/config/*.config | grep -vx fast);
 		sed -i '/^status /d' "$output"
 	fi
 done
+
+if [ -z "${TESTS:-}" ]; then
+	suite=$(other_release)
+	say "test-all: a bare Debian, $suite"
+	{ scripts/test-distro.sh "$suite" || echo "status $?" >>"$output"; } | tee -a "$output"
+	! grep -q '^status ' "$output" || bad="$bad $suite"
+fi
 
 awk '/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { p += $1; f += $3; s += $5 }
 	END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' "$output"

@@ -1,110 +1,335 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: toolchain.sh [--missing]
+# usage: toolchain.sh [--missing|--explain] [gcc|clang|KDIR]
 #
-# Prints the make variables that name the tools for a kernel with Rust, one a
-# line. With --missing it prints instead what lacks, one word a line out of
-# "llvm", "rustc" and "bindgen", and nothing where all is there. LLVM is printed
-# where it was found; the others are an error if they were not.
+# Chooses rustc, bindgen, libclang and LLVM as a set that fits together, for a
+# kernel that is built with gcc or clang, or for modules of the kernel in KDIR,
+# which want the tools that it was built with. Without either, LLVM is part of
+# the set where it is there.
 #
-# LLVM, RUSTC and BINDGEN in the environment replace the search for that tool.
+# Prints the make variables that name them, one a line. With --missing it prints
+# what lacks, one word a line out of "llvm", "rustc", "bindgen" and "libclang",
+# and with --explain what was chosen and why, and what was passed over.
+#
+# LLVM, RUSTC, BINDGEN and LIBCLANG_PATH in the environment replace the search
+# for that tool, and must fit the rest.
 
 . "$(dirname "$0")/lib.sh"
 
-llvm_complete()
+mode=print
+case ${1:-} in
+--missing | --explain)
+	mode=${1#--}
+	shift
+	;;
+esac
+
+# conf OPTION: its value in the kernel of KDIR, without quotes.
+conf()
 {
-	for _tool in ld.lld llvm-ar llvm-nm llvm-objcopy llvm-objdump llvm-readelf llvm-strip; do
-		command -v "$_tool$1" >/dev/null || return 1
-	done
-	version_ok "$(version_of "clang$1")" "$MIN_LLVM"
+	sed -n "s/^$1=//p" "$kdir/include/config/auto.conf" | sed 's/^"\(.*\)"$/\1/'
 }
 
-# Prints the value for LLVM=: 1, or the suffix of a versioned set.
-find_llvm()
+kdir=
+compiler=${1:-any}
+case $compiler in
+any | gcc | clang) ;;
+*)
+	kdir=$1
+	[ -f "$kdir/include/config/auto.conf" ] || die "KDIR=$kdir is not a kernel that was configured and built"
+	compiler=clang
+	! built_with_gcc "$kdir/include/config/auto.conf" || compiler=gcc
+	;;
+esac
+
+passed_over=
+
+pass_over()
 {
+	passed_over="$passed_over
+passed over: $1"
+}
+
+# plain NAME VALUE: what make is given is split at blanks.
+plain()
+{
+	case $2 in
+	*[[:space:]]*) die "$1='$2' has a blank, which kbuild cannot take: give it by another path, or unset $1" ;;
+	esac
+}
+
+# LLVM is as in kbuild: 1, a suffix as in -19, or a directory as in /opt/llvm/bin/.
+check_llvm()
+{
+	_lacking=
+	for _tool in clang ld.lld llvm-ar llvm-nm llvm-objcopy llvm-objdump llvm-readelf llvm-strip; do
+		command -v "$(llvm_tool "$1" $_tool)" >/dev/null || _lacking="$_lacking $(llvm_tool "$1" $_tool)"
+	done
+	if [ -n "$_lacking" ]; then
+		why="there is no$_lacking"
+		return 1
+	fi
+	llvm_version=$(version_of "$(llvm_tool "$1" clang)")
+	why="clang is ${llvm_version:-broken}, and $MIN_LLVM or newer is needed"
+	version_ok "$llvm_version" "$MIN_LLVM"
+}
+
+# Sets llvms, one "LLVM VERSION" a line.
+find_llvms()
+{
+	llvms=
+	[ "$compiler" != gcc ] || return 0
 	if [ -n "${LLVM:-}" ]; then
-		echo "$LLVM"
+		plain LLVM "$LLVM"
+		if check_llvm "$LLVM"; then
+			llvms="$LLVM $llvm_version"
+		else
+			[ "$compiler" = any ] || die "LLVM=$LLVM cannot be used, as $why: install that, or unset LLVM"
+		fi
 		return
 	fi
-	for _suffix in "" -19 -22 -21 -20 -18 -17; do
-		if llvm_complete "$_suffix"; then
-			echo "${_suffix:-1}"
-			return
+	for _llvm in 1 -19 -22 -21 -20 -18 -17; do
+		if check_llvm "$_llvm"; then
+			llvms="$llvms$_llvm $llvm_version
+"
+		elif command -v "$(llvm_tool "$_llvm" clang)" >/dev/null; then
+			pass_over "LLVM=$_llvm: $why"
 		fi
 	done
-	return 1
+	[ -n "$kdir" ] || return 0
+	# The very clang comes before another, of which kbuild only warns.
+	_exact=$(printf '%s' "$llvms" | while read -r _llvm _version; do
+		[ "$("$(llvm_tool "$_llvm" clang)" --version | head -n 1)" != "$(conf CONFIG_CC_VERSION_TEXT)" ] || echo "$_llvm $_version"
+	done)
+	llvms=${_exact:-$llvms}
 }
 
-# A compiler without its library's source cannot build core for the kernel;
+# A compiler without its library's source cannot build core for a kernel;
 # rustup's default installation is of that kind and often first on PATH.
-rustc_complete()
+check_rustc()
 {
-	version_ok "$(version_of "$1")" "$MIN_RUSTC" &&
-		[ -f "$("$1" --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/core/src/lib.rs" ]
+	if [ -n "$kdir" ]; then
+		_wanted=$(conf CONFIG_RUSTC_VERSION_TEXT)
+		_have=$("$1" --version 2>/dev/null)
+		why="it is '$_have', and $kdir was built with '$_wanted'"
+		[ "$_have" = "$_wanted" ]
+		return
+	fi
+	_version=$(version_of "$1")
+	why="it is ${_version:-broken}, and $MIN_RUSTC or newer is needed"
+	version_ok "$_version" "$MIN_RUSTC" || return
+	why="the source of its library is not installed (package rust-src, or: rustup component add rust-src)"
+	[ -f "$("$1" --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/core/src/lib.rs" ]
 }
 
 find_rustc()
 {
+	rustc=
 	if [ -n "${RUSTC:-}" ]; then
-		command -v "$RUSTC"
+		plain RUSTC "$RUSTC"
+		rustc=$(command -v "$RUSTC") || die "RUSTC=$RUSTC: there is no such program: mend the path, or unset RUSTC"
+		check_rustc "$rustc" || die "RUSTC=$RUSTC cannot be used: $why: set RUSTC to another, or unset it"
 		return
 	fi
 	_ifs=$IFS
 	IFS=:
-	for _dir in $PATH /usr/bin; do
+	set -f
+	for _dir in $PATH /usr/bin "${HOME:-/root}/.cargo/bin"; do
 		case $_dir in
-		*[[:space:]]*) continue ;;
+		/*[[:space:]]* | [!/]* | '') continue ;;
 		esac
-		if [ -x "$_dir/rustc" ] && rustc_complete "$_dir/rustc"; then
-			IFS=$_ifs
-			echo "$_dir/rustc"
-			return
+		[ -x "$_dir/rustc" ] || continue
+		if check_rustc "$_dir/rustc"; then
+			rustc=$_dir/rustc
+			break
 		fi
+		case $passed_over in
+		*" $_dir/rustc:"*) ;;
+		*) pass_over "$_dir/rustc: $why" ;;
+		esac
 	done
+	set +f
 	IFS=$_ifs
-	return 1
 }
 
-find_bindgen()
+# Sets bindgens, one "PATH VERSION" a line.
+find_bindgens()
 {
+	bindgens=
 	if [ -n "${BINDGEN:-}" ]; then
-		command -v "$BINDGEN"
+		plain BINDGEN "$BINDGEN"
+		_bindgen=$(command -v "$BINDGEN") || die "BINDGEN=$BINDGEN: there is no such program: mend the path, or unset BINDGEN"
+		_version=$(version_of "$_bindgen")
+		version_ok "$_version" "$MIN_BINDGEN" ||
+			die "BINDGEN=$BINDGEN is ${_version:-broken}, and $MIN_BINDGEN or newer is needed: set BINDGEN to another, or unset it"
+		bindgens="$_bindgen $_version"
 		return
 	fi
 	for _bindgen in "$(command -v bindgen)" "$CACHE/bindgen/bindgen"; do
 		case $_bindgen in
-		"" | *[[:space:]]*) continue ;;
+		/*[[:space:]]* | '') continue ;;
 		esac
-		if version_ok "$(version_of "$_bindgen")" "$MIN_BINDGEN"; then
-			echo "$_bindgen"
+		[ -x "$_bindgen" ] || continue
+		_version=$(version_of "$_bindgen")
+		if version_ok "$_version" "$MIN_BINDGEN"; then
+			bindgens="$bindgens$_bindgen $_version
+"
+		else
+			pass_over "$_bindgen: it is ${_version:-broken}, and $MIN_BINDGEN or newer is needed"
+		fi
+	done
+}
+
+# libclang_version DIR|FILE: as its file's name tells, without running anything.
+libclang_version()
+{
+	for _file in "$1" "$1"/libclang-*.so* "$1"/libclang.so*; do
+		case $_file in
+		*/libclang-cpp*) continue ;;
+		esac
+		[ -f "$_file" ] || continue
+		_version=$(readlink -f "$_file" | sed -n 's|.*/libclang-\([0-9][0-9.]*\)\.so.*|\1|p; s|.*/libclang\.so\.\([0-9][0-9.]*\)$|\1|p')
+		if [ -n "$_version" ]; then
+			echo "$_version"
 			return
 		fi
 	done
 	return 1
 }
 
-llvm=$(find_llvm) || llvm=
-rustc=$(find_rustc) || rustc=
-bindgen=$(find_bindgen) || bindgen=
+# Sets libclangs, one "DIR VERSION" a line, with "-" for a bindgen that has its own.
+find_libclangs()
+{
+	libclangs=
+	if [ -n "${LIBCLANG_PATH:-}" ]; then
+		plain LIBCLANG_PATH "$LIBCLANG_PATH"
+		_version=$(libclang_version "$LIBCLANG_PATH") ||
+			die "LIBCLANG_PATH=$LIBCLANG_PATH: there is no libclang: name the directory that holds it, or unset LIBCLANG_PATH"
+		version_ok "$_version" "${MIN_LLVM%%.*}" ||
+			die "LIBCLANG_PATH=$LIBCLANG_PATH is libclang $_version, and $MIN_LLVM or newer is needed: name another, or unset LIBCLANG_PATH"
+		libclangs="$LIBCLANG_PATH $_version"
+		return
+	fi
+	_own=$(printf '%s\n' "$llvms" | while read -r _llvm _; do
+		[ -n "$_llvm" ] || continue
+		_clang=$(readlink -f "$(command -v "$(llvm_tool "$_llvm" clang)")")
+		echo "${_clang%/bin/*}/lib"
+	done)
+	for _dir in $_own /usr/lib/llvm-19/lib /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu /usr/lib64 /usr/local/lib; do
+		_version=$(libclang_version "$_dir") || continue
+		version_ok "$_version" "${MIN_LLVM%%.*}" || continue
+		libclangs="$libclangs$_dir $_version
+"
+	done
+}
 
-if [ "${1:-}" = --missing ]; then
-	[ -n "$llvm" ] || echo llvm
+# known_bad BINDGEN_VERSION LIBCLANG_VERSION: says why if the two do not work together.
+known_bad()
+{
+	! version_ok "$2" 22 || version_ok "$1" 0.72.1 || echo "bindgen before 0.72.1 loses fields of structures with libclang 22 or newer"
+}
+
+# Chooses the first that fits, in the order of each list; $1 is how much must:
+# "same" for a libclang of clang's own version.
+choose()
+{
+	while read -r _llvm _llvm_version; do
+		while read -r _bindgen _bindgen_version; do
+			while read -r _libclang _libclang_version; do
+				if [ "$1" = same ] && [ "$_llvm" != - ]; then
+					[ "${_libclang_version%%.*}" = "${_llvm_version%%.*}" ] || continue
+				fi
+				[ -z "$(known_bad "$_bindgen_version" "$_libclang_version")" ] || continue
+				echo "$_llvm $_llvm_version $_bindgen $_bindgen_version $_libclang $_libclang_version"
+				return
+			done <<-END
+				$(printf '%s\n' "$libclangs" | grep .)
+			END
+		done <<-END
+			$(printf '%s\n' "${bindgens:-"- $MIN_BINDGEN"}" | grep .)
+		END
+	done <<-END
+		$(printf '%s\n' "${llvms:-"- 0"}" | grep .)
+	END
+	return 1
+}
+
+find_llvms
+find_rustc
+find_bindgens
+find_libclangs
+how="of clang's version"
+set_of=$(choose same) || {
+	how="of another version than clang, as there is none of clang's"
+	set_of=$(choose any) || set_of=
+}
+# shellcheck disable=SC2086 # six words
+set -- ${set_of:-- - - - - -}
+llvm=$1 llvm_version=$2 bindgen=$3 bindgen_version=$4 libclang=$5 libclang_version=$6
+
+bad=
+if [ -z "$set_of" ] && [ -n "$bindgens" ] && [ -n "$libclangs" ]; then
+	bad="$(printf '%s\n' "$bindgens" | sed -n '1s/ / is /p'), and libclang is$(printf '%s\n' "$libclangs" | sed -n 's/^\([^ ]*\) \(.*\)/ \2 (\1)/p' | tr '\n' ',' | sed 's/,$//'): bindgen before 0.72.1 loses fields of structures with libclang 22 or newer"
+	# What was chosen by the user cannot be mended by installing another.
+	if [ -n "${LIBCLANG_PATH:-}" ]; then
+		die "LIBCLANG_PATH=$LIBCLANG_PATH does not fit: $bad: set it to an older one, or unset it"
+	fi
+fi
+
+if [ "$mode" = missing ]; then
+	[ "$compiler" = gcc ] || [ -n "$llvms" ] || echo llvm
 	[ -n "$rustc" ] || echo rustc
-	[ -n "$bindgen" ] || echo bindgen
+	[ -n "$bindgens" ] || echo bindgen
+	[ -n "$set_of" ] || echo libclang
 	exit 0
 fi
 
-[ -n "$rustc" ] || die "no rustc of version $MIN_RUSTC or newer with its library source: run scripts/setup.sh, or set RUSTC="
-[ -n "$bindgen" ] || die "no bindgen of version $MIN_BINDGEN or newer: run scripts/setup.sh, or set BINDGEN="
+if [ -z "$rustc" ]; then
+	[ -z "$kdir" ] ||
+		die "$kdir was built with '$(conf CONFIG_RUSTC_VERSION_TEXT)', and that rustc is not here: install it or set RUSTC=, or build that kernel again"
+	die "no rustc of version $MIN_RUSTC or newer with its library source: run scripts/setup.sh, or set RUSTC="
+fi
+# Modules of a kernel that is built need no bindings any more.
+if [ -z "$kdir" ]; then
+	[ -n "$bindgens" ] || die "no bindgen of version $MIN_BINDGEN or newer: run scripts/setup.sh, or set BINDGEN="
+	[ -n "$set_of" ] || die "${bad:-"no libclang $MIN_LLVM or newer for bindgen"}: run scripts/setup.sh, or set LIBCLANG_PATH="
+fi
+if [ "$compiler" = clang ] && [ -z "$llvms" ]; then
+	die "${kdir:-this kernel} needs clang, lld and llvm of version $MIN_LLVM or newer: run scripts/setup.sh, or set LLVM="
+fi
 
-bin=$(dirname "$rustc")
-# Only a kernel that is built with clang needs these.
-[ -z "$llvm" ] || echo "LLVM=$llvm"
+if [ "$mode" = explain ]; then
+	_why="the first on PATH that fits"
+	[ -z "$kdir" ] || _why="the one that $kdir was built with"
+	[ -z "${RUSTC:-}" ] || _why="as RUSTC says"
+	echo "rustc $(version_of "$rustc") (LLVM $("$rustc" -vV 2>/dev/null | sed -n 's/^LLVM version: //p')): $rustc, $_why"
+	if [ "$bindgen" != - ]; then
+		_why="new enough"
+		[ -z "${BINDGEN:-}" ] || _why="as BINDGEN says"
+		echo "bindgen $bindgen_version: $bindgen, $_why"
+		[ "$llvm" != - ] || how="which fits bindgen"
+		[ -z "${LIBCLANG_PATH:-}" ] || how="as LIBCLANG_PATH says"
+		echo "libclang $libclang_version: $libclang, $how"
+	fi
+	if [ "$llvm" != - ]; then
+		_why="the first that fits"
+		[ -z "${LLVM:-}" ] || _why="as LLVM says"
+		echo "clang $llvm_version: LLVM=$llvm, $_why"
+	fi
+	printf '%s\n' "$passed_over" | grep .
+	exit 0
+fi
+
+[ "$llvm" = - ] || echo "LLVM=$llvm"
 echo "RUSTC=$rustc"
 echo "HOSTRUSTC=$rustc"
-echo "BINDGEN=$bindgen"
+if [ "$bindgen" != - ]; then
+	echo "BINDGEN=$bindgen"
+	echo "LIBCLANG_PATH=$libclang"
+fi
 # The helpers must be of the compiler's own version, so they come from beside it.
+bin=$(dirname "$rustc")
 for tool in RUSTDOC=rustdoc RUSTFMT=rustfmt CLIPPY_DRIVER=clippy-driver; do
 	[ -x "$bin/${tool#*=}" ] && echo "${tool%%=*}=$bin/${tool#*=}"
 done

@@ -35,6 +35,7 @@ runs_are()
 	[ "$(total runs)" = "$1" ]
 }
 
+ktap_needs_memory 128
 ktap_plan 14
 
 demo_load workers=0 max_workers=$many

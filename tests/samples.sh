@@ -45,6 +45,7 @@ unused()
 	[ "$(cat "/sys/module/$1/refcnt")" = 0 ]
 }
 
+ktap_needs_memory 128
 ktap_plan 32
 
 file=/sys/kernel/debug/kthread_request/requests

@@ -41,7 +41,7 @@ ktap_plan 32
 last=$(($(nproc) - 1))
 before=$(threads)
 
-unload_with 'created workers' 'create a' 'create b' 'create c cpu=1'
+unload_with 'created workers' 'create a' 'create b' "create c cpu=$last"
 unload_with 'running workers' 'run a' 'run b kind=periodic period_us=1000' 'run c policy=fifo'
 unload_with 'parked workers' 'run a' 'run b kind=periodic' 'park a' 'park b'
 unload_with 'workers of every kind' 'create a' 'run b' 'run c' 'park c' 'run d kind=periodic'

@@ -6,10 +6,13 @@ A step is an event that has to be there, during one command, and after the steps
 from. Steps that run on two CPUs at once follow from different ones, so that either may be first.
 """
 
+import os
 import sys
 
-import ftrace
-from ftrace import KTHREADD
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+import ftrace  # noqa: E402 (the path has to be set first)
+from ftrace import KTHREADD  # noqa: E402
 
 
 class Step:

@@ -5,11 +5,14 @@
 usage: picture.py TRACE RELEASE SVG TEXT
 """
 
+import os
 import sys
 from xml.sax.saxutils import escape
 
-import ftrace
-from ftrace import KTHREADD
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+import ftrace  # noqa: E402 (the path has to be set first)
+from ftrace import KTHREADD  # noqa: E402
 
 CALLER, MAKER, THREAD = range(3)
 

@@ -6,10 +6,11 @@
  */
 
 #include <linux/debugfs.h>
-#include <linux/kcov.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/vmalloc.h>
+
+#include "lab_coverage.h"
 
 /* Code of a module, as long as that is loaded; what ran stays for the next time. */
 struct area {

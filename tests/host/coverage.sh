@@ -28,9 +28,9 @@ static struct task_struct *task;
 static int body(void *data)
 {
 	if (READ_ONCE(which) == 1)
-		WRITE_ONCE(which, 3); /* in a thread */
+		pr_info("one\n"); /* in a thread */
 	else
-		WRITE_ONCE(which, 4); /* not taken */
+		pr_info("another\n"); /* not taken */
 	while (!kthread_should_stop())
 		schedule_timeout_interruptible(HZ);
 	return 0;
@@ -38,20 +38,25 @@ static int body(void *data)
 
 static noinline void never(void)
 {
-	WRITE_ONCE(which, 5); /* not called */
+	if (READ_ONCE(which) != 7)
+		pr_info("never\n"); /* not called */
 }
 
 static int __init own_init(void)
 {
 	if (READ_ONCE(which) == 2)
 		never();
-	task = kthread_run(body, NULL, "own"); /* in init */
+	if (READ_ONCE(which) != 7)
+		pr_info("init\n"); /* in init */
+	task = kthread_run(body, NULL, "own");
 	return PTR_ERR_OR_ZERO(task);
 }
 
 static void __exit own_exit(void)
 {
-	kthread_stop(task); /* in exit */
+	if (READ_ONCE(which) != 7)
+		pr_info("exit\n"); /* in exit */
+	kthread_stop(task);
 }
 
 module_init(own_init);

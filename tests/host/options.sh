@@ -15,14 +15,14 @@ lab=$work/lab
 mkdir "$lab"
 cp "$top/Makefile" "$lab"
 # shellcheck disable=SC2016 # the program expands them
-printf '#!/bin/sh\nprintenv "$VARIABLE" > "$SEEN"\n' >"$work/note"
+printf '#!/bin/sh\nprintenv "$VARIABLE" > "$SEEN"\necho fast+0\n' >"$work/note"
 chmod +x "$work/note"
 (cd "$top" && find scripts qemu bench -name '*.sh' -o -name '*.py') | while read -r program; do
 	mkdir -p "$lab/$(dirname "$program")"
 	cp "$work/note" "$lab/$program"
 done
 
-# arrives VARIABLE TARGETS: for each target, a value that is a trap for make and for shells.
+# arrives VARIABLE TARGETS [ARGUMENT]: for each target, a value that is a trap for make and for shells.
 # shellcheck disable=SC2016,SC1003 # nobody is to expand it, and a backslash ends it
 trap='"; touch PWNED; `touch PWNED` $(touch PWNED) $$ $(shell touch PWNED) '\''; touch PWNED #
 second line\'
@@ -30,7 +30,7 @@ arrives()
 {
 	for target in $2; do
 		rm -f "$work/seen"
-		(cd "$lab" && VARIABLE=$1 SEEN=$work/seen make -s "$target" SCRIPT=Makefile MINUTES=1 "$1=$trap") >"$work/log" 2>&1
+		(cd "$lab" && VARIABLE=$1 SEEN=$work/seen make -s "$target" ${3:+"$3"} SCRIPT=Makefile MINUTES=1 "$1=$trap") >"$work/log" 2>&1
 		if [ -e "$lab/PWNED" ]; then
 			rm -f "$lab/PWNED"
 			ktap_fail "$target: $1 is not executed"
@@ -57,7 +57,7 @@ Error 2" "$status $said"
 	[ "$(printf '%s\n' "$said" | grep -c '')" -eq 2 ] || ktap_fail "in one line"
 }
 
-ktap_plan 142
+ktap_plan 145
 
 boots='demo test vm shell gdb'
 arrives KERNEL "$boots soak bench trace compare lint rust-analyzer rustdoc"
@@ -76,6 +76,9 @@ arrives SEED bench
 arrives NAME new-module
 arrives DIR new-module
 arrives KDIR 'modules modules_install doctor'
+# By way of a second make, for a kernel of its own.
+arrives COMMAND vm CONFIG=CONFIG_X=y
+arrives SCRIPT vm SHARE=.
 
 # shellcheck disable=SC2016 # nobody is to run it
 # For each kind of value, all that it may not be.
@@ -132,6 +135,15 @@ refused 'no option COMMAND' shell COMMAND=true
 refused 'no option a;b' demo 'a;b=c'
 refused 'OUT is empty' vm COMMAND=true OUT=
 refused 'COMMAND is empty' vm COMMAND=
+
+# Every target that checks has a list of what it knows.
+lacking=
+# shellcheck disable=SC2013,SC2016 # the names are words, and make reads the rest
+for target in $(sed -n '/^[a-z_-]*:/h; /^\t\$(check)$/{x;s/:.*//p;}' "$top/Makefile"); do
+	env LAB_GIVEN=NOBODY NOBODY=1 "$top/scripts/options.sh" "$target" >"$work/log" 2>&1 </dev/null
+	grep -q "no option NOBODY" "$work/log" || lacking="$lacking $target"
+done
+ktap_eq 'each target knows its options' '' "$lacking"
 
 # A port that somebody listens on.
 python3 -c '

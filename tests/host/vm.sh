@@ -78,12 +78,12 @@ ktap_eq 'a limit' 107 $status || show
 ktap_match 'tells how to set it' '*limit of 4 s*LIMIT=*' "$(cat "$work/err")"
 
 vm --smp 99 --command true
-ktap_match 'refused: more CPUs than the kernel takes' '3 vm.py: --smp 99: *takes at most 8 CPUs' \
+ktap_match 'refused: more CPUs than the kernel takes' '125 vm.py: --smp 99: *takes at most 8 CPUs' \
 	"$status $(cat "$work/err")"
 vm --mem 10 --command true
-ktap_match 'refused: too little memory' '2 *too little memory*' "$status $(cat "$work/err")"
+ktap_match 'refused: too little memory' '125 *too little memory*' "$status $(cat "$work/err")"
 vm --shell
-ktap_match 'refused: a shell without a terminal' '3 vm.py: there is no terminal*' "$status $(cat "$work/err")"
+ktap_match 'refused: a shell without a terminal' '125 vm.py: there is no terminal*' "$status $(cat "$work/err")"
 vm --gdb
-ktap_match 'refused: a debugger without one' '3 vm.py: there is no terminal*' "$status $(cat "$work/err")"
+ktap_match 'refused: a debugger without one' '125 vm.py: there is no terminal*' "$status $(cat "$work/err")"
 ktap_finished

@@ -28,6 +28,13 @@ ktap_skip_all()
 	exit "$KSFT_SKIP"
 }
 
+# ktap_needs_memory MIB: skips the whole test where so much cannot be had.
+ktap_needs_memory()
+{
+	ktap_memory=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo)
+	[ "$ktap_memory" -ge "$1" ] || ktap_skip_all "needs $1 MiB of memory, and $ktap_memory MiB can be had"
+}
+
 # ktap_diag TEXT: a line for the reader.
 ktap_diag()
 {

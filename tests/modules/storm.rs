@@ -12,6 +12,14 @@
 //! all. Each level is spawned at its own place in the source, which tells lockdep what is what.
 //! Handles of their own are all that threads may do what they like with.
 //!
+//! A thread of the highest level, which no member waits for, may stop all the others. It holds the
+//! group meanwhile, so no member waits for the group any longer than until it is asked to stop.
+//! Per-CPU threads, for which CPU hotplug waits, wait for nobody, and do not wait for long either,
+//! but on the first CPU, which stays.
+//!
+//! Half of the bodies wait in what knows nothing of threads: completions, condition variables, and
+//! sleeps of C. What ends these is a request to stop, which is the only interruption there is.
+//!
 //! A thread of this module runs the storm, and not `init`: while the process that loads the module
 //! is in the kernel, tasks can not be frozen, and a module that is being loaded can not be held by
 //! detached threads. So the log tells how it went.
@@ -21,6 +29,7 @@ pub mod kthread;
 
 use core::borrow::Borrow;
 use kernel::{
+    bindings,
     cpu::{
         nr_cpu_ids,
         CpuId, //
@@ -41,6 +50,7 @@ use kernel::{
     task::Pid,
     time::{
         delay::fsleep,
+        msecs_to_jiffies,
         Delta,
         Instant,
         Monotonic, //
@@ -53,6 +63,8 @@ use kthread::{
     Context,
     JoinError,
     NewThread,
+    PerCpuThread,
+    PerCpuThreads,
     Placement,
     Policy,
     Scope,
@@ -101,6 +113,10 @@ const LUGGAGE: usize = 2;
 const TRIES: usize = 4;
 /// How many handles are forgotten at most, as each leaks the memory of its thread.
 const FORGOTTEN: u64 = 32;
+/// How many CPUs are chosen from, whether there are as many or not.
+const CPUS: usize = 3;
+/// Milliseconds that nobody waits for the end of.
+const HOUR: u32 = 3_600_000;
 
 /// Defines an enum of what is counted, and how it is called in the log.
 macro_rules! counted {
@@ -127,6 +143,7 @@ counted! {
         Scoped,
         Borrower,
         Detached,
+        PerCpu,
     }
 }
 
@@ -155,6 +172,7 @@ counted! {
         OwnPark,
         OwnWorkerDrop,
         SpawnWorker,
+        ForgetWorker,
         Queue,
         QueueDelayed,
         ModDelayed,
@@ -170,8 +188,19 @@ counted! {
         WaitForeignEndless,
         Interrupted,
         Pack,
+        Register,
+        RegisterBusy,
+        RunPerCpu,
+        WaitPerCpu,
+        WakePerCpu,
+        HotplugRefused,
+        OwnPerCpuDrop,
+        StopAll,
+        StopAllDrop,
+        Count,
         NeverRan,
         NoGroup,
+        NoGroupWhenAsked,
     }
 }
 
@@ -179,6 +208,10 @@ static MADE: [Atomic<u64>; Made::NAMES.len()] = [const { Atomic::new(0) }; Made:
 static DROPPED: [Atomic<u64>; Made::NAMES.len()] = [const { Atomic::new(0) }; Made::NAMES.len()];
 static DONE: [Atomic<u64>; Op::NAMES.len()] = [const { Atomic::new(0) }; Op::NAMES.len()];
 static FAULTS: Atomic<u64> = Atomic::new(0);
+/// How many members wait now: in a [`Context`], and in what knows nothing of threads.
+static WAITING: [Atomic<u64>; 2] = [const { Atomic::new(0) }; 2];
+/// How many did when their group was dropped.
+static CAUGHT: [Atomic<u64>; 2] = [const { Atomic::new(0) }; 2];
 
 /// Counts what is made, and that it is dropped.
 struct Guard(Made);
@@ -257,14 +290,16 @@ enum Kind {
         worker: Worker,
         job: Arc<Work<Job>>,
     },
+    PerCpu(PerCpuThreads<PerCpu>),
 }
 
 impl Handle {
-    fn pid(&self) -> Pid {
+    fn pid(&self) -> Option<Pid> {
         match &self.kind {
-            Kind::New(thread) => thread.observer().identity().pid,
-            Kind::Thread(thread) => thread.task().pid(),
-            Kind::Worker { worker, .. } => worker.observer().identity().pid,
+            Kind::New(thread) => Some(thread.observer().identity().pid),
+            Kind::Thread(thread) => Some(thread.task().pid()),
+            Kind::Worker { worker, .. } => Some(worker.observer().identity().pid),
+            Kind::PerCpu(_) => None,
         }
     }
 }
@@ -349,6 +384,8 @@ struct Job {
     pack: Arc<Pack>,
     level: usize,
     is_freezable: bool,
+    /// Whether it waits for the end of a delay that is too long, on a worker that nobody has.
+    is_forgotten: bool,
     seed: Atomic<u64>,
     _guard: Guard,
 }
@@ -360,11 +397,226 @@ impl WorkItem for Job {
         me.luggage = this.pack.take();
         me.may_wait_endlessly = !this.is_freezable;
         me.is_freezable = this.is_freezable;
+        if this.is_forgotten {
+            fault!("a work has run whose delay has not ended");
+        }
         this.seed.store(me.random.next(), Relaxed);
         me.live(false);
         if me.random.one_in(2) {
             me.queue_itself(this);
         }
+    }
+}
+
+/// What the thread of a CPU does.
+#[derive(Clone, Copy, PartialEq)]
+#[repr(u32)]
+enum Phase {
+    /// There is no thread, or it has not been set up.
+    Gone,
+    Idle,
+    Runs,
+    Parked,
+}
+
+/// What is known of the thread of a CPU.
+struct OnCpu {
+    phase: Atomic<u32>,
+    runs: Atomic<u64>,
+    /// Whether it waits until it is to stop.
+    waits: Atomic<bool>,
+}
+
+/// A set of per-CPU threads.
+struct PerCpu {
+    storm: Arc<Storm>,
+    cpus: KVec<OnCpu>,
+    seed: Atomic<u64>,
+    _guard: Guard,
+}
+
+impl_has_slot!(PerCpu);
+
+impl PerCpu {
+    fn new(storm: &Arc<Storm>, seed: u64) -> Result<Self> {
+        let mut cpus = KVec::new();
+
+        for _ in 0..nr_cpu_ids() {
+            cpus.push(
+                OnCpu {
+                    phase: Atomic::new(Phase::Gone as u32),
+                    runs: Atomic::new(0),
+                    waits: Atomic::new(false),
+                },
+                GFP_KERNEL,
+            )?;
+        }
+        Ok(Self {
+            storm: storm.clone(),
+            cpus,
+            seed: Atomic::new(seed),
+            _guard: Guard::new(Made::PerCpu),
+        })
+    }
+
+    /// Says that the thread of `cpu`, which calls this, goes from one phase to another.
+    fn turn(&self, cpu: CpuId, from: &[Phase], to: Phase) {
+        let Some(on_cpu) = self.cpus.get(cpu.as_u32() as usize) else {
+            return fault!("there is a thread for CPU {}", cpu.as_u32());
+        };
+        let old = on_cpu.phase.xchg(to as u32, Relaxed);
+
+        if !from.iter().any(|phase| *phase as u32 == old) {
+            fault!("a per-CPU thread goes from {old} to {}", to as u32);
+        }
+    }
+
+    fn here(&self, cpu: CpuId, from: &[Phase], to: Phase) {
+        if CpuId::current() != cpu {
+            fault!("the thread of CPU {} runs elsewhere", cpu.as_u32());
+        }
+        self.turn(cpu, from, to);
+    }
+
+    /// Returns whether there is a thread that sees to wake-ups of `cpu`.
+    fn heeds(&self, cpu: CpuId) -> bool {
+        self.cpus.get(cpu.as_u32() as usize).is_some_and(|on_cpu| {
+            on_cpu.phase.load(Relaxed) != Phase::Gone as u32 && !on_cpu.waits.load(Relaxed)
+        })
+    }
+
+    fn runs(&self, cpu: CpuId) -> u64 {
+        self.cpus
+            .get(cpu.as_u32() as usize)
+            .map_or(0, |on_cpu| on_cpu.runs.load(Relaxed))
+    }
+
+    /// Waits until asked to stop, where no CPU hotplug waits for that.
+    fn wait_endlessly(&self, on_cpu: &OnCpu) {
+        did(Op::WaitPerCpu);
+        on_cpu.waits.store(true, Relaxed);
+        if self.storm.never.wait_interruptible().is_ok() {
+            fault!("what never comes has come");
+        }
+        on_cpu.waits.store(false, Relaxed);
+    }
+
+    /// Tries what waits for CPU hotplug.
+    fn try_hotplug(&self, random: &mut Random) {
+        let Some(first) = CpuId::from_u32(0) else {
+            return;
+        };
+        let refused = Error::from_errno(-(bindings::EDEADLK as i32));
+        let detached = Builder::new(fmt!("storm-within"))
+            .placement(Placement::Cpu(first))
+            .spawn_detached(self.storm.module, |_| ())
+            .err();
+
+        did(Op::HotplugRefused);
+        // The other says that the module is being unloaded.
+        if detached != Some(refused) && detached != Some(ENOENT) {
+            fault!("a per-CPU thread has made a bound one: {detached:?}");
+        }
+        let Ok(more) = Self::new(&self.storm, random.next()) else {
+            return;
+        };
+        // To wait for the group is to wait for those who have it, and wait for CPU hotplug.
+        let Some(group) = self.storm.group.try_lock() else {
+            return;
+        };
+        let Some(group) = group.as_ref() else { return };
+        let made = PerCpuThreads::register(group, fmt!("storm-within"), more).err();
+
+        if made != Some(refused) {
+            fault!("a per-CPU thread has made others: {made:?}");
+        }
+    }
+
+    /// Drops the handle of these threads, if it is where they can find it.
+    fn drop_own(&self) {
+        for slot in &self.storm.slots {
+            let own = slot
+                .lock()
+                .take_if(|handle| matches!(handle.kind, Kind::PerCpu(_)));
+
+            if own.is_some() {
+                did(Op::OwnPerCpuDrop);
+                return;
+            }
+        }
+    }
+}
+
+impl PerCpuThread for PerCpu {
+    fn setup(&self, cpu: CpuId) {
+        self.here(cpu, &[Phase::Gone], Phase::Idle);
+    }
+
+    fn run(&self, cpu: CpuId) {
+        self.here(cpu, &[Phase::Idle], Phase::Runs);
+        let Some(on_cpu) = self.cpus.get(cpu.as_u32() as usize) else {
+            return;
+        };
+        let mut random = Random::new(self.seed.fetch_add(1, Relaxed));
+
+        did(Op::RunPerCpu);
+        on_cpu.runs.fetch_add(1, Relaxed);
+        match random.below(16) {
+            0..=2 => {
+                // SAFETY: This may sleep.
+                unsafe { bindings::msleep_interruptible(1 + random.below(4) as u32) };
+            }
+            3 | 4 => {
+                let _ = self.storm.gate.wait_interruptible_timeout(1);
+            }
+            5 | 6 if cpu.as_u32() == 0 => self.wait_endlessly(on_cpu),
+            7..=9 => self.try_hotplug(&mut random),
+            10..=12 => self.drop_own(),
+            13 | 14 => {
+                let index = random.below(LEVELS * SLOTS);
+
+                if let Some(Kind::Thread(thread)) = self.storm.slots[index]
+                    .lock()
+                    .as_ref()
+                    .map(|handle| &handle.kind)
+                {
+                    thread.wake();
+                    if random.one_in(4) {
+                        thread.request_stop();
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.here(cpu, &[Phase::Runs], Phase::Idle);
+    }
+
+    fn park(&self, cpu: CpuId) {
+        self.here(cpu, &[Phase::Idle], Phase::Parked);
+    }
+
+    fn unpark(&self, cpu: CpuId) {
+        self.here(cpu, &[Phase::Parked], Phase::Idle);
+    }
+
+    fn cleanup(&self, cpu: CpuId, _online: bool) {
+        self.turn(cpu, &[Phase::Idle, Phase::Parked], Phase::Gone);
+    }
+}
+
+impl Drop for PerCpu {
+    fn drop(&mut self) {
+        for on_cpu in &self.cpus {
+            if on_cpu.phase.load(Relaxed) != Phase::Gone as u32 {
+                fault!("what per-CPU threads share is dropped while there is one");
+            }
+        }
+    }
+}
+
+fn wake_all(threads: &PerCpuThreads<PerCpu>) {
+    for cpu in (0..nr_cpu_ids()).filter_map(CpuId::from_u32) {
+        threads.wake(cpu);
     }
 }
 
@@ -449,6 +701,10 @@ struct Me<'a> {
     may_wait_endlessly: bool,
     /// Whether it may be frozen, so that it must not wait for what may be, and not for long.
     is_freezable: bool,
+    /// Whether it waits in what knows nothing of threads.
+    is_foreign: bool,
+    /// Whether it may stop all members. To lockdep, two kinds that do would wait for each other.
+    may_stop_all: bool,
     random: Random,
     luggage: KVec<Handle>,
     waker: Option<Waker>,
@@ -456,6 +712,8 @@ struct Me<'a> {
 
 impl<'a> Me<'a> {
     fn new(storm: &'a Arc<Storm>, ctx: &'a Context<'a>, level: usize, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+
         Self {
             storm,
             ctx,
@@ -463,7 +721,9 @@ impl<'a> Me<'a> {
             depth: 0,
             may_wait_endlessly: false,
             is_freezable: false,
-            random: Random::new(seed),
+            is_foreign: random.one_in(2),
+            may_stop_all: false,
+            random,
             luggage: KVec::new(),
             waker: None,
         }
@@ -479,17 +739,18 @@ impl<'a> Me<'a> {
                 return;
             }
             left = left.saturating_sub(1);
-            if self.random.one_in(2) {
-                self.wait();
-            } else {
-                self.step();
+            match self.random.below(16) {
+                0 => self.own(),
+                1 => self.stop_all(),
+                2..=8 => self.step(),
+                _ => self.wait(),
             }
         }
     }
 
     /// Does something.
     fn step(&mut self) {
-        match self.random.below(64) {
+        match self.random.below(72) {
             0 | 1 => self.wait(),
             2..=4 => self.create(false),
             5..=9 => self.create(true),
@@ -511,9 +772,12 @@ impl<'a> Me<'a> {
             54..=57 => self.own(),
             58..=60 => self.let_through(),
             61 | 62 => self.pack_or_unpack(),
-            _ => match self.level {
-                LEVELS => self.spawn_detached(),
-                _ => self.forget(),
+            63..=65 => self.register(),
+            66..=68 => self.wake_percpu(),
+            69 | 70 => self.stop_all(),
+            _ => match self.level == LEVELS && self.random.one_in(2) {
+                true => self.spawn_detached(),
+                false => self.forget(),
             },
         }
     }
@@ -610,22 +874,28 @@ impl<'a> Me<'a> {
 
     /// Waits for something, or a moment.
     fn wait(&mut self) {
+        let is_member = self.level < LEVELS;
+        let waiting = &WAITING[usize::from(self.is_foreign)];
+
+        waiting.fetch_add(is_member.into(), Relaxed);
+        match self.is_foreign {
+            true => self.wait_foreign(),
+            false => self.wait_in_context(),
+        }
+        waiting.fetch_sub(is_member.into(), Relaxed);
+    }
+
+    fn wait_in_context(&mut self) {
         let storm = self.storm;
-        let jiffies = 1 + self.random.below(2);
         let micros = self.random.below(500) as i64;
-        let endless = self.may_wait_endlessly;
-        let interrupted = match self.random.below(10) {
-            0 => {
-                did(Op::Wait);
-                let _ = self.ctx.wait_timeout(Delta::from_micros(micros));
-                false
-            }
-            1 if endless || self.is_freezable => {
+        let endless = self.may_wait_endlessly || self.is_freezable;
+
+        match self.random.below(6) {
+            0 | 1 if endless => {
                 did(Op::Wait);
                 let _ = self.ctx.wait();
-                false
             }
-            2 if endless || self.is_freezable => {
+            2 if endless => {
                 let mut calls = 0;
 
                 did(Op::Wait);
@@ -634,40 +904,53 @@ impl<'a> Me<'a> {
                     drop(storm.bell_lock.lock());
                     calls > 1
                 });
-                false
             }
             3 => {
                 self.ctx.park_point();
                 self.ctx.freeze_point();
-                false
             }
             4 => {
                 did(Op::WaitForeign);
                 let _ = storm.gate.wait_killable_timeout(1);
-                false
             }
-            5 if endless => {
-                did(Op::WaitForeignEndless);
-                storm.gate.wait_interruptible().is_err()
+            _ => {
+                did(Op::Wait);
+                let _ = self.ctx.wait_timeout(Delta::from_micros(micros));
             }
-            6 if endless => {
-                did(Op::WaitForeignEndless);
-                storm.never.wait_interruptible().is_err()
-            }
-            7 if endless => {
-                did(Op::WaitForeignEndless);
-                storm.bell.wait_interruptible(&mut storm.bell_lock.lock())
-            }
-            8 => {
-                did(Op::WaitForeign);
+        }
+    }
+
+    /// Waits in what a request to stop ends, and nothing else that has to do with threads.
+    fn wait_foreign(&mut self) {
+        let storm = self.storm;
+        let jiffies = 1 + self.random.below(2);
+        let choice = self.random.below(8);
+        let is_endless = self.may_wait_endlessly && choice < 4;
+
+        did(match is_endless {
+            true => Op::WaitForeignEndless,
+            false => Op::WaitForeign,
+        });
+        let interrupted = match (is_endless, choice % 4) {
+            (true, 0) => storm.gate.wait_interruptible().is_err(),
+            (true, 1) => storm.never.wait_interruptible().is_err(),
+            (true, 2) => storm.bell.wait_interruptible(&mut storm.bell_lock.lock()),
+            // SAFETY: This may sleep.
+            (true, _) => unsafe { bindings::msleep_interruptible(HOUR) != 0 },
+            (false, 0) => storm.gate.wait_interruptible_timeout(jiffies).is_err(),
+            (false, 1) => {
                 let mut lock = storm.bell_lock.lock();
                 let result = storm.bell.wait_interruptible_timeout(&mut lock, jiffies);
 
                 matches!(result, CondVarTimeoutResult::Signal { .. })
             }
-            _ => {
-                did(Op::WaitForeign);
-                storm.gate.wait_interruptible_timeout(jiffies).is_err()
+            // SAFETY: This may sleep.
+            (false, 2) => unsafe { bindings::msleep_interruptible(jiffies as u32) != 0 },
+            (false, _) => {
+                // SAFETY: This may sleep. Whatever wakes the thread ends it, so that it does not
+                // tell whether it was interrupted.
+                unsafe { bindings::schedule_timeout_interruptible(jiffies as isize) };
+                false
             }
         };
 
@@ -713,11 +996,38 @@ impl<'a> Me<'a> {
         }
     }
 
+    /// Calls `f` with the group, if there is one still.
+    ///
+    /// A member may have the group and wait for all others, so these do not wait for it once they
+    /// are asked to stop.
+    fn with_group<R>(&self, f: impl FnOnce(&mut ThreadGroup) -> R) -> Option<R> {
+        let mut group = loop {
+            if self.level == LEVELS {
+                break self.storm.group.lock();
+            }
+            match self.storm.group.try_lock() {
+                Some(group) => break group,
+                None if self.ctx.should_stop() => {
+                    did(Op::NoGroupWhenAsked);
+                    return None;
+                }
+                None => {
+                    let _ = self.ctx.wait_timeout(Delta::from_micros(100));
+                }
+            }
+        };
+
+        if group.is_none() {
+            did(Op::NoGroup);
+        }
+        (*group).as_mut().map(f)
+    }
+
     /// Says what has become of a thread that was to be made.
     fn made<T>(&self, result: Option<Result<T>>) -> Option<T> {
         match result {
             Some(Ok(made)) => return Some(made),
-            None => did(Op::NoGroup),
+            None => {}
             // Its CPU is offline.
             Some(Err(error)) if error == ENODEV => {}
             Some(Err(error)) => fault!("a thread can not be made: {error:?}"),
@@ -741,6 +1051,8 @@ impl<'a> Me<'a> {
             let _guard = guard;
 
             me.luggage = luggage.take();
+            // Members wait for those of lower levels.
+            me.may_stop_all = level + 1 == LEVELS;
             me.may_wait_endlessly = !is_freezable;
             me.is_freezable = is_freezable;
             me.live(is_patient);
@@ -749,8 +1061,7 @@ impl<'a> Me<'a> {
                 luggage: core::mem::take(&mut me.luggage),
             }
         };
-        let group = self.storm.group.lock();
-        let thread = group.as_ref().map(|group| {
+        let thread = self.with_group(|group| {
             create_at(
                 level,
                 choice.apply(Builder::new(fmt!("storm-{level}"))),
@@ -759,7 +1070,6 @@ impl<'a> Me<'a> {
             )
         });
 
-        drop(group);
         if let Some(thread) = self.made(thread) {
             did(if start { Op::Spawn } else { Op::Create });
             self.put(Handle {
@@ -792,6 +1102,7 @@ impl<'a> Me<'a> {
     fn wake(&mut self) {
         let mut waker = None;
         let is_later = self.random.one_in(3);
+        let cpu = CpuId::from_u32(self.random.below(CPUS) as u32);
 
         if let Some(waker) = self.waker.take() {
             did(Op::WakeLater);
@@ -805,6 +1116,10 @@ impl<'a> Me<'a> {
                     did(Op::Wake);
                     thread.wake();
                 }
+                Kind::PerCpu(threads) => match cpu {
+                    Some(cpu) => threads.wake(cpu),
+                    None => return false,
+                },
                 Kind::Worker { .. } => return false,
             }
             true
@@ -936,6 +1251,7 @@ impl<'a> Me<'a> {
                     Some(thread.observer())
                 }
                 Kind::Worker { worker, .. } => Some(worker.observer()),
+                Kind::PerCpu(_) => return false,
             };
             true
         });
@@ -957,7 +1273,7 @@ impl<'a> Me<'a> {
         let own = (first..first + SLOTS).find_map(|index| {
             let mut slot = self.storm.slots[index].lock();
 
-            (*slot).take_if(|handle| handle.pid() == pid)
+            (*slot).take_if(|handle| handle.pid() == Some(pid))
         });
         let Some(handle) = own else { return };
 
@@ -967,7 +1283,7 @@ impl<'a> Me<'a> {
                 did(Op::OwnWorkerDrop);
                 return;
             }
-            Kind::New(_) => return fault!("a thread that is new runs"),
+            _ => return fault!("a thread that is new runs"),
         };
         match self.random.below(5) {
             0 => {
@@ -1033,19 +1349,21 @@ impl<'a> Me<'a> {
         };
         let choice = self.choose(level);
         let Ok(pack) = self.pack(level) else { return };
+        let is_forgotten =
+            self.random.one_in(8) && DONE[Op::ForgetWorker as usize].load(Relaxed) < FORGOTTEN;
         let job = Job {
             storm: self.storm.clone(),
             pack,
             level,
             is_freezable: choice.is_freezable,
+            is_forgotten,
             seed: Atomic::new(self.random.next()),
             _guard: Guard::new(Made::Work),
         };
         let Ok(job) = Work::new_arc(job, GFP_KERNEL) else {
             return;
         };
-        let group = self.storm.group.lock();
-        let worker = group.as_ref().map(|group| {
+        let worker = self.with_group(|group| {
             spawn_worker_at(
                 level,
                 choice.apply(Builder::new(fmt!("storm-work-{level}"))),
@@ -1053,20 +1371,126 @@ impl<'a> Me<'a> {
             )
         });
 
-        drop(group);
-        if let Some(worker) = self.made(worker) {
-            did(Op::SpawnWorker);
-            self.put(Handle {
-                level,
-                is_patient: false,
-                kind: Kind::Worker { worker, job },
+        let Some(worker) = self.made(worker) else {
+            return;
+        };
+        did(Op::SpawnWorker);
+        if is_forgotten {
+            return self.forget_worker(worker, job);
+        }
+        self.put(Handle {
+            level,
+            is_patient: false,
+            kind: Kind::Worker { worker, job },
+        });
+    }
+
+    /// Leaves a worker to its group, with a work that waits for the end of a delay, and with one
+    /// that runs.
+    fn forget_worker(&mut self, worker: Worker, job: Arc<Work<Job>>) {
+        let (storm, level, seed) = (self.storm.clone(), job.level, self.random.next());
+        let (is_freezable, guard) = (job.is_freezable, Guard::new(Made::Body));
+        let closure = move |ctx: &Context<'_>| {
+            let mut me = Me::new(&storm, ctx, level, seed);
+            let _guard = guard;
+
+            me.is_freezable = is_freezable;
+            me.may_wait_endlessly = !is_freezable;
+            me.live(!is_freezable);
+        };
+
+        did(Op::ForgetWorker);
+        // That the group has stopped it already is a reason not to.
+        let _ = worker.queue_delayed(job, msecs_to_jiffies(HOUR));
+        let _ = worker.spawn(GFP_KERNEL, closure);
+        core::mem::forget(worker);
+    }
+
+    /// Makes per-CPU threads.
+    fn register(&mut self) {
+        let Some(level) = self.level_below() else {
+            return;
+        };
+        let Ok(value) = PerCpu::new(self.storm, self.random.next()) else {
+            return;
+        };
+        let threads =
+            self.with_group(|group| PerCpuThreads::register(group, fmt!("storm-percpu"), value));
+
+        match threads {
+            None => {}
+            Some(Ok(threads)) => {
+                did(Op::Register);
+                wake_all(&threads);
+                self.put(Handle {
+                    level,
+                    is_patient: false,
+                    kind: Kind::PerCpu(threads),
+                });
+            }
+            Some(Err(error)) if error == EBUSY => did(Op::RegisterBusy),
+            Some(Err(error)) => fault!("per-CPU threads can not be made: {error:?}"),
+        }
+    }
+
+    /// Wakes per-CPU threads, and sees what comes of it on the CPU that stays.
+    fn wake_percpu(&mut self) {
+        let Some(handle) = self.take_if(|handle| matches!(handle.kind, Kind::PerCpu(_))) else {
+            return;
+        };
+
+        if let (Kind::PerCpu(threads), Some(first)) = (&handle.kind, CpuId::from_u32(0)) {
+            // While the group is held, nobody stops them.
+            self.with_group(|_| {
+                let runs = threads.runs(first);
+
+                did(Op::WakePerCpu);
+                wake_all(threads);
+                if !eventually(|| threads.runs(first) != runs || !threads.heeds(first)) {
+                    fault!("a per-CPU thread does not do what it is woken for");
+                }
             });
+        }
+        self.put(handle);
+    }
+
+    /// Stops all members but the caller, and drops what is left of them.
+    fn stop_all(&mut self) {
+        if self.level == LEVELS {
+            if self.with_group(|group| group.len()).is_some() {
+                did(Op::Count);
+            }
+            return;
+        }
+        if !self.may_stop_all {
+            return;
+        }
+        let stopped = self.with_group(|group| {
+            did(Op::StopAll);
+            group.stop_all();
+            if group.len() != 1 || !self.ctx.should_stop() {
+                fault!("a member that stops all is not the last");
+            }
+            // None of these is waited for, and no others come while the group is held.
+            for index in 0..LEVELS * SLOTS {
+                if let Some(handle) = self.storm.swap(index, None) {
+                    did(Op::StopAllDrop);
+                    drop(handle);
+                }
+            }
+        });
+        if stopped.is_some() {
+            self.luggage.clear();
         }
     }
 
     /// Queues the work of any worker, or a closure.
     fn queue(&mut self) {
-        let delay = self.random.below(3);
+        // Some are to be queued still when their group is dropped.
+        let delay = match self.random.below(4) {
+            3 => msecs_to_jiffies(HOUR),
+            few => few,
+        };
         let choice = self.random.below(4);
         let seed = self.random.next();
         let storm = self.storm;
@@ -1240,8 +1664,7 @@ impl<'a> Me<'a> {
         }
         let (storm, guard) = (self.storm.clone(), Guard::new(Made::Body));
         let (seed, is_patient) = (self.random.next(), self.random.one_in(2));
-        let group = self.storm.group.lock();
-        let thread = group.as_ref().map(|group| {
+        let thread = self.with_group(|group| {
             group.spawn(fmt!("storm-forgotten"), move |ctx| {
                 let mut me = Me::new(&storm, ctx, level, seed);
                 let _guard = guard;
@@ -1251,7 +1674,6 @@ impl<'a> Me<'a> {
             })
         });
 
-        drop(group);
         if let Some(thread) = self.made(thread) {
             did(Op::Forget);
             core::mem::forget(thread);
@@ -1287,7 +1709,7 @@ fn eventually(f: impl Fn() -> bool) -> bool {
     let began = Instant::<Monotonic>::now();
 
     while !f() {
-        if began.elapsed() > Delta::from_secs(10) {
+        if began.elapsed() > Delta::from_secs(20) {
             return false;
         }
         fsleep(Delta::from_micros(200));
@@ -1353,6 +1775,9 @@ impl Plan {
             storm.gate.complete();
         }
         let group = storm.group.lock().take();
+        for (caught, waiting) in CAUGHT.iter().zip(&WAITING) {
+            caught.fetch_add(waiting.load(Relaxed), Relaxed);
+        }
         drop(group);
         // They go on with what is left.
         let _ = ctx.wait_timeout(Delta::from_micros(random.below(2_000) as i64));
@@ -1370,7 +1795,14 @@ impl Plan {
             return Ok(false);
         }
         for index in 0..LEVELS * SLOTS {
-            drop(storm.swap(index, None));
+            match storm.swap(index, None).map(|handle| handle.kind) {
+                // Its group is gone, which has stopped it.
+                Some(Kind::New(thread)) => match thread.start().join() {
+                    Err(JoinError::NeverRan) => did(Op::NeverRan),
+                    _ => fault!("a thread that was new when its group went has run"),
+                },
+                other => drop(other),
+            }
         }
         drop(storm);
         for (index, name) in Made::NAMES.iter().enumerate() {
@@ -1416,6 +1848,8 @@ impl Plan {
 
             pr_info!("made {name} {made}, dropped {dropped}\n");
         }
+        let [in_context, foreign] = [0, 1].map(|index| CAUGHT[index].load(Relaxed));
+        pr_info!("caught in-context {in_context}, foreign {foreign}\n");
         pr_info!(
             "over: seed {}, {rounds} rounds, {} operations, {} ms, {} faults\n",
             self.seed,

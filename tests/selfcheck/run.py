@@ -19,6 +19,7 @@ the fast one alone.
 """
 
 import concurrent.futures
+import contextlib
 import fnmatch
 import glob
 import os
@@ -129,7 +130,7 @@ class Checks:
         """Boot with these test programs; yields (name, what is wrong or None)."""
         report = Capture()
         path = self.path(names)
-        vm = suite.run_boot(self.kernel, self.choice, path, tests, report, limit=60 * self.kernel.factor,
+        vm = suite.run_boot(self.kernel, self.choice, path, tests, report, limit=120 * self.kernel.factor,
                             smp=max(test.cpus for test in tests), mem=self.mem,
                             modules=self.modules, grace=GRACE.get(names, guest.GRACE), settle=SETTLE, cls=cls)
         found = vm.failures + [f for f in vm.blamed() if f not in vm.failures]
@@ -187,13 +188,20 @@ class Checks:
             wrong = "found, but not in time"
         return [(name, wrong)]
 
-    def script(self, name, text, code, pattern):
-        """Run vm.py --script as a user would."""
+    def script_command(self, name, text, *options):
+        """The command that runs a script as a user would, with the broken modules at hand."""
         path = os.path.join(self.path(name), "script")
         with open(path, "w") as f:
             f.write(text)
-        run = subprocess.run([sys.executable, os.path.join(QEMU_DIR, "vm.py"), "--kernel", self.kernel.name,
-                              "--smp", "1", "--mem", str(self.mem), "--script", path],
+        module = self.path(name + "/mine/build")
+        with contextlib.suppress(FileExistsError):
+            os.symlink(os.path.join(self.kernel.dir, "selfcheck"), os.path.join(module, self.kernel.name))
+        return [sys.executable, os.path.join(QEMU_DIR, "vm.py"), "--kernel", self.kernel.name, "--smp", "1",
+                "--mem", str(self.mem), "--module", os.path.dirname(module), "--script", path, *options]
+
+    def script(self, name, text, code, pattern, shell='exec "$@"'):
+        """Run vm.py --script by a line of shell; the pattern is of all that it says."""
+        run = subprocess.run(["sh", "-c", shell, "sh", *self.script_command(name, text)],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                              env={**os.environ, "QEMU_ACCEL": self.choice.kind})
         text = run.stdout + run.stderr
@@ -201,6 +209,20 @@ class Checks:
             return [(name, "exit status %d, expected %d: %s" % (run.returncode, code, text))]
         if not re.search(pattern, text):
             return [(name, "expected '%s', got: %s" % (pattern, text))]
+        return [(name, None)]
+
+    def reader(self, name):
+        """The reader of the output stops for longer than the guest may take, and gets all nonetheless."""
+        limit = 15
+        last = 300000
+        process = subprocess.Popen(self.script_command(name, "seq %d" % last, "--limit", str(limit)),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   bufsize=0, env={**os.environ, "QEMU_ACCEL": self.choice.kind})
+        first = process.stdout.read(2)
+        time.sleep(limit + 2)
+        rest, said = process.communicate()
+        if process.returncode or first + rest != b"".join(b"%d\n" % n for n in range(1, last + 1)):
+            return [(name, "status %d, %d lines: %s" % (process.returncode, rest.count(b"\n"), said.decode()))]
         return [(name, None)]
 
 
@@ -229,6 +251,56 @@ def qemu_missing(checks):
     lines = [line for line in lines if not line.startswith("# accel:")]
     good = run.returncode == verdict.CODES["setup"] and len(lines) == 1 and re.search(r"qemu\S* is not installed", lines[0])
     return [("qemu-missing", None if good else "status %d: %s" % (run.returncode, lines))]
+
+
+KTAP = "echo KTAP version 1; echo 1..2; echo ok 1 one; echo %s 2 two; "
+
+# Name, script, the exit status, and a pattern of what is said.
+SCRIPTS = [
+    ("script-true", "true", 0, "the script exited with 0; logs"),
+    ("script-no-tap", "echo ok; echo ok 3 files; echo '1.'", 0, "the script exited with 0; logs"),
+    ("script-ktap", KTAP % "ok", 0, "the script exited with 0; logs"),
+    ("script-125", "exit 125", 125, "the script exited with 125; logs"),
+    ("script-255", "exit 255", 255, "the script exited with 255; logs"),
+    ("script-killed", "kill -SEGV $$", 139, "the script exited with 139; logs"),
+    ("script-not-found", "bash -c true", 127, r"exited with 127 \(a command was not found: the guest has those of busybox"),
+    ("script-lies", KTAP % "not ok" + "exit 0", 1, r"exited with 0, but failed: two \(status 1: test\)"),
+    ("script-lies-on-stderr", "exec >&2; " + KTAP % "not ok", 1, r"exited with 0, but failed: two \(status 1: test\)"),
+    ("script-lies-by-skip", KTAP % "not ok" + "exit 4", 4, "(?s)also: it exited with 4, but failed: two\n.*exited with 4;"),
+    ("script-truncated", "echo 1..5; echo not ok 1 bad", 111, "(?s)planned were 5.*also: it exited with 0, but failed: bad.*exited with 0, but bad KTAP"),
+    ("script-bails", "echo Bail out! enough", 111, "it bailed out: enough"),
+    ("script-mutes", "dmesg -n 1", 112, "counters changed: console_loglevel 7 -> 1"),
+    ("script-mutes-warn", "dmesg -n 1; modprobe broken_warn; rmmod broken_warn; dmesg -n 7", 113,
+     "the kernel complained: WARNING: .*broken_warn"),
+    ("script-mutes-all", "dmesg -n 1; echo N >/sys/module/printk/parameters/ignore_loglevel", 118,
+     "(?s)also: .*ignore_loglevel Y -> N.*its markers are missing"),
+    ("script-taint", "modprobe broken_taint; rmmod broken_taint", 112, "counters changed: tainted 0 -> 64"),
+    ("script-warn-declared", "# ksft-expect-splat: WARNING: .*broken_warn\nmodprobe broken_warn; rmmod broken_warn", 0,
+     "the script exited with 0; logs"),
+    ("script-warn-and-status", "modprobe broken_warn; rmmod broken_warn; exit 9", 9,
+     "(?s)also: the kernel complained: .*exited with 9;"),
+    ("script-module", "modprobe rust_kthread_demo workers=0", 114, "left behind: module:rust_kthread_demo"),
+    ("script-process", "sleep 1000 &", 114, "left behind: process:sleep"),
+    ("script-escaped", "setsid sleep 1000 >/dev/null 2>&1 &\nwhile ! pidof sleep; do usleep 10000; done", 114,
+     "left behind: process:sleep"),
+    ("script-orphan-ends", "usleep 300000 &", 0, "the script exited with 0; logs"),
+    ("script-bash", "#!/bin/bash\ntrue", 125, "begins with '#!/bin/bash', which the guest does not have.* write '#!/bin/sh'"),
+    ("script-env-bash", "#!/usr/bin/env bash\ntrue", 125, "'#!/usr/bin/env bash', which the guest does not have"),
+    ("script-crlf", "#!/bin/sh\r\ntrue\r\n", 125, r"'#!/bin/sh\\x0d', which the guest does not have"),
+    ("script-awk", "#!/bin/awk -f\nBEGIN { exit 7 }", 7, "the script exited with 7"),
+    ("script-bad-header", "# ksft-timeout: soon", 125, "'ksft-timeout: soon' is no number of seconds"),
+    ("script-gone", "true", 125, "cannot read the script gone: No such file", 'exec "$@" --script gone'),
+    ("script-full", "echo some", 119, "exited with 0, but not all could be written .standard output: No space left",
+     'exec "$@" >/dev/full'),
+    ("script-full-42", "echo some; exit 42", 42, "(?s)also: not all could be written .*exited with 42", 'exec "$@" >/dev/full'),
+    ("script-closed", "echo some", 119, "standard output: Bad file descriptor", 'exec "$@" >&-'),
+    ("script-closed-silent", "true", 0, "the script exited with 0; logs", 'exec "$@" >&-'),
+    ("script-mute-host", "echo some >&2; exit 42", 42, "^$", 'exec "$@" >/dev/null 2>/dev/full'),
+    ("script-no-reader", "while :; do echo y; done", 119, "the output is no longer read",
+     # The status of the first command in the pipe.
+     '{ { "$@" || echo $? >&3; } | head -n 1 >/dev/null; } 3>&1 | { read -r status; exit "$status"; }'),
+    ("script-safe-path", "exit 8", 8, "the script exited with 8", 'export PYTHONSAFEPATH=1; exec "$@"'),
+]
 
 
 def find_cases():
@@ -265,10 +337,11 @@ def other_jobs(checks, cases):
                                                 "never said that it was through")),
         (["script-panic"], lambda: checks.script("script-panic", "echo c >/proc/sysrq-trigger", 103,
                                                  r"(?s)sysrq_handle_crash.*to repeat it: make vm KERNEL=%s SCRIPT="
-                                                 r"\S+/script SMP=1 MEM=[0-9]+\n.*the kernel panicked"
+                                                 r"\S+/script MODULE=\S+ SMP=1 MEM=[0-9]+\n.*the kernel panicked"
                                                  % re.escape(checks.kernel.name))),
         (["qemu-missing"], lambda: qemu_missing(checks)),
-    ]
+        (["reader"], lambda: checks.reader("reader")),
+    ] + [([name], lambda name=name, rest=rest: checks.script(name, *rest)) for name, *rest in SCRIPTS]
 
 
 def main(argv):

@@ -2,21 +2,30 @@
 """Checks of the harness's pure parts on canned logs."""
 
 import argparse
+import contextlib
 import glob
 import io
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import unittest
 import unittest.mock
+import xml.etree.ElementTree as ET
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "qemu"))
 
 import decode  # noqa: E402
+import guest  # noqa: E402
+import hosttest  # noqa: E402
 import initramfs  # noqa: E402
+import judge  # noqa: E402
+import junit  # noqa: E402
 import ktap  # noqa: E402
+import lab  # noqa: E402
+import output  # noqa: E402
 import splat  # noqa: E402
 import suite  # noqa: E402
 import test as test_py  # noqa: E402
@@ -68,8 +77,10 @@ KTAP_CASES = [
      "ok 1 a\n", ["without its parent's result"], (2, 0, 0)),
     ("wrong_indent", "KTAP version 1\n1..1\n   KTAP version 1\n   1..1\n   ok 1 x\nok 1 a\n",
      ["indented by 3, not by 2"], (1, 0, 0)),
+    ("as_kunit_does", "KTAP version 1\n1..1\n    KTAP version 1\n    1..1\n    ok 1 x\nok 1 a\n", [], (1, 0, 0)),
+    ("hidden_failure", "KTAP version 1\n1..1\n    not ok 1 x\nok 1 a\n", ["failed result of no level"], (1, 0, 0)),
     ("second_document", "KTAP version 1\n1..1\nok 1 a\nKTAP version 1\n1..1\nok 1 b\n",
-     ["nested KTAP is indented by 0", "second plan", "result 1 where 2", "has 2 results"], (2, 0, 0)),
+     ["a second KTAP at the outermost level", "second plan", "result 1 where 2", "has 2 results"], (2, 0, 0)),
 ]
 
 
@@ -209,6 +220,30 @@ sed -e "s|\\([ab]\\)+.*|\\1 (/src/../x.c:1) $where|" -e 's|c+.*|c (??:?)|' -e 's
                          ["kernel, in here:", "  BUG: x", "  RIP: 0010:a (/x.c:1) exactly", "   b (/x.c:1)",
                           "   c+0x1/0x2"])
 
+    def test_releases(self):
+        """What the tools of several releases make of the same frames is told in the same words."""
+        lines = ["BUG: x", " a+0x1/0x2 [broken_warn]", " b+0x1/0x2 [broken_stack_rust]", " c+0x1/0x2"]
+        paths = glob.glob(os.path.join(glob.escape(HERE), "canned", "frames-*.txt"))
+        told = [self.tell("cat >/dev/null; cat '%s'" % path, lines) for path in paths]
+        self.assertGreater(len(told), 1)
+        for path, text in zip(paths, told):
+            self.assertEqual(text, told[0], path)
+        self.assertIn("   broken_init (tests/selfcheck/modules/broken_warn.c:9) broken_warn", told[0])
+
+    def test_tools_here(self):
+        """What addr2line of this very machine prints of several blocks of code on one line."""
+        path = self.enterContext(tempfile.TemporaryDirectory())
+        source, program = (os.path.join(path, name) for name in ("x.c", "x.o"))
+        with open(source, "w") as f:
+            f.write("int f(int n) { int s = 0; for (int i = 0; i < n; i++) if (i % 3) s += i; else s ^= i; return s; }\n")
+        subprocess.run(["gcc", "-g", "-O1", "-c", "-o", program, source], check=True)
+        count = 16
+        told = self.tell("""
+cat >/dev/null; echo BUG: x
+for n in $(seq 0 %d); do echo "f ($(addr2line -e '%s' $n))"; done""" % (count - 1, program),
+                         ["BUG: x", *(" f+0x%x/0x99" % n for n in range(count))])
+        self.assertEqual(told[2:], ["   f (%s:1)" % source] * count)
+
     def test_failed(self):
         raw = ["  BUG: x", "  RIP: 0010:a+0x1/0x2", "   b+0x1/0x2", "   c+0x1/0x2"]
         for script, why in (None, "there is no .*decode_stacktrace.sh"), ("exit 3", "status 3 after 0 of 3 lines"), (
@@ -239,9 +274,9 @@ sed -e "s|\\([ab]\\)+.*|\\1 (/src/../x.c:1) $where|" -e 's|c+.*|c (??:?)|' -e 's
 
     def test_command(self):
         kernel = argparse.Namespace(name="rt")
-        args = argparse.Namespace(smp=2, mem=None)
+        args = argparse.Namespace(smp=2, mem=None, boot="")
         self.assertEqual(decode.command(kernel, args, "test", "TESTS=a"), "make test KERNEL=rt TESTS=a")
-        args = argparse.Namespace(smp=4, mem=100)
+        args = argparse.Namespace(smp=4, mem=100, boot="")
         with unittest.mock.patch.dict(os.environ, FUZZ_SEED="7 8"):
             self.assertEqual(decode.command(kernel, args, "demo"), "FUZZ_SEED='7 8' make demo KERNEL=rt SMP=4 MEM=100")
 
@@ -309,6 +344,228 @@ class Reports(unittest.TestCase):
     def test_gone(self):
         bad = [verdict.Failure("panic", "the kernel panicked", "gone")]
         self.assertEqual(self.report((bad, None), ([], self.one(True))), ((1, 1, 0), 103))
+
+
+class Judge(unittest.TestCase):
+    """Each of the five facts by itself turns a test, a script and a test on the host red."""
+
+    GOOD = ["KTAP version 1", "1..1", "ok 1 a"]
+    BAD = ["KTAP version 1", "1..1", "not ok 1 a"]
+
+    def kinds(self, lines=GOOD, status=0, reports=True, **rest):
+        facts = judge.Facts("name", 45, reports=reports)
+        facts.status = status
+        for key, value in rest.items():
+            setattr(facts, key, value)
+        for line in lines:
+            facts.ktap.feed(line)
+        failures, result = judge.judge(facts)
+        self.assertEqual(result.skipped, status == 4 and "failed" not in str(failures))
+        return [f.kind for f in failures]
+
+    def test_good(self):
+        for reports in True, False:
+            self.assertEqual(self.kinds(reports=reports), [])
+        self.assertEqual(self.kinds(["hello"], reports=False), [])
+        self.assertEqual(self.kinds(["KTAP version 1", "1..0 # SKIP why"], 4), [])
+
+    def test_status(self):
+        for status, kind in (1, "test"), (2, "status"), (137, "status"), ("lost", "status"), (None, "status"), (
+                "timeout", "timeout"), ("stuck", "timeout"):
+            self.assertEqual(self.kinds(status=status), [kind], status)
+        for status in 1, 2, 4, 137:
+            self.assertEqual(self.kinds([], status, False), ["test"], status)
+
+    def test_ktap(self):
+        for reports in True, False:
+            for status in 0, 1, 4:
+                self.assertIn("test", self.kinds(self.BAD, status, reports), status)
+            for lines in self.GOOD[:2], self.GOOD[:1], ["Bail out!"], ["not ok"], ["1..1"], [*self.GOOD, "ok 2 b"], [
+                    *self.GOOD, *self.GOOD]:
+                self.assertIn("ktap", self.kinds(lines, 0, reports), lines)
+        self.assertEqual(self.kinds([]), ["ktap"])
+
+    def test_kernel(self):
+        for reports in True, False:
+            self.assertEqual(self.kinds(reports=reports, counters="tainted 0 -> 512"), ["counters"])
+            self.assertEqual(self.kinds(reports=reports, left="process:sleep:9"), ["left-behind"])
+            self.assertEqual(self.kinds(reports=reports, console=["BUG: x"]), ["splat"])
+            self.assertEqual(self.kinds(reports=reports, marked=False), ["mute"])
+            self.assertEqual(self.kinds(reports=reports, expects=["BUG: y"]), ["no-splat"])
+
+    def test_declared(self):
+        declared = {"expects": ["BUG: x"], "console": ["BUG: x"]}
+        self.assertEqual(self.kinds(counters="tainted 0 -> 512, warn_count 0 -> 1", **declared), [])
+        self.assertEqual(self.kinds(counters="tainted 0 -> 512, console_loglevel 7 -> 1", **declared), ["counters"])
+        self.assertEqual(self.kinds(left="process:sleep:9", **declared), ["left-behind"])
+
+
+class HostTests(unittest.TestCase):
+    def run_one(self, script, nested=None, **patches):
+        path = self.enterContext(tempfile.TemporaryDirectory())
+        run_dir = argparse.Namespace(path=path, file=lambda name: os.path.join(path, name))
+        report = argparse.Namespace(nested=nested or (lambda line: None), result=self.keep)
+        for name, value in patches.items():
+            self.enterContext(unittest.mock.patch.object(hosttest, name, value))
+        os.mkdir(os.path.join(path, "tmp"))
+        with unittest.mock.patch.object(tempfile, "tempdir", os.path.join(path, "tmp")):
+            try:
+                hosttest.HostTest("host/x", ["sh", "-c", "echo KTAP version 1; echo 1..1; " + script]).run(
+                    report, argparse.Namespace(name="fast", factor=1), run_dir)
+            finally:
+                self.assertEqual(os.listdir(os.path.join(path, "tmp")), [])
+        return [(f.kind, f.text) for f in self.kept[0]]
+
+    def keep(self, name, failures, result):
+        self.kept = failures, result
+
+    def test_good(self):
+        self.assertEqual(self.run_one('echo ok 1 a; : > "$(mktemp)"; sleep 0.2 &'), [])
+
+    def test_lies(self):
+        for status in 0, 4:
+            self.assertEqual(self.run_one("echo not ok 1 a; exit %d" % status),
+                             [("test", "it exited with %d, but failed: a" % status)])
+
+    def test_status(self):
+        self.assertEqual(self.run_one("echo ok 1 a; kill -9 $$"), [("status", "it exited with 137")])
+
+    def test_left_behind(self):
+        (kind, text), = self.run_one("echo ok 1 a; sleep 1000 &", SETTLE=0.5)
+        self.assertEqual(kind, "left-behind")
+        pid = int(re.fullmatch("it left behind: process:sleep:([0-9]+)", text).group(1))
+        # Whoever inherits it need not have noticed that it is dead.
+        with contextlib.suppress(FileNotFoundError), open("/proc/%d/stat" % pid) as f:
+            self.assertRegex(f.read(), r"\) [ZX] ")
+
+    def test_limit(self):
+        self.assertEqual(self.run_one("sleep 1000", LIMIT=1), [("timeout", "it ran longer than its limit of 1 seconds")])
+
+    def test_interrupted(self):
+        def interrupt(line):
+            raise KeyboardInterrupt
+        with self.assertRaises(KeyboardInterrupt):
+            self.run_one('mktemp; sleep 1000', interrupt)
+
+
+class Output(unittest.TestCase):
+    def setUp(self):
+        self.enterContext(unittest.mock.patch.object(output, "lost", []))
+
+    def test_full(self):
+        with open("/dev/full", "wb") as full:
+            stream = output.Stream(full.fileno(), "it")
+            stream.write("x")
+            stream.drain()
+            stream.write("more")
+            stream.drain()
+            stream.check()
+        log = output.Log("/dev/full")
+        log.write("x")
+        log.write("y")
+        log.close()
+        self.assertEqual(output.lost, ["it: No space left on device", "/dev/full: No space left on device"])
+
+    def test_no_reader(self):
+        ours, theirs = os.pipe()
+        stream = output.Stream(theirs, "it")
+        os.close(ours)
+        stream.write(b"x")
+        stream.drain()
+        self.assertRaises(BrokenPipeError, stream.check)
+        os.close(theirs)
+
+    def test_slow_reader(self):
+        ours, theirs = os.pipe()
+        stream = output.Stream(theirs, "it")
+        stream.write(b"x" * (1 << 20))
+        self.assertTrue(stream.full)
+        data = b""
+        while len(data) < 1 << 20:
+            data += os.read(ours, 1 << 16)
+        stream.drain()
+        self.assertFalse(stream.full)
+        os.close(ours)
+        os.close(theirs)
+
+    def test_characters(self):
+        for name, expected in ("iso8859-1", b"a\\u2019\xe9"), ("ascii", b"a\\u2019\\xe9"), (
+                "utf-8", "a\u2019\xe9".encode()):
+            with unittest.mock.patch.object(sys, "__stdout__", argparse.Namespace(encoding=name)):
+                self.assertEqual(output.encode("a\u2019\xe9"), expected)
+        self.assertEqual(output.printable("a\tb\x1b[1m\0\r\n"), "a\tb\\x1b[1m\\x00\\x0d\n")
+        self.assertEqual(output.encode("\udcff"), b"\\udcff")
+
+
+class Trailer(unittest.TestCase):
+    def test_cut(self):
+        whole = b"some endings en\n" + b"end-x" + b"after"
+        for size in range(1, len(whole)):
+            got = []
+            channel = guest.Channel(output.Log(os.devnull), on_data=got.append)
+            channel.expect(b"end-x")
+            for n in range(0, len(whole), size):
+                self.assertEqual(channel.ended, b"end-x" in whole[:n])
+                channel.feed(whole[n:n + size])
+            channel.finish()
+            self.assertEqual((b"".join(got), channel.ended), (b"some endings en\nafter", True))
+            channel.close()
+
+    def test_cut_short(self):
+        got = []
+        channel = guest.Channel(output.Log(os.devnull), on_data=got.append)
+        channel.expect(b"end-x")
+        channel.feed(b"some end-")
+        channel.finish()
+        self.assertEqual((b"".join(got), channel.ended), (b"some end-", False))
+        channel.close()
+
+
+class Runs(unittest.TestCase):
+    def test_failed_ones_stay(self):
+        path = self.enterContext(tempfile.TemporaryDirectory())
+        kernel = argparse.Namespace(dir=path)
+        failed = []
+        for n in range(3 * lab.KEPT_RUNS):
+            run = lab.RunDir(kernel, "vm")
+            os.utime(run.path, (n, n))
+            if n in (0, 5):
+                failed.append(os.path.basename(run.path))
+            else:
+                run.passed()
+            os.close(run.lock)
+        left = os.listdir(os.path.join(path, "runs"))
+        self.assertEqual(len(left), lab.KEPT_RUNS)
+        self.assertLessEqual(set(failed), set(left))
+        for n in range(2 * lab.KEPT_RUNS):
+            run = lab.RunDir(kernel, "vm")
+            os.close(run.lock)
+        self.assertEqual(len(os.listdir(os.path.join(path, "runs"))), lab.KEPT_RUNS)
+
+
+class Junit(unittest.TestCase):
+    def written(self, *suites):
+        path = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "report.xml")
+        junit.write(path, [junit.Suite(*suite) for suite in suites])
+        return ET.parse(path).getroot()
+
+    def test_counts(self):
+        bad = [verdict.Failure("test", "failed: sub", "name")]
+        splat_found = [verdict.Failure("splat", "WARNING \x1b <x>", "name")]
+        root = self.written(("a", [], Reports.one(True, True)), ("b", bad, Reports.one(True, False, ok=False), 1.5),
+                            ("c", splat_found, Reports.one(True)), ("d", [], Reports.one(directive="SKIP")),
+                            ("e", [verdict.Failure("init", "it was not run", "e")], None))
+        self.assertEqual({key: root.get(key) for key in ("tests", "failures", "skipped")},
+                         {"tests": "8", "failures": "3", "skipped": "1"})
+        self.assertEqual(len(root.findall(".//testcase")), 8)
+        self.assertEqual(len(root.findall(".//failure")), 3)
+        self.assertEqual(len(root.findall(".//skipped")), 1)
+        self.assertEqual(root.find("testsuite[@name='b']").get("time"), "1.500")
+        self.assertEqual(root.find("testsuite[@name='c']//failure").get("message"), "WARNING \\x1b <x>")
+
+    def test_refused(self):
+        for path in "/proc/none/report.xml", "/":
+            self.assertRaises(verdict.SetupError, junit.check, path)
 
 
 class Headers(unittest.TestCase):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A test that gives up.
-# selfcheck: ktap a nested test bailed out: no more to do
+# selfcheck: ktap it bailed out: no more to do
 # selfcheck: test it exited with 1
 
 . "$(dirname "$0")/lib/ktap.sh"

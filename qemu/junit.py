@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The report for CI systems, as JUnit's XML."""
+
+import os
+import tempfile
+import xml.etree.ElementTree as ET
+
+import output
+import verdict
+
+
+class Suite:
+    """A test with its results: how it ended, and the seconds that it took or None."""
+
+    def __init__(self, name, failures, result, seconds=None):
+        self.name = name
+        self.failures = failures
+        self.result = result
+        self.seconds = seconds
+
+
+def check(path):
+    """A report that cannot be written is better known before the tests."""
+    if os.path.isdir(path) or not os.access(os.path.dirname(os.path.abspath(path)), os.W_OK):
+        raise verdict.SetupError("JUNIT=%s: no file can be made there" % path)
+
+
+def _clean(text):
+    return output.printable(text.replace("\n", " ")).encode("utf-8", "backslashreplace").decode()
+
+
+def _add(parent, suite):
+    # Of each result that failed the failure is a part; what the harness found stands for the test itself.
+    leaves = [leaf for child in suite.result.children for leaf in child.leaves()] if suite.result else []
+    found = [f for f in suite.failures if f.kind != "test" or not any(not leaf.ok and not leaf.skipped
+                                                                     for leaf in leaves)]
+    # What is judged by itself has a case of its own.
+    whole = bool(found) or not leaves
+    bad = sum(not leaf.ok and not leaf.skipped for leaf in leaves) + bool(found)
+    skipped = sum(leaf.skipped for leaf in leaves) + (whole and not found and bool(suite.result)
+                                                      and suite.result.skipped)
+    element = ET.SubElement(parent, "testsuite", name=_clean(suite.name), tests=str(len(leaves) + whole),
+                            failures=str(bad), errors="0", skipped=str(int(skipped)))
+    if suite.seconds is not None:
+        element.set("time", "%.3f" % suite.seconds)
+    for leaf in leaves:
+        case = ET.SubElement(element, "testcase", classname=_clean(suite.name), name=_clean(leaf.name))
+        if leaf.skipped:
+            ET.SubElement(case, "skipped", message=_clean(leaf.reason))
+        elif not leaf.ok:
+            ET.SubElement(case, "failure", message=_clean(leaf.reason or "not ok"))
+    if whole:
+        case = ET.SubElement(element, "testcase", classname=_clean(suite.name), name=_clean(suite.name))
+        for failure in found[:1]:
+            ET.SubElement(case, "failure", type=failure.kind, message=_clean(failure.text)).text = _clean(
+                "; ".join(f.text for f in found))
+        if skipped and not found:
+            ET.SubElement(case, "skipped", message=_clean(suite.result.reason))
+    return element
+
+
+def write(path, suites):
+    """Write the report, complete or not at all."""
+    top = ET.Element("testsuites", name="rust_kthread_demo")
+    for suite in suites:
+        _add(top, suite)
+    for key in ("tests", "failures", "errors", "skipped"):
+        top.set(key, str(sum(int(element.get(key)) for element in top)))
+    try:
+        part, name = tempfile.mkstemp(prefix=".junit", dir=os.path.dirname(os.path.abspath(path)))
+        try:
+            with open(part, "wb") as f:
+                ET.ElementTree(top).write(f, encoding="utf-8", xml_declaration=True)
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as e:
+        output.lost.append("%s: %s" % (path, e.strerror))

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What is said and logged. A file that takes no more is no reason to lose a verdict.
+
+What could not be written is kept in `lost`, for the end of a run to tell.
+"""
+
+import errno
+import os
+import sys
+import threading
+
+# Where and why, for each output that did not take all. A line each, in the order in which it was noticed.
+lost = []
+
+streams = []  # all that were ever opened
+
+UNPRINTABLE = {n: "\\x%02x" % n for n in (*range(9), *range(11, 32), *range(127, 160))}
+
+
+def _why(name, error):
+    return "%s: %s" % (name, error.strerror or error)
+
+
+def open_standard():
+    """Have descriptors 0 to 2 open, as a file that is opened later must not become one of them."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            # As in the C library: what is read or written there fails, as it did before.
+            found = os.open(os.devnull, os.O_RDONLY if fd else os.O_WRONLY)
+            if found != fd:
+                os.dup2(found, fd)
+                os.close(found)
+
+
+def encode(text):
+    """The bytes of a text for the terminal; what that cannot show is escaped."""
+    name = getattr(sys.__stdout__ or sys.__stderr__, "encoding", None) or "utf-8"
+    return text.encode(name, errors="backslashreplace")
+
+
+def printable(text):
+    """The text with control characters escaped, but for the tab and the newline."""
+    return text.translate(UNPRINTABLE)
+
+
+def say(text):
+    """A line for the user, on standard error. Whether it is read changes nothing."""
+    data = encode(text + "\n")
+    try:
+        while data:
+            data = data[os.write(2, data):]
+    except OSError:
+        pass
+
+
+class Log:
+    """A file of a run. After an error it takes nothing more, and `lost` says so."""
+
+    def __init__(self, path):
+        self.name = path
+        self.file = open(path, "wb", buffering=0)
+
+    def write(self, data):
+        if isinstance(data, str):
+            data = data.encode(errors="backslashreplace")
+        try:
+            while data and self.file:
+                data = data[self.file.write(data):]
+        except OSError as e:
+            lost.append(_why(self.name, e))
+            self.close()
+
+    def flush(self):
+        pass
+
+    def close(self):
+        if self.file:
+            self.file.close()
+        self.file = None
+
+
+class Stream:
+    """Writes to a descriptor in a thread of its own, for its reader may take as long as he likes."""
+
+    FULL = 1 << 18  # bytes
+
+    def __init__(self, fd, name):
+        self.fd = fd
+        self.name = name
+        self.error = None
+        self.waiting = []
+        self.size = 0
+        self.changed = threading.Condition()
+        streams.append(self)
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def write(self, data):
+        if isinstance(data, str):
+            data = encode(data)
+        with self.changed:
+            if data and not self.error:
+                self.waiting.append(data)
+                self.size += len(data)
+                self.changed.notify_all()
+
+    def flush(self):
+        pass
+
+    @property
+    def full(self):
+        """Whether the reader lags so far behind that there should be no more for now."""
+        return self.size > self.FULL
+
+    def drain(self, seconds=None):
+        """Wait until the reader has taken all, or for so long."""
+        with self.changed:
+            self.changed.wait_for(lambda: not self.size, seconds)
+
+    def check(self):
+        """End the run if there is nobody left who reads."""
+        if self.error and self.error.errno == errno.EPIPE:
+            raise self.error
+
+    def _work(self):
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self.waiting)
+                data = b"".join(self.waiting)
+                self.waiting.clear()
+            left = data
+            try:
+                while left:
+                    left = left[os.write(self.fd, left[:1 << 16]):]
+            except OSError as e:
+                lost.append(_why(self.name, e))
+                with self.changed:
+                    self.error = e
+                    self.waiting.clear()
+                    self.size = 0
+                    self.changed.notify_all()
+                return
+            with self.changed:
+                self.size -= len(data)
+                self.changed.notify_all()

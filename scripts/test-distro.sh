@@ -1,0 +1,267 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: test-distro.sh SUITE [WORD...]
+#
+# Runs "make demo" and "make test" of what is committed here in a bare Debian of
+# the release SUITE: a root made by debootstrap, with nothing of this machine's
+# but the network. The root stays in the cache, so that a second run is short.
+# Each WORD is one of
+#	user	a user with sudo does it rather than root
+#	german	the locale is de_DE.UTF-8
+#	hostile	the variables of tests/lib/hostile.env are set
+#	fresh	what an earlier run left in the root is removed first
+#	quick	without a kernel that would have to be built: "make doctor", the
+#		packages, and the parsers on what the release's own tools print
+
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/debian.sh"
+
+usage="usage: make test-distro SUITE=bookworm|trixie [WITH='user german hostile fresh quick']"
+
+# What follows up to the last part runs as root, with mounts, processes and a
+# /proc of its own, all of which end with it.
+
+# new_root: makes $root from debootstrap's packed one, which is made once.
+new_root()
+{
+	rm -rf "$state/new" "$root"
+	if [ ! -f "$state/base.tar" ]; then
+		_include=make,ca-certificates
+		say "$label: debootstrap makes a bare $suite from $mirror; its log is $state/debootstrap.log"
+		progress_start "$label: debootstrap" 0 nothing
+		debootstrap --variant=minbase --include="$_include" "$suite" "$state/new" "$mirror" >"$state/debootstrap.log" 2>&1 ||
+			die "debootstrap of $suite failed: $(grep -E '^[EW]: ' "$state/debootstrap.log" | tail -n 1): check the network and $mirror; its log: $state/debootstrap.log"
+		progress_stop
+		tar -C "$state/new" --one-file-system -cf "$state/base.tar.new" . || die "cannot pack $state/new"
+		mv "$state/base.tar.new" "$state/base.tar" || exit 1
+	else
+		mkdir "$state/new" || exit 1
+		tar -C "$state/new" -xpf "$state/base.tar" || die "cannot unpack $state/base.tar: remove it"
+	fi
+	mv "$state/new" "$root" || exit 1
+}
+
+# The network as this machine has it: names, mirrors, proxies, authorities.
+network()
+{
+	for _file in resolv.conf hosts; do
+		rm -f "$root/etc/$_file"
+		cat "/etc/$_file" >"$root/etc/$_file" 2>/dev/null
+	done
+	{
+		echo "deb $mirror $suite main"
+		echo "deb $mirror $suite-updates main"
+		[ -z "$security" ] || echo "deb $security $suite-security main"
+	} >"$root/etc/apt/sources.list"
+	apt-config dump | grep -E '^Acquire::(https?::(Proxy|Verify|Timeout)|Check-)' >"$root/etc/apt/apt.conf.d/90test-distro"
+	for _crt in /usr/local/share/ca-certificates/*.crt; do
+		[ ! -f "$_crt" ] || cp "$_crt" "$root/usr/local/share/ca-certificates/"
+	done
+	within root update-ca-certificates >/dev/null 2>&1
+}
+
+# mounted WHERE ARGUMENT...: mounts that in the root.
+mounted()
+{
+	_where=$root/$1
+	shift
+	mount "$@" "$_where" || die "cannot mount $_where"
+}
+
+mounts()
+{
+	mounted proc -t proc proc
+	mounted sys -t sysfs -o ro sysfs
+	mounted dev -t tmpfs -o mode=755 tmpfs
+	mkdir "$root/dev/pts" "$root/dev/shm"
+	mounted dev/pts -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts
+	mounted dev/shm -t tmpfs -o mode=1777 tmpfs
+	ln -s pts/ptmx "$root/dev/ptmx"
+	ln -s /proc/self/fd "$root/dev/fd"
+	ln -s /proc/self/fd/0 "$root/dev/stdin"
+	ln -s /proc/self/fd/1 "$root/dev/stdout"
+	ln -s /proc/self/fd/2 "$root/dev/stderr"
+	for _node in null zero full random urandom tty; do
+		: >"$root/dev/$_node"
+		mounted dev/$_node --bind /dev/$_node
+	done
+}
+
+# within USER COMMAND...: runs COMMAND there, as it would be after a login.
+within()
+{
+	_user=$1
+	shift
+	_home=/home/$_user
+	[ "$_user" != root ] || _home=/root
+	# shellcheck disable=SC2086 # $proxies and $environment are words NAME=VALUE
+	chroot --userspec="$_user" "$root" /usr/bin/env -i HOME=$_home USER="$_user" LOGNAME="$_user" SHELL=/bin/sh \
+		TERM=dumb PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin $proxies $environment "$@" </dev/null
+}
+
+# add PACKAGE...: what the machine of somebody who tries the lab has already.
+add()
+{
+	{
+		within root apt-get -q update &&
+			within root DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"
+	} >"$logs/setup.log" 2>&1 ||
+		die "cannot install $* in $root: $(sed -n 's/^E: *//p' "$logs/setup.log" | head -n 1); the log: $logs/setup.log"
+}
+
+# step NAME COMMAND...: what it prints goes to the terminal and to a log.
+step()
+{
+	_name=$1
+	shift
+	say "$label: $*"
+	_start=$(date +%s)
+	{
+		# shellcheck disable=SC2016 # the inner shell expands
+		within "$user" sh -c 'cd "$1" && shift && exec "$@"' sh "$clone" "$@" 2>&1
+		echo $? >"$state/status"
+	} | tee "$logs/$_name.log"
+	_status=$(cat "$state/status")
+	done="$done
+  $* (as $user): status $_status after $(($(date +%s) - _start)) s, $logs/$_name.log"
+	[ "$_status" -eq 0 ] || failed=yes
+	return "$_status"
+}
+
+# kernel_is_there: whether nothing would have to be built, or fetched to tell that.
+kernel_is_there()
+{
+	for _built in "$root$home"/.cache/rust-kthread-demo/kernels/fast-*/built; do
+		if [ -f "$_built" ]; then
+			# shellcheck disable=SC2016 # the inner shell expands
+			within "$user" sh -c 'cd "$1" && scripts/build-kernel.sh --is-built fast' sh "$clone" >/dev/null 2>&1
+			return
+		fi
+	done
+	return 1
+}
+
+inside()
+{
+	trap 'exit 130' INT TERM HUP
+	environment=
+	[ -z "$fresh" ] || rm -rf "$root"
+	[ -d "$root" ] || new_root
+	mounts
+	network
+	user=root
+	home=/root
+	packages=
+	if [ -n "$as_user" ]; then
+		user=tester
+		home=/home/tester
+		[ -x "$root/usr/bin/sudo" ] || packages="$packages sudo"
+	fi
+	if [ -n "$german" ] && [ ! -d "$root/usr/share/i18n" ]; then
+		packages="$packages locales"
+	fi
+	# shellcheck disable=SC2086 # words
+	[ -z "$packages" ] || add $packages
+	if [ -n "$as_user" ] && [ ! -d "$root$home" ]; then
+		within root useradd --create-home "$user" || die "cannot add a user in $root"
+		echo "$user ALL=(ALL:ALL) NOPASSWD: ALL" >"$root/etc/sudoers.d/$user"
+	fi
+	if [ -n "$german" ]; then
+		within root localedef -i de_DE -f UTF-8 de_DE.UTF-8 || die "cannot make the locale de_DE.UTF-8 in $root"
+		environment="LANG=de_DE.UTF-8 LC_ALL=de_DE.UTF-8 LANGUAGE=de"
+	fi
+	if [ -n "$hostile" ]; then
+		environment="$environment $(grep -v '^#' "$TOP/tests/lib/hostile.env" | tr '\n' ' ')"
+	fi
+
+	# What is built in the clone stays from run to run, as it does elsewhere.
+	clone=$home/rust_kthread_demo
+	mkdir -p "$root$clone"
+	find "$root$clone" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
+	cp -R "$state/clone/." "$root$clone" || die "cannot copy the clone to $root$clone"
+	chroot "$root" chown -R "$user:" "$clone"
+
+	done=
+	failed=
+	step doctor make doctor
+	if [ -n "$quick" ] && ! kernel_is_there; then
+		step setup scripts/setup.sh fast && step units python3 tests/selfcheck/units.py
+		step doctor make doctor
+	else
+		step demo make demo && step test make test
+	fi
+	echo "$label, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$root/etc/os-release"), commit $(cat "$state/commit"):$done"
+	[ -z "$failed" ] || die "$suite failed; to look around: sudo chroot $root"
+	say "$label: all of it held"
+	exit 0
+}
+
+suite=${1:-}
+[ $# -eq 0 ] || shift
+as_user='' german='' hostile='' fresh='' quick='' within_namespaces=
+for word; do
+	case $word in
+	user) as_user=yes ;;
+	german | hostile | fresh | quick) eval "$word=yes" ;;
+	--namespaces) within_namespaces=yes ;;
+	--mirror=*) mirror=${word#*=} ;;
+	--security=*) security=${word#*=} ;;
+	*) die "'$word' is not known; $usage" ;;
+	esac
+done
+case $suite in
+bookworm | trixie) ;;
+'') die "SUITE is missing; $usage" ;;
+*) die "SUITE='$suite' is not a release that this project promises to run on; $usage" ;;
+esac
+
+label="test-distro $suite"
+state=$CACHE/distro/$suite
+root=$state/root
+logs=$TOP/build/test-distro/$suite
+proxies=
+for name in http_proxy https_proxy ftp_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+	value=
+	eval "value=\${$name:-}"
+	case $value in
+	'' | *[[:space:]]*) ;;
+	*) proxies="$proxies $name=$value" ;;
+	esac
+done
+if [ -n "$within_namespaces" ]; then
+	inside
+fi
+
+# From here on it runs as whoever called it.
+make_cache
+[ -z "$hostile" ] || [ -f "$TOP/tests/lib/hostile.env" ] || die "there is no tests/lib/hostile.env"
+sudo=
+if [ "$(id -u)" -ne 0 ]; then
+	command -v sudo >/dev/null || die "root is needed for a root of its own, and there is no sudo: run it as root"
+	sudo -v || die "root is needed for a root of its own, and sudo did not allow it"
+	sudo=sudo
+fi
+git -C "$TOP" rev-parse HEAD >/dev/null 2>&1 || die "$TOP is not a clone by git, and what is tested is what is committed"
+mirror=$(debian_mirror) || die "this machine's apt knows no Debian mirror to make $suite from"
+# shellcheck disable=SC2016 # apt expands these
+security=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+	sed -n 's|^Debian-Security ||p' | head -n 1)
+mkdir -p "$state" "$logs" || exit 1
+lock "$state/lock" "$label"
+if [ ! -d "$root" ] || [ -n "$fresh" ]; then
+	need_space "$state" 7000 "a root with $suite, a kernel tree and a kernel"
+fi
+if [ ! -f "$state/base.tar" ] && [ ! -x /usr/sbin/debootstrap ]; then
+	"$TOP/scripts/setup.sh" --distro || exit 1
+fi
+[ -z "$(git -C "$TOP" status --porcelain)" ] || say "$label: what is not committed here is not part of it"
+rm -rf "$state/clone"
+git clone -q --no-hardlinks "file://$TOP" "$state/clone" || die "cannot clone $TOP"
+git -C "$TOP" rev-parse --short HEAD >"$state/commit"
+
+# shellcheck disable=SC2086 # $sudo and $proxies are words
+exec $sudo env -i PATH="$PATH:/usr/sbin:/sbin" HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-}" \
+	$proxies unshare --mount --pid --fork --kill-child \
+	"$0" "$suite" --namespaces --mirror="$mirror" --security="$security" \
+	${as_user:+user} ${german:+german} ${hostile:+hostile} ${fresh:+fresh} ${quick:+quick}

@@ -1,0 +1,70 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs on the host: a directory of the host is live in the guest, and is changed by it
+# only where that was asked for. Needs the kernel for it, which SHARE= builds.
+
+KERNEL=${1:-${KERNEL:-fast}}
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/lib/ktap.sh"
+
+cd "$top" || exit 1
+name=$(SHARE=. CONFIG='' scripts/kernel-options.sh --name "$KERNEL") || exit 1
+scripts/build-kernel.sh --is-built "$name" ||
+	ktap_skip_all "the kernel for it is not built: make vm SHARE=. COMMAND=true KERNEL=$KERNEL does that"
+
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+# What separates options of QEMU is a part of this name.
+dir="$work/a, b=c"
+mkdir -p "$dir/sub"
+echo early >"$dir/sub/early"
+echo secret >"$work/secret"
+ln -s ../secret "$dir/up"
+ln -s "$work/secret" "$dir/absolute"
+
+# vm ARGUMENT...: sets $status; what is said is in $work/out and $work/err.
+vm()
+{
+	scripts/run.sh qemu/vm.py --kernel "$name" --share "$dir" "$@" >"$work/out" 2>"$work/err" </dev/null
+	status=$?
+}
+
+show()
+{
+	ktap_diag "$(tail -n 20 "$work/out" "$work/err")"
+}
+
+ktap_plan 8
+scripts/build-module.sh "$name" . "build/$name/module" >"$work/out" 2>"$work/err" ||
+	ktap_bail "the module can not be built: $(tail -n 3 "$work/err")"
+
+# The guest asks, and gets an answer that was not there when it started.
+{
+	until grep -q ready "$work/out"; do
+		[ -d "$work" ] || exit
+		sleep 0.1
+	done
+	echo late >"$dir/late.new"
+	mv "$dir/late.new" "$dir/late"
+} &
+vm --limit 120 --command 'cat /share/sub/early; echo ready
+until [ -e /share/late ]; do usleep 50000; done
+cat /share/late
+echo x >/share/new || echo "not written"
+rm /share/sub/early || echo "not removed"
+cat /share/up /share/absolute || echo "no way out"'
+ktap_eq 'what is there, and what comes' "early
+ready
+late" "$(head -n 3 "$work/out")" || show
+ktap_eq 'nothing is changed' "not written
+not removed" "$(sed -n '4,5p' "$work/out")"
+ktap_eq 'nor in the directory' "early" "$(cat "$dir/sub/early" "$dir/new" 2>/dev/null)"
+ktap_eq 'no link leads out' 'no way out' "$(sed -n '6,$p' "$work/out")"
+
+vm --share-rw --command 'cd /share && echo mine >new && mv sub/early sub/moved && mkdir -p d/e && chmod 600 new'
+ktap_eq 'with SHARE_RW a guest writes' 0 $status || show
+ktap_eq 'a file' mine "$(cat "$dir/new")"
+ktap_eq 'another name' early "$(cat "$dir/sub/moved")"
+ktap_eq 'as the user who started it' "$(id -u) 600" "$(stat -c '%u %a' "$dir/new")"
+ktap_finished

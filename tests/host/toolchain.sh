@@ -1,0 +1,155 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs on the host: scripts/toolchain.sh must choose tools that fit each other,
+# and say what does not. The tools are made up, and only tell their versions.
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/lib/ktap.sh"
+
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
+
+# fake FILE TEXT: a program that says TEXT, whatever it is asked.
+fake()
+{
+	mkdir -p "${1%/*}"
+	# shellcheck disable=SC2016 # the program itself expands that
+	printf '#!/bin/sh\n[ "$2" = sysroot ] && exec echo "%s"\necho "%s"\n' "${3:-}" "$2" >"$1"
+	chmod +x "$1"
+}
+
+# llvm VERSION SUFFIX: a whole LLVM with its libclang, first on PATH with that suffix.
+llvm()
+{
+	for _tool in ld.lld llvm-ar llvm-nm llvm-objcopy llvm-objdump llvm-readelf llvm-strip clang; do
+		fake "$work/llvm-${1%%.*}/bin/$_tool" "clang version $1"
+		ln -sf "$work/llvm-${1%%.*}/bin/$_tool" "$work/bin/$_tool$2"
+	done
+	mkdir -p "$work/llvm-${1%%.*}/lib"
+	: >"$work/llvm-${1%%.*}/lib/libclang-${1%%.*}.so.${1%%.*}"
+	: >"$work/llvm-${1%%.*}/lib/libclang-cpp.so.99"
+}
+
+# rust DIR VERSION [without]: a rustc, with the source of its library or without.
+rust()
+{
+	mkdir -p "$1/lib/rustlib/src/rust/library/core/src"
+	: >"$1/lib/rustlib/src/rust/library/core/src/lib.rs"
+	[ -z "${3:-}" ] || rm -r "${1:?}/lib"
+	fake "$1/rustc" "rustc $2 (fake)" "$1"
+}
+
+begin()
+{
+	rm -rf "${work:?}/bin" "$work"/llvm-* "$work"/rust-*
+	mkdir -p "$work/bin"
+	rust "$work/rust-a" 1.85.0
+	fake "$work/bin/bindgen" "bindgen 0.71.1"
+	path=$work/bin:$work/rust-a
+}
+
+# tools [NAME=VALUE...] [ARGUMENT...]: what toolchain.sh says; its status is in $status.
+tools()
+{
+	said=$(env -i HOME="$work" XDG_CACHE_HOME="$work/cache" PATH="$path:/usr/bin:/bin" "$@" 2>&1)
+	status=$?
+}
+
+# chosen NAME: what was chosen for that variable of make.
+chosen()
+{
+	printf '%s\n' "$said" | sed -n "s/^$1=//p"
+}
+
+# refused NAME PATTERN: there is one line, which says so, and a status.
+refused()
+{
+	ktap_match "$1" "1 1 $2" "$status $(printf %s "$said" | grep -c '') $said"
+}
+
+ktap_plan 24
+toolchain=$top/scripts/toolchain.sh
+
+begin
+llvm 22.1.0 ""
+llvm 19.1.7 -19
+tools "$toolchain" clang
+ktap_eq "an old bindgen goes with an older LLVM" "-19 $work/llvm-19/lib" "$(chosen LLVM) $(chosen LIBCLANG_PATH)"
+fake "$work/bin/bindgen" "bindgen 0.72.1"
+tools "$toolchain" clang
+ktap_eq "a newer one with the first LLVM" "1 $work/llvm-22/lib" "$(chosen LLVM) $(chosen LIBCLANG_PATH)"
+tools LLVM=-19 "$toolchain" clang
+ktap_eq "libclang is of the version of LLVM=" "-19 $work/llvm-19/lib" "$(chosen LLVM) $(chosen LIBCLANG_PATH)"
+tools LLVM="$work/llvm-19/bin/" "$toolchain" clang
+ktap_eq "LLVM may be a directory" "$work/llvm-19/bin/ $work/llvm-19/lib" "$(chosen LLVM) $(chosen LIBCLANG_PATH)"
+tools "$toolchain" gcc
+ktap_eq "a kernel of gcc gets no LLVM" "0 " "$status $(chosen LLVM)"
+tools LLVM=-3 "$toolchain" gcc
+ktap_eq "and is not asked for one" "0 " "$status $(chosen LLVM)"
+tools LLVM=-3 "$toolchain" clang
+refused "LLVM= of what is not there" "*LLVM=-3 cannot be used, as there is no clang-3*"
+tools LLVM=-3 "$toolchain" --missing clang
+refused "nothing that is installed would mend that" "*LLVM=-3 cannot be used*"
+tools LLVM="$work/two words/" "$toolchain" clang
+refused "LLVM= with a blank" "*has a blank*"
+
+begin
+llvm 22.1.0 ""
+tools LIBCLANG_PATH="$work/llvm-22/lib" "$toolchain" clang
+refused "a libclang that loses fields" "*bindgen before 0.72.1 loses fields*"
+tools LIBCLANG_PATH="$work/llvm-22/lib" "$toolchain" --missing clang
+refused "and no package mends that" "*bindgen before 0.72.1 loses fields*"
+tools LIBCLANG_PATH="$work/none" "$toolchain" clang
+refused "LIBCLANG_PATH of what is not there" "*there is no libclang*"
+: >"$work/llvm-22/lib/libclang.so.14.0.6"
+rm "$work/llvm-22/lib/libclang-22.so.22"
+tools LIBCLANG_PATH="$work/llvm-22/lib" "$toolchain" clang
+refused "LIBCLANG_PATH of an old one" "*is libclang 14.0.6*"
+
+begin
+rust "$work/rust-0" 1.99.0 without
+path=$work/bin:$work/rust-0:$work/rust-a
+tools "$toolchain" gcc
+ktap_eq "a rustc without its library's source is passed over" "$work/rust-a/rustc" "$(chosen RUSTC)"
+tools "$toolchain" --explain gcc
+ktap_match "which is told" "*passed over: $work/rust-0/rustc: the source of its library is not installed*" "$said"
+tools RUSTC="$work/rust-0/rustc" "$toolchain" gcc
+refused "RUSTC= without its library's source" "*source of its library is not installed*"
+tools RUSTC="$work/none" "$toolchain" gcc
+refused "RUSTC= of what is not there" "*there is no such program*"
+fake "$work/old" "bindgen 0.60.1"
+tools BINDGEN="$work/old" "$toolchain" gcc
+refused "BINDGEN= of an old one" "*BINDGEN=$work/old is 0.60.1*"
+tools BINDGEN="$work/none" "$toolchain" --missing gcc
+refused "BINDGEN= of what is not there" "*there is no such program*"
+
+begin
+rust "$work/rust-b" 1.90.0 without
+path=$work/bin:$work/rust-a:$work/rust-b
+mkdir -p "$work/kdir/include/config"
+cat >"$work/kdir/include/config/auto.conf" <<'END'
+CONFIG_CC_IS_GCC=y
+CONFIG_RUSTC_VERSION_TEXT="rustc 1.90.0 (fake)"
+END
+rm "$work/bin/bindgen"
+tools "$toolchain" "$work/kdir"
+ktap_eq "a built kernel gets the rustc that it was built with, and needs no bindgen" "0 $work/rust-b/rustc" "$status $(chosen RUSTC)"
+tools RUSTC="$work/rust-a/rustc" "$toolchain" "$work/kdir"
+refused "and no other" "*was built with 'rustc 1.90.0 (fake)'*"
+rm -r "$work/rust-b"
+tools "$toolchain" "$work/kdir"
+refused "if that is gone it is named" "*was built with 'rustc 1.90.0 (fake)', and that rustc is not here*"
+llvm 20.1.0 ""
+llvm 19.1.7 -19
+cat >"$work/kdir/include/config/auto.conf" <<'END'
+CONFIG_CC_IS_CLANG=y
+CONFIG_CC_VERSION_TEXT="clang version 19.1.7"
+CONFIG_RUSTC_VERSION_TEXT="rustc 1.85.0 (fake)"
+END
+tools "$toolchain" "$work/kdir"
+ktap_eq "and its own clang" "-19" "$(chosen LLVM)"
+tools "$toolchain" "$work/none"
+refused "a KDIR that was never built" "*is not a kernel that was configured and built*"
+ktap_finished
