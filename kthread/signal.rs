@@ -419,33 +419,35 @@ mod tests {
     #[test]
     fn what_is_interrupted_and_asked_to_stop_stops() -> Result {
         let group = group()?;
-        let never = never()?;
 
-        for _ in 0..ROUNDS / 10 {
-            let waits = never.clone();
+        for _ in 0..ROUNDS / 20 {
+            let (waits, quiet, asked) = (never()?, never()?, count()?);
+            let (told, enough) = (quiet.clone(), asked.clone());
             let thread = Arc::new(
                 group.spawn(fmt!("both"), move |ctx| {
                     while ctx.wait() != Wake::Stop {}
-                    // Taking the interrupt must not give the thread its sleep back.
+                    // From here on nobody interrupts it. To take what is left must not give it back
+                    // the sleep that the request to stop has taken from it.
+                    quiet.wait();
                     ctx.take_interrupt();
-                    waits.wait_interruptible()
+                    let _ = waits.wait_interruptible();
                 })?,
                 GFP_KERNEL,
             )?;
             let target = thread.clone();
-            let pest = group.spawn(fmt!("pest"), move |ctx| {
-                while !ctx.should_stop() && !target.is_finished() {
+            let pest = group.spawn(fmt!("pest"), move |_| {
+                while enough.load(Relaxed) == 0 {
                     target.interrupt();
                 }
+                target.interrupt();
+                told.complete();
             })?;
 
             pause();
             thread.request_stop();
-            let ended = eventually(|| thread.is_finished());
-            assert_eq!(pest.stop(), Ok(()));
-            assert!(ended);
-            let thread = Arc::into_unique_or_drop(thread).ok_or(EINVAL)?;
-            assert!(thread.is_finished());
+            asked.fetch_add(1, Relaxed);
+            assert_eq!(pest.join(), Ok(()));
+            assert!(eventually(|| thread.is_finished()));
         }
         Ok(())
     }
