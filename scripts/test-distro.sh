@@ -275,6 +275,7 @@ if [ ! -f "$state/base.tar" ] && [ ! -x /usr/sbin/debootstrap ]; then
 	"$TOP/scripts/setup.sh" --distro || exit 1
 fi
 [ -z "$(git -C "$TOP" status --porcelain)" ] || say "$label: what is not committed here is not part of it"
+touch "$state/used"
 rm -rf "$state/clone"
 git clone -q --no-hardlinks "file://$TOP" "$state/clone" || die "cannot clone $TOP"
 git -C "$TOP" rev-parse --short HEAD >"$state/commit"
