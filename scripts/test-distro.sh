@@ -6,7 +6,8 @@
 # Runs "make demo" and "make test" of what is committed here in a bare Debian of
 # the release SUITE: a root made by debootstrap, with nothing of this machine's
 # but the network. The root stays in the cache, so that a second run is short.
-# Each WORD is one of
+# Where that can not be done at all, for want of root, network or room, the status
+# is 4. Each WORD is one of
 #	user	a user with sudo does it rather than root
 #	german	the locale is de_DE.UTF-8
 #	hostile	the variables of tests/lib/hostile.env are set
@@ -18,6 +19,13 @@
 . "$(dirname "$0")/debian.sh"
 
 usage="usage: make test-distro SUITE=bookworm|trixie [WITH='user german hostile fresh quick']"
+
+# lacks WHY: this is no place to try a release in, which tells nothing about the release.
+lacks()
+{
+	say "$label: cannot be done here, $*"
+	exit 4
+}
 
 # What follows up to the last part runs as root, with mounts, processes and a
 # /proc of its own, all of which end with it.
@@ -253,26 +261,31 @@ if [ -n "$within_namespaces" ]; then
 fi
 
 # From here on it runs as whoever called it.
-make_cache
 [ -z "$hostile" ] || [ -f "$TOP/tests/lib/hostile.env" ] || die "there is no tests/lib/hostile.env"
+said=$(git -C "$TOP" rev-parse HEAD 2>&1) ||
+	die "what is tested is what is committed, and git says: $(printf '%s\n' "$said" | head -n 1)"
+make_cache
 sudo=
 if [ "$(id -u)" -ne 0 ]; then
-	command -v sudo >/dev/null || die "root is needed for a root of its own, and there is no sudo: run it as root"
-	sudo -v || die "root is needed for a root of its own, and sudo did not allow it"
+	command -v sudo >/dev/null || lacks "as a root of its own takes root, and there is no sudo: run it as root"
+	sudo -v || lacks "as a root of its own takes root, and sudo did not allow it"
 	sudo=sudo
 fi
-git -C "$TOP" rev-parse HEAD >/dev/null 2>&1 || die "$TOP is not a clone by git, and what is tested is what is committed"
-mirror=$(debian_mirror) || die "this machine's apt knows no Debian mirror to make $suite from"
+$sudo unshare --mount --pid --fork true || lacks "as this machine lets nobody have mounts of one's own"
+mirror=$(debian_mirror) || lacks "as this machine's apt knows no Debian mirror to make $suite from"
+said=$(check_mirror "$suite" "$suite" 2>&1) || lacks "as ${said#*: }"
 # shellcheck disable=SC2016 # apt expands these
 security=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
 	sed -n 's|^Debian-Security ||p' | head -n 1)
 mkdir -p "$state" "$logs" || exit 1
 lock "$state/lock" "$label"
+room=7000
+[ -z "$quick" ] || room=2500
 if [ ! -d "$root" ] || [ -n "$fresh" ]; then
-	need_space "$state" 7000 "a root with $suite, a kernel tree and a kernel"
+	said=$(need_space "$state" $room "a root with $suite" 2>&1) || lacks "as ${said#*: }"
 fi
 if [ ! -f "$state/base.tar" ] && [ ! -x /usr/sbin/debootstrap ]; then
-	"$TOP/scripts/setup.sh" --distro || exit 1
+	"$TOP/scripts/setup.sh" --distro || lacks "as debootstrap cannot be installed"
 fi
 [ -z "$(git -C "$TOP" status --porcelain)" ] || say "$label: what is not committed here is not part of it"
 touch "$state/used"
