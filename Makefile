@@ -71,7 +71,7 @@ test-all:
 
 test-distro:
 	$(check)
-	@scripts/test-distro.sh "$$SUITE" $$WITH
+	@exec scripts/test-distro.sh "$$SUITE" $$WITH
 
 soak:
 	$(check)

@@ -302,16 +302,20 @@ end()
 	exit 130
 }
 
-rm -f "$state/alive"
-mkfifo "$state/alive" || exit 1
-exec 7<>"$state/alive"
-trap end INT TERM HUP
-# What the shell runs in the background has SIGINT ignored, and tests want it as it is elsewhere.
-# shellcheck disable=SC2086 # $sudo and $proxies are words
-$sudo env -i --default-signal=INT,QUIT PATH="$PATH:/usr/sbin:/sbin" HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-}" \
-	${TESTS:+TESTS="$TESTS"} $proxies unshare --mount --pid --fork --kill-child \
-	"$0" "$suite" --namespaces --mirror="$mirror" --security="$security" \
-	${as_user:+user} ${german:+german} ${hostile:+hostile} ${fresh:+fresh} ${quick:+quick} \
-	<"$state/alive" 7<&- 8>&- &
-inside=$!
-wait "$inside"
+# Read as a whole, as this file may change before it ends.
+{
+	rm -f "$state/alive"
+	mkfifo "$state/alive" || exit 1
+	exec 7<>"$state/alive"
+	trap end INT TERM HUP
+	# What the shell runs in the background has SIGINT ignored, and tests want it as it is elsewhere.
+	# shellcheck disable=SC2086 # $sudo and $proxies are words
+	$sudo env -i --default-signal=INT,QUIT PATH="$PATH:/usr/sbin:/sbin" HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-}" \
+		${TESTS:+TESTS="$TESTS"} $proxies unshare --mount --pid --fork --kill-child \
+		"$0" "$suite" --namespaces --mirror="$mirror" --security="$security" \
+		${as_user:+user} ${german:+german} ${hostile:+hostile} ${fresh:+fresh} ${quick:+quick} \
+		<"$state/alive" 7<&- 8>&- &
+	inside=$!
+	wait "$inside"
+	exit
+}
