@@ -293,6 +293,7 @@ rm -rf "$state/clone"
 git clone -q --no-hardlinks "file://$TOP" "$state/clone" || die "cannot clone $TOP"
 git -C "$TOP" rev-parse --short HEAD >"$state/commit"
 
+# shellcheck disable=SC2317 # the trap calls it
 end()
 {
 	trap '' INT TERM HUP
