@@ -44,7 +44,7 @@ what()
 	trees/*) echo "a clean copy of $(cat "$1/whole" "$1/origin" 2>/dev/null | head -n 1)" ;;
 	copies/*) echo "a copy of $(cat "$1/origin" 2>/dev/null)" ;;
 	sources/*) echo "a kernel tree of the distribution" ;;
-	distro/*) echo "the Debian of make test-distro, which goes by its name alone" ;;
+	distro/*) echo "a bare Debian, from make test-distro; goes by its name alone" ;;
 	esac
 }
 

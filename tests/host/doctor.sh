@@ -21,7 +21,7 @@ mkdir "$lab" "$work/home" "$work/bin"
 # Somebody who is not root. Without root that is the one who runs this.
 other=
 if [ "$(id -u)" -eq 0 ]; then
-	other="setpriv --reuid=65534 --regid=65534 --clear-groups"
+	other="setpriv --reuid=65534 --regid=65534 --clear-groups env TMPDIR=$work/home"
 	chown -R 65534:65534 "$work/home"
 fi
 

@@ -22,6 +22,7 @@ fake_tree()
 		>@mkdir -p $(O)/include/config $(O)/include/generated $(O)/rust
 		>@grep -v '=n$$' $(KCONFIG_ALLCONFIG) $(if $(wildcard lost),| grep -v `cat lost`) >$(O)/.config
 		>@cp $(O)/.config $(O)/include/config/auto.conf
+		>@echo "CONFIG_RUSTC_VERSION_TEXT=\"$$($(RUSTC) --version)\"" >>$(O)/include/config/auto.conf
 		>@cp module.mk $(O)/Makefile
 		vmlinux:
 		>@env | grep -vE '^(MAKE|MFLAGS|_=|PWD=|OLDPWD=|SHLVL=)' | sort >environment
