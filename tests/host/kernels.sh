@@ -40,7 +40,7 @@ how_many()
 	find "$kernels" -mindepth 1 -maxdepth 1 -type d 2>/dev/null | grep -c .
 }
 
-ktap_plan 26
+ktap_plan 28
 
 # CONFIG: what makes a kernel another, and what does not.
 one=$(name 'CONFIG_AA=y CONFIG_B=7')
@@ -112,6 +112,16 @@ ktap_eq 'and the old kernel is not taken for its' 1 $?
 rm "$work/tree/lost"
 lab scripts/build-kernel.sh fast >"$work/log" 2>&1
 ktap_eq 'it is when the option is there again' 0 $? || ktap_diag "$(cat "$work/log")"
+
+# Where modules are installed is seen from where make was started.
+for place in some/where /some/where; do
+	INSTALL_MOD_PATH=$place lab scripts/build-module.sh "$(readlink build/fast/kernel)/" . build/kdir modules_install >"$work/log" 2>&1
+	case $place in
+	/*) wanted=$place ;;
+	*) wanted=$work/lab/$place ;;
+	esac
+	ktap_eq "INSTALL_MOD_PATH=$place" "$wanted" "$(cat build/kdir/installed)" || ktap_diag "$(cat "$work/log")"
+done
 
 # A tree that was built in place.
 if command -v rsync >/dev/null; then
