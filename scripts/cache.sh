@@ -28,6 +28,7 @@ what()
 	trees/*) echo "a clean copy of $(cat "$1/whole" "$1/origin" 2>/dev/null | head -n 1)" ;;
 	copies/*) echo "a copy of $(cat "$1/origin" 2>/dev/null)" ;;
 	sources/*) echo "a kernel tree of the distribution" ;;
+	distro/*) echo "a bare Debian, from make test-distro" ;;
 	esac
 }
 
@@ -71,6 +72,7 @@ removed()
 	(: >>"$_lock") 2>/dev/null || die "the cache $CACHE belongs to somebody else: it is not for $(id -un) to prune"
 	exec 8>>"$_lock"
 	try_lock 8 "$_lock" || return 1
+	[ ! -d "$1/root" ] || [ -w "$1/root" ] || die "$CACHE/$1 is root's: run: sudo rm -rf $CACHE/$1"
 	[ "${1%%/*}" != sources ] || rm -f sources/default
 	rm -f "$1/built" "$1/whole"
 	rm -rf "$1" || die "$CACHE/$1 cannot be removed"
@@ -83,7 +85,7 @@ case $prune in
 esac
 
 found=
-for dir in kernels/* copies/* trees/* sources/linux-*; do
+for dir in kernels/* copies/* trees/* sources/linux-* distro/*; do
 	[ -d "$dir" ] || continue
 	days=$(((now - $(used "$dir")) / 86400))
 	size=$(du -sm "$dir" | cut -f 1)

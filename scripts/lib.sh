@@ -280,8 +280,11 @@ progress_loop()
 	_first=$($3)
 	_pause=10
 	[ ! -t 2 ] || _pause=1
-	# Nothing goes on for a script that is gone.
-	while sleep $_pause >/dev/null 2>&1 && read -r _pid _name _state _ 2>/dev/null <"/proc/$$/stat" && [ "$_state" != Z ]; do
+	_passed=0
+	# The sleep ends with the loop, and the loop soon after its script.
+	while attached sleep 1 >/dev/null 2>&1 && read -r _pid _name _state _ 2>/dev/null <"/proc/$$/stat" && [ "$_state" != Z ]; do
+		_passed=$((_passed + 1))
+		[ $((_passed % _pause)) -eq 0 ] || continue
 		_line=$(progress_line "$1" "$2" "$_first" "$($3)" $(($(date +%s) - _start)))
 		if [ -t 2 ]; then
 			printf '\r\033[K%s' "$_line" >&2

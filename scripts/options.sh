@@ -30,7 +30,7 @@ takes()
 	modules | modules_install) echo "KDIR MODULE $_build INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP" ;;
 	demo) echo "$_guest" ;;
 	test | test-all) echo "$_guest $_tests" ;;
-	test-distro) echo "SUITE WITH" ;;
+	test-distro) echo "SUITE WITH TESTS" ;;
 	soak) echo "$_guest MINUTES STORM_SEED STORM_SECONDS" ;;
 	bench) echo "KERNEL CONFIG SEED $_build" ;;
 	trace | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;

@@ -142,14 +142,33 @@ kernel_is_there()
 	return 1
 }
 
+# follow: ends all that runs in here once whoever started it is gone, and with it the
+# other end of stdin. For unshare takes no signals, and sudo none of a user's.
+follow()
+{
+	cat >/dev/null
+	kill -TERM 1 -1
+	sleep 10
+	kill -KILL -1
+}
+
 inside()
 {
 	trap 'exit 130' INT TERM HUP
+	exec 7<&0 </dev/null
+	follow <&7 7<&- &
+	exec 7<&-
+	# Held until the last process in here has ended.
+	lock "$state/inside.lock" "$label"
 	environment=
 	[ -z "$fresh" ] || rm -rf "$root"
 	[ -d "$root" ] || new_root
 	mounts
 	network
+	find "$root/tmp" "$root/var/tmp" -mindepth 1 -delete
+	# An earlier run may have ended in the midst of dpkg.
+	within root dpkg --configure -a >"$logs/dpkg.log" 2>&1 ||
+		die "dpkg cannot mend what an interrupted run left in $root: use WITH=fresh; the log: $logs/dpkg.log"
 	user=root
 	home=/root
 	packages=
@@ -163,8 +182,8 @@ inside()
 	fi
 	# shellcheck disable=SC2086 # words
 	[ -z "$packages" ] || add $packages
-	if [ -n "$as_user" ] && [ ! -d "$root$home" ]; then
-		within root useradd --create-home "$user" || die "cannot add a user in $root"
+	if [ -n "$as_user" ]; then
+		[ -d "$root$home" ] || within root useradd --create-home "$user" || die "cannot add a user in $root"
 		echo "$user ALL=(ALL:ALL) NOPASSWD: ALL" >"$root/etc/sudoers.d/$user"
 	fi
 	if [ -n "$german" ]; then
@@ -186,10 +205,10 @@ inside()
 	failed=
 	step doctor make doctor
 	if [ -n "$quick" ] && ! kernel_is_there; then
-		step setup scripts/setup.sh fast && step units python3 tests/selfcheck/units.py
+		step setup scripts/setup.sh fast && step units scripts/run.sh python3 tests/selfcheck/units.py
 		step doctor make doctor
 	else
-		step demo make demo && step test make test
+		step demo make demo && step test make test ${TESTS:+TESTS="$TESTS"}
 	fi
 	echo "$label, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$root/etc/os-release"), commit $(cat "$state/commit"):$done"
 	[ -z "$failed" ] || die "$suite failed; to look around: sudo chroot $root"
@@ -256,12 +275,30 @@ if [ ! -f "$state/base.tar" ] && [ ! -x /usr/sbin/debootstrap ]; then
 	"$TOP/scripts/setup.sh" --distro || exit 1
 fi
 [ -z "$(git -C "$TOP" status --porcelain)" ] || say "$label: what is not committed here is not part of it"
+touch "$state/used"
 rm -rf "$state/clone"
 git clone -q --no-hardlinks "file://$TOP" "$state/clone" || die "cannot clone $TOP"
 git -C "$TOP" rev-parse --short HEAD >"$state/commit"
 
+end()
+{
+	trap '' INT TERM HUP
+	exec 7<&-
+	wait "$inside"
+	say "$label: interrupted, and all that it started has ended"
+	exit 130
+}
+
+rm -f "$state/alive"
+mkfifo "$state/alive" || exit 1
+exec 7<>"$state/alive"
+trap end INT TERM HUP
+# What the shell runs in the background has SIGINT ignored, and tests want it as it is elsewhere.
 # shellcheck disable=SC2086 # $sudo and $proxies are words
-exec $sudo env -i PATH="$PATH:/usr/sbin:/sbin" HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-}" \
-	$proxies unshare --mount --pid --fork --kill-child \
+$sudo env -i --default-signal=INT,QUIT PATH="$PATH:/usr/sbin:/sbin" HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-}" \
+	${TESTS:+TESTS="$TESTS"} $proxies unshare --mount --pid --fork --kill-child \
 	"$0" "$suite" --namespaces --mirror="$mirror" --security="$security" \
-	${as_user:+user} ${german:+german} ${hostile:+hostile} ${fresh:+fresh} ${quick:+quick}
+	${as_user:+user} ${german:+german} ${hostile:+hostile} ${fresh:+fresh} ${quick:+quick} \
+	<"$state/alive" 7<&- 8>&- &
+inside=$!
+wait "$inside"

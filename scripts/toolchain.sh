@@ -198,7 +198,7 @@ libclang_version()
 	return 1
 }
 
-# Sets libclangs, one "DIR VERSION" a line, with "-" for a bindgen that has its own.
+# Sets libclangs, one "DIR VERSION" a line.
 find_libclangs()
 {
 	libclangs=
@@ -237,6 +237,8 @@ choose()
 	while read -r _llvm _llvm_version; do
 		while read -r _bindgen _bindgen_version; do
 			while read -r _libclang _libclang_version; do
+				# A here-document of nothing has a line, too.
+				[ -n "$_libclang" ] || continue
 				if [ "$1" = same ] && [ "$_llvm" != - ]; then
 					[ "${_libclang_version%%.*}" = "${_llvm_version%%.*}" ] || continue
 				fi
@@ -244,7 +246,7 @@ choose()
 				echo "$_llvm $_llvm_version $_bindgen $_bindgen_version $_libclang $_libclang_version"
 				return
 			done <<-END
-				$(printf '%s\n' "$libclangs" | grep .)
+				$(printf '%s\n' "${libclangs:-"${kdir:+"- 0"}"}" | grep .)
 			END
 		done <<-END
 			$(printf '%s\n' "${bindgens:-"- $MIN_BINDGEN"}" | grep .)
@@ -267,6 +269,7 @@ set_of=$(choose same) || {
 # shellcheck disable=SC2086 # six words
 set -- ${set_of:-- - - - - -}
 llvm=$1 llvm_version=$2 bindgen=$3 bindgen_version=$4 libclang=$5 libclang_version=$6
+[ "$libclang" != - ] || bindgen=-
 
 bad=
 if [ -z "$set_of" ] && [ -n "$bindgens" ] && [ -n "$libclangs" ]; then

@@ -22,15 +22,21 @@ fake_tree "$work/tree"
 fake_lab "$work/lab"
 cd "$work/lab" || exit 1
 
-# soon COMMAND...: whether it succeeds within half a minute.
-soon()
+# within N COMMAND...: whether it succeeds within N tenths of a second.
+within()
 {
-	_tries=300
+	_tries=$1
+	shift
 	until "$@"; do
 		_tries=$((_tries - 1))
 		[ $_tries -gt 0 ] || return 1
 		sleep 0.1
 	done
+}
+
+soon()
+{
+	within 300 "$@"
 }
 
 # free FILE...: whether nobody holds a lock on them.
@@ -55,7 +61,7 @@ touch_tree()
 	touch "$work/tree/Kconfig"
 }
 
-ktap_plan 18
+ktap_plan 23
 
 # A compiler's daemon, say.
 cat >"$work/tree/hook" <<END
@@ -112,19 +118,37 @@ ktap_match 'a run in the same checkout is told of the other' '*another run works
 lab scripts/build-kernel.sh fast >"$work/log" 2>&1
 ktap_eq 'an empty vmlinux is not taken for built' built "$(cat build/fast/kernel/vmlinux)"
 
-# The loop that tells how far a step is.
+# The loop that tells how far a step is, in the shells that /bin/sh may be. It is done with
+# at once, killed, or left.
 cat >"$work/lab/scripts/loop.sh" <<'END'
 . "$(dirname "$0")/lib.sh"
 none() { echo 0; }
 progress_start "step" 0 none
-echo $PROGRESS
-exec sleep 300
+# Until the loop sleeps.
+until cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -q "^. $PROGRESS "; do :; done
+echo begun
+[ "$1" = stop ] || exec sleep 300
+progress_stop
 END
-sh scripts/loop.sh >"$work/loop" 2>/dev/null &
-script=$!
-soon test -s "$work/loop"
-cp "$work/loop" "$work/loop.pid"
-kill -KILL $script
-wait $script 2>/dev/null
-ktap_ok_if 'the loop ends with its script' soon gone "$work/loop.pid"
+
+# alone SESSION: whether nothing runs in it.
+# shellcheck disable=SC2317
+alone()
+{
+	! cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -q "^[^ZX] [0-9]* [0-9]* $1 "
+}
+
+for shell in dash bash; do
+	for end in stop TERM KILL; do
+		: >"$work/loop"
+		# It is let in at the door as it is, which starts no other shell than /bin/sh.
+		# shellcheck disable=SC2016
+		setsid env sh -c 'LAB_DOOR=$$ exec "$@"' sh $shell scripts/loop.sh $end >"$work/loop" 2>"$work/log" &
+		script=$!
+		soon test -s "$work/loop" || ktap_diag "$(cat "$work/log")"
+		[ $end = stop ] || kill -$end $script
+		wait $script 2>/dev/null
+		ktap_ok_if "$shell, $end: the loop ends, and leaves nothing" within 25 alone $script
+	done
+done
 ktap_finished

@@ -21,8 +21,10 @@ rm -f "$work/few/flex"
 
 # Somebody who is not root, and what that one may read of this checkout and its tools.
 other=
-[ "$(id -u)" -ne 0 ] || other="setpriv --reuid=65534 --regid=65534 --clear-groups"
+[ "$(id -u)" -ne 0 ] || other="setpriv --reuid=65534 --regid=65534 --clear-groups env TMPDIR=$work/tmp"
 mkdir "$work/lab"
+mkdir -m 1777 "$work/tmp"
+$other test -x "$work/few" || ktap_skip_all "another user cannot reach $work: set TMPDIR to a directory that is open"
 tar -C "$top" -cf - scripts qemu/config | tar -C "$work/lab" -xf -
 bindgen=$("$top/scripts/toolchain.sh" gcc | sed -n 's/^BINDGEN=//p')
 if ! $other test -x "$bindgen"; then

@@ -64,6 +64,11 @@ fake qemu/vm.py 'echo some; echo $? >"${0%/*}/wrote"; exit 0'
 ktap_eq 'what is closed stays so' 1 "$(cat "$work/qemu/wrote")"
 
 # A commit that cannot be tested is skipped, and the first bad one is found.
+bisects='git bisect run finds what is bad'
+if ! command -v git >/dev/null; then
+	ktap_skip "$bisects" "there is no git"
+	ktap_finished
+fi
 # shellcheck disable=SC2016 # the made-up program expands it
 fake qemu/vm.py 'exit "$(cat "$2")"'
 found=$(
@@ -81,5 +86,5 @@ found=$(
 	} >"$work/log" 2>&1
 	git log -1 --format=%s refs/bisect/bad
 )
-ktap_eq 'git bisect run finds what is bad' 113 "$found" || ktap_diag "$(cat "$work/log")"
+ktap_eq "$bisects" 113 "$found" || ktap_diag "$(cat "$work/log")"
 ktap_finished

@@ -69,7 +69,7 @@ refused()
 	ktap_match "$1" "1 1 $2" "$status $(printf %s "$said" | grep -c '') $said"
 }
 
-ktap_plan 24
+ktap_plan 27
 toolchain=$top/scripts/toolchain.sh
 
 begin
@@ -125,6 +125,18 @@ refused "BINDGEN= of an old one" "*BINDGEN=$work/old is 0.60.1*"
 tools BINDGEN="$work/none" "$toolchain" --missing gcc
 refused "BINDGEN= of what is not there" "*there is no such program*"
 
+# A machine that has nothing but what is made up here.
+bare=$work/lab/scripts/toolchain.sh
+mkdir -p "${bare%/*}"
+cp "$top/scripts/lib.sh" "${bare%/*}"
+sed "s|/usr/lib|$work/usr/lib|g" "$toolchain" >"$bare"
+chmod +x "$bare"
+begin
+tools "$bare" --missing gcc
+ktap_eq "no libclang at all is missed" "0 libclang" "$status $said"
+tools "$bare" gcc
+refused "and said" "*no libclang*set LIBCLANG_PATH=*"
+
 begin
 rust "$work/rust-b" 1.90.0 without
 path=$work/bin:$work/rust-a:$work/rust-b
@@ -150,6 +162,9 @@ CONFIG_RUSTC_VERSION_TEXT="rustc 1.85.0 (fake)"
 END
 tools "$toolchain" "$work/kdir"
 ktap_eq "and its own clang" "-19" "$(chosen LLVM)"
+rm -r "$work"/llvm-*/lib
+tools "$bare" "$work/kdir"
+ktap_eq "and where there is no libclang" "-19 " "$(chosen LLVM) $(chosen BINDGEN)"
 tools "$toolchain" "$work/none"
 refused "a KDIR that was never built" "*is not a kernel that was configured and built*"
 ktap_finished
