@@ -133,24 +133,27 @@ broken "no mirror" "knows no Debian mirror" XDG_CACHE_HOME="$work/cache"
 healthy
 broken "no network" "the mirror does not answer" XDG_CACHE_HOME="$work/cache" \
 	http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9
+# What is said from here on has nothing to do with the mirror, which is not to be asked.
+tree 7.3
+source=KERNEL_SRC=$work/linux
 without flex apt-get
 broken "no flex and no apt-get" "only Debian's apt-get is known"
 without flex sudo
 as_other
-broken "no flex, no root and no sudo" "there is no sudo" HOME="$work/home"
+broken "no flex, no root and no sudo" "there is no sudo" HOME="$work/home" "$source"
 fake sudo 'exit 1'
 path=$work/bin:$work/few
-broken "no flex, and a sudo that asks without a terminal" "there is no terminal" HOME="$work/home"
+broken "no flex, and a sudo that asks without a terminal" "there is no terminal" HOME="$work/home" "$source"
 healthy
 as_other
 mkdir "$work/closed"
 chmod 555 "$work/closed"
-broken "a cache that cannot be made" "cannot be written by" XDG_CACHE_HOME="$work/closed"
+broken "a cache that cannot be made" "cannot be written by" XDG_CACHE_HOME="$work/closed" "$source"
 mkdir -p "$work/empty/rust-kthread-demo"
 chmod 555 "$work/empty/rust-kthread-demo"
-broken "a cache of somebody else's that is empty" "cannot be written by" XDG_CACHE_HOME="$work/empty"
+broken "a cache of somebody else's that is empty" "cannot be written by" XDG_CACHE_HOME="$work/empty" "$source"
 mkdir -p "$lab/build/fast"
 [ -z "$other" ] || chown root "$lab/build/fast"
 chmod 555 "$lab/build/fast"
-broken "a build/ of somebody else's" "cannot be written by" HOME="$work/home"
+broken "a build/ of somebody else's" "cannot be written by" HOME="$work/home" "$source"
 ktap_finished

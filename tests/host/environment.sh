@@ -13,6 +13,7 @@ trap 'rm -rf "$work"' EXIT
 . "$top/tests/lib/tree.sh"
 fake_tree "$work/tree"
 fake_lab "$work/lab"
+real_setup "$work/lab"
 cd "$work/lab" || exit 1
 
 mkdir "$work/evil"
@@ -50,7 +51,7 @@ both()
 	echo "status $?" >>"$work/hostile"
 	# Others write to that disk, too.
 	sed -i 's/[0-9]* MiB free/N MiB free/' "$work/clean" "$work/hostile"
-	ktap_eq "$_what ($locale)" '' "$(diff "$work/clean" "$work/hostile")"
+	ktap_eq "$_what" '' "$(diff "$work/clean" "$work/hostile")"
 }
 
 # The kernel is built anew each time, and its key must not change.
@@ -61,23 +62,22 @@ build()
 	(cd "$work/cache/rust-kthread-demo/kernels" && echo fast-* && cat "$work/tree/environment" fast-*/.config)
 }
 
-ktap_plan 27
-locale=C
+ktap_plan 15
+# With a comma in its numbers, and an i of its own.
+locale=tr_TR.UTF-8
 lab scripts/prepare.sh fast >"$work/log" 2>&1 || ktap_bail "nothing is built: $(cat "$work/log")"
-for locale in de_DE.UTF-8 tr_TR.UTF-8; do
-	both 'help' scripts/help.sh
-	both 'options of a kernel' scripts/kernel-options.sh debug
-	both 'kernel tree' scripts/kernel-source.sh
-	both 'tools' scripts/toolchain.sh
-	both 'what lacks' scripts/setup.sh --list
-	both 'whether a kernel is built' scripts/build-kernel.sh --is-built fast
-	both 'a kernel build is told apart' scripts/check-kdir.sh /nonexistent
-	both 'and a real one is' scripts/check-kdir.sh "$top/build/$KERNEL/kernel"
-	both 'a module' scripts/build-module.sh fast . build/fast/module
-	both 'what lacks on this machine' scripts/doctor.sh /nonexistent fast
-	both 'Python' scripts/run.sh python3 -c 'import json, locale, sys; print(sys.flags, locale.getlocale(), "\u2019")'
-	both 'the environment of all' scripts/run.sh env
-done
+both 'help' scripts/help.sh
+both 'options of a kernel' scripts/kernel-options.sh debug
+both 'kernel tree' scripts/kernel-source.sh
+both 'tools' scripts/toolchain.sh
+both 'what lacks' scripts/setup.sh --list
+both 'whether a kernel is built' scripts/build-kernel.sh --is-built fast
+both 'a kernel build is told apart' scripts/check-kdir.sh /nonexistent
+both 'and a real one is' scripts/check-kdir.sh "$top/build/$KERNEL/kernel"
+both 'a module' scripts/build-module.sh fast . build/fast/module
+both 'what lacks on this machine' scripts/doctor.sh /nonexistent fast
+both 'Python' scripts/run.sh python3 -c 'import json, locale, sys; print(sys.flags, locale.getlocale(), "\u2019")'
+both 'the environment of all' scripts/run.sh env
 
 clean=$(build scripts/build-kernel.sh fast)
 ktap_eq 'what a kernel is built with, and its key' "$clean" "$(build hostile LC_ALL=de_DE.UTF-8 scripts/build-kernel.sh fast)"

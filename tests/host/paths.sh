@@ -76,7 +76,7 @@ for name; do
 	ktap_eq "checkout in $shown" 'demo.ko' "$(printf '%s\n' "$said" | tail -n 1)" || ktap_diag "$said"
 
 	mkdir -p "./temporary/$name"
-	TMPDIR=$work/temporary/$name lab lab/scripts/prepare.sh fast >log 2>&1
+	TMPDIR=$work/temporary/$name lab lab/scripts/build-module.sh fast lab lab/build/fast/module >log 2>&1
 	ktap_eq "TMPDIR in $shown" 0 $? || ktap_diag "$(cat log)"
 done
 

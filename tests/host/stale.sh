@@ -76,6 +76,7 @@ modules()
 }
 
 # has FILE WORDS
+# shellcheck disable=SC2317 # others call it
 has()
 {
 	grep -qaF "$2" "$out/stripped/$1.ko"
