@@ -17,7 +17,6 @@ mkdir -p "$own/sub"
 echo 'obj-m := words.o mine.o' >"$own/Kbuild"
 echo 'the first words' >"$own/words.txt"
 cat >"$own/words.rs" <<'END'
-// SPDX-License-Identifier: GPL-2.0
 //! Says what stands in a file.
 
 use kernel::prelude::*;
@@ -40,7 +39,6 @@ impl kernel::Module for Words {
 }
 END
 cat >"$own/mine.c" <<'END'
-// SPDX-License-Identifier: GPL-2.0
 #include <linux/module.h>
 #include "sub/number.h"
 
