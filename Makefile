@@ -139,6 +139,7 @@ clean:
 	rm -rf build rust-project.json
 
 cache:
+	$(check)
 	@scripts/cache.sh $${PRUNE:+"$$PRUNE"}
 
 help:

@@ -56,10 +56,10 @@ pub enum Wake {
 /// that is not a kernel thread. Here they need a `Context`, which only the function that runs the
 /// closure of a thread makes. It can neither be sent to another thread nor outlive the closure.
 ///
-/// Every wait returns at once when the thread is asked to stop, or is interrupted, parks when it is asked to park and
-/// goes on waiting once it is unparked, and enters the refrigerator if the thread is freezable and
-/// tasks are being frozen. No wait loses a wake-up, and no code of the caller runs while the task
-/// is in any state but `TASK_RUNNING`.
+/// Every wait returns at once when the thread is asked to stop or is interrupted, parks when it is
+/// asked to park and goes on waiting once it is unparked, and enters the refrigerator if the thread
+/// is freezable and tasks are being frozen. No wait loses a wake-up, and no code of the caller runs
+/// while the task is in any state but `TASK_RUNNING`.
 ///
 /// # Examples
 ///

@@ -90,11 +90,19 @@ pub(super) fn eventually(is_so: impl Fn() -> bool) -> bool {
     true
 }
 
-/// Returns whether a thread that has nothing to do is off its CPU, whenever one looks.
+/// Returns whether a thread that has nothing to do sleeps, whenever one looks.
 pub(super) fn sleeps(task: &Task) -> bool {
     let task = task.as_ptr();
-    // SAFETY: The caller keeps the task. The scheduler writes the field at once.
-    let is_off = || unsafe { atomic_load((&raw mut (*task).on_rq).cast::<i8>(), Relaxed) } == 0;
+    // What has been woken is not on the queue of its CPU until that has come to it.
+    //
+    // SAFETY: The caller keeps the task. The scheduler writes both fields at once.
+    let is_off = || unsafe {
+        atomic_load((&raw mut (*task).on_rq).cast::<i8>(), Relaxed) == 0
+            && !matches!(
+                atomic_load(&raw mut (*task).__state, Relaxed),
+                bindings::TASK_RUNNING | bindings::TASK_WAKING
+            )
+    };
 
     (0..20).all(|_| {
         pause();

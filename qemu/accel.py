@@ -19,6 +19,8 @@ import output
 from verdict import RC_PASS, SetupError
 
 BUDGET = 10.0
+KVM = "/dev/kvm"
+CPUINFO = "/proc/cpuinfo"
 CPUS = ("host", "host,-arch-capabilities")
 
 
@@ -66,16 +68,27 @@ def _tcg(reason):
     return Accel("tcg", "max", reason)
 
 
+def _cpu_model():
+    """The host's processor, with the microcode, of which hypervisors make a difference."""
+    with open(CPUINFO) as f:
+        first = f.read().split("\n\n")[0]
+    return [line.split(":", 1)[1].strip() for line in first.splitlines()
+            if line.startswith(("vendor_id", "cpu family", "model", "stepping", "microcode"))]
+
+
 def _key(kernel):
     """Everything on which the answer of a probe depends."""
     digest = hashlib.sha256()
     with open(kernel.vmlinux, "rb") as f:
         while chunk := f.read(1 << 20):
             digest.update(chunk)
-    version = subprocess.run([guest.find_qemu(), "--version"], stdin=subprocess.DEVNULL,
+    qemu = os.path.realpath(guest.find_qemu())
+    version = subprocess.run([qemu, "--version"], stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()[0]
-    node = os.stat("/dev/kvm")
-    return " ".join([version, digest.hexdigest(), "%d:%d" % (node.st_ino, node.st_rdev), platform.release()])
+    binary = os.stat(qemu)
+    node = os.stat(KVM)
+    return [qemu, version, binary.st_size, binary.st_mtime_ns, digest.hexdigest(), node.st_ino, node.st_rdev,
+            platform.release(), _cpu_model()]
 
 
 def _probe(kernel, cpu, run_dir):
@@ -98,9 +111,9 @@ def _probe(kernel, cpu, run_dir):
 def _auto(kernel, run_dir):
     if platform.machine() not in ("x86_64", "AMD64"):
         return _tcg("the host is no x86-64 machine")
-    if not os.path.exists("/dev/kvm"):
+    if not os.path.exists(KVM):
         return _tcg("no /dev/kvm")
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if not os.access(KVM, os.R_OK | os.W_OK):
         return _tcg("/dev/kvm may not be opened")
     cache = os.path.join(kernel.dir, "accel.json")
     key = _key(kernel)

@@ -68,7 +68,9 @@ current()
 {
 	whole && [ -s "$out/built" ] || return 1
 	[ -n "${KERNEL_SRC:-}" ] || return 0
-	[ -z "$(find "$src" -name .git -prune -o -cnewer "$out/built" -print | head -n 1)" ]
+	# It may be a copy that the next build brings up to date.
+	_own=$(cd -- "$KERNEL_SRC" && pwd -P)
+	[ -z "$(find "$src" "$_own" -name .git -prune -o -cnewer "$out/built" -print | head -n 1)" ]
 }
 
 if current; then

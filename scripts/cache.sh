@@ -5,19 +5,35 @@
 #
 # Lists what can be removed from the cache, with its size and when it was last used.
 # Removes what was not used for so many days, or all, or what has that NAME in the
-# list; but nothing that a build is at work on. What is needed is made again.
+# list; but nothing that a build is at work on, no tree that a kernel which stays was
+# built from, and a whole Debian only by its name. What is needed is made again.
 
 . "$(dirname "$0")/lib.sh"
 
 prune=${1:-}
 [ -d "$CACHE" ] || die "there is no cache yet: $CACHE"
 cd "$CACHE" || exit 1
+# As the links in it have it.
+real=$(pwd -P)
 now=$(date +%s)
+
+# ours DIR: whether the lab made it; what else is there, or is elsewhere by a link, is somebody's own.
+ours()
+{
+	[ -d "$1" ] && [ ! -L "$1" ] && [ ! -L "${1%%/*}" ] || return 1
+	_hex='[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
+	_hash=$_hex$_hex$_hex
+	# shellcheck disable=SC2254 # a pattern
+	case $1 in
+	kernels/*-$_hash | copies/$_hash | trees/$_hash | sources/linux-* | distro/bookworm | distro/trixie) ;;
+	*) return 1 ;;
+	esac
+}
 
 # used DIR: when, in seconds.
 used()
 {
-	stat -c %Y "$1/used" "$1/built" "$1/whole" "$1/origin" 2>/dev/null | head -n 1 | grep . || stat -c %Z "$1"
+	stat -c %Y "$1/used" "$1/built" "$1/whole" "$1/origin" "$1/commit" 2>/dev/null | head -n 1 | grep . || stat -c %Z "$1"
 }
 
 # what DIR: what it is, for whom.
@@ -28,18 +44,27 @@ what()
 	trees/*) echo "a clean copy of $(cat "$1/whole" "$1/origin" 2>/dev/null | head -n 1)" ;;
 	copies/*) echo "a copy of $(cat "$1/origin" 2>/dev/null)" ;;
 	sources/*) echo "a kernel tree of the distribution" ;;
-	distro/*) echo "a bare Debian, from make test-distro" ;;
+	distro/*) echo "a bare Debian, from make test-distro; goes by its name alone" ;;
 	esac
 }
 
-# needed TREE: whether a kernel that is there was built from it, or the next one will be.
-# The files in a tree are as old as its release, so they do not tell.
-needed()
+# is_default TREE: whether the next kernel is built from it.
+is_default()
 {
-	[ "sources/$(readlink sources/default)" != "$1" ] || return 0
+	[ -L sources/default ] && [ "$(readlink -m sources/default)" = "$real/$1" ]
+}
+
+# user_of TREE: prints which kernel was built from it, and fails if none was.
+# The files in a tree are as old as its release, so they do not tell.
+user_of()
+{
 	for _source in kernels/*/source; do
-		case $(readlink "$_source")/ in
-		"$CACHE/$1"/*) return 0 ;;
+		case $(readlink -m "$_source")/ in
+		"$real/$1"/*)
+			[ -L "$_source" ] || continue
+			echo "${_source%/source}"
+			return
+			;;
 		esac
 	done
 	return 1
@@ -48,65 +73,96 @@ needed()
 # wanted NAME DAYS: whether it is to go.
 wanted()
 {
-	case $prune in
-	all) return 0 ;;
-	*[!0-9]*)
-		[ "$prune" = "$1" ]
-		return
-		;;
+	[ "$prune" != "$1" ] || return 0
+	case $1:$prune in
+	distro/*) return 1 ;;
+	*:all) return 0 ;;
+	*:*[!0-9]*) return 1 ;;
 	esac
-	case $1 in
-	sources/* | trees/*) ! needed "$1" && [ "$2" -ge "$prune" ] ;;
-	*) [ "$2" -ge "$prune" ] ;;
-	esac
+	! is_default "$1" && [ "$2" -ge "$prune" ]
 }
 
-# removed DIR: fails if a build has its lock. What stands for the whole goes first.
-removed()
+kept()
+{
+	kept=yes
+	echo "kept $1: $2"
+}
+
+# remove DIR: unless there is a reason not to. What stands for the whole goes first.
+remove()
 {
 	case $1 in
 	kernels/*) _lock=$1.lock ;;
 	sources/*) _lock=sources/lock ;;
 	*) _lock=$1/lock ;;
 	esac
-	(: >>"$_lock") 2>/dev/null || die "the cache $CACHE belongs to somebody else: it is not for $(id -un) to prune"
+	if [ -L "$_lock" ] || ! (: >>"$_lock") 2>/dev/null; then
+		die "the cache $CACHE belongs to somebody else: it is not for $(id -un) to prune"
+	fi
 	exec 8>>"$_lock"
-	try_lock 8 "$_lock" || return 1
-	[ ! -d "$1/root" ] || [ -w "$1/root" ] || die "$CACHE/$1 is root's: run: sudo rm -rf $CACHE/$1"
-	[ "${1%%/*}" != sources ] || rm -f sources/default
+	if ! try_lock 8 "$_lock"; then
+		kept "$1" "a run is at work on it"
+		return
+	fi
+	case $1 in
+	sources/* | trees/*)
+		if _user=$(user_of "$1"); then
+			kept "$1" "$_user was built from it, and needs it"
+			return
+		fi
+		;;
+	distro/*)
+		# In whose view of the file system ever.
+		if cat /proc/[0-9]*/mountinfo 2>/dev/null | cut -d ' ' -f 5 | grep -q "^$real/$1/"; then
+			kept "$1" "something is mounted in it"
+			return
+		fi
+		if [ "$(id -u)" -ne 0 ] && [ -n "$(find "$1" ! -user "$(id -u)" -print -quit 2>/dev/null)" ]; then
+			kept "$1" "it belongs to root: sudo rm -rf --one-file-system '$real/$1'"
+			return
+		fi
+		;;
+	esac
+	_what=$(what "$1")
+	! is_default "$1" || rm -f sources/default
 	rm -f "$1/built" "$1/whole"
-	rm -rf "$1" || die "$CACHE/$1 cannot be removed"
+	rm -rf --one-file-system "$1" || die "$CACHE/$1 cannot be removed"
 	exec 8>&-
+	echo "removed $1 ($_what, $size MiB)"
 }
 
 case $prune in
 '' | all) ;;
-0 | 0[0-9]*) die "PRUNE=$prune: say a number of days, 'all', or a name that 'make cache' lists" ;;
+*/*) ours "$prune" || die "PRUNE=$prune: there is no such thing in the cache; 'make cache' lists what there is" ;;
+0* | *[!0-9]* | ??????*) die "PRUNE=$prune: say a number of days, 'all', or a name that 'make cache' lists" ;;
 esac
 
 found=
+kept=
 for dir in kernels/* copies/* trees/* sources/linux-* distro/*; do
-	[ -d "$dir" ] || continue
+	ours "$dir" || continue
 	days=$(((now - $(used "$dir")) / 86400))
-	size=$(du -sm "$dir" | cut -f 1)
+	if [ -n "$prune" ] && ! wanted "$dir" "$days"; then
+		continue
+	fi
+	size=$(du -sm "$dir" 2>/dev/null | cut -f 1)
 	if [ -z "$prune" ]; then
 		printf '%6s MiB, %3s days: %s (%s)\n' "$size" "$days" "$dir" "$(what "$dir")"
-	elif wanted "$dir" "$days"; then
+	else
 		found=yes
-		description=$(what "$dir")
-		if removed "$dir"; then
-			echo "removed $dir ($description, $size MiB)"
-		else
-			echo "kept $dir: a build is at work on it"
-		fi
+		remove "$dir"
 	fi
 done
 if [ -z "$prune" ]; then
-	echo "$(du -sm . | cut -f 1) MiB in all, in $CACHE"
+	echo "$(du -sm . 2>/dev/null | cut -f 1) MiB in all, in $CACHE"
 	echo "make cache PRUNE=DAYS removes what was not used for so long, PRUNE=all everything, PRUNE=NAME one of these"
 elif [ -z "$found" ]; then
 	case $prune in
-	*[!0-9]*) die "PRUNE=$prune: there is no such thing in the cache; 'make cache' lists what there is" ;;
+	all) echo "there is nothing in the cache to remove" ;;
+	*) echo "nothing was unused for $prune days" ;;
 	esac
-	echo "nothing was unused for $prune days"
 fi
+# Whoever named a thing is told that it is still there.
+case $prune:$kept in
+*/*:yes) exit 1 ;;
+esac

@@ -98,7 +98,7 @@ lab = @[ -f "\$(LAB)/Makefile" ] || { \\
 	echo "the lab is not at '\$(LAB)': set LAB to where it is, here or in the Makefile" >&2; exit 2; }; \\
 	\$(MAKE) --no-print-directory -C "\$(LAB)" MODULE="\$(CURDIR)"
 # Paths are seen from here.
-here = \$(foreach v,SCRIPT SHARE OUT JUNIT,\$(if \$(\$v),\$v="\$\$(realpath -ms -- "\$(\$v)")"))
+here = \$(foreach v,SCRIPT SHARE OUT JUNIT INSTALL_MOD_PATH,\$(if \$(\$v),\$v="\$\$(realpath -ms -- "\$(\$v)")"))
 
 modules modules_install:
 	\$(lab) \$@ KDIR="\$\$(realpath -ms -- "\$(KDIR)")" \$(here)

@@ -17,6 +17,7 @@ import xml.etree.ElementTree as ET
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "qemu"))
 
+import accel  # noqa: E402
 import decode  # noqa: E402
 import guest  # noqa: E402
 import hosttest  # noqa: E402
@@ -541,6 +542,81 @@ class Runs(unittest.TestCase):
             run = lab.RunDir(kernel, "vm")
             os.close(run.lock)
         self.assertEqual(len(os.listdir(os.path.join(path, "runs"))), lab.KEPT_RUNS)
+
+
+class Acceleration(unittest.TestCase):
+    """What was found out about KVM holds as long as all on which it depends, and no longer."""
+
+    def setUp(self):
+        self.path = self.enterContext(tempfile.TemporaryDirectory())
+        self.kernel = argparse.Namespace(dir=self.path, vmlinux=self.write("vmlinux", "a"))
+        self.qemu = self.write("qemu", "#!/bin/sh\necho QEMU 1\n", 0o755)
+        self.cpuinfo = self.write("cpuinfo", "vendor_id : A\nmodel name : B\ncpu MHz : 1\n\nvendor_id : A\n")
+        self.kvm = self.write("kvm", "")
+        self.answer = "no"
+        for where, name, value in ((accel, "KVM", self.kvm), (accel, "CPUINFO", self.cpuinfo), (accel.guest, "QEMU", self.qemu),
+                                   (accel, "_probe", self.probe), (accel.output, "say", lambda text: None),
+                                   (accel.platform, "machine", lambda: "x86_64"),
+                                   (accel.platform, "release", lambda: self.release)):
+            self.enterContext(unittest.mock.patch.object(where, name, value))
+        self.enterContext(unittest.mock.patch.dict(os.environ, {"QEMU_ACCEL": ""}))
+        self.release = "1"
+        self.found(["host", "host,-arch-capabilities"], "tcg")
+
+    def write(self, name, text, mode=0o644):
+        path = os.path.join(self.path, name)
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, mode)
+        return path
+
+    def probe(self, kernel, cpu, run_dir):
+        self.probes.append(cpu)
+        return self.answer
+
+    def found(self, probes, kind):
+        self.probes = []
+        self.assertEqual((accel.choose(self.kernel, None).kind, self.probes), (kind, probes))
+
+    def test_stays(self):
+        self.answer = True
+        self.found([], "tcg")
+        self.write("cpuinfo", "vendor_id : A\nmodel name : B\ncpu MHz : 2\n\nvendor_id : A\n")
+        self.found([], "tcg")
+        self.release = "2"
+        self.found(["host"], "kvm")
+        self.answer = "no"
+        self.found([], "kvm")
+
+    def test_ends(self):
+        def kvm():
+            os.rename(self.write("new", ""), self.kvm)
+
+        def same_version():
+            self.write("qemu", "#!/bin/sh\necho QEMU 1 # built anew\n")
+
+        def release():
+            self.release = "2"
+
+        self.answer = True
+        for change in (kvm, same_version, release, lambda: self.write("vmlinux", "b"),
+                       lambda: self.write("qemu", "#!/bin/sh\necho QEMU 2\n"),
+                       lambda: self.write("cpuinfo", "vendor_id : A\nmodel name : C\n\n"),
+                       lambda: self.write("accel.json", "{")):
+            change()
+            os.chmod(self.qemu, 0o755)
+            self.found(["host"], "kvm")
+
+    def test_what_is_seen_at_once(self):
+        self.answer = True
+        os.rename(self.kvm, self.kvm + ".away")
+        self.found([], "tcg")
+        os.rename(self.kvm + ".away", self.kvm)
+        access = os.access
+        with unittest.mock.patch.object(accel.os, "access", lambda path, mode: path != self.kvm and access(path, mode)):
+            self.found([], "tcg")
+        # What was found out before still holds.
+        self.found([], "tcg")
 
 
 class Junit(unittest.TestCase):

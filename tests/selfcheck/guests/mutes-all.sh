@@ -4,7 +4,7 @@
 # The console is muted in such a way that not even the markers come, and a declared complaint excuses nothing of that.
 # ksft-expect-splat: WARNING: .*broken_warn
 # selfcheck: counters ignore_loglevel Y -> N
-# selfcheck: mute its markers are missing
+# selfcheck: mute? its markers are missing
 # selfcheck-boot: own
 
 . "$(dirname "$0")/lib/ktap.sh"
