@@ -180,8 +180,11 @@ chmod 555 "$cache" "$cache/kernels"
 if [ "$(id -u)" -eq 0 ]; then
 	chmod 755 "$work" "$work/real"
 	chmod -R a+rX "$work/real"
+	# Others cannot look into the home of root, where the checkout may be.
+	cp -R "$top/scripts" "$work/scripts"
+	chmod -R a+rX "$work/scripts"
 	setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/ XDG_CACHE_HOME="$work/link" \
-		"$top/scripts/cache.sh" all >"$work/log" 2>&1
+		"$work/scripts/cache.sh" all >"$work/log" 2>&1
 else
 	: >"$cache/$one.lock"
 	chmod 444 "$cache/$one.lock"
