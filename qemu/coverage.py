@@ -19,23 +19,31 @@ import layout
 
 SECTION = re.compile(r"^Disassembly of section (\S+):$")
 CALL = re.compile(r"^\t+([0-9a-f]+): R_X86_64_PLT32\t__sanitizer_cov_trace_pc\b")
-JUMP = re.compile(r"^ *[0-9a-f]+:\t+jmp")
+INSTRUCTION = re.compile(r"^ *([0-9a-f]+):\t+(\S+)")
 PLACE = re.compile(r"^(/.*):([1-9][0-9]*)(?: \(discriminator [0-9]+\))?$")
 
 
 def calls(path):
-    """(section, address after the call) of each block of a module. One that ends its function with it has no address."""
+    """What is noted by the code of a module: (section, address, whether it is that of a block).
+
+    A block is noted by the address after its call. One that ends its function with that has none: it
+    jumps, and what is noted is the address after the call of that function.
+    """
     run = subprocess.run(["objdump", "-dr", "--no-show-raw-insn", path], stdout=subprocess.PIPE, check=True, text=True,
                          errors="replace")
-    section, before = None, ""
+    section, operation, notes = None, "", False
     for line in run.stdout.splitlines():
-        header, call = SECTION.match(line), CALL.match(line)
+        header, call, instruction = SECTION.match(line), CALL.match(line), INSTRUCTION.match(line)
         if header:
-            section = header.group(1)
-        elif call and not JUMP.match(before):
+            section, operation = header.group(1), ""
+        elif call and operation == "call":
+            notes = True
             # The place of the address is the last of the instruction.
-            yield section, int(call.group(1), 16) + 4
-        before = line
+            yield section, int(call.group(1), 16) + 4, True
+        elif instruction:
+            if operation == "call" and not notes:
+                yield section, int(instruction.group(1), 16), False
+            operation, notes = instruction.group(2), False
 
 
 def lines(path, section, addresses):
@@ -71,13 +79,14 @@ def measure(source, built, reached):
             here = seen.get(decode.module_name(path), set())
             places = layout.places(path)
             blocks = {}
-            for section, address in calls(path):
+            known = set()
+            for section, address, is_block in calls(path):
                 if section in places:
-                    blocks.setdefault(section, []).append(address)
-            known = {(places[section][0], places[section][1] + address)
-                     for section, addresses in blocks.items() for address in addresses}
+                    known.add((places[section][0], places[section][1] + address))
+                    if is_block:
+                        blocks.setdefault(section, []).append(address)
             if here - known:
-                raise SystemExit("coverage.py: %d of %d places that %s was at are none of its blocks: this kernel lays "
+                raise SystemExit("coverage.py: %d of %d places that %s was at follow no call there: this kernel lays "
                                  "modules out in another way" % (len(here - known), len(here), item))
             for section, addresses in blocks.items():
                 kind, start = places[section]

@@ -164,6 +164,7 @@ counted! {
         Join,
         Drop,
         RequestStop,
+        Interrupt,
         Look,
         OwnDrop,
         OwnDetach,
@@ -763,7 +764,8 @@ impl<'a> Me<'a> {
             34 => self.stop(),
             35 => self.join(),
             36 => self.drop_one(),
-            37..=39 => self.request_stop(),
+            37 | 38 => self.request_stop(),
+            39 => self.interrupt(),
             40 | 41 => self.look(),
             42 | 43 => self.spawn_worker(),
             44..=49 => self.queue(),
@@ -920,7 +922,8 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Waits in what a request to stop ends, and nothing else that has to do with threads.
+    /// Waits in what a request to stop or an interrupt ends, and nothing else that has to do with
+    /// threads.
     fn wait_foreign(&mut self) {
         let storm = self.storm;
         let jiffies = 1 + self.random.below(2);
@@ -956,8 +959,8 @@ impl<'a> Me<'a> {
 
         if interrupted {
             did(Op::Interrupted);
-            if !self.ctx.should_stop() {
-                fault!("a wait was interrupted in a thread that was not asked to stop");
+            if !self.ctx.take_interrupt() && !self.ctx.should_stop() {
+                fault!("a wait has ended in a thread that nobody asked for anything");
             }
         }
     }
@@ -1236,6 +1239,19 @@ impl<'a> Me<'a> {
             if thread.is_parked() {
                 fault!("a thread that is asked to stop is parked");
             }
+            true
+        });
+    }
+
+    /// Interrupts anyone, even the caller.
+    fn interrupt(&mut self) {
+        self.with_any(|handle| {
+            let Kind::Thread(thread) = &handle.kind else {
+                return false;
+            };
+
+            did(Op::Interrupt);
+            thread.interrupt();
             true
         });
     }
