@@ -199,7 +199,8 @@ inside()
 		environment="LANG=de_DE.UTF-8 LC_ALL=de_DE.UTF-8 LANGUAGE=de"
 	fi
 	if [ -n "$hostile" ]; then
-		environment="$environment $(grep -v '^#' "$TOP/tests/lib/hostile.env" | tr '\n' ' ')"
+		# Without its files the locale that was asked for would be the one of C.
+		environment="$(grep -v -e '^#' ${german:+-e '^LOCPATH='} "$TOP/tests/lib/hostile.env" | tr '\n' ' ') $environment"
 	fi
 
 	# What is built in the clone stays from run to run, as it does elsewhere.
