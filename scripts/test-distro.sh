@@ -104,7 +104,7 @@ within()
 	_home=/home/$_user
 	[ "$_user" != root ] || _home=/root
 	# shellcheck disable=SC2086 # $proxies and $environment are words NAME=VALUE
-	chroot --userspec="$_user" "$root" /usr/bin/env -i HOME=$_home USER="$_user" LOGNAME="$_user" SHELL=/bin/sh \
+	chroot --userspec="$_user" "$root" /usr/bin/env -i --default-signal=INT,QUIT HOME=$_home USER="$_user" LOGNAME="$_user" SHELL=/bin/sh \
 		TERM=dumb PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin $proxies $environment "$@" </dev/null
 }
 
@@ -125,16 +125,23 @@ step()
 	shift
 	say "$label: $*"
 	_start=$(date +%s)
+	# Left like that if what runs the command is killed.
+	echo lost >"$state/status"
 	{
 		# shellcheck disable=SC2016 # the inner shell expands
 		within "$user" sh -c 'cd "$1" && shift && exec "$@"' sh "$clone" "$@" 2>&1
 		echo $? >"$state/status"
-	} | tee "$logs/$_name.log"
+	} | tee "$logs/$_name.log" &
+	# A signal is heeded in this wait, and not in that for a command in the foreground.
+	pipeline=$!
+	wait "$pipeline"
+	pipeline=
 	_status=$(cat "$state/status")
 	done="$done
   $* (as $user): status $_status after $(($(date +%s) - _start)) s, $logs/$_name.log"
-	[ "$_status" -eq 0 ] || failed=yes
-	return "$_status"
+	[ "$_status" = 0 ] && return
+	failed=yes
+	return 1
 }
 
 # kernel_is_there: whether nothing would have to be built, or fetched to tell that.
@@ -156,13 +163,22 @@ follow()
 {
 	cat >/dev/null
 	kill -TERM 1 -1
-	sleep 10
-	kill -KILL -1
+}
+
+# interrupted: ends all else in here, also what does not heed SIGTERM.
+# shellcheck disable=SC2317 # the trap calls it
+interrupted()
+{
+	trap '' INT TERM HUP
+	kill -TERM -1
+	{ sleep 10; kill -KILL -1; } &
+	[ -z "${pipeline:-}" ] || wait "$pipeline"
+	exit 130
 }
 
 inside()
 {
-	trap 'exit 130' INT TERM HUP
+	trap interrupted INT TERM HUP
 	exec 7<&0 </dev/null
 	follow <&7 7<&- &
 	exec 7<&-
@@ -281,7 +297,7 @@ security=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Pac
 mkdir -p "$state" "$logs" || exit 1
 lock "$state/lock" "$label"
 room=7000
-[ -z "$quick" ] || room=2500
+[ -z "$quick" ] || room=3000
 if [ ! -d "$root" ] || [ -n "$fresh" ]; then
 	said=$(need_space "$state" $room "a root with $suite" 2>&1) || lacks "as ${said#*: }"
 fi
