@@ -176,6 +176,8 @@ rm -rf "$cache"
 prune
 ktap_match 'no cache at all' '2 cache.sh: there is no cache yet*' "$status $(cat "$work/log")"
 fresh
+: >"$cache/$one.lock"
+chmod 444 "$cache/$one.lock"
 chmod 555 "$cache" "$cache/kernels"
 if [ "$(id -u)" -eq 0 ]; then
 	chmod 755 "$work" "$work/real"
@@ -186,8 +188,6 @@ if [ "$(id -u)" -eq 0 ]; then
 	setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/ XDG_CACHE_HOME="$work/link" \
 		"$work/scripts/cache.sh" all >"$work/log" 2>&1
 else
-	: >"$cache/$one.lock"
-	chmod 444 "$cache/$one.lock"
 	prune PRUNE=all
 fi
 ktap_match "a cache of somebody else's" '*belongs to somebody else*' "$(cat "$work/log")"
