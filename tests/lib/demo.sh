@@ -140,6 +140,9 @@ starve()
 	# The kernel's own threads of that CPU, for whom others wait, have no other.
 	demo_server=/sys/kernel/debug/sched/fair_server/cpu$1/runtime
 	serve "${2:-50000000}"
+	# Nor must what feeds it again come to that CPU.
+	demo_cpus=$(((1 << $(nproc)) - 1))
+	[ $demo_cpus -eq $((1 << $1)) ] || sched $$ $((demo_cpus & ~(1 << $1))) 0 0
 	rm -f /tmp/starved
 	sched 0 $((1 << $1)) 0 1 sh -c 'echo > /tmp/starved; while :; do :; done' &
 	demo_hog=$!
@@ -153,4 +156,5 @@ feed()
 	kill -KILL "$demo_hog"
 	wait "$demo_hog" 2> /dev/null
 	serve 0
+	sched $$ "$demo_cpus" 0 0
 }
