@@ -7,6 +7,8 @@
 . "$(dirname "$0")/../lib/ktap.sh"
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
+# It is about the kernel that is taken where none is named.
+unset KERNEL
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 . "$top/tests/lib/tree.sh"
