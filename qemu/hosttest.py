@@ -133,13 +133,16 @@ class HostTest:
             yield rest.decode(errors="replace")
 
 
-def find():
-    """The self-check and the tests in tests/host."""
+def find(once=True):
+    """The self-check and the tests in tests/host; without once, not those that are the same for any kernel."""
     found = []
     check = os.path.join(lab.TESTS, "selfcheck", "run.py")
     if os.path.exists(check):
         found.append(HostTest("selfcheck", [sys.executable, check]))
     for path in sorted(glob.glob(os.path.join(glob.escape(lab.TESTS), "host", "*.sh"))):
+        with open(path) as f:
+            if not once and "\n# ksft-kernel: any\n" in f.read():
+                continue
         name = os.path.splitext(os.path.basename(path))[0]
         found.append(HostTest("host/" + name, ["sh", path]))
     return found

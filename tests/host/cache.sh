@@ -3,6 +3,8 @@
 #
 # Runs on the host: "make cache" shows and removes what the lab has made and nobody
 # needs, and nothing else. The cache is a made-up one.
+#
+# ksft-kernel: any
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib/ktap.sh"

@@ -3,6 +3,8 @@
 #
 # Runs on the host: scripts/check-kdir.sh must tell apart all that keeps a tree
 # from building Rust modules. Each case is a made-up tree of the few files looked at.
+#
+# ksft-kernel: any
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d) || exit 4

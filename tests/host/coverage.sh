@@ -113,13 +113,23 @@ count()
 		on && index($0, line) == 1 { print substr($0, length(line) + 1) }' "$own/build/coverage-$KERNEL/coverage.info"
 }
 
+# in_c NAME EXPECTED COMMENT: of a line of C, as gcc makes it known.
+in_c()
+{
+	if grep -qx CONFIG_CC_IS_GCC=y "$top/build/$KERNEL/kernel/.config"; then
+		ktap_eq "$1" "$2" "$(count own_c.c "$3")"
+	else
+		ktap_skip "$1" 'clang gives the block to another line'
+	fi
+}
+
 ktap_plan 9
 "$top/scripts/coverage.sh" "$KERNEL" "$own" "$work/script" >"$work/log" 2>&1
 ktap_eq 'it is measured' 0 $? || ktap_diag "$(cat "$work/log")"
-ktap_eq 'a branch in a thread' 1 "$(count own_c.c 'in a thread')"
-ktap_eq 'the other branch' 0 "$(count own_c.c 'not taken')"
+in_c 'a branch in a thread' 1 'in a thread'
+in_c 'the other branch' 0 'not taken'
 ktap_eq 'a function that nobody called' 0 "$(count own_c.c 'not called')"
-ktap_eq 'init' 1 "$(count own_c.c 'in init')"
+in_c 'init' 1 'in init'
 ktap_eq 'exit' 1 "$(count own_c.c 'in exit')"
 ktap_eq 'init in Rust' 1 "$(count own_rust.rs 'in init of Rust')"
 ktap_eq 'a branch in Rust' 0 "$(count own_rust.rs 'not taken in Rust')"

@@ -4,6 +4,8 @@
 # Runs on the host: on a machine that is broken in some way "make doctor" must say
 # the very sentence with which the real run ends, and on this one, which runs the
 # tests, that there is nothing to mend.
+#
+# ksft-kernel: any
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib/ktap.sh"

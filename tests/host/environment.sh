@@ -3,6 +3,8 @@
 #
 # Runs on the host: what the caller's environment holds beside the documented variables
 # changes nothing that the lab's commands say or build.
+#
+# ksft-kernel: any
 
 KERNEL=${1:-${KERNEL:-fast}}
 . "$(dirname "$0")/../lib/ktap.sh"

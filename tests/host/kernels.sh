@@ -3,6 +3,8 @@
 #
 # Runs on the host: a kernel is built anew where its options, its tree or the tree's Kconfig
 # are others, and only there; a tree that is somebody's own stays as it is.
+#
+# ksft-kernel: any
 
 . "$(dirname "$0")/../lib/ktap.sh"
 

@@ -3,6 +3,8 @@
 #
 # Runs on the host: a lock is held by the run that took it and by nothing that it leaves
 # behind, and a run that is killed leaves neither a build nor a lock.
+#
+# ksft-kernel: any
 
 . "$(dirname "$0")/../lib/ktap.sh"
 

@@ -3,6 +3,8 @@
 #
 # Runs on the host: what the user sets for make arrives as it was given, is never a
 # command, and is refused before anything is built where it can not be met.
+#
+# ksft-kernel: any
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib/ktap.sh"

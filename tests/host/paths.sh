@@ -3,6 +3,8 @@
 #
 # Runs on the host: a path with characters that make, the shell or kbuild take for
 # something else is copied or refused in one line, and no part of it is ever executed.
+#
+# ksft-kernel: any
 
 . "$(dirname "$0")/../lib/ktap.sh"
 

@@ -5,6 +5,8 @@
 # program is missing, and the apt of each case installs it, or does not.
 #
 # shellcheck disable=SC2016 # what is in quotes is a program of its own
+#
+# ksft-kernel: any
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib/ktap.sh"

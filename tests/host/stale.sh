@@ -3,6 +3,8 @@
 #
 # Runs on the host: what is old in a module is built anew, whatever it was made from, and
 # what its Kbuild no longer names is gone. It is kbuild that decides.
+#
+# ksft-kernel: any
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)

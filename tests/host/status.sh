@@ -3,6 +3,8 @@
 #
 # Runs on the host: the exit status of scripts/vm.sh is that of qemu/vm.py, and where that was not
 # reached one that says so. What builds and boots is made up here.
+#
+# ksft-kernel: any
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib/ktap.sh"

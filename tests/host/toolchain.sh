@@ -3,6 +3,8 @@
 #
 # Runs on the host: scripts/toolchain.sh must choose tools that fit each other,
 # and say what does not. The tools are made up, and only tell their versions.
+#
+# ksft-kernel: any
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib/ktap.sh"
