@@ -30,7 +30,8 @@ starve_kthreadd()
 
 feed_kthreadd()
 {
-	sched 2 $(((1 << $(nproc)) - 1)) 0 0
+	# nproc tells on how many this shell may run, which starve has changed.
+	sched 2 "$demo_cpus" 0 0
 	feed
 }
 
