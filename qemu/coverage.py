@@ -14,7 +14,6 @@ import re
 import subprocess
 import sys
 
-import decode
 import layout
 
 SECTION = re.compile(r"^Disassembly of section (\S+):$")
@@ -76,7 +75,7 @@ def measure(source, built, reached):
             path = os.path.join(top, item)
             if not item.endswith(".ko"):
                 continue
-            here = seen.get(decode.module_name(path), set())
+            here = seen.get(layout.module_name(path), set())
             places = layout.places(path)
             blocks = {}
             known = set()

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 
 import lab
+import layout
 from splat import FRAME
 
 LIMIT = 60  # seconds for one complaint
@@ -154,18 +155,13 @@ class Decoder:
 def whole(name, modules):
     """The module of that name with its debug information, or None. `modules` are stripped ones, the last counts."""
     for stripped in reversed(modules):
-        if module_name(stripped) == name:
+        if layout.module_name(stripped) == name:
             for top, dirs, items in os.walk(os.path.dirname(os.path.dirname(stripped))):
                 dirs[:] = sorted(d for d in dirs if d != "stripped")
                 for item in sorted(items):
                     if item == os.path.basename(stripped):
                         return os.path.join(top, item)
     return None
-
-
-def module_name(path):
-    """What the kernel calls the module in that file."""
-    return os.path.basename(path)[:-len(".ko")].replace("-", "_")
 
 
 def code_sections(path):

@@ -56,7 +56,7 @@ class Modules(gdb.Command):
     def invoke(self, arg, from_tty):
         self.dont_repeat()
         files = gdb.string_to_argv(arg)
-        Loading({os.path.basename(path)[:-len(".ko")].replace("-", "_"): path for path in files})
+        Loading({layout.module_name(path): path for path in files})
 
 
 Modules()

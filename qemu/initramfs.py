@@ -13,6 +13,7 @@ import subprocess
 import threading
 
 import lab
+import layout
 from verdict import SetupError
 
 STATIC_CFLAGS = ["-static", "-O2", "-Wall", "-Wextra", "-Werror"]
@@ -164,7 +165,7 @@ def module_depends(path):
 def add_modules(cpio, release, paths):
     """Put the modules where modprobe looks and write the modules.dep that depmod would."""
     place = "lib/modules/" + release
-    by_name = {os.path.basename(p)[:-3].replace("-", "_"): p for p in paths}
+    by_name = {layout.module_name(p): p for p in paths}
     lines = []
     for path in by_name.values():
         cpio.file(place + "/" + os.path.basename(path), path, 0o644)

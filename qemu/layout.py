@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where the kernel puts the sections of a module, by what layout_sections() of kernel/module/main.c does."""
 
+import os
 import struct
 
 WRITE, ALLOC, EXECUTE, RO_AFTER_INIT = 1, 2, 4, 1 << 21
@@ -10,6 +11,11 @@ KINDS = ((EXECUTE | ALLOC, 0, "TEXT"), (ALLOC, WRITE, "RODATA"), (RO_AFTER_INIT 
 # What the kernel takes out of that before, and what it counts as read-only after init.
 ELSEWHERE = (".modinfo", "__versions", "__version_ext_crcs", "__version_ext_names", ".data..percpu")
 LATE = (".data..ro_after_init", "__jump_table", ".static_call_sites")
+
+
+def module_name(path):
+    """What the kernel calls the module in that file."""
+    return os.path.basename(path)[:-len(".ko")].replace("-", "_")
 
 
 def sections(path):

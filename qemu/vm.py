@@ -24,6 +24,7 @@ import judge
 import junit
 import ktap
 import lab
+import layout
 import options
 import outdir
 import output
@@ -346,9 +347,9 @@ def run_interactive(kernel, args):
         qemu += ["-S", "-gdb", "tcp:localhost:" + port]
         script = run_dir.file("gdb")
         stripped = modules(kernel, args)
-        files = [path for path in (decode.whole(decode.module_name(item), stripped) for item in stripped) if path]
+        files = [path for path in (decode.whole(layout.module_name(item), stripped) for item in stripped) if path]
         gdb_script(kernel, script, ":" + port, files)
-        name = decode.module_name(stripped[-1]) if args.module else "rust_kthread_demo"
+        name = layout.module_name(stripped[-1]) if args.module else "rust_kthread_demo"
         output.say(GDB_HELP.rstrip("\n") % {"port": port, "script": shlex.quote(script), "module": name,
                                      "function": "init_module"})
     # The terminal belongs to the guest: Ctrl-C goes there, Ctrl-A X ends it.

@@ -107,11 +107,6 @@ if [ "$(cat "$result/.kernel" 2>/dev/null)" != "$kernel" ]; then
 	printf '%s\n' "$kernel" >"$result/.kernel"
 fi
 
-nothing()
-{
-	echo 0
-}
-
 progress_start "module: building" 0 nothing
 kmake "$@" "$target" || failed
 progress_stop

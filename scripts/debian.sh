@@ -7,11 +7,6 @@
 # A mirror may be slow, but one that says nothing for so long is given up.
 PATIENCE="-o Acquire::Retries=2 -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60"
 
-nothing()
-{
-	echo 0
-}
-
 # can_be_root WHY BY_HAND: dies unless root can be had without or with a question.
 # Sets $root, the words that make a command one of root's.
 can_be_root()

@@ -61,11 +61,6 @@ refresh_copy()
 	mv "$copy/origin" "$copy/whole"
 }
 
-nothing()
-{
-	echo 0
-}
-
 if [ -n "${KERNEL_SRC:-}" ]; then
 	src=$(cd -- "$KERNEL_SRC" 2>/dev/null && pwd -P) || die "KERNEL_SRC=$KERNEL_SRC: no such directory"
 	is_tree "$src" ||

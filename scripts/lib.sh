@@ -263,6 +263,12 @@ progress_start()
 	trap 'end_build; progress_stop; say "interrupted: run it again to go on from here"; exit 130' INT TERM HUP
 }
 
+# nothing: the COUNT of a step of which it is not known how far it is.
+nothing()
+{
+	echo 0
+}
+
 progress_stop()
 {
 	[ -n "${PROGRESS:-}" ] || return 0
