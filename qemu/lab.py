@@ -38,6 +38,10 @@ class Kernel:
         self.mem = MEMORY.get(base, 512)
         if not os.path.exists(self.vmlinux):
             raise SetupError("the kernel '%s' is not built: run scripts/build-kernel.sh %s" % (name, name))
+        # It stays in the cache for as long as this process needs it.
+        self.lock = os.open(self.build, os.O_RDONLY | os.O_DIRECTORY)
+        with contextlib.suppress(OSError):
+            fcntl.flock(self.lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         with open(os.path.join(self.build, "include", "config", "kernel.release")) as f:
             self.release = f.read().strip()
         with open(os.path.join(self.build, ".config")) as f:

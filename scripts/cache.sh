@@ -105,6 +105,13 @@ remove()
 		return
 	fi
 	case $1 in
+	kernels/*)
+		exec 7<"$1"
+		if ! try_lock 7 "$1"; then
+			kept "$1" "a guest runs from it"
+			return
+		fi
+		;;
 	sources/* | trees/*)
 		if _user=$(user_of "$1"); then
 			kept "$1" "$_user was built from it, and needs it"
@@ -127,7 +134,7 @@ remove()
 	! is_default "$1" || rm -f sources/default
 	rm -f "$1/built" "$1/whole"
 	rm -rf --one-file-system "$1" || die "$CACHE/$1 cannot be removed"
-	exec 8>&-
+	exec 7<&- 8>&-
 	echo "removed $1 ($_what, $size MiB)"
 }
 

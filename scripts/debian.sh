@@ -40,13 +40,18 @@ apt_get()
 	_label=$1
 	_log=$2
 	shift 2
+	# shellcheck disable=SC2086 # $PATIENCE is words
+	set -- apt-get -q $PATIENCE "$@"
+	# sudo hands none of these on.
+	for _proxy in http_proxy https_proxy ftp_proxy all_proxy no_proxy; do
+		eval "[ -z \"\${$_proxy:-}\" ] || set -- \"$_proxy=\$$_proxy\" \"\$@\""
+	done
 	_end=$(($(date +%s) + 300))
 	_holder=
 	while :; do
 		[ -n "$asks_again" ] || progress_start "$_label${_holder:+, waiting for $_holder}" 0 nothing
 		_status=0
-		# shellcheck disable=SC2086 # $root and $PATIENCE are words
-		$root env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q $PATIENCE "$@" </dev/null >"$_log" 2>&1 || _status=$?
+		$root env LC_ALL=C DEBIAN_FRONTEND=noninteractive "$@" </dev/null >"$_log" 2>&1 || _status=$?
 		if [ $_status -eq 0 ] || ! grep -q '^E: Could not get lock' "$_log"; then
 			progress_stop
 			return $_status

@@ -4,8 +4,8 @@
 # usage: test-distro.sh SUITE [WORD...]
 #
 # Runs "make demo" and "make test" of what is committed here in a bare Debian of
-# the release SUITE: a root made by debootstrap, with nothing of this machine's
-# but the network. The root stays in the cache, so that a second run is short.
+# the release SUITE ("other": the one that this machine is not): a root made by
+# debootstrap, with nothing of this machine's but the network. The root stays in the cache, so that a second run is short.
 # Where that can not be done at all, for want of root, network or room, the status
 # is 4. Each WORD is one of
 #	user	a user with sudo does it rather than root
@@ -18,7 +18,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
 
-usage="usage: make test-distro SUITE=bookworm|trixie [WITH='user german hostile fresh quick']"
+usage="usage: make test-distro SUITE=bookworm|trixie|other [WITH='user german hostile fresh quick']"
 
 # lacks WHY: this is no place to try a release in, which tells nothing about the release.
 lacks()
@@ -256,6 +256,7 @@ for word; do
 done
 case $suite in
 bookworm | trixie) ;;
+other) suite=$(other_release) ;;
 '') die "SUITE is missing; $usage" ;;
 *) die "SUITE='$suite' is not a release that this project promises to run on; $usage" ;;
 esac

@@ -72,7 +72,7 @@ left()
 }
 
 ln -s real "$work/link"
-ktap_plan 30
+ktap_plan 31
 
 fresh
 prune
@@ -114,6 +114,18 @@ left 'what is locked stays' $one $copy $source $older $oldest $debian
 ktap_eq 'and is named' 5 "$(grep -c '^kept .*: a run is at work on it$' "$work/log")"
 XDG_CACHE_HOME=$work/link flock "$cache/$one.lock" make -s -C "$top" cache "PRUNE=$one" >"$work/log" 2>&1
 ktap_match 'one by its name, too' "2 kept $one: a run is at work on it*" "$? $(cat "$work/log")"
+# A run has a guest with this kernel.
+mkdir -p "$cache/$one/include/config" "$work/lab/build/fast"
+: >"$cache/$one/vmlinux"
+echo 7.3.4 >"$cache/$one/include/config/kernel.release"
+echo CONFIG_HZ=250 >"$cache/$one/.config"
+ln -s "$cache/$one" "$work/lab/build/fast/kernel"
+XDG_CACHE_HOME=$work/link PYTHONPATH=$top/qemu python3 -c '
+import lab, subprocess, sys
+lab.ROOT = sys.argv[1]
+kernel = lab.Kernel("fast")
+sys.exit(subprocess.run(sys.argv[2:]).returncode)' "$work/lab" make -s -C "$top" cache "PRUNE=$one" >"$work/log" 2>&1
+ktap_match 'a kernel that a guest runs from stays' "2 kept $one: a guest runs from it*" "$? $(cat "$work/log")"
 ln -s "$cache/$oldest" "$cache/$one/source"
 XDG_CACHE_HOME=$work/link flock "$cache/$one.lock" make -s -C "$top" cache PRUNE=all >"$work/log" 2>&1
 left 'the tree of a kernel that is being built stays' $one $oldest $debian

@@ -32,7 +32,7 @@ show()
 	ktap_diag "$(cat "$log")"
 }
 
-ktap_plan 34
+ktap_plan 35
 
 refused '' "$work/place" 'NAME is missing'
 refused foo-bar "$work/place" 'is no name for a module'
@@ -79,6 +79,9 @@ ktap_eq 'make test is up to the lab' "vm $work/place/foo $work/place/foo/test.sh
 ktap_eq 'make shell, too' "shell $work/place/foo " "$(asks shell)"
 ktap_eq 'a script is found from there' "vm $work/place/foo $work/place/foo/a test.sh" "$(asks vm SCRIPT='a test.sh')"
 ktap_eq 'and so is a kernel' "modules $work/place/foo $work/place/bar" "$(asks modules KDIR=../bar)"
+# shellcheck disable=SC2016
+printf 'modules_install:\n\t@echo "$(INSTALL_MOD_PATH)"\n' >>"$work/a lab/Makefile"
+ktap_eq 'and where to install' "$work/place/foo/root" "$(asks modules_install INSTALL_MOD_PATH=root | tail -n 1)"
 said=$(make -s -C "$work/place/foo" test LAB="$work/none" 2>&1)
 ktap_match 'a lab that has moved is told of in one line' "2 1 the lab is not at '$work/none'*" \
 	"$? $(printf '%s\n' "$said" | grep -vc '^make') $said"

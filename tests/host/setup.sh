@@ -57,8 +57,8 @@ case " $* " in
 *" install "*) '"$2"' ;;
 esac'
 	fake apt-cache 'echo "  Candidate: 2.6"'
-	# Whoever runs this, root is had by this sudo.
-	fake sudo '[ "$1" != -n ] && [ "$1" != -v ] || exit 0; exec "$@"'
+	# Whoever runs this, root is had by this sudo, which hands on as little as the real one.
+	fake sudo '[ "$1" != -n ] && [ "$1" != -v ] || exit 0; exec env -i PATH="$PATH" "$@"'
 }
 
 # setup: runs it without a terminal; what it says is in $said, its status in $status.
@@ -73,13 +73,17 @@ setup()
 
 held="echo 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4711 (unattended-upgr)'; exit 100"
 
-ktap_plan 15
+ktap_plan 16
 as=$other
 
 apt true have
 setup
 ktap_eq "what is missing is installed" 0 "$status"
 ktap_eq "apt speaks English to us" C "$(cut -d ' ' -f 1 "$work/calls" | sort -u)"
+
+apt true 'echo "$http_proxy $no_proxy" >>'"$work/cache/proxies; have"
+http_proxy=http://proxy:8080 no_proxy=here setup
+ktap_eq "a proxy of the environment is one for apt" "0 http://proxy:8080 here" "$status $(cat "$work/cache/proxies")"
 
 apt "[ \$calls -gt 2 ] || { $held; }" have
 setup

@@ -554,9 +554,11 @@ class Acceleration(unittest.TestCase):
         self.cpuinfo = self.write("cpuinfo", "vendor_id : A\nmodel name : B\ncpu MHz : 1\n\nvendor_id : A\n")
         self.kvm = self.write("kvm", "")
         self.answer = "no"
+        self.load = 0
         for where, name, value in ((accel, "KVM", self.kvm), (accel, "CPUINFO", self.cpuinfo), (accel.guest, "QEMU", self.qemu),
                                    (accel, "_probe", self.probe), (accel.output, "say", lambda text: None),
                                    (accel.platform, "machine", lambda: "x86_64"),
+                                   (accel.os, "getloadavg", lambda: (self.load, 0, 0)),
                                    (accel.platform, "release", lambda: self.release)):
             self.enterContext(unittest.mock.patch.object(where, name, value))
         self.enterContext(unittest.mock.patch.dict(os.environ, {"QEMU_ACCEL": ""}))
@@ -606,6 +608,14 @@ class Acceleration(unittest.TestCase):
             change()
             os.chmod(self.qemu, 0o755)
             self.found(["host"], "kvm")
+
+    def test_a_busy_host(self):
+        self.release = "2"
+        self.load = 1000
+        self.found(["host", "host,-arch-capabilities"], "tcg")
+        self.answer = True
+        self.found(["host"], "kvm")
+        self.found([], "kvm")
 
     def test_what_is_seen_at_once(self):
         self.answer = True
