@@ -57,6 +57,11 @@ modules_install: modules
 	$(check)
 	@scripts/build-module.sh "$$(realpath -ms -- "$$KDIR")/" "$${MODULE:-.}" "$${MODULE:-.}/build/kdir" modules_install
 
+metadata:
+	$(check)
+	@scripts/setup.sh --metadata
+	@scripts/metadata.sh "$$KDIR" >/dev/null
+
 demo:
 	$(check)
 	@$(prepare) qemu/vm.py $(guest) --script qemu/tour.sh
@@ -126,10 +131,15 @@ lint:
 	@scripts/setup.sh --lint "$$KERNEL"
 	@$(prepare) scripts/lint.sh "$$KERNEL"
 
+ifneq ($(filter KDIR,$(LAB_GIVEN)),)
+rust-analyzer: modules
+	@scripts/rust-analyzer.sh "$$(realpath -ms -- "$$KDIR")/" $${MODULE:+"$$MODULE"}
+else
 rust-analyzer:
 	$(check)
 	@$(prepare) $(build_own)
 	@scripts/rust-analyzer.sh "$$KERNEL" $${MODULE:+"$$MODULE"}
+endif
 
 rustdoc:
 	$(check)
@@ -145,6 +155,6 @@ cache:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo coverage trace compare test test-all test-distro soak vm shell \
+.PHONY: modules modules_install metadata demo coverage trace compare test test-all test-distro soak vm shell \
 	gdb new-module doctor lint bench rust-analyzer rustdoc clean cache help
 endif

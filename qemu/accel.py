@@ -79,7 +79,7 @@ def _cpu_model():
 def _key(kernel):
     """Everything on which the answer of a probe depends."""
     digest = hashlib.sha256()
-    with open(kernel.vmlinux, "rb") as f:
+    with open(kernel.image, "rb") as f:
         while chunk := f.read(1 << 20):
             digest.update(chunk)
     qemu = os.path.realpath(guest.find_qemu())

@@ -8,6 +8,7 @@ import os
 import re
 import time
 
+import machine
 from verdict import SetupError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -46,6 +47,10 @@ class Kernel:
             self.release = f.read().strip()
         with open(os.path.join(self.build, ".config")) as f:
             self.config = f.read()
+        self.machine = machine.of(self.config)
+        # A distribution's kernel is packed, and what is beside it has no code.
+        packed = os.path.join(self.build, "vmlinuz")
+        self.image = packed if os.path.exists(packed) else self.vmlinux
         self.hz = int(re.search(r"^CONFIG_HZ=(\d+)$", self.config, re.M).group(1))
 
     def function_at(self, address):
@@ -53,7 +58,11 @@ class Kernel:
         found = "user space"
         with open(os.path.join(self.build, "System.map")) as f:
             for line in f:
-                start, kind, name = line.split()
+                words = line.split()
+                if len(words) != 3:
+                    # A distribution's kernel, whose symbols are in another package.
+                    return "0x%x" % address
+                start, kind, name = words
                 if kind not in "tT":
                     continue
                 if int(start, 16) > address:

@@ -41,6 +41,8 @@ A module of yours:
 
 The module alone:
   make [KDIR=DIR]       builds it against a kernel of yours
+  make metadata KDIR=DIR
+                        gets what Debian's headers lack for it (see docs/stock.md)
   make modules_install  installs that (INSTALL_MOD_PATH as in every module)
 
 Around:

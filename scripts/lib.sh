@@ -171,6 +171,12 @@ built_with_gcc()
 	grep -qx 'CONFIG_CC_IS_GCC=y' "$1" 2>/dev/null
 }
 
+# kernel_package NAME: the package of Debian that the kernel NAME is, if it is one.
+kernel_package()
+{
+	sed -n 's/^# Package: //p' "$TOP/qemu/config/${1%%+*}.config" 2>/dev/null
+}
+
 # other_release: of the releases of Debian that are supported the one that this is not.
 other_release()
 {

@@ -28,13 +28,14 @@ takes()
 	_tests="TESTS JUNIT FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS"
 	case $1 in
 	modules | modules_install) echo "KDIR MODULE $_build INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP" ;;
+	metadata) echo "KDIR V" ;;
 	demo) echo "$_guest" ;;
 	test | test-all) echo "$_guest $_tests" ;;
 	test-distro) echo "SUITE WITH TESTS" ;;
 	soak) echo "$_guest MINUTES STORM_SEED STORM_SECONDS" ;;
 	bench) echo "KERNEL CONFIG SEED $_build" ;;
 	trace | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
-	rust-analyzer) echo "KERNEL CONFIG MODULE $_build" ;;
+	rust-analyzer) echo "KERNEL CONFIG KDIR MODULE $_build" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
 	coverage) echo "$_mine SCRIPT LIMIT" ;;
 	shell) echo "$_mine SHARE SHARE_RW" ;;
