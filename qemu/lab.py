@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 TESTS = os.path.join(ROOT, "tests")
 
 # How much longer than the fast kernel a kernel takes for the same work.
-SLOWNESS = {"debug": 8, "kcsan": 8, "rt": 4}
+SLOWNESS = {"debug": 8, "kcsan": 8, "rt": 4, "debian": 4, "debian-rt": 8, "debian-cloud": 4}
 
 # Memory of the guest in MiB; the sanitizers need more.
 MEMORY = {"debug": 1024, "kcsan": 1024}

@@ -3,15 +3,16 @@
 
 
 class Machine:
-    def __init__(self, model, bus):
+    def __init__(self, model, bus, thread):
         self.model = model
         self.bus = bus  # how QEMU calls a virtio device on it
+        self.thread = thread  # whether an emulated CPU has a thread of its own: multi or single
 
     def args(self, accel, smp, mem):
         """The QEMU arguments that every guest on it has."""
         return [
             "-M", self.model,
-            *accel.args(),
+            *accel.args(self.thread),
             "-smp", str(smp), "-m", str(mem),
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
@@ -23,9 +24,10 @@ class Machine:
 
 
 # Boots fastest, and takes the ELF file of a kernel that finds its devices on the command line.
-MICROVM = Machine("microvm,acpi=off,pcie=off,rtc=on", "device")
-# What the kernels of distributions are for.
-PC = Machine("q35", "pci")
+MICROVM = Machine("microvm,acpi=off,pcie=off,rtc=on", "device", "multi")
+# What the kernels of distributions are for. They patch their code while they run (CONFIG_JUMP_LABEL), and a QEMU
+# with several threads may go on with what another CPU has just replaced: seen as an Oops by int3.
+PC = Machine("q35", "pci", "single")
 
 
 def of(config):

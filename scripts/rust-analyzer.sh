@@ -18,7 +18,11 @@ esac
 rm -rf "$out"
 "$TOP/scripts/build-module.sh" "$name" "$src" "$out" rust-analyzer || exit 1
 set -- "$built"
-[ "$src" != "$TOP" ] || [ ! -d "$built/module" ] || set -- "$built/module" "$built/selfcheck"
+if [ "$src" = "$TOP" ] && [ -d "$built/module" ]; then
+	set -- "$built/module"
+	# Those are built by the self-check.
+	[ ! -d "$built/selfcheck/stripped" ] || set -- "$@" "$built/selfcheck"
+fi
 "$TOP/scripts/rust-project.py" "$@" <"$out/rust-project.json" >"$out/complete.json" ||
 	die "what the modules in $src were built with is not known: see above"
 cp "$out/complete.json" "$src/rust-project.json" || die "$src/rust-project.json cannot be written"
