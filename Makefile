@@ -10,7 +10,7 @@ export LAB_GOALS := $(MAKECMDGOALS)
 # of a single run, on the command line: a CONFIG in the environment was meant for somebody else.
 lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V GDB_PORT QEMU_ACCEL
 single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH SCRIPT COMMAND MODULE SHARE \
-	SHARE_RW OUT NAME DIR CONFIG PRUNE
+	SHARE_RW OUT NAME DIR CONFIG PRUNE SYMBOLS
 $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
 # It reaches the recipes through the environment, as it was given: make does not expand
@@ -113,6 +113,7 @@ shell:
 gdb:
 	$(check)
 	@$(prepare) $(build_own)
+	@scripts/packaged-kernel.sh --symbols "$$KERNEL"
 	@scripts/build-module.sh "$$KERNEL" qemu/types "build/$$KERNEL/types"
 	@$(run) qemu/vm.py $(guest) $(own) $(share) --gdb
 

@@ -50,6 +50,8 @@ class Kernel:
         self.machine = machine.of(self.config)
         # A distribution's kernel is packed, and what is beside it has no code.
         packed = os.path.join(self.build, "vmlinuz")
+        symbols = os.path.join(self.build, "vmlinux.debug")
+        self.symbols = symbols if os.path.exists(symbols) else self.vmlinux
         self.image = packed if os.path.exists(packed) else self.vmlinux
         self.hz = int(re.search(r"^CONFIG_HZ=(\d+)$", self.config, re.M).group(1))
 

@@ -309,7 +309,7 @@ GDB_HELP = """# The guest waits for a debugger on port %(port)s. In another term
 
 def gdb_script(kernel, path, port, files):
     """Write what makes gdb know the kernel and these modules, and connects it."""
-    lines = ["file %s" % gdb_word(kernel.vmlinux)]
+    lines = ["file %s" % gdb_word(kernel.symbols)]
     if "\nCONFIG_DEBUG_INFO=y\n" not in kernel.config:
         lines.append("add-symbol-file %s 0" % gdb_word(os.path.join(kernel.dir, "types", "kernel_types.ko")))
     lines += ["set breakpoint pending on", "target remote %s" % port,

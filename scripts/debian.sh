@@ -8,6 +8,7 @@
 PATIENCE="-o Acquire::Retries=2 -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60"
 
 # Where kernels that are new enough are looked for, the dependable suites first.
+# shellcheck disable=SC2034 # scripts that source this use it
 KERNEL_SUITES="trixie-backports forky sid experimental"
 
 # can_be_root WHY BY_HAND: dies unless root can be had without or with a question.

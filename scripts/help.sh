@@ -66,6 +66,7 @@ Variables:
   SHARE=DIR             (vm, shell, gdb) a directory of the host, in the guest /share;
                         with SHARE_RW=1 the guest can write there
   GDB_PORT=N            where "make gdb" waits (1234 by default)
+  SYMBOLS=1             for "make gdb": fetches those of a packaged kernel, 1 GB or more
   TESTS=GLOB            only the tests whose name matches
   JUNIT=FILE            "make test" and "make vm" write a report for CI there, too
   SEED=N                other random numbers in the guest of "make bench"

@@ -38,7 +38,7 @@ conf()
 }
 
 release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null)
-[ -n "$release" ] && [ -f "$kdir/.config" ] && [ -f "$kdir/Module.symvers" ] ||
+{ [ -n "$release" ] && [ -f "$kdir/.config" ] && [ -f "$kdir/Module.symvers" ]; } ||
 	cannot "is not a kernel's headers (one of .config, Module.symvers and include/config/kernel.release is not there): name the directory that /lib/modules/VERSION/build points to"
 plain_path "$release" || cannot "has a release '$release' that is not made of $PLAIN"
 out=$CACHE/metadata/$release-$(cat "$kdir/.config" "$kdir/Module.symvers" "$kdir/include/config/kernel.release" | hash_of)
@@ -140,17 +140,18 @@ done
 sed -n 's/^EXPORT_SYMBOL_RUST_GPL(\(.*\));$/\1/p' "$out"/rust/exports_*_generated.h | sort -u >"$out/symbols"
 cut -f 2 "$kdir/Module.symvers" | sort -u >"$out/exported"
 lost=$(comm -23 "$out/symbols" "$out/exported" | head -n 1)
-[ -s "$out/symbols" ] && [ -z "$lost" ] ||
+{ [ -s "$out/symbols" ] && [ -z "$lost" ]; } ||
 	die "the kernel does not export the Rust symbol ${lost:-(there are none)}, so its compiler or source was another; the log: $log"
 rm -f "$out/symbols" "$out/exported"
 
 # What the package has of the kernel itself.
 mkdir -p "$out/scripts"
-cp "$kdir/Module.symvers" "$out/Module.symvers" &&
+if ! { cp "$kdir/Module.symvers" "$out/Module.symvers" &&
 	cp "$kdir/include/config/kernel.release" "$out/include/config/kernel.release" &&
 	cp "$kdir"/include/generated/uts*.h "$out/include/generated/" &&
-	cp "$kdir/arch/x86/module.lds" "$out/scripts/module.lds" ||
+	cp "$kdir/arch/x86/module.lds" "$out/scripts/module.lds"; }; then
 	die "KDIR=$given lacks a part, or there is no room in $out"
+fi
 # The types of the kernel, to which those of modules refer.
 [ ! -f "$kdir/vmlinux" ] || cp "$kdir/vmlinux" "$out/vmlinux" || exit 1
 printf '%s\n' "$tools" >"$out/tools.mk"

@@ -39,7 +39,7 @@ takes()
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
 	coverage) echo "$_mine SCRIPT LIMIT" ;;
 	shell) echo "$_mine SHARE SHARE_RW" ;;
-	gdb) echo "$_mine SHARE SHARE_RW GDB_PORT" ;;
+	gdb) echo "$_mine SHARE SHARE_RW GDB_PORT SYMBOLS" ;;
 	new-module) echo "NAME DIR $_guest" ;;
 	doctor) echo "KDIR KERNEL $_build" ;;
 	cache) echo PRUNE ;;
@@ -141,6 +141,7 @@ whole FUZZ_COUNT 1 999999999 "number of commands"
 whole HOTPLUG_COUNT 1 999999999 "number of rounds"
 whole V 0 2 "level"
 whole SHARE_RW 0 1 "switch"
+whole SYMBOLS 0 1 "switch"
 
 if value QEMU_ACCEL; then
 	among "$value" "auto kvm tcg" || refuse "QEMU_ACCEL='$value' is not known: give kvm, tcg or auto"

@@ -5,10 +5,11 @@
 #
 # Installs what this machine lacks to build and boot the kernel NAME (fast by
 # default), and with --lint, --trace, --bench or --distro also what only that
-# target of make needs; with --metadata only what that one needs. Looks for the programs and files themselves, says which
-# packages it takes and why, and does nothing where all is there.
-# With --lacking-metadata it only prints what that would install. With --check it prints what is missing, PACKAGE and WHY with a tab between, and
-# goes as far as it can without a change to the machine.
+# target of make needs; with --metadata only what that one needs. Looks for the
+# programs and files themselves, says which packages it takes and why, and does
+# nothing where all is there. With --lacking-metadata it only prints what --metadata
+# would install. With --check it prints what is missing, PACKAGE and WHY with a tab
+# between, and goes as far as it can without a change to the machine.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"

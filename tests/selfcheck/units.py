@@ -201,7 +201,7 @@ class Decode(unittest.TestCase):
         if script is not None:
             with open(os.path.join(path, "scripts", "decode_stacktrace.sh"), "w") as f:
                 f.write(script)
-        kernel = argparse.Namespace(name="fast", build=path, dir=path, vmlinux="vmlinux")
+        kernel = argparse.Namespace(name="fast", build=path, dir=path, vmlinux="vmlinux", symbols="vmlinux")
         return decode.Decoder(kernel, os.path.join(path, "splats.txt"), [])
 
     def tell(self, script, lines):
