@@ -21,7 +21,7 @@ case ${1:-} in
 	shift
 	;;
 esac
-name=${1:?usage: packaged-kernel.sh [--is-built|--check|--symbols] NAME [PACKAGE]}
+name=${1:?usage: packaged-kernel.sh [--is-built|--check|--symbols] KERNEL [PACKAGE]}
 package=${2:-$(kernel_package "$name")}
 if [ -z "$package" ]; then
 	[ "$only_ask" != --symbols ] || exit 0

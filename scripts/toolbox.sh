@@ -44,7 +44,7 @@ gcc_package=$(printf '%s\n' "$gcc" | sed 's/^x86_64-linux-gnu-\(gcc-[0-9]*\)$/\1
 gcc_version=$(printf '%s\n' "$cc" | sed -n 's/.*(Debian \([^)]*\)).*/\1/p')
 rustc_version=$(printf '%s\n' "$rustc" | cut -d ' ' -f 2)
 bindgen_version=${bindgen#* }
-[ -n "$gcc_version" ] && [ "$gcc_package" != "$gcc" ] ||
+{ [ -n "$gcc_version" ] && [ "$gcc_package" != "$gcc" ]; } ||
 	die "the kernel was built with '$cc', which is no gcc of Debian's: use the lab's own kernels"
 llvm=$(conf CONFIG_RUSTC_LLVM_MAJOR_VERSION)
 
@@ -151,7 +151,7 @@ case $packages in
 esac
 
 say "compilers: fetching from $suite what the kernel was built with, into the cache: $packages"
-rm -rf "$box/root" "$box/bin" "$box/archives" "$box/whole"
+rm -rf "${box:?}/root" "${box:?}/bin" "$box/archives" "$box/whole"
 mkdir -p "$box/archives/partial" "$box/root" "$box/bin"
 : >"$box/status"
 
