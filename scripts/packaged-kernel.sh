@@ -135,7 +135,8 @@ if [ ! -f "$current/whole" ]; then
 	image=$(find "$new/root" \( -path "*/modules/$release/vmlinuz" -o -path "*/boot/vmlinuz-$release" \) | head -n 1)
 	map=$(find "$new/root" \( -path "*/modules/$release/System.map" -o -path "*/boot/System.map-$release" \) | head -n 1)
 	{ [ -n "$headers" ] && [ -n "$image" ]; } || die "the packages of $release hold no headers or no kernel: use the lab's own kernels"
-	cp "$image" "$new/vmlinuz" && cp "$map" "$new/System.map" && mv "$headers" "$new/headers" || exit 1
+	mkdir "$new/beside"
+	cp "$map" "${map%/*}"/modules.builtin* "$new/beside" && cp "$image" "$new/vmlinuz" && mv "$headers" "$new/headers" || exit 1
 	rm -rf "$new/root"
 	echo "$release $version $suite" >"$new/whole"
 	sync -f "$new"
@@ -144,7 +145,7 @@ if [ ! -f "$current/whole" ]; then
 fi
 read -r release version suite <"$current/whole"
 out=$("$TOP/scripts/metadata.sh" "$current/headers") || exit 1
-if ! { cp "$current/System.map" "$out/System.map" && cp "$current/vmlinuz" "$out/vmlinuz.$$" &&
+if ! { cp "$current"/beside/* "$out" && cp "$current/vmlinuz" "$out/vmlinuz.$$" &&
 	mv "$out/vmlinuz.$$" "$out/vmlinuz"; }; then
 	die "no room in $out"
 fi
