@@ -86,7 +86,8 @@ use super::{
         LockMap,
         Site, //
     },
-    signal::Signals, //
+    signal::Signals,
+    wait_queue::Waiters, //
 };
 use core::cell::UnsafeCell;
 use kernel::{
@@ -192,6 +193,8 @@ pub(super) struct Options {
     pub(super) freezable: bool,
     /// Whether its CPUs can be changed: it is placed by `Placement::Cpus`.
     pub(super) movable: bool,
+    /// Whether its closure parks it, and not its waits.
+    pub(super) parks_itself: bool,
     /// Which signals it takes.
     pub(super) signals: Signals,
 }
@@ -230,6 +233,10 @@ pub(super) struct Core {
     asked: Atomic<u32>,
     token: Atomic<bool>,
     claimed: Atomic<bool>,
+    /// Whether the thread has been frozen, and has not taken note of that. It alone uses this.
+    pub(super) thawed: Atomic<bool>,
+    /// Where the thread waits beside. It alone uses this.
+    pub(super) waiters: Waiters,
     pub(super) options: Options,
     run: Run,
     task: UnsafeCell<Option<(ARef<Task>, Exit)>>,
@@ -273,6 +280,8 @@ impl Core {
             }),
             token: Atomic::new(false),
             claimed: Atomic::new(false),
+            thawed: Atomic::new(false),
+            waiters: Waiters::new(),
             options,
             run,
             task: UnsafeCell::new(None),
@@ -535,6 +544,7 @@ impl Core {
         self.state.store(State::Entered, Relaxed);
         self.entered.complete_all();
         if self.options.freezable {
+            // What was frozen before the closure runs is nothing to it.
             set_freezable();
         }
     }

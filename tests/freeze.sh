@@ -32,7 +32,7 @@ is_freezable()
 	[ "$(nofreeze "$1")" = no ]
 }
 
-ktap_plan 26
+ktap_plan 27
 
 old_test=$(sed 's/.*\[\(.*\)\].*/\1/' /sys/power/pm_test)
 old_delay=$(cat $delay)
@@ -62,7 +62,8 @@ warm_runs=$(($(value warmbeat runs) - warm_runs))
 ktap_diag "meanwhile: $cold_runs runs and $cold_overruns overruns of the freezable one, $warm_runs runs of the other"
 # Two seconds are a hundred periods, and both ran alike before and after.
 ktap_ok_if 'a freezable worker does not run meanwhile' [ $cold_overruns -ge 90 ]
-ktap_ok_if 'the other does' [ $((warm_runs - cold_runs)) -ge 10 ]
+# On a busy host it misses most of its periods, but not all.
+ktap_ok_if 'the other does' [ $((warm_runs - cold_runs)) -ge 3 ]
 ktap_ok_if 'a freezable periodic worker goes on' beats coldbeat
 ktap_ok_if 'the other goes on' beats warmbeat
 for name in cold warm; do
@@ -73,6 +74,8 @@ for name in parks parked new; do
 	ktap_ok_if "$name works" works $name
 done
 ktap_eq 'what was parked is freezable again' no "$(nofreeze parked)"
+ktap_eq 'those that were frozen know, and no others' '1 1 0 0 0' \
+	"$(for name in cold coldbeat parked warm warmbeat; do value $name thaws; done | xargs)"
 
 # Commands are frozen in their midst.
 rm -f /tmp/over
