@@ -2,6 +2,9 @@
 """The machines that QEMU emulates for a guest, and what differs between them."""
 
 
+MAX_CPUS = 255  # on every machine here
+
+
 class Machine:
     def __init__(self, model, bus, thread):
         self.model = model

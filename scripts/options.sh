@@ -97,7 +97,9 @@ fi
 # The kernel takes no more processors than it was configured for, and says nothing.
 if value SMP; then
 	cpus=$("$TOP/scripts/kernel-options.sh" "${KERNEL:-fast}" | sed -n 's/^CONFIG_NR_CPUS=//p')
-	whole SMP 1 "${cpus:-512}" "number of CPUs that the kernel '${KERNEL:-fast}' can have"
+	# Nor does QEMU take more than that.
+	[ "${cpus:-512}" -le 255 ] || cpus=255
+	whole SMP 1 "$cpus" "number of CPUs that the kernel '${KERNEL:-fast}' can have"
 fi
 
 if value MEM; then
