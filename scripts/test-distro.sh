@@ -152,8 +152,9 @@ stock_kernel()
 {
 	[ "$suite" = trixie ] || return 1
 	grep -q backports "$root/etc/apt/sources.list" || echo "deb $mirror $suite-backports main" >>"$root/etc/apt/sources.list"
+	# As on a machine that boots, there is an init before there is a kernel.
+	add systemd-sysv udev kmod initramfs-tools e2fsprogs dkms
 	add -t "$suite-backports" linux-image-amd64 linux-headers-amd64
-	add dkms kmod initramfs-tools systemd-sysv udev e2fsprogs
 	release=$(find "$root/usr/src" -maxdepth 1 -name 'linux-headers-*-amd64' | sed -n 's|.*/linux-headers-||p' | sort -V | tail -n 1)
 }
 
