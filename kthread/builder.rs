@@ -147,8 +147,11 @@ impl<'a> Builder<'a> {
     ///
     /// By default it has what it inherits from kthreadd, which is `SCHED_NORMAL` and nice 0 unless
     /// the administrator has changed that.
+    ///
+    /// What a [`Policy`] fails with, to create the thread fails with.
     #[doc(alias = "sched_set_fifo")]
     #[doc(alias = "sched_set_normal")]
+    #[doc(alias = "sched_setattr_nocheck")]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
@@ -203,11 +206,36 @@ impl<'a> Builder<'a> {
         self
     }
 
+    pub(super) fn name(&self) -> fmt::Arguments<'a> {
+        self.name
+    }
+
+    /// Returns the same choices for one of several threads, with a name and a policy of its own.
+    ///
+    /// Fails with [`EINVAL`] if a policy has been chosen for all of them.
+    pub(super) fn one_of<'b>(&self, name: fmt::Arguments<'b>, policy: Policy) -> Result<Builder<'b>>
+    where
+        'a: 'b,
+    {
+        match self.policy {
+            None => Ok(Builder {
+                name,
+                policy: Some(policy),
+                ..*self
+            }),
+            Some(_) => Err(EINVAL),
+        }
+    }
+
     /// Returns name and policy of threads of which there is one on each CPU.
     ///
-    /// Fails with [`EINVAL`] if something else has been chosen, as C decides it for these.
+    /// Fails with [`EINVAL`] if something else has been chosen, as C decides it for these, and with
+    /// what [`Policy::check_bound`] says.
     pub(super) fn for_each_cpu(&self) -> Result<(Name, Option<Policy>)> {
         self.check_foreign()?;
+        if let Some(policy) = self.policy {
+            policy.check_bound()?;
+        }
         match self.placement {
             Placement::Anywhere if !self.freezable => Ok((Name::format(self.name)?, self.policy)),
             _ => Err(EINVAL),
@@ -232,7 +260,7 @@ impl<'a> Builder<'a> {
     /// - [`ENOMEM`] if memory could not be had,
     /// - [`EAGAIN`] if there are too many tasks,
     /// - [`EINTR`] if the caller was killed meanwhile,
-    /// - what the chosen [`Placement`] fails with.
+    /// - what the chosen [`Placement`] and [`Policy`] fail with.
     ///
     /// If it fails, `closure` has been dropped.
     ///
@@ -283,6 +311,7 @@ impl<'a> Builder<'a> {
         create: impl FnOnce(&Birth<'_>) -> Result<R>,
         task: impl FnOnce(&R) -> *mut bindings::task_struct,
     ) -> Result<R> {
+        self.check_policy()?;
         let name = Name::format(self.name)?;
         let birth = |name, cpu| {
             Ok::<_, Error>(Birth {
@@ -355,7 +384,17 @@ impl<'a> Builder<'a> {
         Options {
             freezable: self.freezable,
             movable: matches!(self.placement, Placement::Cpus(_)),
+            deadline: self.policy.is_some_and(Policy::is_deadline),
             signals: self.signals,
+        }
+    }
+
+    /// Returns an error if no thread can have the policy where it is placed.
+    fn check_policy(&self) -> Result {
+        match (self.policy, self.placement) {
+            (None, _) => Ok(()),
+            (Some(policy), Placement::Anywhere) => policy.check(),
+            (Some(policy), _) => policy.check_bound(),
         }
     }
 
@@ -389,7 +428,7 @@ impl<'a> Builder<'a> {
         }
         if let Some(policy) = self.policy {
             // SAFETY: The task is alive.
-            unsafe { policy.apply(task) };
+            unsafe { policy.apply(task)? };
         }
         Ok(())
     }

@@ -192,6 +192,8 @@ pub(super) struct Options {
     pub(super) freezable: bool,
     /// Whether its CPUs can be changed: it is placed by `Placement::Cpus`.
     pub(super) movable: bool,
+    /// Whether it has been made with a deadline, which nobody else changes.
+    pub(super) deadline: bool,
     /// Which signals it takes.
     pub(super) signals: Signals,
 }

@@ -150,6 +150,7 @@ pub use self::{
         Refused,
         Work,
         WorkItem,
-        Worker, //
+        Worker,
+        WorkerPool, //
     },
 };
