@@ -344,7 +344,8 @@ impl<'a> Builder<'a> {
     /// for is to be woken by the returned [`Waker`], and time.
     ///
     /// Sleeps. Fails with what [`Builder::create`] fails with, and
-    /// - [`EBUSY`] while the module is being loaded, as that may still fail,
+    /// - [`EBUSY`] while the module is being loaded, as that may still fail: drivers are bound then
+    ///   as well. [`Builder::spawn_member`] is for that,
     /// - [`ENOENT`] if the module is being unloaded.
     ///
     /// If it fails, `closure` has been dropped.
@@ -378,6 +379,48 @@ impl<'a> Builder<'a> {
         )?;
 
         Ok(Waker::new(thread.start()))
+    }
+
+    /// Creates a thread that runs `closure`, and starts it, without a handle.
+    ///
+    /// It ends by itself when `closure` returns, which leaves nothing behind, or when its group ends
+    /// it. Nobody can join it or park it, and it can be woken by the returned [`Waker`].
+    ///
+    /// This may be called while a module is being loaded, or a driver is being bound, which may
+    /// still fail: the group ends the thread then. It does not hold the module, other than a
+    /// [detached](Builder::spawn_detached) thread, which can not be had before that is loaded.
+    ///
+    /// Context and errors are those of [`Builder::create`]. If it fails, `closure` has been dropped.
+    ///
+    /// Does what [`Builder::spawn`] and [`Thread::detach`] do, and wraps what they wrap.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// // What takes long does not keep who loads the module waiting.
+    /// Builder::new(fmt!("scan")).spawn_member(group, |ctx| {
+    ///     for bus in 0..4 {
+    ///         if ctx.should_stop() {
+    ///             return;
+    ///         }
+    ///         pr_info!("nothing on bus {bus}\n");
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "kthread_run")]
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
+    pub fn spawn_member<F>(self, group: &ThreadGroup, closure: F) -> Result<Waker>
+    where
+        F: FnOnce(&Context<'_>) + Send + 'static,
+    {
+        let thread = self.spawn(group, closure)?;
+        let waker = thread.waker();
+
+        thread.detach();
+        Ok(waker)
     }
 
     pub(super) fn options(&self) -> Options {
