@@ -15,6 +15,10 @@ use super::{
         ThreadGroup, //
     },
     lockdep::Site,
+    memalloc::{
+        Memalloc,
+        Memallocs, //
+    },
     packet::{
         self,
         Birth, //
@@ -120,6 +124,7 @@ pub struct Builder<'a> {
     placement: Placement<'a>,
     policy: Option<Policy>,
     freezable: bool,
+    memallocs: Memallocs,
     signals: Signals,
 }
 
@@ -133,6 +138,7 @@ impl<'a> Builder<'a> {
             placement: Placement::Anywhere,
             policy: None,
             freezable: false,
+            memallocs: Memallocs::NONE,
             signals: Signals::NONE,
         }
     }
@@ -164,6 +170,35 @@ impl<'a> Builder<'a> {
     #[doc(alias = "set_freezable")]
     pub fn freezable(mut self) -> Self {
         self.freezable = true;
+        self
+    }
+
+    /// Has all allocations of the thread do as `memalloc` says, whoever calls for them. May be called
+    /// for several.
+    ///
+    /// This is [`memalloc_scope`] for as long as the thread lives. Of a worker it holds for all its
+    /// works.
+    ///
+    /// # Examples
+    ///
+    /// A thread that cleans pages for the disk that they are on:
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let cleaner = Builder::new(fmt!("cleaner"))
+    ///     .memalloc(Memalloc::NoFs)
+    ///     .memalloc(Memalloc::NoReclaim)
+    ///     .spawn(group, |ctx| while ctx.wait() == Wake::Ready {})?;
+    ///
+    /// cleaner.wake();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`memalloc_scope`]: super::memalloc_scope
+    #[doc(alias = "PF_MEMALLOC")]
+    pub fn memalloc(mut self, memalloc: Memalloc) -> Self {
+        self.memallocs = self.memallocs.with(memalloc);
         self
     }
 
@@ -237,7 +272,9 @@ impl<'a> Builder<'a> {
             policy.check_bound()?;
         }
         match self.placement {
-            Placement::Anywhere if !self.freezable => Ok((Name::format(self.name)?, self.policy)),
+            Placement::Anywhere if !self.freezable && self.memallocs.is_empty() => {
+                Ok((Name::format(self.name)?, self.policy))
+            }
             _ => Err(EINVAL),
         }
     }
@@ -426,6 +463,7 @@ impl<'a> Builder<'a> {
     pub(super) fn options(&self) -> Options {
         Options {
             freezable: self.freezable,
+            memallocs: self.memallocs,
             movable: matches!(self.placement, Placement::Cpus(_)),
             deadline: self.policy.is_some_and(Policy::is_deadline),
             signals: self.signals,

@@ -86,6 +86,7 @@ use super::{
         LockMap,
         Site, //
     },
+    memalloc::Memallocs,
     signal::Signals, //
 };
 use core::cell::UnsafeCell;
@@ -194,6 +195,8 @@ pub(super) struct Options {
     pub(super) movable: bool,
     /// Whether it has been made with a deadline, which nobody else changes.
     pub(super) deadline: bool,
+    /// What is said of all its allocations.
+    pub(super) memallocs: Memallocs,
     /// Which signals it takes.
     pub(super) signals: Signals,
 }
@@ -534,6 +537,9 @@ impl Core {
     /// Says that the thread function runs, and owns the closure.
     pub(super) fn enter(&self) {
         self.options.signals.allow();
+        if !self.options.memallocs.is_empty() {
+            self.options.memallocs.save();
+        }
         self.state.store(State::Entered, Relaxed);
         self.entered.complete_all();
         if self.options.freezable {

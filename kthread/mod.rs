@@ -94,6 +94,7 @@ mod identity;
 #[cfg(kthread_kunit)]
 mod kunit;
 mod lockdep;
+mod memalloc;
 mod mm;
 mod packet;
 mod percpu;
@@ -122,6 +123,13 @@ pub use self::{
         CpuList,
         Identity,
         Observer, //
+    },
+    memalloc::{
+        memalloc_nofs,
+        memalloc_noio,
+        memalloc_noreclaim,
+        memalloc_scope,
+        Memalloc, //
     },
     percpu::{
         impl_has_slot,

@@ -621,7 +621,8 @@ impl Builder<'_> {
     /// Sleeps, and waits for CPU hotplug. Fails with
     /// - [`EINVAL`] if the name is empty, holds a NUL, or can not be displayed,
     /// - [`EINVAL`] if a placement has been chosen, or that they are frozen or take signals, which
-    ///   `smpboot_thread_fn()` does not provide for,
+    ///   `smpboot_thread_fn()` does not provide for, or what their allocations do, which
+    ///   [`PerCpuThread::run`] can say itself,
     /// - [`EINVAL`] and [`EPERM`] as [`PerCpuThreads::set_policy`] does,
     /// - [`ENAMETOOLONG`] if the name is longer than 63 bytes,
     /// - [`EBUSY`] if there are such threads of the same `T`,
