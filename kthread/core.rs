@@ -206,12 +206,12 @@ pub(super) struct Options {
 pub(super) struct Asked;
 
 impl Asked {
-    /// To stop.
-    pub(super) const STOP: u32 = 1;
+    /// To stop. It is the sign, for which a word is tested where it is, without being loaded.
+    pub(super) const STOP: u32 = 1 << 31;
     /// To notice an interrupt.
-    pub(super) const INTERRUPT: u32 = 2;
+    pub(super) const INTERRUPT: u32 = 1;
     /// To look for signals, always: it takes some.
-    pub(super) const SIGNALS: u32 = 4;
+    pub(super) const SIGNALS: u32 = 2;
 }
 
 /// What a thread runs.
