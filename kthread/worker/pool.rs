@@ -95,6 +95,8 @@ impl WorkerPool {
 impl Drop for WorkerPool {
     /// Stops the workers, as dropping each [`Worker`] does, and asks all of them first.
     ///
+    /// In a work of one of them, that one is left to its group.
+    ///
     /// Sleeps.
     fn drop(&mut self) {
         might_sleep();
