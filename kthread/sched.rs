@@ -26,6 +26,10 @@ use kernel::{
     cpumask::Cpumask,
     error::to_result,
     prelude::*,
+    sync::atomic::{
+        atomic_load,
+        Relaxed, //
+    },
     task::might_sleep,
     time::Delta, //
 };
@@ -49,9 +53,11 @@ use kernel::{
 /// # Deadlines
 ///
 /// A thread has a deadline, or not, from before it starts: [`Policy::Deadline`] has to be chosen by
-/// its [`Builder`], and nobody but the thread itself can change it then. C takes it at any time from
-/// anybody, and loses the share of the CPUs that was granted when a thread that sleeps gives it up,
-/// or one that has just ended is given it, until nobody can have any.
+/// its [`Builder`]. Nobody but the thread itself can change it then, or give it up, which is for
+/// good. C takes it at any time from anybody. It loses the share of the CPUs that was granted when it
+/// is taken from a thread that sleeps, or given to one that has just ended, until nobody can have
+/// any. And a thread that gives it up when its runtime is used up, and has it again soon after, may
+/// not run any more.
 ///
 /// # Examples
 ///
@@ -126,7 +132,7 @@ pub enum Policy {
     /// - [`EPERM`] if the thread is not placed by [`Placement::Anywhere`], as `sched_setattr(2)`
     ///   fails for one that may not run on all CPUs,
     /// - [`EPERM`] unless it is chosen by the [`Builder`](super::Builder) of the thread, or by the
-    ///   thread itself if its builder has chosen a deadline, too,
+    ///   thread itself to change the deadline that it has,
     /// - [`EBUSY`] if there is not as much time left on the CPUs for threads with deadlines.
     ///
     /// [`Placement::Anywhere`]: super::Placement::Anywhere
@@ -312,7 +318,10 @@ impl Core {
     fn set_own_policy(&self, policy: Policy) -> Result {
         might_sleep();
         policy.check()?;
-        if policy.is_deadline() && !self.options.deadline {
+        // SAFETY: `self` holds a reference to the task. The value changes as it may for C.
+        let now = unsafe { atomic_load(&raw mut (*self.task().as_ptr()).policy, Relaxed) };
+
+        if policy.is_deadline() && !(self.options.deadline && now == bindings::SCHED_DEADLINE) {
             return Err(EPERM);
         }
         // SAFETY: `self` holds a reference to the task.
@@ -895,20 +904,20 @@ mod tests {
                 builder().spawn(&group, until_stopped)
             })?);
             drop(when_there_is_room(|| builder().spawn_worker(&group))?);
-            // It gives up its deadline, and has one again.
+            // It changes its deadline, and gives it up.
             let thread = when_there_is_room(|| {
                 builder().spawn(&group, |ctx| -> Result {
                     let a_while = Delta::from_millis(15);
 
                     let _ = ctx.wait_timeout(a_while);
+                    ctx.set_policy(percent(10))?;
+                    let _ = ctx.wait_timeout(a_while);
                     ctx.set_policy(Policy::Normal { nice: 0 })?;
-                    let _ = ctx.wait_timeout(a_while);
-                    ctx.set_policy(SHARE)?;
-                    let _ = ctx.wait_timeout(a_while);
-                    ctx.set_policy(Policy::Idle)
+                    // That is for good, even before its period is over.
+                    ctx.set_policy(SHARE)
                 })
             })?;
-            assert_eq!(thread.join(), Ok(Ok(())));
+            assert_eq!(thread.join(), Ok(Err(EPERM)));
         }
         Ok(())
     }
