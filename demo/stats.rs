@@ -119,6 +119,7 @@ pub(super) struct WorkerStats {
     run_time_ns: SingleWriter,
     last_run_ns: SingleWriter,
     overruns: SingleWriter,
+    thaws: SingleWriter,
 }
 
 impl WorkerStats {
@@ -133,6 +134,7 @@ impl WorkerStats {
             run_time_ns: SingleWriter::new(),
             last_run_ns: SingleWriter::new(),
             overruns: SingleWriter::new(),
+            thaws: SingleWriter::new(),
         }
     }
 
@@ -183,6 +185,11 @@ impl WorkerStats {
         self.overruns.add(missed);
     }
 
+    /// Counts that the worker has found itself to have been frozen. Only the worker calls this.
+    pub(super) fn add_thaw(&self) {
+        self.thaws.add(1);
+    }
+
     fn state_name(&self) -> &'static str {
         match self.state.load(Relaxed) {
             state if state == State::Created as u32 => "created",
@@ -222,6 +229,7 @@ impl WorkerStats {
         writeln!(f, "unparks {}", self.unparks())?;
         writeln!(f, "run_time_ns {}", self.run_time_ns.get())?;
         writeln!(f, "last_run_ns {}", self.last_run_ns.get())?;
-        writeln!(f, "overruns {}", self.overruns.get())
+        writeln!(f, "overruns {}", self.overruns.get())?;
+        writeln!(f, "thaws {}", self.thaws.get())
     }
 }

@@ -132,12 +132,20 @@ impl Worker {
     /// that are pending when it is stopped are done before it returns.
     fn run_event(&self, ctx: &Context<'_>) {
         while ctx.wait_until(|| self.stats.is_work_pending()) == Wake::Ready {
+            self.note_thaw(ctx);
             self.answer_wake();
         }
         // Whoever stops it wakes it no more. Here all wakes can be seen, since the request to stop can.
         smp_mb(Read);
         while self.stats.is_work_pending() {
             self.answer_wake();
+        }
+    }
+
+    /// Counts that it has been frozen since it last worked.
+    fn note_thaw(&self, ctx: &Context<'_>) {
+        if ctx.take_thawed() {
+            self.stats.add_thaw();
         }
     }
 
@@ -157,9 +165,10 @@ impl Worker {
             match ctx.wait_deadline(Some(deadline)) {
                 Wake::Stop => return,
                 Wake::Timeout => {}
-                // Nobody interrupts it, and it takes no signals.
-                Wake::Ready | Wake::Interrupt | Wake::Signal(_) => continue,
+                // Nobody interrupts it, it takes no signals, and it does not park itself.
+                Wake::Ready | Wake::Interrupt | Wake::Signal(_) | Wake::Park => continue,
             }
+            self.note_thaw(ctx);
             // Periods that pass while the worker is parked are not missed: the beat begins anew.
             if unparks != self.stats.unparks() {
                 unparks = self.stats.unparks();

@@ -125,6 +125,7 @@ pub struct Builder<'a> {
     policy: Option<Policy>,
     freezable: bool,
     memallocs: Memallocs,
+    parks_itself: bool,
     signals: Signals,
 }
 
@@ -139,6 +140,7 @@ impl<'a> Builder<'a> {
             policy: None,
             freezable: false,
             memallocs: Memallocs::NONE,
+            parks_itself: false,
             signals: Signals::NONE,
         }
     }
@@ -199,6 +201,45 @@ impl<'a> Builder<'a> {
     #[doc(alias = "PF_MEMALLOC")]
     pub fn memalloc(mut self, memalloc: Memalloc) -> Self {
         self.memallocs = self.memallocs.with(memalloc);
+        self
+    }
+
+    /// Leaves it to the closure to park, once it is ready for that.
+    ///
+    /// A wait of the [`Context`] then does not park, but returns [`Wake::Park`], and does so until
+    /// the closure calls [`Context::park_point`]. Whoever parks the thread waits for that. Once the
+    /// closure has returned, this makes no difference.
+    ///
+    /// Only for threads that can be parked: with any other there is an [`EINVAL`].
+    ///
+    /// In C, such a thread looks at `kthread_should_park()`, and calls `kthread_parkme()`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let mut thread = Builder::new(fmt!("queue")).parks_itself().spawn(group, |ctx| loop {
+    ///     match ctx.wait() {
+    ///         Wake::Park => {
+    ///             pr_info!("the device is quiet\n");
+    ///             ctx.park_point();
+    ///             pr_info!("and goes on\n");
+    ///         }
+    ///         Wake::Stop => return,
+    ///         _ => pr_info!("one more packet\n"),
+    ///     }
+    /// })?;
+    ///
+    /// thread.park()?;
+    /// thread.unpark()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Wake::Park`]: super::Wake::Park
+    #[doc(alias = "kthread_parkme")]
+    pub fn parks_itself(mut self) -> Self {
+        self.parks_itself = true;
         self
     }
 
@@ -282,10 +323,18 @@ impl<'a> Builder<'a> {
     /// Returns an error if something has been chosen that only the waits of a [`Context`] provide
     /// for.
     pub(super) fn check_foreign(&self) -> Result {
-        match self.signals.is_empty() {
-            true => Ok(()),
-            // It would not sleep any more, as nobody takes the signal.
-            false => Err(EINVAL),
+        // It would not sleep any more, as nobody takes the signal.
+        if !self.signals.is_empty() {
+            return Err(EINVAL);
+        }
+        self.check_parked()
+    }
+
+    /// Returns an error if it matters how the thread parks, where nobody can park it.
+    fn check_parked(&self) -> Result {
+        match self.parks_itself {
+            false => Ok(()),
+            true => Err(EINVAL),
         }
     }
 
@@ -383,6 +432,7 @@ impl<'a> Builder<'a> {
     /// Sleeps. Fails with what [`Builder::create`] fails with, and
     /// - [`EBUSY`] while the module is being loaded, as that may still fail: drivers are bound then
     ///   as well. [`Builder::spawn_member`] is for that,
+    /// - [`EINVAL`] if the thread is to [park itself](Builder::parks_itself),
     /// - [`ENOENT`] if the module is being unloaded.
     ///
     /// If it fails, `closure` has been dropped.
@@ -408,6 +458,7 @@ impl<'a> Builder<'a> {
     where
         F: FnOnce(&Context<'_>) + Send + 'static,
     {
+        self.check_parked()?;
         let module = ModuleRef::get(module)?;
         let thread = self.give_birth(
             Site::caller(),
@@ -427,7 +478,8 @@ impl<'a> Builder<'a> {
     /// still fail: the group ends the thread then. It does not hold the module, other than a
     /// [detached](Builder::spawn_detached) thread, which can not be had before that is loaded.
     ///
-    /// Context and errors are those of [`Builder::create`]. If it fails, `closure` has been dropped.
+    /// Context and errors are those of [`Builder::create`], and [`EINVAL`] if the thread is to [park
+    /// itself](Builder::parks_itself). If it fails, `closure` has been dropped.
     ///
     /// Does what [`Builder::spawn`] and [`Thread::detach`] do, and wraps what they wrap.
     ///
@@ -453,6 +505,7 @@ impl<'a> Builder<'a> {
     where
         F: FnOnce(&Context<'_>) + Send + 'static,
     {
+        self.check_parked()?;
         let thread = self.spawn(group, closure)?;
         let waker = thread.waker();
 
@@ -466,6 +519,7 @@ impl<'a> Builder<'a> {
             memallocs: self.memallocs,
             movable: matches!(self.placement, Placement::Cpus(_)),
             deadline: self.policy.is_some_and(Policy::is_deadline),
+            parks_itself: self.parks_itself,
             signals: self.signals,
         }
     }

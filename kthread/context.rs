@@ -9,7 +9,9 @@ use super::{
     },
     ffi::{
         __set_current_state,
-        set_current_state, //
+        read_once,
+        set_current_state,
+        write_once, //
     },
     freezer::{
         set_freezable,
@@ -18,10 +20,12 @@ use super::{
     signal::{
         self,
         Signal, //
-    }, //
+    },
+    wait_queue::WaitQueue, //
 };
 use kernel::{
     bindings,
+    error::Result,
     task::{
         might_sleep,
         Task, //
@@ -48,6 +52,9 @@ pub enum Wake {
     Interrupt,
     /// A signal has come that the thread [allows](super::Builder::allow), and is taken herewith.
     Signal(Signal),
+    /// Someone waits for the thread to park, which [parks itself](super::Builder::parks_itself).
+    /// The closure should call [`Context::park_point`] as soon as it can.
+    Park,
 }
 
 /// The capabilities of a running kernel thread.
@@ -168,7 +175,7 @@ impl<'a> Context<'a> {
         if self.core.options.freezable {
             // The refrigerator must not be entered with locks held, for one of which lockdep takes
             // the closure.
-            self.core.map.without(set_freezable);
+            self.core.map.without(|| self.note_frozen(set_freezable()));
         }
     }
 
@@ -182,11 +189,60 @@ impl<'a> Context<'a> {
     #[inline]
     pub fn freeze_point(&self) -> bool {
         if self.core.options.freezable {
+            let mut was_frozen = false;
+
             // SAFETY: By the type invariants the current task is a kernel thread. The out parameter
-            // is optional.
-            unsafe { bindings::kthread_freezable_should_stop(core::ptr::null_mut()) };
+            // outlives the call.
+            unsafe { bindings::kthread_freezable_should_stop(&raw mut was_frozen) };
+            self.note_frozen(was_frozen);
         }
         self.should_stop()
+    }
+
+    #[inline]
+    fn note_frozen(&self, was_frozen: bool) {
+        if was_frozen {
+            write_once(&self.core.thawed, true);
+        }
+    }
+
+    /// Returns whether the thread has been frozen since this was last called.
+    ///
+    /// It has if it was in the refrigerator, in whichever wait or [`Context::freeze_point`]: time
+    /// has passed, and what it knows of a device may not be so any more. To be thawed ends no wait.
+    /// A thread that is not [freezable] is never frozen, nor is one that was parked meanwhile.
+    ///
+    /// Does not sleep.
+    ///
+    /// Returns what `kthread_freezable_should_stop()` of
+    /// [`kernel/kthread.c`](srctree/kernel/kthread.c) says of `was_frozen`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let keys = Builder::new(fmt!("keys")).freezable().spawn(group, |ctx| {
+    ///     while ctx.wait_timeout(Delta::from_millis(100)) != Wake::Stop {
+    ///         if ctx.take_thawed() {
+    ///             pr_info!("what was pressed before the system slept does not count\n");
+    ///         }
+    ///         pr_info!("polling\n");
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [freezable]: super::Builder::freezable
+    #[doc(alias = "was_frozen")]
+    #[inline]
+    pub fn take_thawed(&self) -> bool {
+        let thawed = read_once(&self.core.thawed);
+
+        if thawed {
+            write_once(&self.core.thawed, false);
+        }
+        thawed
     }
 
     /// Freezes and parks if asked to, and returns what ends any wait, if there is something.
@@ -194,12 +250,16 @@ impl<'a> Context<'a> {
         if self.freeze_point() {
             return Some(Wake::Stop);
         }
-        self.park_point();
-        // Someone may have stopped the thread while it was parked.
-        match self.is_urgent() {
-            true => self.take_urgent(),
-            false => None,
+        if !self.core.options.parks_itself {
+            self.park_point();
         }
+        // Someone may have stopped the thread while it was parked.
+        if self.is_urgent() {
+            if let Some(wake) = self.take_urgent() {
+                return Some(wake);
+            }
+        }
+        (self.core.options.parks_itself && self.should_park()).then_some(Wake::Park)
     }
 
     /// Returns whether there may be something that ends any wait. Works in every task state.
@@ -271,9 +331,12 @@ impl<'a> Context<'a> {
                 }
             } else if self.is_to_park() {
                 __set_current_state(bindings::TASK_RUNNING);
+                if self.core.options.parks_itself {
+                    return Wake::Park;
+                }
                 self.park();
                 continue;
-            } else if self.core.take_token() {
+            } else if self.core.take_token() || self.core.waiters.take_woken() {
                 Wake::Ready
             } else if deadline.is_some_and(has_passed) {
                 Wake::Timeout
@@ -305,6 +368,48 @@ impl<'a> Context<'a> {
                 other => return other,
             }
         }
+    }
+
+    /// Calls `f`, and while it runs whatever wakes those who wait on `queue` wakes the thread, too.
+    ///
+    /// That is a wake-up as [`Thread::wake`] is one: it ends all waits of the context, or the next
+    /// one. So the condition that C code says something of by a queue is waited for with stop, park
+    /// and freezer as always, and with or without a deadline. To wait on several queues, nest this.
+    ///
+    /// `f` runs in `TASK_RUNNING`, and may lock and sleep. A thread that dies in it leaks what it
+    /// owned, and stays on the queue, to no harm.
+    ///
+    /// Sleeps. Fails with [`ENOMEM`], without having called `f`.
+    ///
+    /// Wraps `add_wait_queue()` and `remove_wait_queue()` of
+    /// [`kernel/sched/wait.c`](srctree/kernel/sched/wait.c). The waits do what `wait_woken()` and
+    /// `wait_event_interruptible()` do.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup, socket: Arc<WaitQueue>, bytes: Arc<Atomic<usize>>) -> Result {
+    /// let session = group.spawn(fmt!("session"), move |ctx| {
+    ///     ctx.with_wait_queue(&socket, || {
+    ///         while ctx.wait_until(|| bytes.load(Relaxed) > 0) == Wake::Ready {
+    ///             pr_info!("{} bytes\n", bytes.xchg(0, Relaxed));
+    ///         }
+    ///     })
+    /// })?;
+    ///
+    /// session.stop()??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Thread::wake`]: super::Thread::wake
+    /// [`ENOMEM`]: kernel::error::code::ENOMEM
+    #[doc(alias = "add_wait_queue")]
+    #[doc(alias = "wait_woken")]
+    #[doc(alias = "wait_event_interruptible")]
+    pub fn with_wait_queue<R>(&self, queue: &WaitQueue, f: impl FnOnce() -> R) -> Result<R> {
+        might_sleep();
+        self.core.waiters.with(self.task(), queue, f)
     }
 
     /// Waits until the thread may exit, after its closure has returned.
@@ -493,6 +598,92 @@ mod tests {
         thread.park()?;
         thread.unpark()?;
         assert_eq!(thread.stop(), Ok(!cfg!(CONFIG_FREEZER)));
+        Ok(())
+    }
+
+    #[test]
+    fn what_has_not_been_frozen_is_not_thawed() -> Result {
+        // That the others are is shown by tests/freeze.sh, as it takes a system that is suspended.
+        let group = group()?;
+
+        for freezable in [false, true] {
+            let builder = Builder::new(fmt!("warm"));
+            let builder = match freezable {
+                true => builder.freezable(),
+                false => builder,
+            };
+            let mut thread = builder.spawn(&group, |ctx| {
+                until_stopped(ctx);
+                ctx.freeze_point();
+                ctx.take_thawed()
+            })?;
+
+            thread.park()?;
+            thread.unpark()?;
+            assert_eq!(thread.stop(), Ok(false));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_that_parks_itself_is_told_by_every_wait() -> Result {
+        let group = group()?;
+        let (parked, unparked) = (count()?, count()?);
+        let (counted, goes_on) = (parked.clone(), unparked.clone());
+        let hour = Delta::from_secs(3600);
+        let waits: [fn(&Context<'_>, Delta) -> Wake; 3] = [
+            |ctx, _| ctx.wait(),
+            |ctx, hour| ctx.wait_timeout(hour),
+            |ctx, _| ctx.wait_until(|| false),
+        ];
+        let mut thread = Builder::new(fmt!("parks"))
+            .parks_itself()
+            .spawn(&group, move |ctx| {
+                for round in 0.. {
+                    for wait in waits {
+                        match wait(ctx, hour) {
+                            // Until it does park, all waits say so.
+                            Wake::Park if wait(ctx, hour) == Wake::Park => {
+                                counted.fetch_add(1, Relaxed);
+                                ctx.park_point();
+                                goes_on.fetch_add(1, Relaxed);
+                            }
+                            wake => return (round, wake),
+                        }
+                    }
+                }
+                (0, Wake::Park)
+            })?;
+
+        for round in 0..ROUNDS {
+            // What the closure does before it parks has been done.
+            thread.park()?;
+            assert_eq!(parked.load(Relaxed), round + 1);
+            thread.unpark()?;
+            // What is parked again before it runs stays where it is.
+            assert!(eventually(|| unparked.load(Relaxed) > round));
+        }
+        // A stop comes first.
+        assert_eq!(thread.stop(), Ok((ROUNDS / 3, Wake::Stop)));
+        Ok(())
+    }
+
+    #[test]
+    fn what_nobody_can_park_does_not_park_itself() -> Result {
+        let group = group()?;
+        let parks = || Builder::new(fmt!("parks")).parks_itself();
+
+        assert_eq!(parks().spawn_worker(&group).err(), Some(EINVAL));
+        assert_eq!(parks().spawn_member(&group, |_| ()).err(), Some(EINVAL));
+        assert!(group.is_empty());
+        // What has returned parks by itself.
+        let mut thread = parks().spawn(&group, |_| ())?;
+        thread.park()?;
+        assert_eq!(thread.join(), Ok(()));
+        // And what is being parked when it returns.
+        let mut thread = parks().spawn(&group, |ctx| ctx.wait())?;
+        thread.park()?;
+        assert_eq!(thread.join(), Ok(Wake::Park));
         Ok(())
     }
 

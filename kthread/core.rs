@@ -87,7 +87,8 @@ use super::{
         Site, //
     },
     memalloc::Memallocs,
-    signal::Signals, //
+    signal::Signals,
+    wait_queue::Waiters, //
 };
 use core::cell::UnsafeCell;
 use kernel::{
@@ -197,6 +198,8 @@ pub(super) struct Options {
     pub(super) deadline: bool,
     /// What is said of all its allocations.
     pub(super) memallocs: Memallocs,
+    /// Whether its closure parks it, and not its waits.
+    pub(super) parks_itself: bool,
     /// Which signals it takes.
     pub(super) signals: Signals,
 }
@@ -235,6 +238,10 @@ pub(super) struct Core {
     asked: Atomic<u32>,
     token: Atomic<bool>,
     claimed: Atomic<bool>,
+    /// Whether the thread has been frozen, and has not taken note of that. It alone uses this.
+    pub(super) thawed: Atomic<bool>,
+    /// Where the thread waits beside. It alone uses this.
+    pub(super) waiters: Waiters,
     pub(super) options: Options,
     run: Run,
     task: UnsafeCell<Option<(ARef<Task>, Exit)>>,
@@ -278,6 +285,8 @@ impl Core {
             }),
             token: Atomic::new(false),
             claimed: Atomic::new(false),
+            thawed: Atomic::new(false),
+            waiters: Waiters::new(),
             options,
             run,
             task: UnsafeCell::new(None),
@@ -543,6 +552,7 @@ impl Core {
         self.state.store(State::Entered, Relaxed);
         self.entered.complete_all();
         if self.options.freezable {
+            // What was frozen before the closure runs is nothing to it.
             set_freezable();
         }
     }

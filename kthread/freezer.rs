@@ -17,11 +17,11 @@ pub(super) fn set_nofreeze() {
 
 /// Lets the freezer freeze the current thread, which it does not do to kernel threads otherwise.
 ///
-/// Sleeps in the refrigerator if tasks are being frozen.
-pub(super) fn set_freezable() {
+/// Sleeps in the refrigerator if tasks are being frozen, and returns whether it did.
+pub(super) fn set_freezable() -> bool {
     #[cfg(CONFIG_FREEZER)]
     // SAFETY: The function changes the flags of the current task, and may sleep.
-    unsafe {
-        bindings::set_freezable()
-    };
+    return unsafe { bindings::set_freezable() };
+    #[cfg(not(CONFIG_FREEZER))]
+    false
 }

@@ -248,6 +248,15 @@ impl Observer {
     pub fn is_finished(&self) -> bool {
         self.member.core().is_finished()
     }
+
+    /// Returns whether the caller is this thread.
+    ///
+    /// So code that others call as well as a thread or a worker tells whom it runs for. May be
+    /// called from any context. In an interrupt, the caller is what was interrupted.
+    #[doc(alias = "kthread_func")]
+    pub fn is_current(&self) -> bool {
+        self.member.core().is_current()
+    }
 }
 
 impl Context<'_> {
@@ -266,7 +275,14 @@ mod tests {
         kunit::*,
         *, //
     };
-    use kernel::prelude::*;
+    use kernel::{
+        new_mutex,
+        prelude::*,
+        sync::{
+            atomic::Relaxed,
+            Arc, //
+        }, //
+    };
 
     #[test]
     fn a_thread_is_a_child_of_kthreadd_without_an_address_space() -> Result {
@@ -286,6 +302,60 @@ mod tests {
         // It runs on the page tables of whoever ran before it.
         assert!(running.active_mm);
         assert!(!new.active_mm);
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_knows_itself_and_no_other() -> Result {
+        let group = group()?;
+        let slots = Arc::pin_init(
+            new_mutex!([const { None::<(Thread<_>, Observer)> }; 2]),
+            GFP_KERNEL,
+        )?;
+
+        for index in 0..2 {
+            let seen = slots.clone();
+            let thread = group.spawn(fmt!("self"), move |ctx| {
+                let _ = ctx.wait();
+                let slots = seen.lock();
+
+                slots.each_ref().map(|slot| {
+                    slot.as_ref()
+                        .map(|(thread, observer)| [thread.is_current(), observer.is_current()])
+                })
+            })?;
+            let observer = thread.observer();
+
+            assert!(!thread.is_current() && !observer.is_current());
+            slots.lock()[index] = Some((thread, observer));
+        }
+        let worker = Builder::new(fmt!("self")).spawn_worker(&group)?;
+        let observer = worker.observer();
+        let was_current = count()?;
+        let counted = was_current.clone();
+        worker.spawn(GFP_KERNEL, move |_| {
+            counted.fetch_add(usize::from(observer.is_current()), Relaxed);
+        })?;
+        worker.flush()?;
+        assert_eq!(was_current.load(Relaxed), 1);
+        assert!(!worker.observer().is_current());
+
+        for index in 0..2 {
+            let slot = slots.lock()[index].as_ref().map(|(thread, observer)| {
+                thread.wake();
+                observer.clone()
+            });
+            let observer = slot.ok_or(EINVAL)?;
+
+            assert!(eventually(|| observer.is_finished()));
+            let (thread, _) = slots.lock()[index].take().ok_or(EINVAL)?;
+            let mut expected = [Some([false; 2]); 2];
+            expected[index] = Some([true; 2]);
+            if index == 1 {
+                expected[0] = None;
+            }
+            assert_eq!(thread.join(), Ok(expected));
+        }
         Ok(())
     }
 }

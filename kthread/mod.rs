@@ -102,6 +102,7 @@ mod sched;
 mod scope;
 mod signal;
 mod thread;
+mod wait_queue;
 mod worker;
 
 // Where there is a copy of this folder in more than one module, one of them has the KUnit suites.
@@ -153,6 +154,7 @@ pub use self::{
         Thread,
         Waker, //
     },
+    wait_queue::WaitQueue,
     worker::{
         Refusal,
         Refused,

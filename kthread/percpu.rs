@@ -1223,6 +1223,7 @@ mod tests {
 
         for builder in [
             new().freezable(),
+            new().parks_itself(),
             new().allow(Signal::Kill),
             new().placement(Placement::Cpus(&first)),
             new().placement(Placement::Preferred(&first)),
@@ -1232,7 +1233,7 @@ mod tests {
             let refused = builder.spawn_percpu(&group.lock(), scene.value());
             assert_eq!(refused.err(), Some(EINVAL));
         }
-        assert_eq!(scene.drops.load(Relaxed), 6);
+        assert_eq!(scene.drops.load(Relaxed), 7);
         assert!(group.lock().is_empty());
 
         // One that has been killed is made no thread for. That one may be made all the same is up

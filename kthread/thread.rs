@@ -177,6 +177,30 @@ impl<T: Send, S> Thread<T, S> {
         self.packet.core().task()
     }
 
+    /// Returns whether the caller is this thread.
+    ///
+    /// May be called from any context. In an interrupt, the caller is what was interrupted.
+    ///
+    /// In C this is `kthread_func(current)` or `kthread_data(current)`, compared with what the
+    /// thread was made of.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(thread: &Thread<()>) -> Result {
+    /// // To wait for it here would be a deadlock otherwise.
+    /// if !thread.is_current() {
+    ///     pr_info!("{} is someone else\n", thread.observer().identity().comm);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "kthread_func")]
+    #[doc(alias = "kthread_data")]
+    pub fn is_current(&self) -> bool {
+        self.core().is_current()
+    }
+
     /// Returns whether the closure has returned, or never will because the thread died.
     ///
     /// May be called from any context.

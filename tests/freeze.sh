@@ -32,7 +32,7 @@ is_freezable()
 	[ "$(nofreeze "$1")" = no ]
 }
 
-ktap_plan 26
+ktap_plan 27
 
 old_test=$(sed 's/.*\[\(.*\)\].*/\1/' /sys/power/pm_test)
 old_delay=$(cat $delay)
@@ -74,6 +74,8 @@ for name in parks parked new; do
 	ktap_ok_if "$name works" works $name
 done
 ktap_eq 'what was parked is freezable again' no "$(nofreeze parked)"
+ktap_eq 'those that were frozen know, and no others' '1 1 0 0 0' \
+	"$(for name in cold coldbeat parked warm warmbeat; do value $name thaws; done | xargs)"
 
 # Commands are frozen in their midst.
 rm -f /tmp/over

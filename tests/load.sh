@@ -29,7 +29,7 @@ ktap_eq 'keys of stats in their order' \
 ktap_eq 'the workers are counted' '4 4 4 0 4 0' \
 	"$(total workers) $(total workers_peak) $(total created) $(total create_failed) $(total started) $(total stopped)"
 ktap_eq 'keys of a worker in their order' \
-	'state kind wakes runs parks unparks run_time_ns last_run_ns overruns' \
+	'state kind wakes runs parks unparks run_time_ns last_run_ns overruns thaws' \
 	"$(cut -d ' ' -f 1 "$DEMO/workers/w0/stats" | xargs)"
 ktap_eq 'modes of the files' '600 400 400' \
 	"$(stat -c %a "$DEMO/control" "$DEMO/stats" "$DEMO/workers/w0/stats" | xargs)"

@@ -326,7 +326,8 @@ impl Builder<'_> {
     /// Creates a worker, and starts it.
     ///
     /// Context and errors are those of [`Builder::create`], and [`EINVAL`] if signals are
-    /// [allowed](Builder::allow), which nobody would take between two works.
+    /// [allowed](Builder::allow), which nobody would take between two works, or the thread is to
+    /// [park itself](Builder::parks_itself), which nobody can ask a worker for.
     #[doc(alias = "kthread_create_worker")]
     #[doc(alias = "kthread_run_worker")]
     #[doc(alias = "kthread_create_worker_on_cpu")]

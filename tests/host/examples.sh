@@ -15,6 +15,7 @@ compile_api
 cat >"$work/uses" <<'EOF'
 use api::kthread::{self, *};
 use kernel::{
+    bindings,
     cpu::CpuId,
     cpumask::{Cpumask, CpumaskVar},
     fmt,

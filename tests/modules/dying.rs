@@ -32,6 +32,7 @@ use kthread::{
     Refusal,
     Thread,
     ThreadGroup,
+    WaitQueue,
     Wake,
     Work,
     WorkItem, //
@@ -138,6 +139,28 @@ fn park_what_has_died(threads: &ThreadGroup) -> Result<Result> {
     Ok(thread.park())
 }
 
+/// Wakes a queue on which a thread has died, and returns how a thread waits there that lives.
+fn wake_where_one_has_died(threads: &ThreadGroup) -> Result<Result<Wake>> {
+    let queue = Arc::pin_init(WaitQueue::new(), GFP_KERNEL)?;
+    let died = queue.clone();
+    let thread = threads.spawn(fmt!("on-queue"), move |ctx| {
+        ctx.with_wait_queue(&died, || panics(ctx))
+    })?;
+
+    if thread.join().err() != Some(JoinError::Died) {
+        return Err(EIO);
+    }
+    let waits = queue.clone();
+    let thread = threads.spawn(fmt!("on-queue"), move |ctx| {
+        ctx.with_wait_queue(&waits, || ctx.wait())
+    })?;
+    while !thread.is_finished() {
+        queue.wake_up_all();
+        fsleep(Delta::from_millis(1));
+    }
+    thread.join().map_err(|_| EIO)
+}
+
 /// Returns how many users the address space of the caller has.
 fn mm_users() -> i32 {
     // SAFETY: The caller is a process, which has an address space. Others count its users
@@ -196,6 +219,7 @@ impl kernel::Module for Dying {
         let stopped = threads.spawn(fmt!("panics"), panics)?.stop();
         let parked = park_what_has_died(&threads)?;
         let cancelled = cancel_what_dies(&threads)?;
+        let woken = wake_where_one_has_died(&threads)?;
         let (lost, flushed, refused) = die_on_borrowed_memory(&threads)?;
         // Nobody ever asks for these. They die one after the other, to have their last words apart.
         for (dies, is_detached) in [(oops as fn(&Context<'_>) -> u32, false), (panics, true)] {
@@ -214,6 +238,7 @@ impl kernel::Module for Dying {
         pr_info!(
             "joined {joined:?}, stopped {stopped:?}, parked {parked:?}, cancelled {cancelled:?}\n"
         );
+        pr_info!("on the queue where one has died {woken:?}\n");
         pr_info!("users of its memory {lost:+}, flushed {flushed:?}, refused {refused:?}\n");
         Ok(Self {
             // Its name is longer than `comm`, to see what is left of it.

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// error: E0133: call to unsafe function
+
+//! That a queue is there as long as someone waits on it is a promise of who finds it.
+
+use api::kthread::*;
+use kernel::bindings;
+
+pub fn case(queue: *mut bindings::wait_queue_head) {
+    #[cfg(not(fixed))]
+    let queue = WaitQueue::from_raw(queue);
+    #[cfg(fixed)]
+    // SAFETY: It is only compiled.
+    let queue = unsafe { WaitQueue::from_raw(queue) };
+    queue.wake_up_all();
+}
