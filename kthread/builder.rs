@@ -15,6 +15,10 @@ use super::{
         ThreadGroup, //
     },
     lockdep::Site,
+    memalloc::{
+        Memalloc,
+        Memallocs, //
+    },
     packet::{
         self,
         Birth, //
@@ -120,6 +124,7 @@ pub struct Builder<'a> {
     placement: Placement<'a>,
     policy: Option<Policy>,
     freezable: bool,
+    memallocs: Memallocs,
     parks_itself: bool,
     signals: Signals,
 }
@@ -134,6 +139,7 @@ impl<'a> Builder<'a> {
             placement: Placement::Anywhere,
             policy: None,
             freezable: false,
+            memallocs: Memallocs::NONE,
             parks_itself: false,
             signals: Signals::NONE,
         }
@@ -149,8 +155,11 @@ impl<'a> Builder<'a> {
     ///
     /// By default it has what it inherits from kthreadd, which is `SCHED_NORMAL` and nice 0 unless
     /// the administrator has changed that.
+    ///
+    /// What a [`Policy`] fails with, to create the thread fails with.
     #[doc(alias = "sched_set_fifo")]
     #[doc(alias = "sched_set_normal")]
+    #[doc(alias = "sched_setattr_nocheck")]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
@@ -163,6 +172,35 @@ impl<'a> Builder<'a> {
     #[doc(alias = "set_freezable")]
     pub fn freezable(mut self) -> Self {
         self.freezable = true;
+        self
+    }
+
+    /// Has all allocations of the thread do as `memalloc` says, whoever calls for them. May be called
+    /// for several.
+    ///
+    /// This is [`memalloc_scope`] for as long as the thread lives. Of a worker it holds for all its
+    /// works.
+    ///
+    /// # Examples
+    ///
+    /// A thread that cleans pages for the disk that they are on:
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let cleaner = Builder::new(fmt!("cleaner"))
+    ///     .memalloc(Memalloc::NoFs)
+    ///     .memalloc(Memalloc::NoReclaim)
+    ///     .spawn(group, |ctx| while ctx.wait() == Wake::Ready {})?;
+    ///
+    /// cleaner.wake();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`memalloc_scope`]: super::memalloc_scope
+    #[doc(alias = "PF_MEMALLOC")]
+    pub fn memalloc(mut self, memalloc: Memalloc) -> Self {
+        self.memallocs = self.memallocs.with(memalloc);
         self
     }
 
@@ -244,13 +282,40 @@ impl<'a> Builder<'a> {
         self
     }
 
+    pub(super) fn name(&self) -> fmt::Arguments<'a> {
+        self.name
+    }
+
+    /// Returns the same choices for one of several threads, with a name and a policy of its own.
+    ///
+    /// Fails with [`EINVAL`] if a policy has been chosen for all of them.
+    pub(super) fn one_of<'b>(&self, name: fmt::Arguments<'b>, policy: Policy) -> Result<Builder<'b>>
+    where
+        'a: 'b,
+    {
+        match self.policy {
+            None => Ok(Builder {
+                name,
+                policy: Some(policy),
+                ..*self
+            }),
+            Some(_) => Err(EINVAL),
+        }
+    }
+
     /// Returns name and policy of threads of which there is one on each CPU.
     ///
-    /// Fails with [`EINVAL`] if something else has been chosen, as C decides it for these.
+    /// Fails with [`EINVAL`] if something else has been chosen, as C decides it for these, and with
+    /// what [`Policy::check_bound`] says.
     pub(super) fn for_each_cpu(&self) -> Result<(Name, Option<Policy>)> {
         self.check_foreign()?;
+        if let Some(policy) = self.policy {
+            policy.check_bound()?;
+        }
         match self.placement {
-            Placement::Anywhere if !self.freezable => Ok((Name::format(self.name)?, self.policy)),
+            Placement::Anywhere if !self.freezable && self.memallocs.is_empty() => {
+                Ok((Name::format(self.name)?, self.policy))
+            }
             _ => Err(EINVAL),
         }
     }
@@ -281,7 +346,7 @@ impl<'a> Builder<'a> {
     /// - [`ENOMEM`] if memory could not be had,
     /// - [`EAGAIN`] if there are too many tasks,
     /// - [`EINTR`] if the caller was killed meanwhile,
-    /// - what the chosen [`Placement`] fails with.
+    /// - what the chosen [`Placement`] and [`Policy`] fail with.
     ///
     /// If it fails, `closure` has been dropped.
     ///
@@ -332,6 +397,7 @@ impl<'a> Builder<'a> {
         create: impl FnOnce(&Birth<'_>) -> Result<R>,
         task: impl FnOnce(&R) -> *mut bindings::task_struct,
     ) -> Result<R> {
+        self.check_policy()?;
         let name = Name::format(self.name)?;
         let birth = |name, cpu| {
             Ok::<_, Error>(Birth {
@@ -364,7 +430,8 @@ impl<'a> Builder<'a> {
     /// for is to be woken by the returned [`Waker`], and time.
     ///
     /// Sleeps. Fails with what [`Builder::create`] fails with, and
-    /// - [`EBUSY`] while the module is being loaded, as that may still fail,
+    /// - [`EBUSY`] while the module is being loaded, as that may still fail: drivers are bound then
+    ///   as well. [`Builder::spawn_member`] is for that,
     /// - [`EINVAL`] if the thread is to [park itself](Builder::parks_itself),
     /// - [`ENOENT`] if the module is being unloaded.
     ///
@@ -402,12 +469,67 @@ impl<'a> Builder<'a> {
         Ok(Waker::new(thread.start()))
     }
 
+    /// Creates a thread that runs `closure`, and starts it, without a handle.
+    ///
+    /// It ends by itself when `closure` returns, which leaves nothing behind, or when its group ends
+    /// it. Nobody can join it or park it, and it can be woken by the returned [`Waker`].
+    ///
+    /// This may be called while a module is being loaded, or a driver is being bound, which may
+    /// still fail: the group ends the thread then. It does not hold the module, other than a
+    /// [detached](Builder::spawn_detached) thread, which can not be had before that is loaded.
+    ///
+    /// Context and errors are those of [`Builder::create`], and [`EINVAL`] if the thread is to [park
+    /// itself](Builder::parks_itself). If it fails, `closure` has been dropped.
+    ///
+    /// Does what [`Builder::spawn`] and [`Thread::detach`] do, and wraps what they wrap.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// // What takes long does not keep who loads the module waiting.
+    /// Builder::new(fmt!("scan")).spawn_member(group, |ctx| {
+    ///     for bus in 0..4 {
+    ///         if ctx.should_stop() {
+    ///             return;
+    ///         }
+    ///         pr_info!("nothing on bus {bus}\n");
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "kthread_run")]
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
+    pub fn spawn_member<F>(self, group: &ThreadGroup, closure: F) -> Result<Waker>
+    where
+        F: FnOnce(&Context<'_>) + Send + 'static,
+    {
+        self.check_parked()?;
+        let thread = self.spawn(group, closure)?;
+        let waker = thread.waker();
+
+        thread.detach();
+        Ok(waker)
+    }
+
     pub(super) fn options(&self) -> Options {
         Options {
             freezable: self.freezable,
+            memallocs: self.memallocs,
             movable: matches!(self.placement, Placement::Cpus(_)),
+            deadline: self.policy.is_some_and(Policy::is_deadline),
             parks_itself: self.parks_itself,
             signals: self.signals,
+        }
+    }
+
+    /// Returns an error if no thread can have the policy where it is placed.
+    fn check_policy(&self) -> Result {
+        match (self.policy, self.placement) {
+            (None, _) => Ok(()),
+            (Some(policy), Placement::Anywhere) => policy.check(),
+            (Some(policy), _) => policy.check_bound(),
         }
     }
 
@@ -441,7 +563,7 @@ impl<'a> Builder<'a> {
         }
         if let Some(policy) = self.policy {
             // SAFETY: The task is alive.
-            unsafe { policy.apply(task) };
+            unsafe { policy.apply(task)? };
         }
         Ok(())
     }

@@ -52,7 +52,7 @@
 //! - A [`ThreadGroup`] stops what is left of its members when it is dropped. [`ThreadGroup::new`]
 //!   carries the one `unsafe` promise of a module: that the group is dropped before the module is
 //!   gone. In return every operation on threads is safe, and a handle that is leaked, by
-//!   [`core::mem::forget`] or in a reference cycle, does no harm. [`Worker`] and [`PerCpuThreads`]
+//!   [`forget`](::core::mem::forget) or in a reference cycle, does no harm. [`Worker`] and [`PerCpuThreads`]
 //!   are members of a group, too.
 //! - A [`scope`] stops its threads before it returns. They may borrow.
 //! - A [detached](Builder::spawn_detached) thread holds its module until it ends by itself.
@@ -94,6 +94,7 @@ mod identity;
 #[cfg(kthread_kunit)]
 mod kunit;
 mod lockdep;
+mod memalloc;
 mod mm;
 mod packet;
 mod percpu;
@@ -124,6 +125,13 @@ pub use self::{
         Identity,
         Observer, //
     },
+    memalloc::{
+        memalloc_nofs,
+        memalloc_noio,
+        memalloc_noreclaim,
+        memalloc_scope,
+        Memalloc, //
+    },
     percpu::{
         impl_has_slot,
         HasSlot,
@@ -152,6 +160,7 @@ pub use self::{
         Refused,
         Work,
         WorkItem,
-        Worker, //
+        Worker,
+        WorkerPool, //
     },
 };

@@ -8,14 +8,18 @@
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 
 mod gate;
+mod pool;
 mod raw;
 mod work;
 
-pub use self::work::{
-    Refusal,
-    Refused,
-    Work,
-    WorkItem, //
+pub use self::{
+    pool::WorkerPool,
+    work::{
+        Refusal,
+        Refused,
+        Work,
+        WorkItem, //
+    }, //
 };
 
 use self::raw::{
