@@ -43,7 +43,7 @@ cat >"$place/root/check/run" <<-END
 	done
 	cd /check
 	echo "running: \$(uname -r), PID 1 is \$(cat /proc/1/comm)"
-	modprobe rust_kthread_demo && cat /sys/module/rust_kthread_demo/parameters/workers /sys/kernel/debug/rust_kthread_demo/workers/*/state
+	modprobe rust_kthread_demo
 	echo "options: status \$?, \$(ls /sys/kernel/debug/rust_kthread_demo/workers | grep -c .) workers"
 	modprobe -r rust_kthread_demo
 	echo "removed: status \$?, \$(grep -c ^rust_kthread_demo /proc/modules) left"
