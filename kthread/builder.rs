@@ -47,7 +47,8 @@ use kernel::{
             Relaxed, //
         },
         Arc, //
-    }, //
+    },
+    time::Delta, //
 };
 
 /// Where a thread may run and where its memory comes from.
@@ -114,29 +115,56 @@ pub enum Placement<'a> {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Built in steps, and used for several:
+///
+/// ```
+/// # fn f(group: &ThreadGroup, channel: u32, is_urgent: bool) -> Result {
+/// let mut builder = Builder::new(fmt!("rx-{channel}")).freezable(!is_urgent);
+/// if is_urgent {
+///     builder = builder.policy(Policy::FifoLow);
+/// }
+/// let rx = builder.spawn(group, |ctx| ctx.wait_for_stop())?;
+/// let tx = builder
+///     .name(fmt!("tx-{channel}"))
+///     .spawn(group, |ctx| ctx.wait_for_stop())?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
 #[must_use = "a builder does nothing before `create` or `spawn`"]
 pub struct Builder<'a> {
-    name: fmt::Arguments<'a>,
+    name: Result<Name>,
     placement: Placement<'a>,
     policy: Option<Policy>,
     freezable: bool,
     parks_itself: bool,
+    timer_slack: Delta,
     signals: Signals,
 }
 
 impl<'a> Builder<'a> {
     /// Begins with a name, and the defaults of the kernel for all else.
     ///
-    /// The name is what `/proc/PID/comm` shows; `comm` itself holds its first 15 bytes.
-    pub fn new(name: fmt::Arguments<'a>) -> Self {
+    /// The name is what `/proc/PID/comm` shows; `comm` itself holds its first 15 bytes. It is
+    /// formatted here. What is wrong with it is said when something is made of the builder, which
+    /// can be done any number of times.
+    pub fn new(name: fmt::Arguments<'_>) -> Self {
         Self {
-            name,
+            name: Name::format(name),
             placement: Placement::Anywhere,
             policy: None,
             freezable: false,
             parks_itself: false,
+            timer_slack: Delta::ZERO,
             signals: Signals::NONE,
         }
+    }
+
+    /// Replaces the name.
+    pub fn name(mut self, name: fmt::Arguments<'_>) -> Self {
+        self.name = Name::format(name);
+        self
     }
 
     /// Chooses where the thread runs.
@@ -156,13 +184,45 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Makes the thread one that is frozen when the system is suspended.
+    /// Chooses whether the thread is frozen when the system is suspended.
     ///
-    /// Without this, kernel threads run on. A freezable thread that is parked when tasks are being
+    /// By default kernel threads run on. A freezable thread that is parked when tasks are being
     /// frozen stays parked, and if it is unparked meanwhile it is frozen then.
     #[doc(alias = "set_freezable")]
-    pub fn freezable(mut self) -> Self {
-        self.freezable = true;
+    pub fn freezable(mut self, freezable: bool) -> Self {
+        self.freezable = freezable;
+        self
+    }
+
+    /// Lets each wait of the [`Context`] that ends at a given time end so much later.
+    ///
+    /// The kernel then has one interrupt for several timers, and leaves an idle CPU alone. By
+    /// default there is no slack. No wait ends too early.
+    ///
+    /// Fails with [`EINVAL`], when something is made of the builder, if `slack` is negative, or if
+    /// there is one for threads that have no [`Context`].
+    ///
+    /// Wraps `schedule_hrtimeout_range()` of
+    /// [`kernel/time/sleep_timeout.c`](srctree/kernel/time/sleep_timeout.c). What
+    /// `/proc/PID/timerslack_ns` has is for other sleeps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let gauge = Builder::new(fmt!("gauge"))
+    ///     .timer_slack(Delta::from_millis(500))
+    ///     .spawn(group, |ctx| {
+    ///         while ctx.wait_timeout(Delta::from_secs(10)) != Wake::Stop {
+    ///             pr_info!("ten seconds have passed, or a little more\n");
+    ///         }
+    ///     })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "schedule_hrtimeout_range")]
+    pub fn timer_slack(mut self, slack: Delta) -> Self {
+        self.timer_slack = slack;
         self
     }
 
@@ -250,7 +310,9 @@ impl<'a> Builder<'a> {
     pub(super) fn for_each_cpu(&self) -> Result<(Name, Option<Policy>)> {
         self.check_foreign()?;
         match self.placement {
-            Placement::Anywhere if !self.freezable => Ok((Name::format(self.name)?, self.policy)),
+            Placement::Anywhere if !self.freezable && self.timer_slack == Delta::ZERO => {
+                Ok((self.name.clone()?, self.policy))
+            }
             _ => Err(EINVAL),
         }
     }
@@ -288,7 +350,7 @@ impl<'a> Builder<'a> {
     /// Wraps `kthread_create_on_node()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_create")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
-    pub fn create<F, T>(self, group: &ThreadGroup, closure: F) -> Result<NewThread<T>>
+    pub fn create<F, T>(&self, group: &ThreadGroup, closure: F) -> Result<NewThread<T>>
     where
         F: FnOnce(&Context<'_>) -> T + Send + 'static,
         T: Send + 'static,
@@ -303,7 +365,7 @@ impl<'a> Builder<'a> {
     ///
     /// That of [`packet::create`].
     pub(super) unsafe fn create_in<F, T, S>(
-        self,
+        &self,
         members: &Arc<Members>,
         site: Site,
         closure: F,
@@ -332,13 +394,13 @@ impl<'a> Builder<'a> {
         create: impl FnOnce(&Birth<'_>) -> Result<R>,
         task: impl FnOnce(&R) -> *mut bindings::task_struct,
     ) -> Result<R> {
-        let name = Name::format(self.name)?;
+        let name = self.name.as_ref().map_err(|error| *error)?;
         let birth = |name, cpu| {
             Ok::<_, Error>(Birth {
                 name,
                 node: self.node()?,
                 cpu,
-                options: self.options(),
+                options: self.options()?,
                 site,
             })
         };
@@ -387,7 +449,7 @@ impl<'a> Builder<'a> {
     #[doc(alias = "module_put_and_kthread_exit")]
     #[doc(alias = "try_module_get")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
-    pub fn spawn_detached<F>(self, module: &'static ThisModule, closure: F) -> Result<Waker>
+    pub fn spawn_detached<F>(&self, module: &'static ThisModule, closure: F) -> Result<Waker>
     where
         F: FnOnce(&Context<'_>) + Send + 'static,
     {
@@ -402,13 +464,14 @@ impl<'a> Builder<'a> {
         Ok(Waker::new(thread.start()))
     }
 
-    pub(super) fn options(&self) -> Options {
-        Options {
+    pub(super) fn options(&self) -> Result<Options> {
+        Ok(Options {
             freezable: self.freezable,
             movable: matches!(self.placement, Placement::Cpus(_)),
             parks_itself: self.parks_itself,
+            timer_slack: self.timer_slack.as_nanos().try_into().map_err(|_| EINVAL)?,
             signals: self.signals,
-        }
+        })
     }
 
     /// Returns the NUMA node to create the task on, having checked the placement.
@@ -451,7 +514,7 @@ impl<'a> Builder<'a> {
     /// Context and errors are those of [`Builder::create`].
     #[doc(alias = "kthread_run")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
-    pub fn spawn<F, T>(self, group: &ThreadGroup, closure: F) -> Result<Thread<T>>
+    pub fn spawn<F, T>(&self, group: &ThreadGroup, closure: F) -> Result<Thread<T>>
     where
         F: FnOnce(&Context<'_>) -> T + Send + 'static,
         T: Send + 'static,
@@ -503,6 +566,7 @@ fn online_node(node: u32) -> Result<c_int> {
 /// The name of a thread.
 ///
 /// It is formatted here, and not by the C side, which formats twice and warns if both differ.
+#[derive(Clone)]
 pub(super) struct Name {
     bytes: [u8; Name::SIZE],
     len: usize,
@@ -593,7 +657,12 @@ mod tests {
         fmt,
         prelude::*,
         str::CString,
-        sync::atomic::Relaxed, //
+        sync::atomic::Relaxed,
+        time::{
+            Delta,
+            Instant,
+            Monotonic, //
+        }, //
     };
 
     #[test]
@@ -618,6 +687,77 @@ mod tests {
         );
         assert_eq!(create(fmt!("node"), Placement::Node(u32::MAX)), Err(ENODEV));
         assert_eq!(drops.load(Relaxed), 4);
+        assert!(group.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_builder_is_built_in_steps_and_used_again() -> Result {
+        let group = group()?;
+
+        for channel in 0..2 {
+            // The name is formatted in a statement of its own.
+            let mut builder = Builder::new(fmt!("rx-{channel}")).freezable(true);
+            if channel == 1 {
+                builder = builder.freezable(false).policy(Policy::FifoLow);
+            }
+            let run = |builder: &Builder<'_>| -> Result<_> {
+                let thread = builder.spawn(&group, |ctx| ctx.identity())?;
+                Ok(thread.join()?)
+            };
+            let expect = |identity: Identity, name: &[u8]| -> Result {
+                let comm = CString::try_from_fmt(fmt!("{}", identity.comm))?;
+
+                assert_eq!(comm.to_bytes(), name);
+                assert_eq!(identity.is_fifo(), channel == 1);
+                assert_eq!(identity.nofreeze, channel == 1 || !cfg!(CONFIG_FREEZER));
+                Ok(())
+            };
+
+            for _ in 0..2 {
+                expect(run(&builder)?, &[b'r', b'x', b'-', b'0' + channel])?;
+            }
+            let other = builder.clone().name(fmt!("tx"));
+            expect(run(&other)?, b"tx")?;
+            expect(run(&builder)?, &[b'r', b'x', b'-', b'0' + channel])?;
+            // A name that is wrong is said to be each time, and can be replaced.
+            let wrong = builder.name(fmt!(""));
+            assert_eq!(run(&wrong).err(), Some(EINVAL));
+            assert_eq!(run(&wrong).err(), Some(EINVAL));
+            expect(run(&wrong.name(fmt!("right")))?, b"right")?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_wait_with_slack_ends_no_sooner() -> Result {
+        let group = group()?;
+        let brief = Delta::from_millis(1);
+        let slack = |slack| Builder::new(fmt!("slack")).timer_slack(slack);
+
+        for nanos in [0, 1, 2_000_000, i64::MAX] {
+            let thread = slack(Delta::from_nanos(nanos)).spawn(&group, move |ctx| {
+                let began = Instant::<Monotonic>::now();
+                // With a slack without end, another timer is needed.
+                let wake = ctx.wait_timeout(brief);
+                (wake, began.elapsed() >= brief)
+            })?;
+
+            if nanos == i64::MAX {
+                thread.wake();
+                assert!(matches!(
+                    thread.join(),
+                    Ok((Wake::Timeout, true) | (Wake::Ready, _))
+                ));
+            } else {
+                assert_eq!(thread.join(), Ok((Wake::Timeout, true)));
+            }
+        }
+        for nanos in [-1, i64::MIN] {
+            let wrong = slack(Delta::from_nanos(nanos));
+            assert_eq!(wrong.spawn(&group, |_| ()).err(), Some(EINVAL));
+            assert_eq!(wrong.spawn_worker(&group).err(), Some(EINVAL));
+        }
         assert!(group.is_empty());
         Ok(())
     }

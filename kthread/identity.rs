@@ -4,7 +4,7 @@
 
 use super::{
     context::Context,
-    packet::Member, //
+    core::Member, //
 };
 use kernel::{
     bindings,

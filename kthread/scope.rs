@@ -124,7 +124,7 @@ impl Builder<'_> {
     /// Context and errors are those of [`Builder::create`].
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn create_scoped<'scope, F, T>(
-        self,
+        &self,
         scope: &'scope Scope<'scope, '_>,
         closure: F,
     ) -> Result<NewThread<T, Scoped<'scope>>>
@@ -143,7 +143,7 @@ impl Builder<'_> {
     /// Context and errors are those of [`Builder::create`].
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn_scoped<'scope, F, T>(
-        self,
+        &self,
         scope: &'scope Scope<'scope, '_>,
         closure: F,
     ) -> Result<ScopedThread<'scope, T>>

@@ -328,12 +328,12 @@ impl Builder<'_> {
     #[doc(alias = "kthread_run_worker")]
     #[doc(alias = "kthread_create_worker_on_cpu")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
-    pub fn spawn_worker(self, group: &ThreadGroup) -> Result<Worker> {
+    pub fn spawn_worker(&self, group: &ThreadGroup) -> Result<Worker> {
         self.check_foreign()?;
         let site = Site::caller();
         let members = group.members();
         let shared = Arc::pin_init(
-            Shared::new(members.clone(), self.options(), site),
+            Shared::new(members.clone(), self.options()?, site),
             GFP_KERNEL,
         )?;
 
@@ -363,9 +363,9 @@ impl Builder<'_> {
 #[kunit_tests(rust_kthread_worker)]
 mod tests {
     use super::super::{
+        core::Member,
         errno::edeadlk,
         kunit::*,
-        packet::Member,
         *, //
     };
     use kernel::{
@@ -773,7 +773,7 @@ mod tests {
         let worker = Builder::new(fmt!("last-cpu/{cpu}"))
             .placement(Placement::Cpu(CpuId::from_u32(cpu).ok_or(EINVAL)?))
             .policy(Policy::FifoLow)
-            .freezable()
+            .freezable(true)
             .spawn_worker(&group)?;
         let ran_on = Arc::new(Atomic::new(u32::MAX), GFP_KERNEL)?;
         let here = ran_on.clone();

@@ -18,6 +18,8 @@ use super::{
         completion::Completion,
         core::{
             Core,
+            Kind,
+            Member,
             Options, //
         },
         ffi::{
@@ -33,11 +35,13 @@ use super::{
             Site,
             What, //
         },
-        packet::Member, //
     },
     gate::Gate, //
 };
-use core::mem::offset_of;
+use core::mem::{
+    offset_of,
+    ManuallyDrop, //
+};
 use kernel::{
     bindings,
     container_of,
@@ -216,8 +220,8 @@ pub(super) enum Queued {
 
 impl Shared {
     pub(super) fn new(members: Arc<Members>, options: Options, site: Site) -> impl PinInit<Self> {
-        // SAFETY: `run` expects the `core` of a `Shared`.
-        let core = unsafe { Core::new(Some(members), options, site, run) };
+        // SAFETY: `run` and `own` expect the `core` of a `Shared`.
+        let core = unsafe { Core::new(Some(members), options, site, &Kind { run, own }) };
 
         // INVARIANT: Nothing is queued yet.
         pin_init!(Self {
@@ -585,6 +589,20 @@ unsafe fn run(core: *const Core) -> c_int {
     unsafe { bindings::kthread_worker_fn(shared.worker.get().cast()) };
     shared.core.done();
     0
+}
+
+/// Returns a reference to what `core` is part of.
+///
+/// # Safety
+///
+/// `core` must be the first field of a [`Shared`], which is in an [`Arc`].
+unsafe fn own(core: *const Core) -> Arc<dyn Member> {
+    // SAFETY: By the requirements of this function. The reference that this stands for stays where
+    // it is.
+    let shared = ManuallyDrop::new(unsafe { Arc::from_raw(core.cast::<Shared>()) });
+    let shared: Arc<Shared> = Arc::clone(&shared);
+
+    shared
 }
 
 /// Makes the worker sleep again, after a work that was interrupted.
