@@ -148,10 +148,17 @@ pub use self::{
     },
     wait_queue::WaitQueue,
     worker::{
+        impl_has_work_field,
+        FieldItem,
+        HasWorkField,
         Refusal,
         Refused,
+        ScopedWorker,
         Work,
+        WorkField,
         WorkItem,
+        WorkOf,
+        WorkPointer,
         Worker, //
     },
 };

@@ -301,7 +301,7 @@ impl Context<'_> {
     }
 }
 
-impl Worker {
+impl<S> Worker<S> {
     /// Changes how the thread of the worker is scheduled.
     ///
     /// Sleeps. Fails with [`ESRCH`] if the worker has been stopped, or has died.

@@ -16,6 +16,7 @@
 use super::{
     super::{
         completion::Completion,
+        context::Context,
         core::{
             Core,
             Kind,
@@ -38,9 +39,12 @@ use super::{
     },
     gate::Gate, //
 };
-use core::mem::{
-    offset_of,
-    ManuallyDrop, //
+use core::{
+    cell::UnsafeCell,
+    mem::{
+        offset_of,
+        ManuallyDrop, //
+    }, //
 };
 use kernel::{
     bindings,
@@ -421,6 +425,55 @@ impl Shared {
         self.await_flush(&flush)
     }
 
+    /// Runs `f` after all that is queued now, in the thread of the worker, and returns what that
+    /// returns.
+    ///
+    /// The caller is behind the gate, and is not the worker itself. Fails with [`ESRCH`] if the
+    /// worker has died, or dies of this.
+    pub(super) fn call<F, R>(&self, f: F) -> Result<R>
+    where
+        F: FnOnce(&Context<'_>) -> R + Send,
+        R: Send,
+    {
+        stack_pin_init!(let call = Call::new(f));
+
+        // SAFETY: Both are initialised, and `call` lives until it has run or is cancelled below.
+        unsafe { bindings::kthread_queue_work(self.worker.get(), call.flush.work.get()) };
+        if self.core.exit().wait_with(&call.flush.done) {
+            // SAFETY: It has run, and is not touched by the worker any more.
+            return unsafe { (*call.value.get()).take() }.ok_or(ESRCH);
+        }
+        // SAFETY: The thread has exited. If it took this to run, it died of it, and there is nothing
+        // to take out of the queue. If not, it is as in `await_flush`.
+        unsafe {
+            if (*call.closure.get()).is_some() {
+                bindings::kthread_cancel_work_sync(call.flush.work.get());
+            }
+        }
+        Err(ESRCH)
+    }
+
+    /// Runs what users have queued, with the context that they are given.
+    ///
+    /// # Safety
+    ///
+    /// Must only be called by the task of the worker, in a work.
+    pub(super) unsafe fn run_for_users(&self, f: impl FnOnce(&Context<'_>)) {
+        // SAFETY: By the requirements of this function, and the context does not leave it.
+        let context = unsafe { Context::new(&self.core) };
+        let held = self.core.map.hold();
+
+        if self.core.stop_requested() {
+            set_notify_signal(self.core.task());
+        }
+        f(&context);
+        drop(held);
+        if self.core.stop_requested() {
+            // `kthread_worker_fn()` sleeps interruptibly, and would not sleep any more.
+            clear_notify_signal();
+        }
+    }
+
     /// Waits for something that has been queued. If the worker has died, it is not queued any more.
     fn await_flush(&self, flush: &Flush) -> Result {
         if self.core.exit().wait_with(&flush.done) {
@@ -631,10 +684,15 @@ struct Flush {
 
 impl Flush {
     fn new() -> impl PinInit<Self> {
+        Self::with(Self::run)
+    }
+
+    /// Calls `run` when it has been reached, which completes `done` at last.
+    fn with(run: unsafe extern "C" fn(*mut bindings::kthread_work)) -> impl PinInit<Self> {
         pin_init!(Self {
-            work <- Opaque::ffi_init(|slot| {
+            work <- Opaque::ffi_init(move |slot| {
                 // SAFETY: `slot` is valid for writes, and pinned from here on.
-                unsafe { init_work(slot, Self::run) }
+                unsafe { init_work(slot, run) }
             }),
             done <- Completion::new(),
         })
@@ -647,6 +705,57 @@ impl Flush {
         // SAFETY: By the type invariants someone waits, and so keeps the `Flush`, until the
         // completion comes. Nothing touches it after that.
         unsafe { (*work.cast::<Self>()).done.complete() };
+    }
+}
+
+/// A work that calls a closure, which may borrow from who waits for it.
+///
+/// # Invariants
+///
+/// Until `flush` is done or the task of the worker has exited, `closure` and `value` are that
+/// task's.
+#[pin_data]
+#[repr(C)]
+struct Call<F, R> {
+    // The first field, so that a pointer to it is one to this.
+    #[pin]
+    flush: Flush,
+    closure: UnsafeCell<Option<F>>,
+    value: UnsafeCell<Option<R>>,
+}
+
+impl<F, R> Call<F, R>
+where
+    F: FnOnce(&Context<'_>) -> R,
+{
+    fn new(closure: F) -> impl PinInit<Self> {
+        pin_init!(Self {
+            flush <- Flush::with(Self::run),
+            closure: UnsafeCell::new(Some(closure)),
+            value: UnsafeCell::new(None),
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Must only be called by kthread_worker, for the work of the `Flush` of a `Call`.
+    unsafe extern "C" fn run(work: *mut bindings::kthread_work) {
+        // SAFETY: By the type invariants of `Flush` someone waits, and so keeps the `Call`, until
+        // the completion comes. Nothing touches it after that.
+        let call = unsafe { &*work.cast::<Self>() };
+        // SAFETY: The work runs, so that C has set its worker, which is part of a `Shared` whose
+        // task this is.
+        let shared = unsafe { Shared::of((*work).worker) };
+
+        // SAFETY: This is the task of the worker, and by the type invariants both are its own.
+        unsafe {
+            shared.run_for_users(|ctx| {
+                if let Some(closure) = (*call.closure.get()).take() {
+                    *call.value.get() = Some(closure(ctx));
+                }
+            })
+        };
+        call.flush.done.complete();
     }
 }
 
