@@ -23,6 +23,7 @@ use super::{
     },
     wait_queue::WaitQueue, //
 };
+use core::marker::PhantomData;
 use kernel::{
     bindings,
     error::Result,
@@ -94,28 +95,53 @@ pub enum Wake {
 /// # }
 /// ```
 ///
+/// `M` says whether the thread uses the address space of a process: with [`UsesMm`] it does, and
+/// this has no [`use_mm`](Context::use_mm).
+///
 /// # Invariants
 ///
-/// The current task is that of `core`.
-pub struct Context<'a> {
+/// The current task is that of `core`. It uses an address space if `M` is [`UsesMm`], and while it
+/// has no such context it uses none.
+pub struct Context<'a, M = ()> {
     core: &'a Core,
+    _mm: PhantomData<M>,
     _not_thread_safe: NotThreadSafe,
 }
+
+/// Says of a [`Context`] that its thread uses an address space.
+pub struct UsesMm(());
 
 impl<'a> Context<'a> {
     /// Creates the context of the current task.
     ///
     /// # Safety
     ///
-    /// The current task must be that of `core`.
+    /// The current task must be that of `core`, and use no address space.
     pub(super) unsafe fn new(core: &'a Core) -> Self {
         // INVARIANT: By the requirements of this function.
         Self {
             core,
+            _mm: PhantomData,
             _not_thread_safe: NotThreadSafe,
         }
     }
 
+    /// Returns a context for as long as the current task uses an address space.
+    ///
+    /// # Safety
+    ///
+    /// It must do so for as long as the result is used, and no other context be used meanwhile.
+    pub(super) unsafe fn using_mm(&self) -> Context<'a, UsesMm> {
+        // INVARIANT: By the requirements of this function.
+        Context {
+            core: self.core,
+            _mm: PhantomData,
+            _not_thread_safe: NotThreadSafe,
+        }
+    }
+}
+
+impl<M> Context<'_, M> {
     pub(super) fn core(&self) -> &Core {
         self.core
     }

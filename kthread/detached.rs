@@ -188,7 +188,8 @@ where
         let core = &packet.core;
 
         core.enter();
-        // SAFETY: This is the task of `core`, and the context does not leave this block.
+        // SAFETY: This is the task of `core`, which uses no address space yet, and the context does
+        // not leave this block.
         let context = unsafe { Context::new(core) };
         let held = core.map.hold();
         // SAFETY: By the invariants of `Packet`, `closure` is this task's, once.

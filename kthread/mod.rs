@@ -114,6 +114,7 @@ pub use self::{
     completion::Completion,
     context::{
         Context,
+        UsesMm,
         Wake, //
     },
     errno::enametoolong,
@@ -124,6 +125,7 @@ pub use self::{
         Identity,
         Observer, //
     },
+    mm::use_mm,
     percpu::{
         impl_has_slot,
         HasSlot,

@@ -274,7 +274,8 @@ where
     let core = &packet.core;
 
     core.enter();
-    // SAFETY: This is the task of `core`, and the context does not leave this function.
+    // SAFETY: This is the task of `core`, which uses no address space yet, and the context does not
+    // leave this function.
     let context = unsafe { Context::new(core) };
     let held = core.map.hold();
 

@@ -242,7 +242,7 @@ impl<T: Send, S> Thread<T, S> {
     }
 }
 
-impl Context<'_> {
+impl<M> Context<'_, M> {
     /// Changes how the thread is scheduled.
     ///
     /// Context is that of [`Thread::set_policy`]. Does not fail as long as `policy` is one of

@@ -462,7 +462,7 @@ pub struct Waker {
     member: Arc<dyn Member>,
 }
 
-impl Context<'_> {
+impl<M> Context<'_, M> {
     /// Returns something by which others can wake this thread.
     ///
     /// Does not sleep.

@@ -459,7 +459,8 @@ impl Shared {
     ///
     /// Must only be called by the task of the worker, in a work.
     pub(super) unsafe fn run_for_users(&self, f: impl FnOnce(&Context<'_>)) {
-        // SAFETY: By the requirements of this function, and the context does not leave it.
+        // SAFETY: By the requirements of this function. Between two works the task uses no address
+        // space, and the context does not leave this function.
         let context = unsafe { Context::new(&self.core) };
         let held = self.core.map.hold();
 

@@ -65,7 +65,7 @@ fn panics(_: &Context<'_>) -> u32 {
 
 /// Dies of an oops while it uses an address space.
 fn oops_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
-    ctx.use_mm(mm, || {
+    ctx.use_mm(mm, |_| {
         // SAFETY: Not upheld, on purpose: the fault is what the thread is to die of.
         u32::from(unsafe { core::ptr::null::<u8>().read_volatile() })
     })
@@ -73,7 +73,7 @@ fn oops_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
 
 /// Dies of a Rust panic while it uses an address space.
 fn panics_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
-    ctx.use_mm(mm, || panic!("a thread that is to die"))
+    ctx.use_mm(mm, |_| panic!("a thread that is to die"))
 }
 
 /// A work that dies once it is told to.

@@ -97,7 +97,7 @@ fn use_mm_with_interrupts_off(threads: &ThreadGroup) -> Result {
     let thread = threads.spawn(fmt!("irqs-off"), move |ctx| {
         let _off = local_interrupt_disable();
 
-        ctx.use_mm(&mm, || ());
+        ctx.use_mm(&mm, |_| ());
     })?;
 
     let _ = thread.join();
