@@ -75,6 +75,7 @@
 //! `core.rs` has the states of a thread, and says who may touch what when. `exit.rs` waits for it,
 //! `packet.rs` runs it, `context.rs` is what it can do itself, `thread.rs`, `group.rs` and
 //! `scope.rs` are what others can do with it, `sched.rs` and `signal.rs` what both can.
+//! `wait_queue.rs` is for what it waits for elsewhere.
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 
