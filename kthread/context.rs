@@ -236,7 +236,8 @@ impl<M> Context<'_, M> {
     ///
     /// It has if it was in the refrigerator, in whichever wait or [`Context::freeze_point`]: time
     /// has passed, and what it knows of a device may not be so any more. To be thawed ends no wait.
-    /// A thread that is not [freezable] is never frozen, nor is one that was parked meanwhile.
+    /// A thread that is not [freezable] is never frozen, nor is one that was parked meanwhile. That a
+    /// worker was frozen between two works is not told.
     ///
     /// Does not sleep.
     ///

@@ -310,8 +310,9 @@ impl<S> Worker<S> {
     /// Calls `f` in the thread of the worker, once all work that is queued now has run, and returns
     /// what it returns.
     ///
-    /// The caller waits for that, so that `f` may borrow from it, and nothing is allocated. What
-    /// [`WorkItem::run`] says of the context holds for that of `f`, too.
+    /// The caller waits for that, so that `f` may borrow from it, and nothing is allocated. A request
+    /// to stop the caller does not end the wait. What [`WorkItem::run`] says of the context holds for
+    /// that of `f`, too.
     ///
     /// Sleeps. Fails with
     /// - [`EDEADLK`] if the caller is a work of this worker,
