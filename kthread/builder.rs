@@ -15,6 +15,10 @@ use super::{
         ThreadGroup, //
     },
     lockdep::Site,
+    memalloc::{
+        Memalloc,
+        Memallocs, //
+    },
     packet::{
         self,
         Birth, //
@@ -140,6 +144,7 @@ pub struct Builder<'a> {
     freezable: bool,
     parks_itself: bool,
     timer_slack: Delta,
+    memallocs: Memallocs,
     signals: Signals,
 }
 
@@ -157,6 +162,7 @@ impl<'a> Builder<'a> {
             freezable: false,
             parks_itself: false,
             timer_slack: Delta::ZERO,
+            memallocs: Memallocs::NONE,
             signals: Signals::NONE,
         }
     }
@@ -177,8 +183,11 @@ impl<'a> Builder<'a> {
     ///
     /// By default it has what it inherits from kthreadd, which is `SCHED_NORMAL` and nice 0 unless
     /// the administrator has changed that.
+    ///
+    /// What a [`Policy`] fails with, to create the thread fails with.
     #[doc(alias = "sched_set_fifo")]
     #[doc(alias = "sched_set_normal")]
+    #[doc(alias = "sched_setattr_nocheck")]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
@@ -265,6 +274,35 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Has all allocations of the thread do as `memalloc` says, whoever calls for them. May be called
+    /// for several.
+    ///
+    /// This is [`memalloc_scope`] for as long as the thread lives. Of a worker it holds for all its
+    /// works.
+    ///
+    /// # Examples
+    ///
+    /// A thread that cleans pages for the disk that they are on:
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let cleaner = Builder::new(fmt!("cleaner"))
+    ///     .memalloc(Memalloc::NoFs)
+    ///     .memalloc(Memalloc::NoReclaim)
+    ///     .spawn(group, |ctx| while ctx.wait() == Wake::Ready {})?;
+    ///
+    /// cleaner.wake();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`memalloc_scope`]: super::memalloc_scope
+    #[doc(alias = "PF_MEMALLOC")]
+    pub fn memalloc(mut self, memalloc: Memalloc) -> Self {
+        self.memallocs = self.memallocs.with(memalloc);
+        self
+    }
+
     /// Lets the thread take a signal, which it ignores otherwise. May be called for several.
     ///
     /// When one comes, the waits of the [`Context`] return [`Wake::Signal`], every other
@@ -304,13 +342,36 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Returns the same choices for one of several threads, with a name that ends in a slash and its
+    /// number, and a policy of its own.
+    ///
+    /// Fails with [`EINVAL`] if a policy has been chosen for all of them.
+    pub(super) fn one_of(&self, number: usize, policy: Policy) -> Result<Self> {
+        match self.policy {
+            None => Ok(Self {
+                name: self.name.clone()?.with(fmt!("/{number}")),
+                policy: Some(policy),
+                ..self.clone()
+            }),
+            Some(_) => Err(EINVAL),
+        }
+    }
+
     /// Returns name and policy of threads of which there is one on each CPU.
     ///
-    /// Fails with [`EINVAL`] if something else has been chosen, as C decides it for these.
+    /// Fails with [`EINVAL`] if something else has been chosen, as C decides it for these, and with
+    /// what [`Policy::check_bound`] says.
     pub(super) fn for_each_cpu(&self) -> Result<(Name, Option<Policy>)> {
         self.check_foreign()?;
+        if let Some(policy) = self.policy {
+            policy.check_bound()?;
+        }
         match self.placement {
-            Placement::Anywhere if !self.freezable && self.timer_slack == Delta::ZERO => {
+            Placement::Anywhere
+                if !self.freezable
+                    && self.memallocs.is_empty()
+                    && self.timer_slack == Delta::ZERO =>
+            {
                 Ok((self.name.clone()?, self.policy))
             }
             _ => Err(EINVAL),
@@ -343,7 +404,7 @@ impl<'a> Builder<'a> {
     /// - [`ENOMEM`] if memory could not be had,
     /// - [`EAGAIN`] if there are too many tasks,
     /// - [`EINTR`] if the caller was killed meanwhile,
-    /// - what the chosen [`Placement`] fails with.
+    /// - what the chosen [`Placement`] and [`Policy`] fail with.
     ///
     /// If it fails, `closure` has been dropped.
     ///
@@ -394,6 +455,7 @@ impl<'a> Builder<'a> {
         create: impl FnOnce(&Birth<'_>) -> Result<R>,
         task: impl FnOnce(&R) -> *mut bindings::task_struct,
     ) -> Result<R> {
+        self.check_policy()?;
         let name = self.name.as_ref().map_err(|error| *error)?;
         let birth = |name, cpu| {
             Ok::<_, Error>(Birth {
@@ -426,8 +488,8 @@ impl<'a> Builder<'a> {
     /// for is to be woken by the returned [`Waker`], and time.
     ///
     /// Sleeps. Fails with what [`Builder::create`] fails with, and
-    /// - [`EBUSY`] while the module is being loaded, as that may still fail,
-    /// - [`EINVAL`] if the thread is to [park itself](Builder::parks_itself),
+    /// - [`EBUSY`] while the module is being loaded, as that may still fail: drivers are bound then
+    ///   as well. [`Builder::spawn_member`] is for that,
     /// - [`ENOENT`] if the module is being unloaded.
     ///
     /// If it fails, `closure` has been dropped.
@@ -464,14 +526,67 @@ impl<'a> Builder<'a> {
         Ok(Waker::new(thread.start()))
     }
 
+    /// Creates a thread that runs `closure`, and starts it, without a handle.
+    ///
+    /// It ends by itself when `closure` returns, which leaves nothing behind, or when its group ends
+    /// it. Nobody can join it or park it, and it can be woken by the returned [`Waker`].
+    ///
+    /// This may be called while a module is being loaded, or a driver is being bound, which may
+    /// still fail: the group ends the thread then. It does not hold the module, other than a
+    /// [detached](Builder::spawn_detached) thread, which can not be had before that is loaded.
+    ///
+    /// Context and errors are those of [`Builder::create`]. If it fails, `closure` has been dropped.
+    ///
+    /// Does what [`Builder::spawn`] and [`Thread::detach`] do, and wraps what they wrap.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// // What takes long does not keep who loads the module waiting.
+    /// Builder::new(fmt!("scan")).spawn_member(group, |ctx| {
+    ///     for bus in 0..4 {
+    ///         if ctx.should_stop() {
+    ///             return;
+    ///         }
+    ///         pr_info!("nothing on bus {bus}\n");
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "kthread_run")]
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
+    pub fn spawn_member<F>(&self, group: &ThreadGroup, closure: F) -> Result<Waker>
+    where
+        F: FnOnce(&Context<'_>) + Send + 'static,
+    {
+        let thread = self.spawn(group, closure)?;
+        let waker = thread.waker();
+
+        thread.detach();
+        Ok(waker)
+    }
+
     pub(super) fn options(&self) -> Result<Options> {
         Ok(Options {
             freezable: self.freezable,
+            memallocs: self.memallocs,
             movable: matches!(self.placement, Placement::Cpus(_)),
             parks_itself: self.parks_itself,
             timer_slack: self.timer_slack.as_nanos().try_into().map_err(|_| EINVAL)?,
+            deadline: self.policy.is_some_and(Policy::is_deadline),
             signals: self.signals,
         })
+    }
+
+    /// Returns an error if no thread can have the policy where it is placed.
+    fn check_policy(&self) -> Result {
+        match (self.policy, self.placement) {
+            (None, _) => Ok(()),
+            (Some(policy), Placement::Anywhere) => policy.check(),
+            (Some(policy), _) => policy.check_bound(),
+        }
     }
 
     /// Returns the NUMA node to create the task on, having checked the placement.
@@ -504,7 +619,7 @@ impl<'a> Builder<'a> {
         }
         if let Some(policy) = self.policy {
             // SAFETY: The task is alive.
-            unsafe { policy.apply(task) };
+            unsafe { policy.apply(task)? };
         }
         Ok(())
     }
@@ -578,20 +693,26 @@ impl Name {
     const SIZE: usize = 64;
 
     pub(super) fn format(args: fmt::Arguments<'_>) -> Result<Self> {
-        let mut name = Self {
+        let name = Self {
             bytes: [0; Self::SIZE],
             len: 0,
             is_too_long: false,
         };
+
+        name.with(args)
+    }
+
+    /// Returns the name with `args` at its end.
+    fn with(mut self, args: fmt::Arguments<'_>) -> Result<Self> {
         let written = match args.as_str() {
             // Most names are constant.
-            Some(constant) => name.write_str(constant),
-            None => name.write_fmt(args),
+            Some(constant) => self.write_str(constant),
+            None => self.write_fmt(args),
         };
 
         match written {
-            Ok(()) => Ok(name),
-            Err(_) if name.is_too_long => Err(enametoolong()),
+            Ok(()) => Ok(self),
+            Err(_) if self.is_too_long => Err(enametoolong()),
             // What was to be displayed says that it can not be.
             Err(_) => Err(EINVAL),
         }

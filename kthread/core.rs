@@ -86,6 +86,7 @@ use super::{
         LockMap,
         Site, //
     },
+    memalloc::Memallocs,
     signal::Signals,
     wait_queue::Waiters, //
 };
@@ -197,6 +198,10 @@ pub(super) struct Options {
     pub(super) parks_itself: bool,
     /// How much later its waits may end, in nanoseconds.
     pub(super) timer_slack: u64,
+    /// Whether it has been made with a deadline, which nobody else changes.
+    pub(super) deadline: bool,
+    /// What is said of all its allocations.
+    pub(super) memallocs: Memallocs,
     /// Which signals it takes.
     pub(super) signals: Signals,
 }
@@ -206,12 +211,12 @@ pub(super) struct Options {
 pub(super) struct Asked;
 
 impl Asked {
-    /// To stop.
-    pub(super) const STOP: u32 = 1;
+    /// To stop. It is the sign, for which a word is tested where it is, without being loaded.
+    pub(super) const STOP: u32 = 1 << 31;
     /// To notice an interrupt.
-    pub(super) const INTERRUPT: u32 = 2;
+    pub(super) const INTERRUPT: u32 = 1;
     /// To look for signals, always: it takes some.
-    pub(super) const SIGNALS: u32 = 4;
+    pub(super) const SIGNALS: u32 = 2;
 }
 
 /// A thread, seen without its types.
@@ -591,6 +596,9 @@ impl Core {
     /// Says that the thread function runs, and owns the closure.
     pub(super) fn enter(&self) {
         self.options.signals.allow();
+        if !self.options.memallocs.is_empty() {
+            self.options.memallocs.save();
+        }
         self.state.store(State::Entered, Relaxed);
         self.entered.complete_all();
         if self.options.freezable {

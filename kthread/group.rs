@@ -395,6 +395,7 @@ mod tests {
         *, //
     };
     use kernel::{
+        fmt,
         new_mutex,
         prelude::*,
         sync::{
@@ -626,6 +627,40 @@ mod tests {
             assert!(eventually(all_gone));
             assert_eq!(table.lock().entries.len(), 1);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_member_without_a_handle_ends_by_itself_or_with_its_group() -> Result {
+        let group = group()?;
+        let (runs, drops) = (count()?, count()?);
+        let spawn = |name: fmt::Arguments<'_>, waits: bool| {
+            let (runs, counted) = (runs.clone(), Counted(drops.clone()));
+
+            Builder::new(name).spawn_member(&group, move |ctx| {
+                if !waits || ctx.wait() == Wake::Ready {
+                    runs.fetch_add(1, Relaxed);
+                }
+                drop(counted);
+            })
+        };
+
+        for _ in 0..100 {
+            spawn(fmt!("oneshot"), false)?;
+            spawn(fmt!("woken"), true)?.wake();
+        }
+        assert!(eventually(|| group.is_empty()));
+        assert_eq!((runs.load(Relaxed), drops.load(Relaxed)), (200, 200));
+        // What can not be made leaves nothing, either.
+        assert_eq!(spawn(fmt!(""), false).err(), Some(EINVAL));
+        assert_eq!(drops.load(Relaxed), 201);
+        assert!(group.is_empty());
+
+        let waker = spawn(fmt!("waits"), true)?;
+        assert_eq!(group.len(), 1);
+        drop(group);
+        waker.wake();
+        assert_eq!((runs.load(Relaxed), drops.load(Relaxed)), (200, 202));
         Ok(())
     }
 

@@ -95,6 +95,7 @@ mod identity;
 #[cfg(kthread_kunit)]
 mod kunit;
 mod lockdep;
+mod memalloc;
 mod mm;
 mod packet;
 mod percpu;
@@ -125,6 +126,13 @@ pub use self::{
         CpuList,
         Identity,
         Observer, //
+    },
+    memalloc::{
+        memalloc_nofs,
+        memalloc_noio,
+        memalloc_noreclaim,
+        memalloc_scope,
+        Memalloc, //
     },
     mm::use_mm,
     percpu::{
@@ -162,6 +170,7 @@ pub use self::{
         WorkItem,
         WorkOf,
         WorkPointer,
-        Worker, //
+        Worker,
+        WorkerPool, //
     },
 };

@@ -334,8 +334,10 @@ impl<T: PerCpuThread> Shared<T> {
 
                 on_cpu.task.populate(ARef::from(&**kernel::current!()));
                 if let Some(policy) = *policy {
+                    // It has been checked, and does not fail.
+                    //
                     // SAFETY: This is the current task.
-                    policy.apply(Task::current_raw());
+                    let _ = policy.apply(Task::current_raw());
                 }
                 drop(policy);
                 set_percpu_thread();
@@ -492,11 +494,15 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
 
     /// Changes how the threads are scheduled, those of CPUs that are yet to come included.
     ///
-    /// Sleeps. Fails with [`ESRCH`] if the threads have been stopped, or asked to stop.
+    /// Sleeps. Fails, and changes nothing, with
+    /// - [`EINVAL`] if the priority is out of range,
+    /// - [`EPERM`] if it is [`Policy::Deadline`], which what is bound to a CPU can not have,
+    /// - [`ESRCH`] if the threads have been stopped, or asked to stop.
     ///
     /// Wraps what [`Thread::set_policy`](super::Thread::set_policy) wraps.
     pub fn set_policy(&self, policy: Policy) -> Result {
         might_sleep();
+        policy.check_bound()?;
         if self.shared.stop_requested.load(Relaxed) {
             return Err(ESRCH);
         }
@@ -504,8 +510,10 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
 
         *now = Some(policy);
         for task in self.shared.cpus.iter().filter_map(|cpu| cpu.task.as_ref()) {
+            // It has been checked, and does not fail.
+            //
             // SAFETY: `task` is a reference to the task.
-            unsafe { policy.apply(task.as_ptr()) };
+            let _ = unsafe { policy.apply(task.as_ptr()) };
         }
         Ok(())
     }
@@ -613,7 +621,9 @@ impl Builder<'_> {
     /// Sleeps, and waits for CPU hotplug. Fails with
     /// - [`EINVAL`] if the name is empty, holds a NUL, or can not be displayed,
     /// - [`EINVAL`] if a placement has been chosen, or that they are frozen or take signals, which
-    ///   `smpboot_thread_fn()` does not provide for,
+    ///   `smpboot_thread_fn()` does not provide for, or what their allocations do, which
+    ///   [`PerCpuThread::run`] can say itself,
+    /// - [`EINVAL`] and [`EPERM`] as [`PerCpuThreads::set_policy`] does,
     /// - [`ENAMETOOLONG`] if the name is longer than 63 bytes,
     /// - [`EBUSY`] if there are such threads of the same `T`,
     /// - [`EDEADLK`] if the caller is a per-CPU thread itself,

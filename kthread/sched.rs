@@ -26,10 +26,64 @@ use kernel::{
     cpumask::Cpumask,
     error::to_result,
     prelude::*,
-    task::might_sleep, //
+    sync::atomic::{
+        atomic_load,
+        Relaxed, //
+    },
+    task::might_sleep,
+    time::Delta, //
 };
 
 /// How a thread is scheduled.
+///
+/// # Priorities
+///
+/// To choose a priority by number is to know all else that runs on the machine. What
+/// [`kernel/sched/syscalls.c`](srctree/kernel/sched/syscalls.c) says of `sched_set_fifo()` holds for
+/// every thread of a module: `SCHED_FIFO` can not manage resources, two workloads that each work at
+/// their priorities do not work when they are put together, and it is the administrator who has to
+/// choose, since the kernel does not know enough to do so sensibly. Hence C exports
+/// `sched_set_fifo()` and `sched_set_fifo_low()` to modules, and no function that takes a priority
+/// but `sched_setattr_nocheck()`. Take [`Policy::Fifo`] or [`Policy::FifoLow`], unless the order of
+/// several threads of one's own is at stake.
+///
+/// A thread of a real-time policy that does not sleep keeps its CPU from all others. One of
+/// [`Policy::Idle`] may wait for long, and so may those who wait for a lock that it holds.
+///
+/// # Deadlines
+///
+/// A thread has a deadline, or not, from before it starts: [`Policy::Deadline`] has to be chosen by
+/// its [`Builder`]. Nobody but the thread itself can change it then, or give it up, which is for
+/// good. C takes it at any time from anybody. It loses the share of the CPUs that was granted when it
+/// is taken from a thread that sleeps, or given to one that has just ended, until nobody can have
+/// any. And a thread that gives it up when its runtime is used up, and has it again soon after, may
+/// not run any more.
+///
+/// # Examples
+///
+/// ```
+/// # fn f(group: &ThreadGroup) -> Result {
+/// let sampler = Builder::new(fmt!("sampler"))
+///     .policy(Policy::Deadline {
+///         runtime: Delta::from_millis(1),
+///         deadline: Delta::from_millis(5),
+///         period: Delta::from_millis(10),
+///     })
+///     .spawn(group, |ctx| {
+///         while ctx.wait_timeout(Delta::from_millis(10)) != Wake::Stop {
+///             pr_info!("a sample\n");
+///         }
+///     })?;
+///
+/// // There are not that many priorities.
+/// assert_eq!(sampler.set_policy(Policy::Rr { priority: 100 }), Err(EINVAL));
+/// // It is the thread's own to change.
+/// assert_eq!(sampler.set_policy(Policy::Idle), Err(EPERM));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`Builder`]: super::Builder
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Policy {
     /// `SCHED_NORMAL` with a nice value, which is clamped to -20..=19. Wraps `sched_set_normal()`.
@@ -37,35 +91,170 @@ pub enum Policy {
         /// From -20, the most favoured, to 19.
         nice: i32,
     },
+    /// `SCHED_BATCH`, for what computes for long and is in no hurry, with a nice value, which is
+    /// clamped to -20..=19. Wraps `sched_setattr_nocheck()`.
+    Batch {
+        /// From -20, the most favoured, to 19.
+        nice: i32,
+    },
+    /// `SCHED_IDLE`, for what is to run if hardly anything else does. The nice value is kept, and
+    /// counts for nothing. Wraps `sched_setattr_nocheck()`.
+    Idle,
     /// `SCHED_FIFO` in the middle of the range. Wraps `sched_set_fifo()`.
     Fifo,
     /// `SCHED_FIFO` at the lowest priority. Wraps `sched_set_fifo_low()`.
     FifoLow,
+    /// `SCHED_FIFO` at a priority. See above for what speaks against it.
+    ///
+    /// Wraps `sched_setattr_nocheck()`. Fails with [`EINVAL`] if the priority is out of range.
+    FifoAt {
+        /// From 1, the lowest, to 99. [`Policy::Fifo`] is 50, and [`Policy::FifoLow`] is 1.
+        priority: u32,
+    },
+    /// `SCHED_RR` at a priority, where threads of the same one take turns. See above for what speaks
+    /// against it.
+    ///
+    /// Wraps `sched_setattr_nocheck()`. Fails with [`EINVAL`] if the priority is out of range.
+    Rr {
+        /// From 1, the lowest, to 99.
+        priority: u32,
+    },
+    /// `SCHED_DEADLINE`: in each `period` the thread may run for `runtime`, and has done so once
+    /// `deadline` has passed since the period began. One that wants more waits for the next period.
+    ///
+    /// Such a thread runs before those of all other policies. A CPU can not be taken offline while
+    /// the others would not do for all of them.
+    ///
+    /// Wraps `sched_setattr_nocheck()`. Fails with
+    /// - [`EINVAL`] unless `runtime` <= `deadline` <= `period`, with a `runtime` of 1024 ns or more
+    ///   and a `period` within the limits of the administrator, `sched_deadline_period_min_us` and
+    ///   `sched_deadline_period_max_us`, by default from 100 us to 4 s,
+    /// - [`EPERM`] if the thread is not placed by [`Placement::Anywhere`], as `sched_setattr(2)`
+    ///   fails for one that may not run on all CPUs,
+    /// - [`EPERM`] unless it is chosen by the [`Builder`](super::Builder) of the thread, or by the
+    ///   thread itself to change the deadline that it has,
+    /// - [`EBUSY`] if there is not as much time left on the CPUs for threads with deadlines.
+    ///
+    /// [`Placement::Anywhere`]: super::Placement::Anywhere
+    Deadline {
+        /// How long the thread may run in each period.
+        runtime: Delta,
+        /// After how much of the period it has done so.
+        deadline: Delta,
+        /// How often, or zero for as often as `deadline` says.
+        period: Delta,
+    },
+}
+
+/// `struct sched_attr` of
+/// [`include/uapi/linux/sched/types.h`](srctree/include/uapi/linux/sched/types.h), of which the
+/// bindings know the name only.
+#[repr(C)]
+#[derive(Default)]
+struct SchedAttr {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+    util_min: u32,
+    util_max: u32,
+    /// It grows at its end, and C reads all that its kernel knows of. Zeroes ask for nothing.
+    later: [u64; 8],
 }
 
 impl Policy {
-    /// Gives a task this policy.
+    /// Returns an error if no thread can have this policy. C says so of the others itself.
+    pub(super) fn check(self) -> Result {
+        match self {
+            Policy::FifoAt { priority } | Policy::Rr { priority }
+                if !(1..bindings::MAX_RT_PRIO).contains(&priority) =>
+            {
+                Err(EINVAL)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for one that may not run on all CPUs, where [`Policy::apply`] does not fail then.
+    pub(super) fn check_bound(self) -> Result {
+        match self.is_deadline() {
+            true => Err(EPERM),
+            false => self.check(),
+        }
+    }
+
+    pub(super) fn is_deadline(self) -> bool {
+        matches!(self, Policy::Deadline { .. })
+    }
+
+    /// Gives a task this policy, which has been checked.
     ///
     /// May sleep, as an administrator may have given the task `SCHED_DEADLINE`, and to leave that
-    /// takes a lock of cpusets.
+    /// takes a lock of cpusets. Fails if this is such a policy, and changes nothing then.
     ///
     /// # Safety
     ///
     /// The caller must keep the task.
-    pub(super) unsafe fn apply(self, task: *mut bindings::task_struct) {
-        match self {
-            // SAFETY: By the requirements of this function.
-            Policy::Normal { nice } => unsafe {
-                bindings::sched_set_normal(
-                    task,
-                    nice.clamp(bindings::MIN_NICE, bindings::MAX_NICE as i32),
-                )
+    pub(super) unsafe fn apply(self, task: *mut bindings::task_struct) -> Result {
+        let clamp = |nice: i32| nice.clamp(bindings::MIN_NICE, bindings::MAX_NICE as i32);
+        // CAST: A negative time is longer than all that C takes.
+        let nanos = |time: Delta| time.as_nanos() as u64;
+        let none = SchedAttr::default();
+        let attr = match self {
+            Policy::Normal { nice } => {
+                // SAFETY: By the requirements of this function.
+                unsafe { bindings::sched_set_normal(task, clamp(nice)) };
+                return Ok(());
+            }
+            Policy::Fifo => {
+                // SAFETY: As above.
+                unsafe { bindings::sched_set_fifo(task) };
+                return Ok(());
+            }
+            Policy::FifoLow => {
+                // SAFETY: As above.
+                unsafe { bindings::sched_set_fifo_low(task) };
+                return Ok(());
+            }
+            Policy::Batch { nice } => SchedAttr {
+                policy: bindings::SCHED_BATCH,
+                nice: clamp(nice),
+                ..none
             },
-            // SAFETY: As above.
-            Policy::Fifo => unsafe { bindings::sched_set_fifo(task) },
-            // SAFETY: As above.
-            Policy::FifoLow => unsafe { bindings::sched_set_fifo_low(task) },
-        }
+            Policy::Idle => SchedAttr {
+                policy: bindings::SCHED_IDLE,
+                ..none
+            },
+            Policy::FifoAt { priority } => SchedAttr {
+                policy: bindings::SCHED_FIFO,
+                priority,
+                ..none
+            },
+            Policy::Rr { priority } => SchedAttr {
+                policy: bindings::SCHED_RR,
+                priority,
+                ..none
+            },
+            Policy::Deadline {
+                runtime,
+                deadline,
+                period,
+            } => SchedAttr {
+                policy: bindings::SCHED_DEADLINE,
+                runtime: nanos(runtime),
+                deadline: nanos(deadline),
+                period: nanos(period),
+                ..none
+            },
+        };
+
+        // SAFETY: By the requirements of this function. `attr` begins as the structure does, and is
+        // no shorter.
+        to_result(unsafe { bindings::sched_setattr_nocheck(task, (&raw const attr).cast()) })
     }
 }
 
@@ -112,12 +301,31 @@ impl Core {
         }
     }
 
+    /// Changes the policy of the thread, for others than the thread itself.
     pub(super) fn set_policy(&self, policy: Policy) -> Result {
         might_sleep();
+        policy.check()?;
+        // It may sleep, or exit just now.
+        if self.options.deadline || policy.is_deadline() {
+            return Err(EPERM);
+        }
         self.check_running()?;
         // SAFETY: `self` holds a reference to the task.
-        unsafe { policy.apply(self.task().as_ptr()) };
-        Ok(())
+        unsafe { policy.apply(self.task().as_ptr()) }
+    }
+
+    /// Changes the policy of the thread, which is the caller.
+    fn set_own_policy(&self, policy: Policy) -> Result {
+        might_sleep();
+        policy.check()?;
+        // SAFETY: `self` holds a reference to the task. The value changes as it may for C.
+        let now = unsafe { atomic_load(&raw mut (*self.task().as_ptr()).policy, Relaxed) };
+
+        if policy.is_deadline() && !(self.options.deadline && now == bindings::SCHED_DEADLINE) {
+            return Err(EPERM);
+        }
+        // SAFETY: `self` holds a reference to the task.
+        unsafe { policy.apply(self.task().as_ptr()) }
     }
 
     pub(super) fn set_nice(&self, nice: i32) -> Result {
@@ -156,9 +364,13 @@ impl Core {
 impl<T: Send, S> Thread<T, S> {
     /// Changes how the thread is scheduled.
     ///
-    /// Sleeps. Fails with [`ESRCH`] if the closure has returned, or the thread has died.
+    /// Sleeps. Fails, and changes nothing, with
+    /// - [`EINVAL`] if the priority is out of range,
+    /// - [`EPERM`] if the thread has been made with a deadline, or is to have one: see [`Policy`],
+    /// - [`ESRCH`] if the closure has returned, or the thread has died.
     ///
-    /// Wraps `sched_set_normal()`, `sched_set_fifo()` and `sched_set_fifo_low()` of
+    /// Wraps `sched_set_normal()`, `sched_set_fifo()`, `sched_set_fifo_low()` and
+    /// `sched_setattr_nocheck()` of
     /// [`kernel/sched/syscalls.c`](srctree/kernel/sched/syscalls.c).
     ///
     /// # Examples
@@ -181,6 +393,7 @@ impl<T: Send, S> Thread<T, S> {
     #[doc(alias = "sched_set_fifo")]
     #[doc(alias = "sched_set_fifo_low")]
     #[doc(alias = "sched_setscheduler")]
+    #[doc(alias = "sched_setattr_nocheck")]
     pub fn set_policy(&self, policy: Policy) -> Result {
         self.core().set_policy(policy)
     }
@@ -245,10 +458,30 @@ impl<T: Send, S> Thread<T, S> {
 impl<M> Context<'_, M> {
     /// Changes how the thread is scheduled.
     ///
-    /// Context is that of [`Thread::set_policy`]. Does not fail as long as `policy` is one of
-    /// today's.
+    /// Sleeps. Fails, and changes nothing, with [`EINVAL`] if the priority is out of range, and with
+    /// what [`Policy::Deadline`] fails with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let thread = group.spawn(fmt!("scanner"), |ctx| -> Result {
+    ///     // The first round is in a hurry, and those after that run when nothing else does.
+    ///     ctx.set_policy(Policy::Rr { priority: 1 })?;
+    ///     pr_info!("scanned\n");
+    ///     ctx.set_policy(Policy::Idle)?;
+    ///     while ctx.wait_timeout(Delta::from_secs(1)) != Wake::Stop {
+    ///         pr_info!("scanned again\n");
+    ///     }
+    ///     Ok(())
+    /// })?;
+    ///
+    /// thread.stop()??;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_policy(&self, policy: Policy) -> Result {
-        self.core().set_policy(policy)
+        self.core().set_own_policy(policy)
     }
 
     /// Changes the nice value of the thread, and not its policy.
@@ -304,7 +537,9 @@ impl<M> Context<'_, M> {
 impl<S> Worker<S> {
     /// Changes how the thread of the worker is scheduled.
     ///
-    /// Sleeps. Fails with [`ESRCH`] if the worker has been stopped, or has died.
+    /// Sleeps. Fails, and changes nothing, with
+    /// - [`EINVAL`] and [`EPERM`] as [`Thread::set_policy`] does,
+    /// - [`ESRCH`] if the worker has been stopped, or has died.
     ///
     /// Wraps what [`Thread::set_policy`] wraps.
     ///
@@ -354,6 +589,11 @@ mod tests {
         sync::{
             atomic::Relaxed,
             Arc, //
+        },
+        time::{
+            Delta,
+            Instant,
+            Monotonic, //
         }, //
     };
 
@@ -401,6 +641,297 @@ mod tests {
         }
         assert_eq!(now(), [(FIFO, -20); 2]);
         Ok(())
+    }
+
+    /// Policies that are neither the default nor a deadline, and what becomes of them: policy,
+    /// priority, and nice value if that is set.
+    const POLICIES: [(Policy, (u32, u32), Option<i32>); 8] = [
+        (
+            Policy::Batch { nice: 3 },
+            (bindings::SCHED_BATCH, 0),
+            Some(3),
+        ),
+        (Policy::Idle, (bindings::SCHED_IDLE, 0), None),
+        (
+            Policy::Batch { nice: -99 },
+            (bindings::SCHED_BATCH, 0),
+            Some(-20),
+        ),
+        (Policy::FifoAt { priority: 1 }, (FIFO, 1), None),
+        (Policy::Rr { priority: 1 }, (bindings::SCHED_RR, 1), None),
+        (Policy::Rr { priority: 9 }, (bindings::SCHED_RR, 9), None),
+        (
+            Policy::Normal { nice: 2 },
+            (bindings::SCHED_NORMAL, 0),
+            Some(2),
+        ),
+        (Policy::Idle, (bindings::SCHED_IDLE, 0), None),
+    ];
+
+    fn found(identity: Identity) -> ((u32, u32), i32) {
+        ((identity.policy, identity.rt_priority), identity.nice)
+    }
+
+    #[test]
+    fn a_thread_has_any_policy_from_the_beginning_and_later() -> Result {
+        let group = group()?;
+        let thread = group.spawn(fmt!("any"), until_stopped)?;
+        let worker = Builder::new(fmt!("any")).spawn_worker(&group)?;
+        let own = group.spawn(fmt!("any"), |ctx| -> Result<usize> {
+            let mut right = 0;
+            let mut kept = 0;
+
+            for (policy, wanted, nice) in POLICIES {
+                ctx.set_policy(policy)?;
+                kept = nice.unwrap_or(kept);
+                right += usize::from(found(ctx.identity()) == (wanted, kept));
+            }
+            Ok(right)
+        })?;
+        let mut kept = 0;
+
+        for (policy, wanted, nice) in POLICIES {
+            let builder = || Builder::new(fmt!("any")).policy(policy);
+            let wanted_first = (wanted, nice.unwrap_or(0));
+
+            kept = nice.unwrap_or(kept);
+            thread.set_policy(policy)?;
+            worker.set_policy(policy)?;
+            for observer in [thread.observer(), worker.observer()] {
+                assert_eq!(found(observer.identity()), (wanted, kept));
+            }
+            let first = builder().spawn(&group, |ctx| found(ctx.identity()))?;
+            assert_eq!(first.join(), Ok(wanted_first));
+            let first = builder().spawn_worker(&group)?;
+            assert_eq!(found(first.observer().identity()), wanted_first);
+        }
+        assert_eq!(own.join(), Ok(Ok(POLICIES.len())));
+        // The highest is above all else, and does not run for long.
+        thread.set_policy(Policy::FifoAt { priority: 99 })?;
+        assert_eq!(found(thread.observer().identity()).0, (FIFO, 99));
+        Ok(())
+    }
+
+    struct Never;
+
+    impl_has_slot!(Never);
+
+    impl PerCpuThread for Never {
+        fn run(&self, _: CpuId) {}
+    }
+
+    #[test]
+    fn a_priority_that_is_out_of_range_is_refused_and_changes_nothing() -> Result {
+        let group = group()?;
+        let thread = group.spawn(fmt!("range"), until_stopped)?;
+        let worker = Builder::new(fmt!("range")).spawn_worker(&group)?;
+        let percpu = PerCpuThreads::register(&group, fmt!("range"), Never)?;
+        let mut refusals = 0;
+
+        for priority in [0, 100, u32::MAX] {
+            for policy in [Policy::FifoAt { priority }, Policy::Rr { priority }] {
+                let drops = count()?;
+                let counted = Counted(drops.clone());
+                let builder = || Builder::new(fmt!("never")).policy(policy);
+
+                let refused = builder().create(&group, move |_| drop(counted));
+                assert_eq!(refused.err(), Some(EINVAL));
+                assert_eq!(drops.load(Relaxed), 1);
+                assert_eq!(builder().spawn_worker(&group).err(), Some(EINVAL));
+                assert_eq!(builder().spawn_percpu(&group, Never).err(), Some(EINVAL));
+                assert_eq!(thread.set_policy(policy), Err(EINVAL));
+                assert_eq!(worker.set_policy(policy), Err(EINVAL));
+                assert_eq!(percpu.set_policy(policy), Err(EINVAL));
+                let own = group.spawn(fmt!("range"), move |ctx| {
+                    (ctx.set_policy(policy), found(ctx.identity()))
+                })?;
+                assert_eq!(own.join(), Ok((Err(EINVAL), ((NORMAL, 0), 0))));
+                refusals += 1;
+            }
+        }
+        assert_eq!(refusals, 6);
+        assert_eq!(found(thread.observer().identity()), ((NORMAL, 0), 0));
+        assert_eq!(found(worker.observer().identity()), ((NORMAL, 0), 0));
+        assert_eq!(group.len(), 3);
+        Ok(())
+    }
+
+    /// A deadline in percent of a CPU.
+    fn percent(share: i64) -> Policy {
+        let period = Delta::from_millis(10);
+
+        Policy::Deadline {
+            runtime: Delta::from_micros(share * 100),
+            deadline: period,
+            period,
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_does_not_add_up_is_refused() -> Result {
+        let group = group()?;
+        let drops = count()?;
+        let mut refusals = 0;
+        let ms = 1_000_000;
+
+        for (runtime, deadline, period) in [
+            // The runtime is greater than the deadline, and that than the period.
+            (3 * ms, 2 * ms, 4 * ms),
+            (ms, 4 * ms, 2 * ms),
+            // What is too short or too long.
+            (1023, 2 * ms, 4 * ms),
+            (0, 0, 0),
+            (ms, 0, 4 * ms),
+            (2000, 4000, 4000),
+            (ms, 2 * ms, 5000 * ms),
+            // What is no time at all.
+            (-ms, 2 * ms, 4 * ms),
+            (ms, -2 * ms, 4 * ms),
+            (ms, 2 * ms, -4 * ms),
+            (i64::MIN, i64::MIN, i64::MIN),
+        ] {
+            let counted = Counted(drops.clone());
+            let policy = Policy::Deadline {
+                runtime: Delta::from_nanos(runtime),
+                deadline: Delta::from_nanos(deadline),
+                period: Delta::from_nanos(period),
+            };
+            let refused = Builder::new(fmt!("never"))
+                .policy(policy)
+                .create(&group, move |_| drop(counted));
+
+            assert_eq!(refused.err(), Some(EINVAL));
+            refusals += 1;
+            // A thread that may have one keeps what it has.
+            let thread = Builder::new(fmt!("has"))
+                .policy(percent(10))
+                .spawn(&group, move |ctx| {
+                    (ctx.set_policy(policy), found(ctx.identity()).0)
+                })?;
+            let kept = (bindings::SCHED_DEADLINE, 0);
+            assert_eq!(thread.join(), Ok((Err(EINVAL), kept)));
+        }
+        assert_eq!(drops.load(Relaxed), refusals);
+        assert!(group.is_empty());
+        // Without a period it is the deadline.
+        let policy = Policy::Deadline {
+            runtime: Delta::from_millis(1),
+            deadline: Delta::from_millis(10),
+            period: Delta::ZERO,
+        };
+        drop(
+            Builder::new(fmt!("has"))
+                .policy(policy)
+                .create(&group, |_| ())?,
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_deadline_is_chosen_before_the_start_by_what_may_run_anywhere() -> Result {
+        let group = group()?;
+        let first = cpus([0])?;
+        let builder = || Builder::new(fmt!("deadline")).policy(percent(10));
+        let cpu = CpuId::from_u32(0).ok_or(EINVAL)?;
+
+        for placement in [
+            Placement::Node(0),
+            Placement::Preferred(&first),
+            Placement::Cpus(&first),
+            Placement::Cpu(cpu),
+        ] {
+            let refused = builder().placement(placement).spawn(&group, until_stopped);
+            assert_eq!(refused.err(), Some(EPERM));
+        }
+        assert_eq!(builder().spawn_percpu(&group, Never).err(), Some(EPERM));
+        let percpu = PerCpuThreads::register(&group, fmt!("without"), Never)?;
+        assert_eq!(percpu.set_policy(percent(10)), Err(EPERM));
+        drop(percpu);
+        assert!(group.is_empty());
+
+        // One that has none can not be given one, and one that has can not be taken it.
+        let without = group.spawn(fmt!("without"), |ctx| {
+            let refused = ctx.set_policy(percent(10));
+
+            until_stopped(ctx);
+            (refused, found(ctx.identity()))
+        })?;
+        assert_eq!(without.set_policy(percent(10)), Err(EPERM));
+        assert_eq!(without.stop(), Ok((Err(EPERM), ((NORMAL, 0), 0))));
+        let with = builder().spawn(&group, until_stopped)?;
+        let worker = builder().spawn_worker(&group)?;
+        for policy in [percent(5), Policy::Fifo, Policy::Normal { nice: 0 }] {
+            assert_eq!(with.set_policy(policy), Err(EPERM));
+            assert_eq!(worker.set_policy(policy), Err(EPERM));
+        }
+        for observer in [with.observer(), worker.observer()] {
+            assert_eq!(observer.identity().policy, bindings::SCHED_DEADLINE);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_threads_with_deadlines_were_granted_comes_back() -> Result {
+        const SHARE: Policy = Policy::Deadline {
+            runtime: Delta::from_millis(4),
+            deadline: Delta::from_millis(10),
+            period: Delta::from_millis(10),
+        };
+
+        let group = group()?;
+        let builder = || Builder::new(fmt!("share")).policy(SHARE);
+        let mut threads = KVec::new();
+
+        // More than all the time of all CPUs is granted to nobody.
+        let refused = loop {
+            match builder().create(&group, until_stopped) {
+                Ok(thread) => threads.push(thread, GFP_KERNEL)?,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refused, EBUSY);
+        assert!(4 * threads.len() <= 10 * kernel::cpu::nr_cpu_ids() as usize);
+        assert_eq!(group.len(), threads.len());
+        drop(threads);
+
+        // What ends, in whatever way, gives back what it had, once its period is over. If it did not,
+        // there would be no room for the last of these.
+        for _ in 0..4 * kernel::cpu::nr_cpu_ids() {
+            drop(when_there_is_room(|| {
+                builder().create(&group, until_stopped)
+            })?);
+            drop(when_there_is_room(|| {
+                builder().spawn(&group, until_stopped)
+            })?);
+            drop(when_there_is_room(|| builder().spawn_worker(&group))?);
+            // It changes its deadline, and gives it up.
+            let thread = when_there_is_room(|| {
+                builder().spawn(&group, |ctx| -> Result {
+                    let a_while = Delta::from_millis(15);
+
+                    let _ = ctx.wait_timeout(a_while);
+                    ctx.set_policy(percent(10))?;
+                    let _ = ctx.wait_timeout(a_while);
+                    ctx.set_policy(Policy::Normal { nice: 0 })?;
+                    // That is for good, even before its period is over.
+                    ctx.set_policy(SHARE)
+                })
+            })?;
+            assert_eq!(thread.join(), Ok(Err(EPERM)));
+        }
+        Ok(())
+    }
+
+    /// Calls `make` until it does not fail for want of room, for a minute at most.
+    fn when_there_is_room<R>(make: impl Fn() -> Result<R>) -> Result<R> {
+        let began = Instant::<Monotonic>::now();
+
+        loop {
+            match make() {
+                Err(error) if error == EBUSY && began.elapsed() < Delta::from_secs(60) => pause(),
+                result => return result,
+            }
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ unused()
 }
 
 ktap_needs_memory 128
-ktap_plan 32
+ktap_plan 38
 
 file=/sys/kernel/debug/kthread_request/requests
 ktap_ok_if 'kthread_request loads' modprobe kthread_request
@@ -122,6 +122,17 @@ echo > $file
 wait_for 10 unused kthread_detached
 ktap_eq 'it can once the thread has ended' 'the job is done 0' \
 	"$(said kthread_detached '.*') $(rmmod kthread_detached 2>&1 && echo 0)"
+
+ktap_ok_if 'kthread_oneshot loads' modprobe kthread_oneshot addresses=3
+ktap_ok_if 'its thread, begun by the load, does what it is to' wait_for 10 logged kthread_oneshot 'looked at 3 addresses'
+ktap_ok_if 'it unloads' rmmod kthread_oneshot
+modprobe kthread_oneshot addresses=1000000
+ktap_eq 'it unloads while the thread runs, which ends' '0 gave up' \
+	"$(rmmod kthread_oneshot 2>&1 && echo 0) $(said kthread_oneshot '.*')"
+ktap_match 'a load that fails after the thread was begun' '*No such device*' \
+	"$(modprobe kthread_oneshot addresses=1000000 fail=1 2>&1)"
+# Busybox tries it twice.
+ktap_ok_if 'ends the thread' [ "$(dmesg | grep -c 'kthread_oneshot: gave up$')" -gt 1 ]
 
 /bin/modprobe kthread_mm
 ktap_eq 'kthread_mm: its thread reads the memory of who loads it' 'loaded by: /bin/modprobe kthread_mm ' \

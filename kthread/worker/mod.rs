@@ -8,20 +8,24 @@
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 
 mod gate;
+mod pool;
 mod raw;
 mod work;
 
-pub use self::work::{
-    impl_has_work_field,
-    FieldItem,
-    HasWorkField,
-    Refusal,
-    Refused,
-    Work,
-    WorkField,
-    WorkItem,
-    WorkOf,
-    WorkPointer, //
+pub use self::{
+    pool::WorkerPool,
+    work::{
+        impl_has_work_field,
+        FieldItem,
+        HasWorkField,
+        Refusal,
+        Refused,
+        Work,
+        WorkField,
+        WorkItem,
+        WorkOf,
+        WorkPointer, //
+    }, //
 };
 
 use self::raw::{

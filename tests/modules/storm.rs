@@ -992,6 +992,8 @@ impl<'a> Me<'a> {
             policy: match self.random.below(16) {
                 0 => Some(Policy::FifoLow),
                 n @ 1..4 => Some(Policy::Normal { nice: n as i32 }),
+                4 => Some(Policy::Rr { priority: 1 }),
+                5 => Some(Policy::Batch { nice: 1 }),
                 _ => None,
             },
         }

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What allocations of a task may do to find memory, for all that it calls.
+//!
+//! An allocation may write to disks and call file systems to free memory. Code that these wait for
+//! must not cause that, however far down it allocates. Flags that say so are handed down by hand to
+//! each allocation, or else the task says it once for all of them: by a scope, which is a closure
+//! here, or by [`Builder::memalloc`] for as long as the thread lives.
+//!
+//! C header: [`include/linux/sched/mm.h`](srctree/include/linux/sched/mm.h)
+//!
+//! [`Builder::memalloc`]: super::Builder::memalloc
+
+use kernel::{
+    bindings,
+    task::Task,
+    types::ScopeGuard, //
+};
+
+/// What all allocations of a task do, or not. See [`memalloc_scope`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Memalloc {
+    /// They do not call into file systems, as `GFP_NOFS`: `PF_MEMALLOC_NOFS`.
+    NoFs,
+    /// They do no I/O, as `GFP_NOIO`, and so do not call into file systems either:
+    /// `PF_MEMALLOC_NOIO`.
+    NoIo,
+    /// They free nothing at all, and may take the last of the memory that there is, as
+    /// `__GFP_MEMALLOC`: `PF_MEMALLOC`.
+    ///
+    /// This is for what frees more memory, very soon, than it needs for that. The reserves are all
+    /// that the whole system has left: who uses them up brings it to a halt. What is set aside
+    /// beforehand, as in a `mempool`, does not.
+    NoReclaim,
+}
+
+impl Memalloc {
+    fn flag(self) -> u32 {
+        match self {
+            Memalloc::NoFs => bindings::PF_MEMALLOC_NOFS,
+            Memalloc::NoIo => bindings::PF_MEMALLOC_NOIO,
+            Memalloc::NoReclaim => bindings::PF_MEMALLOC,
+        }
+    }
+}
+
+/// A set of what is said of allocations.
+#[derive(Clone, Copy)]
+pub(super) struct Memallocs(u32);
+
+impl Memallocs {
+    pub(super) const NONE: Self = Self(0);
+
+    pub(super) fn with(self, memalloc: Memalloc) -> Self {
+        Self(self.0 | memalloc.flag())
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Says these of the current task from here on, and returns what had not been said of it.
+    ///
+    /// Does what `memalloc_flags_save()` does.
+    pub(super) fn save(self) -> Self {
+        let flags = current_flags();
+
+        // SAFETY: It points to the flags of the current task, which is alive. A task alone writes
+        // its flags, and no interrupt leaves them changed. Others may read them meanwhile, as they
+        // may in C.
+        unsafe {
+            let old = flags.read_volatile();
+
+            flags.write_volatile(old | self.0);
+            Self(!old & self.0)
+        }
+    }
+
+    /// Takes back what [`Memallocs::save`] has returned.
+    ///
+    /// Does what `memalloc_flags_restore()` does.
+    fn restore(self) {
+        let flags = current_flags();
+
+        // SAFETY: As above.
+        unsafe { flags.write_volatile(flags.read_volatile() & !self.0) };
+    }
+}
+
+/// Returns a pointer to the flags of the current task.
+fn current_flags() -> *mut u32 {
+    // SAFETY: The current task is alive.
+    unsafe { &raw mut (*Task::current_raw()).flags }
+}
+
+/// Calls `f`, and has all its allocations do as `memalloc` says.
+///
+/// That goes for what `f` calls, too, and for nobody else. Scopes can be nested, in any order and as
+/// often as one likes: what an outer scope has said still holds when an inner one ends.
+///
+/// May be called from any context, but with [`Memalloc::NoReclaim`] not in an interrupt, which has
+/// no use of it.
+///
+/// In C it is begun and ended by two calls, of [`memalloc_nofs`] and the like, that have to match.
+///
+/// # Examples
+///
+/// ```
+/// # fn f(is_journal: bool) -> Result {
+/// let what = if is_journal { Memalloc::NoFs } else { Memalloc::NoIo };
+/// let buffer = memalloc_scope(what, || KVec::<u8>::with_capacity(512, GFP_KERNEL))?;
+///
+/// assert!(buffer.capacity() >= 512);
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "memalloc_flags_save")]
+#[doc(alias = "memalloc_flags_restore")]
+pub fn memalloc_scope<R>(memalloc: Memalloc, f: impl FnOnce() -> R) -> R {
+    let added = Memallocs::NONE.with(memalloc).save();
+    // What is called here returns, or the task is gone.
+    let _restore = ScopeGuard::new(|| added.restore());
+
+    f()
+}
+
+/// Calls `f`, in which no allocation calls into a file system.
+///
+/// May be called from any context.
+///
+/// Does what `memalloc_nofs_save()` and `memalloc_nofs_restore()` of
+/// [`include/linux/sched/mm.h`](srctree/include/linux/sched/mm.h) do, and can be nested.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::sync::Mutex;
+/// # fn f(log: &Mutex<KVec<u8>>) -> Result {
+/// // The file system waits for this lock when it is to free memory.
+/// let mut log = log.lock();
+///
+/// memalloc_nofs(|| log.push(1, GFP_KERNEL))?;
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "memalloc_nofs_save")]
+#[doc(alias = "memalloc_nofs_restore")]
+pub fn memalloc_nofs<R>(f: impl FnOnce() -> R) -> R {
+    memalloc_scope(Memalloc::NoFs, f)
+}
+
+/// Calls `f`, in which no allocation does I/O or calls into a file system.
+///
+/// May be called from any context.
+///
+/// Does what `memalloc_noio_save()` and `memalloc_noio_restore()` of
+/// [`include/linux/sched/mm.h`](srctree/include/linux/sched/mm.h) do, and can be nested.
+///
+/// # Examples
+///
+/// ```
+/// # fn reset() -> Result { Ok(()) }
+/// // Until the disk is back, nothing can be written to it.
+/// memalloc_noio(reset)?;
+/// # Ok::<(), Error>(())
+/// ```
+#[doc(alias = "memalloc_noio_save")]
+#[doc(alias = "memalloc_noio_restore")]
+pub fn memalloc_noio<R>(f: impl FnOnce() -> R) -> R {
+    memalloc_scope(Memalloc::NoIo, f)
+}
+
+/// Calls `f`, in which allocations free nothing, and may take the last of the memory.
+///
+/// See [`Memalloc::NoReclaim`] for who may do that. Must not be called in an interrupt.
+///
+/// Does what `memalloc_noreclaim_save()` and `memalloc_noreclaim_restore()` of
+/// [`include/linux/sched/mm.h`](srctree/include/linux/sched/mm.h) do, and can be nested.
+///
+/// # Examples
+///
+/// ```
+/// # fn write_back(_page: KBox<[u8; 64]>) {}
+/// // To write a page back frees it, and takes a little memory.
+/// memalloc_noreclaim(|| -> Result {
+///     write_back(KBox::new([0; 64], GFP_KERNEL)?);
+///     Ok(())
+/// })?;
+/// # Ok::<(), Error>(())
+/// ```
+#[doc(alias = "memalloc_noreclaim_save")]
+#[doc(alias = "memalloc_noreclaim_restore")]
+pub fn memalloc_noreclaim<R>(f: impl FnOnce() -> R) -> R {
+    memalloc_scope(Memalloc::NoReclaim, f)
+}
+
+#[cfg(kthread_kunit)]
+#[kernel::prelude::kunit_tests(rust_kthread_memalloc)]
+mod tests {
+    use super::{
+        super::{
+            kunit::*,
+            *, //
+        },
+        *, //
+    };
+    use kernel::{
+        cpu::CpuId,
+        prelude::*,
+        sync::{
+            atomic::Relaxed,
+            Arc, //
+        }, //
+    };
+
+    const NOFS: u32 = bindings::PF_MEMALLOC_NOFS;
+    const NOIO: u32 = bindings::PF_MEMALLOC_NOIO;
+    const NORECLAIM: u32 = bindings::PF_MEMALLOC;
+
+    /// Returns what is said of the allocations of the current task.
+    fn said() -> u32 {
+        // SAFETY: The current task reads its own flags.
+        unsafe { current_flags().read() & (NOFS | NOIO | NORECLAIM) }
+    }
+
+    #[test]
+    fn a_memalloc_scope_lasts_as_long_as_its_closure() -> Result {
+        let group = group()?;
+        let thread = group.spawn(fmt!("scopes"), |_| {
+            [
+                memalloc_nofs(said),
+                memalloc_noio(said),
+                memalloc_noreclaim(said),
+                memalloc_scope(Memalloc::NoFs, said),
+                said(),
+            ]
+        })?;
+
+        assert_eq!(thread.join(), Ok([NOFS, NOIO, NORECLAIM, NOFS, 0]));
+        // The closure may return early, and returns what it returns.
+        let early = memalloc_noio(|| -> Result<u32> {
+            Err::<(), _>(EAGAIN)?;
+            Ok(said())
+        });
+        assert_eq!(early, Err(EAGAIN));
+        assert_eq!(said(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn memalloc_scopes_nest_and_leave_what_others_have_said() -> Result {
+        let group = group()?;
+        let thread = group.spawn(fmt!("nests"), |ctx| {
+            let seen = memalloc_noio(|| {
+                // The same one again, within and beside another.
+                let inner = memalloc_noio(said);
+                let between = said();
+                let both = memalloc_nofs(|| (memalloc_noio(said), said()));
+
+                [inner, between, both.0, both.1, said()]
+            });
+            // Other flags that change in a scope stay as they are.
+            let before = ctx.identity().nofreeze;
+            // SAFETY: The current task alone writes its flags.
+            memalloc_nofs(|| unsafe { *current_flags() &= !bindings::PF_NOFREEZE });
+            (seen, said(), before, ctx.identity().nofreeze)
+        })?;
+        let both = NOFS | NOIO;
+
+        assert_eq!(
+            thread.join(),
+            Ok(([NOIO, NOIO, both, both, NOIO], 0, true, false))
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_has_the_memalloc_scope_that_was_chosen() -> Result {
+        let group = group()?;
+        let look = |_: &Context<'_>| [said(), memalloc_noio(said), said()];
+        let new = || Builder::new(fmt!("memalloc"));
+        let (reclaim, both) = (NORECLAIM, NOIO | NOFS);
+
+        assert_eq!(new().spawn(&group, look)?.join(), Ok([0, NOIO, 0]));
+        assert_eq!(
+            new().memalloc(Memalloc::NoFs).spawn(&group, look)?.join(),
+            Ok([NOFS, both, NOFS])
+        );
+        let all = new().memalloc(Memalloc::NoReclaim).memalloc(Memalloc::NoIo);
+        let wanted = reclaim | NOIO;
+        assert_eq!(all.spawn(&group, look)?.join(), Ok([wanted; 3]));
+        Ok(())
+    }
+
+    struct Never;
+
+    impl_has_slot!(Never);
+
+    impl PerCpuThread for Never {
+        fn run(&self, _: CpuId) {}
+    }
+
+    #[test]
+    fn percpu_threads_have_no_memalloc_scope_but_their_own() -> Result {
+        let group = group()?;
+        let refused = Builder::new(fmt!("memalloc"))
+            .memalloc(Memalloc::NoFs)
+            .spawn_percpu(&group, Never);
+
+        assert_eq!(refused.err(), Some(EINVAL));
+        assert!(group.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn all_works_of_a_worker_have_its_memalloc_scope() -> Result {
+        let group = group()?;
+        let worker = Builder::new(fmt!("memalloc"))
+            .memalloc(Memalloc::NoIo)
+            .spawn_worker(&group)?;
+        let right = count()?;
+
+        for _ in 0..3 {
+            let right: Arc<_> = right.clone();
+
+            worker.spawn(GFP_KERNEL, move |_| {
+                let nested = memalloc_noio(|| memalloc_nofs(said)) == NOIO | NOFS;
+
+                right.fetch_add(usize::from(nested && said() == NOIO), Relaxed);
+            })?;
+        }
+        worker.flush()?;
+        assert_eq!(right.load(Relaxed), 3);
+        Ok(())
+    }
+}
