@@ -535,7 +535,8 @@ impl<'a> Builder<'a> {
     /// still fail: the group ends the thread then. It does not hold the module, other than a
     /// [detached](Builder::spawn_detached) thread, which can not be had before that is loaded.
     ///
-    /// Context and errors are those of [`Builder::create`]. If it fails, `closure` has been dropped.
+    /// Context and errors are those of [`Builder::create`], and [`EINVAL`] if the thread is to [park
+    /// itself](Builder::parks_itself). If it fails, `closure` has been dropped.
     ///
     /// Does what [`Builder::spawn`] and [`Thread::detach`] do, and wraps what they wrap.
     ///
@@ -561,6 +562,7 @@ impl<'a> Builder<'a> {
     where
         F: FnOnce(&Context<'_>) + Send + 'static,
     {
+        self.check_parked()?;
         let thread = self.spawn(group, closure)?;
         let waker = thread.waker();
 

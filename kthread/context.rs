@@ -1013,6 +1013,7 @@ mod tests {
         let parks = || Builder::new(fmt!("parks")).parks_itself();
 
         assert_eq!(parks().spawn_worker(&group).err(), Some(EINVAL));
+        assert_eq!(parks().spawn_member(&group, |_| ()).err(), Some(EINVAL));
         assert!(group.is_empty());
         // What has returned parks by itself.
         let mut thread = parks().spawn(&group, |_| ())?;
