@@ -52,7 +52,7 @@
 //! - A [`ThreadGroup`] stops what is left of its members when it is dropped. [`ThreadGroup::new`]
 //!   carries the one `unsafe` promise of a module: that the group is dropped before the module is
 //!   gone. In return every operation on threads is safe, and a handle that is leaked, by
-//!   [`core::mem::forget`] or in a reference cycle, does no harm. [`Worker`] and [`PerCpuThreads`]
+//!   [`forget`](::core::mem::forget) or in a reference cycle, does no harm. [`Worker`] and [`PerCpuThreads`]
 //!   are members of a group, too.
 //! - A [`scope`] stops its threads before it returns. They may borrow.
 //! - A [detached](Builder::spawn_detached) thread holds its module until it ends by itself.

@@ -227,6 +227,7 @@ impl<T: Send, S> Thread<T, S> {
     /// # }
     /// ```
     ///
+    /// [`Wake::Stop`]: super::Wake::Stop
     /// [`Wake::Interrupt`]: super::Wake::Interrupt
     /// [`Completion::wait_interruptible`]: super::Completion::wait_interruptible
     #[doc(alias = "send_sig")]
