@@ -10,7 +10,7 @@ export LAB_GOALS := $(MAKECMDGOALS)
 # of a single run, on the command line: a CONFIG in the environment was meant for somebody else.
 lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V GDB_PORT QEMU_ACCEL
 single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH SCRIPT COMMAND MODULE SHARE \
-	SHARE_RW OUT NAME DIR CONFIG PRUNE
+	SHARE_RW OUT NAME DIR CONFIG PRUNE SYMBOLS
 $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
 # It reaches the recipes through the environment, as it was given: make does not expand
@@ -56,6 +56,11 @@ modules:
 modules_install: modules
 	$(check)
 	@scripts/build-module.sh "$$(realpath -ms -- "$$KDIR")/" "$${MODULE:-.}" "$${MODULE:-.}/build/kdir" modules_install
+
+metadata:
+	$(check)
+	@scripts/setup.sh --metadata
+	@scripts/metadata.sh "$$KDIR" >/dev/null
 
 demo:
 	$(check)
@@ -108,6 +113,7 @@ shell:
 gdb:
 	$(check)
 	@$(prepare) $(build_own)
+	@scripts/packaged-kernel.sh --symbols "$$KERNEL"
 	@scripts/build-module.sh "$$KERNEL" qemu/types "build/$$KERNEL/types"
 	@$(run) qemu/vm.py $(guest) $(own) $(share) --gdb
 
@@ -126,10 +132,15 @@ lint:
 	@scripts/setup.sh --lint "$$KERNEL"
 	@$(prepare) scripts/lint.sh "$$KERNEL"
 
+ifneq ($(filter KDIR,$(LAB_GIVEN)),)
+rust-analyzer: modules
+	@scripts/rust-analyzer.sh "$$(realpath -ms -- "$$KDIR")/" $${MODULE:+"$$MODULE"}
+else
 rust-analyzer:
 	$(check)
 	@$(prepare) $(build_own)
 	@scripts/rust-analyzer.sh "$$KERNEL" $${MODULE:+"$$MODULE"}
+endif
 
 rustdoc:
 	$(check)
@@ -145,6 +156,6 @@ cache:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install demo coverage trace compare test test-all test-distro soak vm shell \
+.PHONY: modules modules_install metadata demo coverage trace compare test test-all test-distro soak vm shell \
 	gdb new-module doctor lint bench rust-analyzer rustdoc clean cache help
 endif

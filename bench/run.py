@@ -45,7 +45,7 @@ def configuration(kernel, seed):
         "kernel name": kernel,
         "options": {name: options.get("CONFIG_" + name, "n").strip('"') for name in wanted},
         "qemu": first_line(guest.find_qemu(), "--version"),
-        "accelerator": " ".join(accel.Counting(seed).args()),
+        "accelerator": " ".join(accel.Counting(seed).args("single")),
         "ns per instruction": accel.Counting.NS_PER_INSTRUCTION,
         "commit": first_line("git", "describe", "--always", "--dirty"),
     }

@@ -32,8 +32,8 @@ class Accel:
         self.cpu = cpu
         self.reason = reason
 
-    def args(self):
-        kind = "tcg,thread=multi" if self.kind == "tcg" else self.kind
+    def args(self, thread):
+        kind = "tcg,thread=" + thread if self.kind == "tcg" else self.kind
         return ["-accel", kind, "-cpu", self.cpu]
 
     def __str__(self):
@@ -59,7 +59,7 @@ class Counting(Accel):
         super().__init__("tcg", "max", "counts instructions")
         self.seed = seed
 
-    def args(self):
+    def args(self, thread):
         return ["-accel", "tcg", "-cpu", self.cpu, "-icount", "shift=%d,sleep=off" % self.SHIFT,
                 "-seed", str(self.seed), "-rtc", "base=2026-01-01,clock=vm", "-global", "virtio-mmio.ioeventfd=off"]
 
@@ -79,7 +79,7 @@ def _cpu_model():
 def _key(kernel):
     """Everything on which the answer of a probe depends."""
     digest = hashlib.sha256()
-    with open(kernel.vmlinux, "rb") as f:
+    with open(kernel.image, "rb") as f:
         while chunk := f.read(1 << 20):
             digest.update(chunk)
     qemu = os.path.realpath(guest.find_qemu())

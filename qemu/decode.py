@@ -114,7 +114,7 @@ class Decoder:
             for options, chosen in ([], [line for line in lines if not RIP.match(line)]), (
                     ["-R"], [line for line in lines if RIP.match(line)]):
                 if chosen:
-                    command = ["bash", script, *options, self.kernel.vmlinux, source, modules]
+                    command = ["bash", script, *options, self.kernel.symbols, source, modules]
                     decoded.update(zip(chosen, self._run(command, chosen)))
         return [self._tidy(line, decoded[line], source) for line in lines]
 

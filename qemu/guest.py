@@ -108,22 +108,11 @@ def wait_for_one(pidfds):
     poll.poll()
 
 
-def share_devices(path, writable=False):
+def share_devices(kernel, path, writable=False):
     """The QEMU arguments for a directory of the host, which the guest mounts by the name `share`."""
     return ["-fsdev", "local,id=share,path=%s,security_model=none,multidevs=remap,readonly=%s"
             % (os.path.abspath(path).replace(",", ",,"), "off" if writable else "on"),
-            "-device", "virtio-9p-device,fsdev=share,mount_tag=share"]
-
-
-def machine_args(accel, smp, mem):
-    """The QEMU arguments that every guest has in common."""
-    return [
-        "-M", "microvm,acpi=off,pcie=off,rtc=on",
-        *accel.args(),
-        "-smp", str(smp), "-m", str(mem),
-        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-    ]
+            "-device", kernel.machine.virtio("9p") + ",fsdev=share,mount_tag=share"]
 
 
 def command_line(kernel, accel, extra=()):
@@ -361,12 +350,12 @@ class Guest:
         qemu = find_qemu()
         self._channel("console", on_line=self._console_line)
         self._channel("qmp")
-        args = [qemu, *machine_args(self.accel, self.smp, self.mem),
-                "-kernel", self.kernel.vmlinux, "-initrd", self.initrd,
+        args = [qemu, *self.kernel.machine.args(self.accel, self.smp, self.mem),
+                "-kernel", self.kernel.image, "-initrd", self.initrd,
                 "-append", command_line(self.kernel, self.accel, self.append),
                 "-serial", "chardev:console",
                 "-mon", "chardev=qmp,mode=control",
-                "-device", "virtio-serial-device", *self.devices]
+                "-device", self.kernel.machine.virtio("serial"), *self.devices]
         for port in self.ports:
             if port == "status":
                 self._channel(port, on_line=self._status_line)

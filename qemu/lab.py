@@ -8,13 +8,14 @@ import os
 import re
 import time
 
+import machine
 from verdict import SetupError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 TESTS = os.path.join(ROOT, "tests")
 
 # How much longer than the fast kernel a kernel takes for the same work.
-SLOWNESS = {"debug": 8, "kcsan": 8, "rt": 4}
+SLOWNESS = {"debug": 8, "kcsan": 8, "rt": 4, "debian": 4, "debian-rt": 8, "debian-cloud": 4}
 
 # Memory of the guest in MiB; the sanitizers need more.
 MEMORY = {"debug": 1024, "kcsan": 1024}
@@ -46,6 +47,12 @@ class Kernel:
             self.release = f.read().strip()
         with open(os.path.join(self.build, ".config")) as f:
             self.config = f.read()
+        self.machine = machine.of(self.config)
+        # A distribution's kernel is packed, and what is beside it has no code.
+        packed = os.path.join(self.build, "vmlinuz")
+        symbols = os.path.join(self.build, "vmlinux.debug")
+        self.symbols = symbols if os.path.exists(symbols) else self.vmlinux
+        self.image = packed if os.path.exists(packed) else self.vmlinux
         self.hz = int(re.search(r"^CONFIG_HZ=(\d+)$", self.config, re.M).group(1))
 
     def function_at(self, address):
@@ -53,7 +60,11 @@ class Kernel:
         found = "user space"
         with open(os.path.join(self.build, "System.map")) as f:
             for line in f:
-                start, kind, name = line.split()
+                words = line.split()
+                if len(words) != 3:
+                    # A distribution's kernel, whose symbols are in another package.
+                    return "0x%x" % address
+                start, kind, name = words
                 if kind not in "tT":
                     continue
                 if int(start, 16) > address:

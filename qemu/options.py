@@ -4,6 +4,7 @@
 import argparse
 import re
 
+import machine
 from verdict import SetupError
 
 LEAST_MEM = 96
@@ -37,7 +38,7 @@ def add(parser):
 
 def check(kernel, args):
     """Refuse what this kernel would not do, without a word."""
-    cpus = int((re.search(r"^CONFIG_NR_CPUS=(\d+)$", kernel.config, re.M) or [0, 1])[1])
+    cpus = min(int((re.search(r"^CONFIG_NR_CPUS=(\d+)$", kernel.config, re.M) or [0, 1])[1]), machine.MAX_CPUS)
     if args.smp > cpus:
         raise SetupError("--smp %d: the kernel '%s' takes at most %d CPUs" % (args.smp, kernel.name, cpus))
     if getattr(args, "share", None) and "\nCONFIG_9P_FS=y\n" not in kernel.config:

@@ -225,7 +225,7 @@ def run_script(kernel, args):
     vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ports, streams=streams,
                      smp=args.smp, mem=args.mem or kernel.mem, append=append + headers.cmdline + args.boot.split(),
                      limit=headers.limit * kernel.factor if headers.limit else args.limit,
-                     devices=guest.share_devices(args.share, args.share_rw) if args.share else [],
+                     devices=guest.share_devices(kernel, args.share, args.share_rw) if args.share else [],
                      boot_limit=60 if counts else None)
     vm.trailer = trailer.encode()
     if args.coverage:
@@ -309,7 +309,7 @@ GDB_HELP = """# The guest waits for a debugger on port %(port)s. In another term
 
 def gdb_script(kernel, path, port, files):
     """Write what makes gdb know the kernel and these modules, and connects it."""
-    lines = ["file %s" % gdb_word(kernel.vmlinux)]
+    lines = ["file %s" % gdb_word(kernel.symbols)]
     if "\nCONFIG_DEBUG_INFO=y\n" not in kernel.config:
         lines.append("add-symbol-file %s 0" % gdb_word(os.path.join(kernel.dir, "types", "kernel_types.ko")))
     lines += ["set breakpoint pending on", "target remote %s" % port,
@@ -335,12 +335,12 @@ def run_interactive(kernel, args):
     initrd = run_dir.file("initrd")
     initramfs.write(initrd, kernel, "mode=shell\n" + share_conf(args), modules=modules(kernel, args))
     append = (["nokaslr"] if args.gdb else []) + args.boot.split()
-    qemu = [guest.find_qemu(), *guest.machine_args(choice, args.smp, args.mem or kernel.mem),
-            "-kernel", kernel.vmlinux, "-initrd", initrd,
+    qemu = [guest.find_qemu(), *kernel.machine.args(choice, args.smp, args.mem or kernel.mem),
+            "-kernel", kernel.image, "-initrd", initrd,
             "-append", guest.command_line(kernel, choice, append),
             "-serial", "mon:stdio"]
     if args.share:
-        qemu += guest.share_devices(args.share, args.share_rw)
+        qemu += guest.share_devices(kernel, args.share, args.share_rw)
     if args.gdb:
         port = os.environ.get("GDB_PORT", "").lstrip(":") or "1234"
         # Whoever reaches that port rules the guest, and reads what it shares.

@@ -4,7 +4,8 @@
 # usage: build-kernel.sh [--is-built|--check] NAME
 #
 # Builds the kernel that qemu/config/NAME.config describes, in the cache, and
-# points build/NAME/kernel at it. Installs nothing: that is setup.sh's job.
+# points build/NAME/kernel at it. One that is a package of Debian is fetched, by
+# packaged-kernel.sh. Installs nothing: that is setup.sh's job.
 # With --is-built it builds nothing, and its status tells whether it would have to;
 # with --check it tells whether it could.
 
@@ -22,6 +23,11 @@ fragment=$TOP/qemu/config/${name%%+*}.config
 asked=qemu/config/$name.config
 [ "$fragment" = "$TOP/$asked" ] || asked="CONFIG with qemu/config/${name%%+*}.config"
 options=$("$TOP/scripts/kernel-options.sh" "$name") || exit 1
+
+package=$(kernel_package "$name")
+if [ -n "$package" ]; then
+	exec "$TOP/scripts/packaged-kernel.sh" ${only_ask:+"$only_ask"} "$name" "$package"
+fi
 
 need_x86_64
 check_cache

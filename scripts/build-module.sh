@@ -22,6 +22,10 @@ case $1 in
 	;;
 esac
 kdir=$(cd -- "$kdir" 2>/dev/null && pwd -P) || die "$1: there is no such kernel build: scripts/build-kernel.sh makes build/NAME/kernel"
+if [ ! -f "$kdir/rust/libkernel.rmeta" ]; then
+	# Headers for which that was made apart.
+	stands_for=$("$TOP/scripts/metadata.sh" --find "$kdir" 2>/dev/null) && kdir=$stands_for
+fi
 plain_path "$kdir" || die "the kernel build '$kdir' has a path that is not made of $PLAIN, and kbuild takes no others: move it"
 src=$(cd -- "$2" 2>/dev/null && pwd -P) || die "there is no directory '$2' with a module in it"
 [ -f "$src/Kbuild" ] || [ -f "$src/Makefile" ] || die "'$src' is not a module: it has neither a Kbuild nor a Makefile"

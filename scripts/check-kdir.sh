@@ -69,8 +69,12 @@ if [ "$(conf "$config" CONFIG_RUST)" != y ]; then
 fi
 
 if [ ! -f "$kdir/rust/libkernel.rmeta" ] || [ ! -f "$kdir/rust/libcore.rmeta" ]; then
-	if [ ! -f "$kdir/vmlinux" ] && [ ! -f "$source/rust/kernel/lib.rs" ]; then
-		cannot "holds headers without rust/*.rmeta, which Rust modules are built against (Debian's packages leave them out): build the kernel from source; $use"
+	if [ ! -f "$source/rust/kernel/lib.rs" ]; then
+		# What was made for these headers has been checked then.
+		"$TOP/scripts/metadata.sh" --find "$kdir" >/dev/null 2>&1 && exit 0
+		said=$("$TOP/scripts/metadata.sh" --check "$kdir" 2>&1) ||
+			cannot "holds headers without rust/*.rmeta, which Rust modules are built against, and they cannot be had: ${said#*: }; $use"
+		cannot "holds headers without rust/*.rmeta, which Rust modules are built against: make metadata KDIR='$kdir' gets that, in a few minutes"
 	fi
 	case $(unset RUSTC; "$TOP/scripts/toolchain.sh" --missing gcc 2>&1) in
 	*bindgen* | *BINDGEN*)

@@ -7,6 +7,10 @@
 # A mirror may be slow, but one that says nothing for so long is given up.
 PATIENCE="-o Acquire::Retries=2 -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60"
 
+# Where kernels that are new enough are looked for, the dependable suites first.
+# shellcheck disable=SC2034 # scripts that source this use it
+KERNEL_SUITES="trixie-backports forky sid experimental"
+
 # can_be_root WHY BY_HAND: dies unless root can be had without or with a question.
 # Sets $root, the words that make a command one of root's.
 can_be_root()
@@ -178,6 +182,28 @@ debian_version()
 {
 	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-cache madison "$1" 2>/dev/null |
 		awk -F ' *\\| *' '{ print $2; exit }'
+}
+
+# debian_versions PACKAGE: all versions that the suite has.
+debian_versions()
+{
+	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-cache madison "$1" 2>/dev/null | awk -F ' *\\| *' '{ print $2 }'
+}
+
+# debian_depends PACKAGE: what it depends on, one name a line.
+debian_depends()
+{
+	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-cache depends --important --no-recommends --no-suggests "$1" 2>/dev/null |
+		sed -n 's/^ *|\{0,1\}Depends: \(.*\)$/\1/p'
+}
+
+# debian_parts RELEASE: the packages that a kernel and its headers come in.
+debian_parts()
+{
+	for _prefix in linux-image linux-binary linux-base linux-headers; do
+		[ -z "$(debian_version "$_prefix-$1")" ] || echo "$_prefix-$1"
+	done
+	debian_depends "linux-headers-$1" | grep -E '^linux-(headers-.*common|kbuild)'
 }
 
 # debian_packages PREFIX: the names of the suite's packages that begin so.

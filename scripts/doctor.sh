@@ -74,7 +74,9 @@ else
 	fi
 	compiler=clang
 	! "$TOP/scripts/kernel-options.sh" "$name" | built_with_gcc - || compiler=gcc
-	if tools=$("$TOP/scripts/toolchain.sh" --explain $compiler 2>/dev/null); then
+	if [ -n "$(kernel_package "$name")" ]; then
+		note "compilers: those that the kernel $name was built with, unpacked into the cache where they are not here"
+	elif tools=$("$TOP/scripts/toolchain.sh" --explain $compiler 2>/dev/null); then
 		printf '%s\n' "$tools" | while read -r line; do
 			case $line in
 			"passed over: "*) note "$line" ;;
@@ -90,7 +92,9 @@ else
 	good "cache: $CACHE, still empty"
 fi
 
-if check "$TOP/scripts/kernel-source.sh" --check; then
+if [ -n "$(kernel_package "$name")" ]; then
+	check "$TOP/scripts/build-kernel.sh" --check "$name"
+elif check "$TOP/scripts/kernel-source.sh" --check; then
 	if [ -z "$said" ]; then
 		good "kernel tree: not there yet; 'make demo' fetches it from this machine's Debian mirror"
 	else

@@ -41,6 +41,8 @@ A module of yours:
 
 The module alone:
   make [KDIR=DIR]       builds it against a kernel of yours
+  make metadata KDIR=DIR
+                        gets what Debian's headers lack for it (see docs/stock.md)
   make modules_install  installs that (INSTALL_MOD_PATH as in every module)
 
 Around:
@@ -64,10 +66,11 @@ Variables:
   SHARE=DIR             (vm, shell, gdb) a directory of the host, in the guest /share;
                         with SHARE_RW=1 the guest can write there
   GDB_PORT=N            where "make gdb" waits (1234 by default)
+  SYMBOLS=1             for "make gdb": fetches those of a packaged kernel, 1 GB or more
   TESTS=GLOB            only the tests whose name matches
   JUNIT=FILE            "make test" and "make vm" write a report for CI there, too
   SEED=N                other random numbers in the guest of "make bench"
-  WITH='WORD...'        for test-distro: user, german, hostile, fresh, quick (see docs/lab.md)
+  WITH='WORD...'        for test-distro: user, german, hostile, fresh, stock, quick (see docs/lab.md)
   LLVM RUSTC BINDGEN LIBCLANG_PATH
                         tools to take rather than those that "make doctor" shows
   V=1                   what the builds print goes to the terminal

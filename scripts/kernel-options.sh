@@ -79,6 +79,8 @@ words_of_config()
 }
 
 if [ -n "$only_name" ]; then
+	[ -z "$(kernel_package "$name")" ] ||
+		die "KERNEL=$name is a package, so its options are Debian's, and CONFIG and SHARE take a kernel of the lab's own: leave KERNEL out"
 	[ "$name" = "$base_name" ] || die "KERNEL=$name has options of its own: say CONFIG= with KERNEL=$base_name"
 	options=$(words_of_config) || exit 1
 	[ -n "$options" ] || die "CONFIG is empty: say CONFIG=\"CONFIG_X=y ...\""

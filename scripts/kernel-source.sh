@@ -2,18 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # usage: kernel-source.sh [--check]
+#	 kernel-source.sh --of SERIES VERSION [SUITE]
 #
 # Prints the path of the kernel tree to build. KERNEL_SRC names one; without it
 # the tree is the distribution's linux-source package, fetched and unpacked into
 # the cache when it is not there yet. With --check it prints nothing where that
-# would have to be fetched, and only tells whether it could.
+# would have to be fetched, and only tells whether it could. With --of it is that
+# very VERSION of the package linux-source-SERIES, whatever else is there, or the
+# end with one line that says where it was looked for.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
 
 need_x86_64
 TESTED=7.3
-SUITES="trixie-backports forky sid experimental"
+SUITES=$KERNEL_SUITES
 
 tree_version()
 {
@@ -61,6 +64,84 @@ refresh_copy()
 	mv "$copy/origin" "$copy/whole"
 }
 
+# tree_of VERSION: what the tree of a package is called in the cache. Kbuild is used
+# with its path in many unquoted places, so it is plain.
+tree_of()
+{
+	echo "linux-$(printf '%s\n' "$1" | tr -c 'A-Za-z0-9.\n' -)"
+}
+
+# get_tree SUITE PACKAGE VERSION: fetches and unpacks it, under the lock. Sets $tree.
+get_tree()
+{
+	APT=$CACHE/apt/$1
+	size=$(debian_size "$2=$3")
+
+	# Whatever an interrupted run left is of no use to this one.
+	rm -rf "$sources"/new.*
+	new=$(new_directory "$sources/new")
+	start=$(date +%s)
+	say "kernel tree: downloading $2 $3 from $1 ($((${size:-0} / 1024)) MiB)"
+	progress_start "kernel tree: downloading" "${size:-0}" downloaded
+	debian_download "$2=$3" "$new" ||
+		die "the download of $2 failed: $(debian_error) (all of it: $APT/log)"
+	progress_stop
+
+	# The unpacked tree is about 1.8 GB; only the estimate depends on this.
+	say "kernel tree: unpacking"
+	progress_start "kernel tree: unpacking" 1900000 downloaded
+	dpkg-deb --fsys-tarfile "$new"/*.deb |
+		tar -xO "./usr/src/$2.tar.xz" |
+		tar -xJ -C "$new" || die "unpacking $2 failed: see above; free space: $(df -Pk "$new" | awk 'NR == 2 { print int($4 / 1024) }') MiB"
+	progress_stop
+	[ -f "$new/$2/Makefile" ] || die "$2 does not hold the tree that it should: set KERNEL_SRC=/path/to/a/linux-tree"
+	tree=$(tree_of "$3")
+	sync -f "$new"
+	rm -rf "${sources:?}/$tree"
+	mv "$new/$2" "$sources/$tree"
+	rm -rf "$new"
+	took source $(($(date +%s) - start))
+	say "kernel tree: $2 $3 from $1 is in $sources/$tree"
+}
+
+downloaded()
+{
+	du -sk "$new" | cut -f 1
+}
+
+sources=$CACHE/sources
+
+if [ "${1:-}" = --of ]; then
+	series=${2:?} version=${3:?} only_suite=${4:-}
+	tree=$sources/$(tree_of "$version")
+	check_cache
+	# It gets its name when it is whole.
+	if is_tree "$tree"; then
+		echo "$tree"
+		exit
+	fi
+	make_cache
+	need_space "$sources" 2300 "a kernel tree"
+	check_mirror "${only_suite:-${SUITES%% *}}" "linux-source-$series from"
+	mkdir -p "$sources"
+	lock "$sources/lock" "kernel tree"
+	if ! is_tree "$tree"; then
+		where=
+		for suite in ${only_suite:-$SUITES}; do
+			debian_suite "$suite" || continue
+			debian_versions "linux-source-$series" | grep -qxF "$version" || continue
+			where=$suite
+			break
+		done
+		[ -n "$where" ] ||
+			die "the headers are of version $version, and no suite of ${only_suite:-$SUITES} has linux-source-$series of it (any more): upgrade kernel and headers, or install that source package"
+		get_tree "$where" "linux-source-$series" "$version"
+		tree=$sources/$tree
+	fi
+	echo "$tree"
+	exit
+fi
+
 if [ -n "${KERNEL_SRC:-}" ]; then
 	src=$(cd -- "$KERNEL_SRC" 2>/dev/null && pwd -P) || die "KERNEL_SRC=$KERNEL_SRC: no such directory"
 	is_tree "$src" ||
@@ -76,7 +157,6 @@ if [ -n "${KERNEL_SRC:-}" ]; then
 fi
 
 check_cache
-sources=$CACHE/sources
 
 # The link is made once the tree is whole, so what it names can be trusted.
 if [ -f "$sources/default/Makefile" ]; then
@@ -141,42 +221,6 @@ fi
 
 # shellcheck disable=SC2086 # three words
 set -- $found
-suite=$1 package=$2 version=$3
-APT=$CACHE/apt/$suite
-size=$(debian_size "$package")
-
-# Whatever an interrupted run left is of no use to this one.
-rm -rf "$sources"/new.*
-new=$(new_directory "$sources/new")
-start=$(date +%s)
-
-downloaded()
-{
-	du -sk "$new" | cut -f 1
-}
-
-say "kernel tree: downloading $package $version from $suite ($((size / 1024)) MiB)"
-progress_start "kernel tree: downloading" "$size" downloaded
-debian_download "$package" "$new" ||
-	die "the download of $package failed: $(debian_error) (all of it: $APT/log)"
-progress_stop
-
-# The unpacked tree is about 1.8 GB; only the estimate depends on this.
-say "kernel tree: unpacking"
-progress_start "kernel tree: unpacking" 1900000 downloaded
-dpkg-deb --fsys-tarfile "$new"/*.deb |
-	tar -xO "./usr/src/$package.tar.xz" |
-	tar -xJ -C "$new" || die "unpacking $package failed: see above; free space: $(df -Pk "$new" | awk 'NR == 2 { print int($4 / 1024) }') MiB"
-progress_stop
-[ -f "$new/$package/Makefile" ] || die "$package does not hold the tree that it should: set KERNEL_SRC=/path/to/a/linux-tree"
-
-# Kbuild is used with this path in many unquoted places, so keep it plain.
-tree=linux-$(printf '%s\n' "$version" | tr -c 'A-Za-z0-9.\n' -)
-rm -rf "${sources:?}/$tree"
-mv "$new/$package" "$sources/$tree"
-sync -f "$sources/$tree"
+get_tree "$@"
 ln -sfn "$tree" "$sources/default"
-rm -rf "$new"
-took source $(($(date +%s) - start))
-say "kernel tree: $package $version from $suite is in $sources/$tree"
 echo "$sources/$tree"

@@ -28,17 +28,18 @@ takes()
 	_tests="TESTS JUNIT FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS"
 	case $1 in
 	modules | modules_install) echo "KDIR MODULE $_build INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP" ;;
+	metadata) echo "KDIR V" ;;
 	demo) echo "$_guest" ;;
 	test | test-all) echo "$_guest $_tests" ;;
 	test-distro) echo "SUITE WITH TESTS" ;;
 	soak) echo "$_guest MINUTES STORM_SEED STORM_SECONDS" ;;
 	bench) echo "KERNEL CONFIG SEED $_build" ;;
 	trace | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
-	rust-analyzer) echo "KERNEL CONFIG MODULE $_build" ;;
+	rust-analyzer) echo "KERNEL CONFIG KDIR MODULE $_build" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
 	coverage) echo "$_mine SCRIPT LIMIT" ;;
 	shell) echo "$_mine SHARE SHARE_RW" ;;
-	gdb) echo "$_mine SHARE SHARE_RW GDB_PORT" ;;
+	gdb) echo "$_mine SHARE SHARE_RW GDB_PORT SYMBOLS" ;;
 	new-module) echo "NAME DIR $_guest" ;;
 	doctor) echo "KDIR KERNEL $_build" ;;
 	cache) echo PRUNE ;;
@@ -96,7 +97,9 @@ fi
 # The kernel takes no more processors than it was configured for, and says nothing.
 if value SMP; then
 	cpus=$("$TOP/scripts/kernel-options.sh" "${KERNEL:-fast}" | sed -n 's/^CONFIG_NR_CPUS=//p')
-	whole SMP 1 "${cpus:-512}" "number of CPUs that the kernel '${KERNEL:-fast}' can have"
+	# Nor does QEMU take more than that.
+	[ "${cpus:-512}" -le 255 ] || cpus=255
+	whole SMP 1 "$cpus" "number of CPUs that the kernel '${KERNEL:-fast}' can have"
 fi
 
 if value MEM; then
@@ -140,6 +143,7 @@ whole FUZZ_COUNT 1 999999999 "number of commands"
 whole HOTPLUG_COUNT 1 999999999 "number of rounds"
 whole V 0 2 "level"
 whole SHARE_RW 0 1 "switch"
+whole SYMBOLS 0 1 "switch"
 
 if value QEMU_ACCEL; then
 	among "$value" "auto kvm tcg" || refuse "QEMU_ACCEL='$value' is not known: give kvm, tcg or auto"

@@ -26,9 +26,6 @@ fi
 attached scripts/setup.sh "$name" || exit 1
 attached scripts/build-kernel.sh "$name" || exit 1
 attached scripts/build-module.sh "$name" . "build/$name/module" || exit 1
-if [ -f tests/selfcheck/modules/Kbuild ]; then
-	attached scripts/build-module.sh "$name" tests/selfcheck/modules "build/$name/selfcheck" || exit 1
-fi
 
 # The lock is held here to the end, and by nothing that the command leaves behind.
 [ $# -eq 0 ] || attached "$@"

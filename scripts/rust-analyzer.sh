@@ -1,21 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: rust-analyzer.sh NAME [SRCDIR]
+# usage: rust-analyzer.sh NAME|KDIR [SRCDIR]
 #
 # Writes SRCDIR/rust-project.json, with which rust-analyzer knows the modules there (by
-# default those of the lab) and the kernel crate of the kernel NAME. They must have been
-# built for that kernel.
+# default those of the lab) and the kernel crate of the kernel NAME, or of that in KDIR
+# (told by its slash). They must have been built for that kernel.
 
 . "$(dirname "$0")/lib.sh"
 
 name=${1:?usage: rust-analyzer.sh NAME [SRCDIR]}
 src=$(cd "${2:-$TOP}" && pwd) || exit 1
-out=$TOP/build/$name/rust-analyzer
+case $name in
+*/*) built=$src/build/kdir out=$TOP/build/kdir/rust-analyzer ;;
+*) built=$src/build/$name out=$TOP/build/$name/rust-analyzer ;;
+esac
 rm -rf "$out"
 "$TOP/scripts/build-module.sh" "$name" "$src" "$out" rust-analyzer || exit 1
-set -- "$src/build/$name"
-[ "$src" != "$TOP" ] || set -- "$1/module" "$1/selfcheck"
+set -- "$built"
+if [ "$src" = "$TOP" ] && [ -d "$built/module" ]; then
+	set -- "$built/module"
+	# Those are built by the self-check.
+	[ ! -d "$built/selfcheck/stripped" ] || set -- "$@" "$built/selfcheck"
+fi
 "$TOP/scripts/rust-project.py" "$@" <"$out/rust-project.json" >"$out/complete.json" ||
 	die "what the modules in $src were built with is not known: see above"
 cp "$out/complete.json" "$src/rust-project.json" || die "$src/rust-project.json cannot be written"

@@ -1,14 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: setup.sh [--lint|--trace|--bench|--distro|--check] [NAME]
+# usage: setup.sh [--lint|--trace|--bench|--distro|--metadata|--check] [NAME]
 #
 # Installs what this machine lacks to build and boot the kernel NAME (fast by
 # default), and with --lint, --trace, --bench or --distro also what only that
-# target of make needs. Looks for the programs and files themselves, says which
-# packages it takes and why, and does nothing where all is there.
-# With --check it prints what is missing, PACKAGE and WHY with a tab between, and
-# goes as far as it can without a change to the machine.
+# target of make needs; with --metadata only what that one needs. Looks for the
+# programs and files themselves, says which packages it takes and why, and does
+# nothing where all is there. With --lacking-metadata it only prints what --metadata
+# would install. With --check it prints what is missing, PACKAGE and WHY with a tab
+# between, and goes as far as it can without a change to the machine.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
@@ -17,12 +18,19 @@ lint=
 trace=
 bench=
 distro=
+metadata=
+only_list=
 only_check=
 case ${1:-} in
 --lint) lint=yes ;;
 --trace) trace=yes ;;
 --bench) bench=yes ;;
 --distro) distro=yes ;;
+--metadata) metadata=yes ;;
+--lacking-metadata)
+	metadata=yes
+	only_list=yes
+	;;
 --check) only_check=yes ;;
 esac
 case ${1:-} in
@@ -32,6 +40,9 @@ need_x86_64
 options=$("$TOP/scripts/kernel-options.sh" "${1:-fast}") || exit 1
 compiler=clang
 ! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
+# The compilers of a kernel that comes as a package are not installed: see toolbox.sh.
+package=$(kernel_package "${1:-fast}")
+[ -z "$metadata$package" ] || compiler=none
 
 wants=
 
@@ -69,8 +80,11 @@ beside_rustc()
 list()
 {
 	wants=
-	want qemu-system-x86 "boots the guest" has qemu-system-x86_64
-	want busybox-static "the guest's user space" static_busybox
+	if [ -z "$metadata" ]; then
+		want qemu-system-x86 "boots the guest" has qemu-system-x86_64
+		want busybox-static "the guest's user space" static_busybox
+		want rsync "kselftest installs tests with it" has rsync
+	fi
 	want make "drives the builds" has make
 	want flex "builds the kernel's configuration tool" has flex
 	want bison "builds the kernel's configuration tool" has bison
@@ -81,8 +95,12 @@ list()
 	want python3 "runs the harness" has python3
 	want xz-utils "unpacks the kernel tree" has xz
 	want util-linux "keeps two runs apart" has flock
-	want rsync "kselftest installs tests with it" has rsync
-	lacking=$("$TOP/scripts/toolchain.sh" --missing $compiler) || exit 1
+	if [ $compiler = none ]; then
+		want libssl-dev "programs for signatures, a part of the kernel build" header openssl/opensslv.h
+		lacking=
+	else
+		lacking=$("$TOP/scripts/toolchain.sh" --missing $compiler) || exit 1
+	fi
 	for _lacking in $lacking; do
 		case $_lacking in
 		llvm)
@@ -130,7 +148,8 @@ names()
 }
 
 list
-[ -z "$only_check" ] || printf %s "$wants"
+[ -z "$only_check$only_list" ] || printf %s "$wants"
+[ -z "$only_list" ] || exit 0
 check_cache
 log=$CACHE/setup.log
 if [ -n "$wants" ]; then
@@ -171,10 +190,11 @@ if [ -n "$wants" ]; then
 	[ -z "$wants" ] ||
 		die "still missing after installing $names: $(names); the log: $log"
 	# What only one target needs is not part of what everybody waits for.
-	[ -n "$lint$trace$bench$distro" ] || took setup $(($(date +%s) - start))
+	[ -n "$lint$trace$bench$distro$metadata$package" ] || took setup $(($(date +%s) - start))
 	say "set-up: installed"
 fi
 
+[ $compiler != none ] || exit 0
 missing=$("$TOP/scripts/toolchain.sh" --missing $compiler) || exit 1
 case $missing in
 *bindgen*) "$TOP/scripts/bindgen.sh" ${only_check:+--check} ;;

@@ -12,13 +12,15 @@
 #	german	the locale is de_DE.UTF-8
 #	hostile	the variables of tests/lib/hostile.env are set
 #	fresh	what an earlier run left in the root is removed first
+#	stock	on the release's own kernel rather than the lab's: metadata for its headers,
+#		the modules, dkms, and a boot of that root with systemd
 #	quick	without a kernel that would have to be built: "make doctor", the
 #		packages, and the parsers on what the release's own tools print
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
 
-usage="usage: make test-distro SUITE=bookworm|trixie|other [WITH='user german hostile fresh quick']"
+usage="usage: make test-distro SUITE=bookworm|trixie|other [WITH='user german hostile fresh stock quick']"
 
 # lacks WHY: this is no place to try a release in, which tells nothing about the release.
 lacks()
@@ -144,6 +146,34 @@ step()
 	return 1
 }
 
+# stock_kernel: installs Debian's kernel with its headers as whoever has a stock kernel has them.
+# Sets $release.
+stock_kernel()
+{
+	[ "$suite" = trixie ] || return 1
+	grep -q backports "$root/etc/apt/sources.list" || echo "deb $mirror $suite-backports main" >>"$root/etc/apt/sources.list"
+	# As on a machine that boots, there is an init before there is a kernel.
+	add systemd-sysv udev kmod initramfs-tools e2fsprogs dkms
+	add -t "$suite-backports" linux-image-amd64 linux-headers-amd64
+	release=$(find "$root/usr/src" -maxdepth 1 -name 'linux-headers-*-amd64' | sed -n 's|.*/linux-headers-||p' | sort -V | tail -n 1)
+}
+
+# stock: what docs/stock.md says, on a Debian with such a kernel.
+stock()
+{
+	step demo make demo KERNEL=debian || return
+	stock_kernel || return 0
+	step metadata make metadata "KDIR=/lib/modules/$release/build" || return
+	step modules make "KDIR=/lib/modules/$release/build" || return
+	step rust-analyzer make rust-analyzer "KDIR=/lib/modules/$release/build" || return
+	within root dkms remove rust_kthread_demo/1.0 --all >/dev/null 2>&1
+	rm -rf "$root/usr/src/rust_kthread_demo-1.0"
+	user=root
+	step dkms-add dkms add . || return
+	step dkms-install dkms install rust_kthread_demo/1.0 -k "$release" || return
+	step installed scripts/boot-installed.sh "$release"
+}
+
 # kernel_is_there: whether nothing would have to be built, or fetched to tell that.
 kernel_is_there()
 {
@@ -229,7 +259,9 @@ inside()
 	done=
 	failed=
 	step doctor make doctor
-	if [ -n "$quick" ] && ! kernel_is_there; then
+	if [ -n "$stock" ]; then
+		stock
+	elif [ -n "$quick" ] && ! kernel_is_there; then
 		step setup scripts/setup.sh fast && step units scripts/run.sh python3 tests/selfcheck/units.py
 		step doctor make doctor
 	else
@@ -243,11 +275,11 @@ inside()
 
 suite=${1:-}
 [ $# -eq 0 ] || shift
-as_user='' german='' hostile='' fresh='' quick='' within_namespaces=
+as_user='' german='' hostile='' fresh='' stock='' quick='' within_namespaces=
 for word; do
 	case $word in
 	user) as_user=yes ;;
-	german | hostile | fresh | quick) eval "$word=yes" ;;
+	german | hostile | fresh | stock | quick) eval "$word=yes" ;;
 	--namespaces) within_namespaces=yes ;;
 	--mirror=*) mirror=${word#*=} ;;
 	--security=*) security=${word#*=} ;;
@@ -332,7 +364,7 @@ end()
 	$sudo env -i --default-signal=INT,QUIT PATH="$PATH:/usr/sbin:/sbin" HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-}" \
 		${TESTS:+TESTS="$TESTS"} $proxies unshare --mount --pid --fork --kill-child \
 		"$0" "$suite" --namespaces --mirror="$mirror" --security="$security" \
-		${as_user:+user} ${german:+german} ${hostile:+hostile} ${fresh:+fresh} ${quick:+quick} \
+		${as_user:+user} ${german:+german} ${hostile:+hostile} ${fresh:+fresh} ${stock:+stock} ${quick:+quick} \
 		<"$state/alive" 7<&- 8>&- &
 	inside=$!
 	wait "$inside"

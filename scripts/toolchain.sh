@@ -43,6 +43,15 @@ any | gcc | clang) ;;
 	;;
 esac
 
+# Kernels of a distribution name theirs; see metadata.sh.
+if [ -f "$kdir/tools.mk" ]; then
+	case $mode in
+	print) cat "$kdir/tools.mk" ;;
+	explain) sed -n 's/^\(CC\|RUSTC\|BINDGEN\|PAHOLE\)=\(.*\)/\2, which the kernel was built with/p' "$kdir/tools.mk" ;;
+	esac
+	exit 0
+fi
+
 passed_over=
 
 pass_over()

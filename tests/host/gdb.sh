@@ -10,6 +10,9 @@ KERNEL=${1:-${KERNEL:-fast}}
 
 gdb -nx -batch -ex 'python print(1)' 2>/dev/null | grep -qx 1 || ktap_skip_all 'there is no gdb that has Python'
 
+"$top/scripts/packaged-kernel.sh" --symbols "$KERNEL" 2>/dev/null ||
+	ktap_skip_all "the symbols of this packaged kernel are not here: make gdb KERNEL=$KERNEL SYMBOLS=1 fetches them"
+
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 own=$work/own

@@ -48,7 +48,8 @@ refused self "$work/place" 'is a word of Rust'
 refused vmlinux "$work/place" 'is the name of the kernel'
 refused kthread "$work/place" 'is the name of something of the lab'
 # By modules.builtin, with a dash there, and by its parameters alone.
-for name in configs virtio_ring printk workqueue; do
+one=$(sed -n 's|.*/\([a-z0-9_]*\)\.ko$|\1|p' "$top/build/$KERNEL/kernel/modules.builtin" | head -n 1)
+for name in "${one:-configs}" virtio_ring printk workqueue; do
 	refused $name "$work/place" 'is built into the kernel'
 done
 refused foo "$work/none" 'there is no directory'

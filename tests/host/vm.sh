@@ -77,8 +77,8 @@ vm --limit 4 --command 'sleep 1000'
 ktap_eq 'a limit' 107 $status || show
 ktap_match 'tells how to set it' '*limit of 4 s*LIMIT=*' "$(cat "$work/err")"
 
-vm --smp 99 --command true
-ktap_match 'refused: more CPUs than the kernel takes' '125 vm.py: --smp 99: *takes at most 8 CPUs' \
+vm --smp 9999 --command true
+ktap_match 'refused: more CPUs than the kernel takes' '125 vm.py: --smp 9999: *takes at most * CPUs' \
 	"$status $(cat "$work/err")"
 vm --mem 10 --command true
 ktap_match 'refused: too little memory' '125 *too little memory*' "$status $(cat "$work/err")"

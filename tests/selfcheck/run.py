@@ -348,7 +348,9 @@ def other_jobs(checks, cases):
 def main(argv):
     wish = argv[0] if argv else "*"
     kernel = lab.Kernel(os.environ.get("KERNEL", "fast"))
-    if not kernel.modules("selfcheck"):
+    built = subprocess.run(["scripts/build-module.sh", kernel.name, "tests/selfcheck/modules",
+                            "build/%s/selfcheck" % kernel.name], cwd=lab.ROOT, stdin=subprocess.DEVNULL)
+    if built.returncode != 0 or not kernel.modules("selfcheck"):
         raise verdict.SetupError("the broken modules are not built: run scripts/build-module.sh %s "
                                  "tests/selfcheck/modules build/%s/selfcheck" % (kernel.name, kernel.name))
     run_dir = lab.RunDir(kernel, "selfcheck") if "RUN_DIR" not in os.environ else None

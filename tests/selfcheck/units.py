@@ -201,7 +201,7 @@ class Decode(unittest.TestCase):
         if script is not None:
             with open(os.path.join(path, "scripts", "decode_stacktrace.sh"), "w") as f:
                 f.write(script)
-        kernel = argparse.Namespace(name="fast", build=path, dir=path, vmlinux="vmlinux")
+        kernel = argparse.Namespace(name="fast", build=path, dir=path, vmlinux="vmlinux", symbols="vmlinux")
         return decode.Decoder(kernel, os.path.join(path, "splats.txt"), [])
 
     def tell(self, script, lines):
@@ -549,7 +549,7 @@ class Acceleration(unittest.TestCase):
 
     def setUp(self):
         self.path = self.enterContext(tempfile.TemporaryDirectory())
-        self.kernel = argparse.Namespace(dir=self.path, vmlinux=self.write("vmlinux", "a"))
+        self.kernel = argparse.Namespace(dir=self.path, image=self.write("vmlinux", "a"))
         self.qemu = self.write("qemu", "#!/bin/sh\necho QEMU 1\n", 0o755)
         self.cpuinfo = self.write("cpuinfo", "vendor_id : A\nmodel name : B\ncpu MHz : 1\n\nvendor_id : A\n")
         self.kvm = self.write("kvm", "")

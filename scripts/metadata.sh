@@ -1,0 +1,165 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: metadata.sh [--find|--check] KDIR
+#
+# Makes what Rust modules need to be built against KDIR, the headers of a kernel of
+# Debian, whose package leaves it out: the metadata of the kernel's own crates. It
+# takes the source of the very version and the compilers of the kernel, and no kernel
+# is built. All is in a folder of the cache, which stands for KDIR from then on;
+# nothing is written to KDIR. Prints that folder.
+# With --find it makes nothing, and fails where there is no such folder yet; with
+# --check it tells whether it could be made.
+
+. "$(dirname "$0")/lib.sh"
+
+mode=
+case ${1:-} in
+--find | --check)
+	mode=${1#--}
+	shift
+	;;
+esac
+given=${1:?usage: metadata.sh [--find|--check] KDIR}
+
+need_x86_64
+check_cache
+kdir=$(cd -- "$given" 2>/dev/null && pwd -P) || die "KDIR=$given does not exist: install the kernel's headers"
+
+cannot()
+{
+	die "KDIR=$given $*"
+}
+
+# conf OPTION: its value without quotes.
+conf()
+{
+	sed -n "s/^$1=//p" "$kdir/.config" | sed 's/^"\(.*\)"$/\1/'
+}
+
+release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null)
+{ [ -n "$release" ] && [ -f "$kdir/.config" ] && [ -f "$kdir/Module.symvers" ]; } ||
+	cannot "is not a kernel's headers (one of .config, Module.symvers and include/config/kernel.release is not there): name the directory that /lib/modules/VERSION/build points to"
+plain_path "$release" || cannot "has a release '$release' that is not made of $PLAIN"
+out=$CACHE/metadata/$release-$(cat "$kdir/.config" "$kdir/Module.symvers" "$kdir/include/config/kernel.release" | hash_of)
+log=$out/build.log
+
+found()
+{
+	# For scripts/cache.sh, where the cache can be written.
+	touch "$out/used" 2>/dev/null || :
+	echo "$out"
+}
+
+# The compilers may have been removed since.
+current()
+{
+	[ -s "$out/built" ] && [ -x "$(sed -n 's/^CC=//p' "$out/tools.mk")" ]
+}
+
+if current; then
+	[ "$mode" = check ] || found
+	exit 0
+fi
+[ "$mode" != find ] || exit 1
+
+if [ -f "$kdir/rust/libkernel.rmeta" ]; then
+	cannot "has the Rust metadata itself: make KDIR='$given' uses it"
+fi
+[ "$(conf CONFIG_RUST)" = y ] || cannot "belongs to a kernel with CONFIG_RUST off, in which no Rust module can be: take another kernel"
+if [ "$(conf CONFIG_MODVERSIONS)" = y ]; then
+	cannot "belongs to a kernel with CONFIG_MODVERSIONS, whose checksums of Rust symbols come with a whole build alone: build the kernel from its source"
+fi
+version=$(sed -n 's/^#define UTS_VERSION .* Debian \([^ "]*\) .*/\1/p' "$kdir/include/generated/utsversion.h" 2>/dev/null)
+[ -n "$version" ] ||
+	cannot "does not tell which version of Debian's linux package it is (include/generated/utsversion.h), and only Debian's headers are known to lack the metadata and nothing else: build that kernel from its source"
+series=$(printf '%s\n' "$version" | sed -n 's/^\([0-9]*\.[0-9]*\)[.~-].*/\1/p')
+version_ok "$series" "$MIN_KERNEL" ||
+	cannot "is linux $series, and the Rust interfaces used here came with $MIN_KERNEL: take a newer kernel"
+
+need_writable
+need_space "$CACHE" 600 "the metadata of $release"
+if [ "$mode" = check ]; then
+	"$TOP/scripts/toolbox.sh" --check "$kdir/.config" >/dev/null
+	exit
+fi
+make_cache
+mkdir -p "$out" || exit 1
+lock "$out/lock" "metadata of $release"
+if current; then
+	found
+	exit
+fi
+
+start=$(date +%s)
+src=$("$TOP/scripts/kernel-source.sh" --of "$series" "$version") || exit 1
+tools=$("$TOP/scripts/toolbox.sh" "$kdir/.config") || exit 1
+bin=$(printf '%s\n' "$tools" | sed -n 's|^CC=\(.*\)/[^/]*$|\1|p')
+
+# kmake TARGET...: $tools holds one NAME=VALUE a line, none with blanks. The
+# configuration also depends on an openssl that is beside the compilers.
+kmake()
+{
+	# shellcheck disable=SC2086
+	PATH=$bin:$PATH build make -C "$src" O="$out" V="${V:-0}" $tools "$@" >>"$log" 2>&1
+}
+
+failed()
+{
+	progress_stop
+	grep -nE '(^|[^a-z_-])(error|Error)(\[E[0-9]+\])?:|\*\*\*|No space left|Killed' "$log" | head -n 8 >&2
+	die "$1; the log: $log"
+}
+
+: >"$log"
+cp "$kdir/.config" "$out/.config" || exit 1
+kmake olddefconfig || failed "the configuration of $release cannot be taken over"
+# An option that is another changes what modules see of the kernel's structures.
+changed=$(diff "$kdir/.config" "$out/.config" | sed -n 's/^[<>] \(# \)\{0,1\}\(CONFIG_[A-Za-z0-9_]*\).*/\2/p' | sort -u | tr '\n' ' ')
+[ -z "$changed" ] ||
+	die "with the programs of this machine the configuration of $release would be another: ${changed}(pahole, openssl and the compilers decide about such); the log: $log"
+
+made()
+{
+	find "$out" \( -name '*.o' -o -name '*_generated.rs' \) -printf '1\n' -o \( -name '*.rmeta' -o -name '*.so' \) -printf '10\n' |
+		awk '{ n += $1 } END { print n + 0 }'
+}
+
+say "metadata: making that of $release, which takes two minutes on two CPUs; the log is $log"
+progress_start "metadata: building" 255 made
+kmake -j"$(nproc)" prepare || failed "the metadata of $release could not be built"
+progress_stop
+
+# What is as it was in the kernel's own build.
+for file in include/config/auto.conf include/generated/autoconf.h include/generated/asm-offsets.h \
+	include/generated/bounds.h include/generated/rq-offsets.h include/generated/timeconst.h include/generated/rustc_cfg; do
+	[ ! -f "$kdir/$file" ] || cmp -s "$kdir/$file" "$out/$file" ||
+		die "$file came out different from that of $release, so modules would not fit the kernel; the log: $log"
+done
+# With the very compiler and source the names come out as the kernel exports them.
+sed -n 's/^EXPORT_SYMBOL_RUST_GPL(\(.*\));$/\1/p' "$out"/rust/exports_*_generated.h | sort -u >"$out/symbols"
+cut -f 2 "$kdir/Module.symvers" | sort -u >"$out/exported"
+lost=$(comm -23 "$out/symbols" "$out/exported" | head -n 1)
+{ [ -s "$out/symbols" ] && [ -z "$lost" ]; } ||
+	die "the kernel does not export the Rust symbol ${lost:-(there are none)}, so its compiler or source was another; the log: $log"
+rm -f "$out/symbols" "$out/exported"
+
+# What the package has of the kernel itself.
+mkdir -p "$out/scripts"
+if ! { cp "$kdir/Module.symvers" "$out/Module.symvers" &&
+	cp "$kdir/include/config/kernel.release" "$out/include/config/kernel.release" &&
+	cp "$kdir"/include/generated/uts*.h "$out/include/generated/" &&
+	cp "$kdir/arch/x86/module.lds" "$out/scripts/module.lds"; }; then
+	die "KDIR=$given lacks a part, or there is no room in $out"
+fi
+# The types of the kernel, to which those of modules refer.
+[ ! -f "$kdir/vmlinux" ] || cp "$kdir/vmlinux" "$out/vmlinux" || exit 1
+printf '%s\n' "$tools" >"$out/tools.mk"
+sync -f "$out/Module.symvers"
+date +%s >"$out/built"
+took "metadata" $(($(date +%s) - start))
+say "metadata: that of $release is in $out, and stands for KDIR=$given from now on"
+if [ "$(conf CONFIG_MODULE_SIG_FORCE)" = y ]; then
+	say "metadata: this kernel loads signed modules alone: sign them with $out/scripts/sign-file and a key that it trusts (mokutil --import)"
+fi
+found
