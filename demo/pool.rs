@@ -394,8 +394,5 @@ fn choose<'a>(options: &Options, mut builder: Builder<'a>) -> Builder<'a> {
     if let Some(policy) = options.policy {
         builder = builder.policy(policy);
     }
-    if options.freezable {
-        builder = builder.freezable();
-    }
-    builder
+    builder.freezable(options.freezable)
 }

@@ -51,7 +51,8 @@ use kernel::{
             Relaxed, //
         },
         Arc, //
-    }, //
+    },
+    time::Delta, //
 };
 
 /// Where a thread may run and where its memory comes from.
@@ -118,31 +119,58 @@ pub enum Placement<'a> {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Built in steps, and used for several:
+///
+/// ```
+/// # fn f(group: &ThreadGroup, channel: u32, is_urgent: bool) -> Result {
+/// let mut builder = Builder::new(fmt!("rx-{channel}")).freezable(!is_urgent);
+/// if is_urgent {
+///     builder = builder.policy(Policy::FifoLow);
+/// }
+/// let rx = builder.spawn(group, |ctx| ctx.wait_for_stop())?;
+/// let tx = builder
+///     .name(fmt!("tx-{channel}"))
+///     .spawn(group, |ctx| ctx.wait_for_stop())?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
 #[must_use = "a builder does nothing before `create` or `spawn`"]
 pub struct Builder<'a> {
-    name: fmt::Arguments<'a>,
+    name: Result<Name>,
     placement: Placement<'a>,
     policy: Option<Policy>,
     freezable: bool,
-    memallocs: Memallocs,
     parks_itself: bool,
+    timer_slack: Delta,
+    memallocs: Memallocs,
     signals: Signals,
 }
 
 impl<'a> Builder<'a> {
     /// Begins with a name, and the defaults of the kernel for all else.
     ///
-    /// The name is what `/proc/PID/comm` shows; `comm` itself holds its first 15 bytes.
-    pub fn new(name: fmt::Arguments<'a>) -> Self {
+    /// The name is what `/proc/PID/comm` shows; `comm` itself holds its first 15 bytes. It is
+    /// formatted here. What is wrong with it is said when something is made of the builder, which
+    /// can be done any number of times.
+    pub fn new(name: fmt::Arguments<'_>) -> Self {
         Self {
-            name,
+            name: Name::format(name),
             placement: Placement::Anywhere,
             policy: None,
             freezable: false,
-            memallocs: Memallocs::NONE,
             parks_itself: false,
+            timer_slack: Delta::ZERO,
+            memallocs: Memallocs::NONE,
             signals: Signals::NONE,
         }
+    }
+
+    /// Replaces the name.
+    pub fn name(mut self, name: fmt::Arguments<'_>) -> Self {
+        self.name = Name::format(name);
+        self
     }
 
     /// Chooses where the thread runs.
@@ -165,42 +193,45 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Makes the thread one that is frozen when the system is suspended.
+    /// Chooses whether the thread is frozen when the system is suspended.
     ///
-    /// Without this, kernel threads run on. A freezable thread that is parked when tasks are being
+    /// By default kernel threads run on. A freezable thread that is parked when tasks are being
     /// frozen stays parked, and if it is unparked meanwhile it is frozen then.
     #[doc(alias = "set_freezable")]
-    pub fn freezable(mut self) -> Self {
-        self.freezable = true;
+    pub fn freezable(mut self, freezable: bool) -> Self {
+        self.freezable = freezable;
         self
     }
 
-    /// Has all allocations of the thread do as `memalloc` says, whoever calls for them. May be called
-    /// for several.
+    /// Lets each wait of the [`Context`] that ends at a given time end so much later.
     ///
-    /// This is [`memalloc_scope`] for as long as the thread lives. Of a worker it holds for all its
-    /// works.
+    /// The kernel then has one interrupt for several timers, and leaves an idle CPU alone. By
+    /// default there is no slack. No wait ends too early.
+    ///
+    /// Fails with [`EINVAL`], when something is made of the builder, if `slack` is negative, or if
+    /// there is one for threads that have no [`Context`].
+    ///
+    /// Wraps `schedule_hrtimeout_range()` of
+    /// [`kernel/time/sleep_timeout.c`](srctree/kernel/time/sleep_timeout.c). What
+    /// `/proc/PID/timerslack_ns` has is for other sleeps.
     ///
     /// # Examples
     ///
-    /// A thread that cleans pages for the disk that they are on:
-    ///
     /// ```
     /// # fn f(group: &ThreadGroup) -> Result {
-    /// let cleaner = Builder::new(fmt!("cleaner"))
-    ///     .memalloc(Memalloc::NoFs)
-    ///     .memalloc(Memalloc::NoReclaim)
-    ///     .spawn(group, |ctx| while ctx.wait() == Wake::Ready {})?;
-    ///
-    /// cleaner.wake();
+    /// let gauge = Builder::new(fmt!("gauge"))
+    ///     .timer_slack(Delta::from_millis(500))
+    ///     .spawn(group, |ctx| {
+    ///         while ctx.wait_timeout(Delta::from_secs(10)) != Wake::Stop {
+    ///             pr_info!("ten seconds have passed, or a little more\n");
+    ///         }
+    ///     })?;
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// [`memalloc_scope`]: super::memalloc_scope
-    #[doc(alias = "PF_MEMALLOC")]
-    pub fn memalloc(mut self, memalloc: Memalloc) -> Self {
-        self.memallocs = self.memallocs.with(memalloc);
+    #[doc(alias = "schedule_hrtimeout_range")]
+    pub fn timer_slack(mut self, slack: Delta) -> Self {
+        self.timer_slack = slack;
         self
     }
 
@@ -243,6 +274,35 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Has all allocations of the thread do as `memalloc` says, whoever calls for them. May be called
+    /// for several.
+    ///
+    /// This is [`memalloc_scope`] for as long as the thread lives. Of a worker it holds for all its
+    /// works.
+    ///
+    /// # Examples
+    ///
+    /// A thread that cleans pages for the disk that they are on:
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let cleaner = Builder::new(fmt!("cleaner"))
+    ///     .memalloc(Memalloc::NoFs)
+    ///     .memalloc(Memalloc::NoReclaim)
+    ///     .spawn(group, |ctx| while ctx.wait() == Wake::Ready {})?;
+    ///
+    /// cleaner.wake();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`memalloc_scope`]: super::memalloc_scope
+    #[doc(alias = "PF_MEMALLOC")]
+    pub fn memalloc(mut self, memalloc: Memalloc) -> Self {
+        self.memallocs = self.memallocs.with(memalloc);
+        self
+    }
+
     /// Lets the thread take a signal, which it ignores otherwise. May be called for several.
     ///
     /// When one comes, the waits of the [`Context`] return [`Wake::Signal`], every other
@@ -282,22 +342,16 @@ impl<'a> Builder<'a> {
         self
     }
 
-    pub(super) fn name(&self) -> fmt::Arguments<'a> {
-        self.name
-    }
-
-    /// Returns the same choices for one of several threads, with a name and a policy of its own.
+    /// Returns the same choices for one of several threads, with a name that ends in a slash and its
+    /// number, and a policy of its own.
     ///
     /// Fails with [`EINVAL`] if a policy has been chosen for all of them.
-    pub(super) fn one_of<'b>(&self, name: fmt::Arguments<'b>, policy: Policy) -> Result<Builder<'b>>
-    where
-        'a: 'b,
-    {
+    pub(super) fn one_of(&self, number: usize, policy: Policy) -> Result<Self> {
         match self.policy {
-            None => Ok(Builder {
-                name,
+            None => Ok(Self {
+                name: self.name.clone()?.with(fmt!("/{number}")),
                 policy: Some(policy),
-                ..*self
+                ..self.clone()
             }),
             Some(_) => Err(EINVAL),
         }
@@ -313,8 +367,12 @@ impl<'a> Builder<'a> {
             policy.check_bound()?;
         }
         match self.placement {
-            Placement::Anywhere if !self.freezable && self.memallocs.is_empty() => {
-                Ok((Name::format(self.name)?, self.policy))
+            Placement::Anywhere
+                if !self.freezable
+                    && self.memallocs.is_empty()
+                    && self.timer_slack == Delta::ZERO =>
+            {
+                Ok((self.name.clone()?, self.policy))
             }
             _ => Err(EINVAL),
         }
@@ -353,7 +411,7 @@ impl<'a> Builder<'a> {
     /// Wraps `kthread_create_on_node()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_create")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
-    pub fn create<F, T>(self, group: &ThreadGroup, closure: F) -> Result<NewThread<T>>
+    pub fn create<F, T>(&self, group: &ThreadGroup, closure: F) -> Result<NewThread<T>>
     where
         F: FnOnce(&Context<'_>) -> T + Send + 'static,
         T: Send + 'static,
@@ -368,7 +426,7 @@ impl<'a> Builder<'a> {
     ///
     /// That of [`packet::create`].
     pub(super) unsafe fn create_in<F, T, S>(
-        self,
+        &self,
         members: &Arc<Members>,
         site: Site,
         closure: F,
@@ -398,13 +456,13 @@ impl<'a> Builder<'a> {
         task: impl FnOnce(&R) -> *mut bindings::task_struct,
     ) -> Result<R> {
         self.check_policy()?;
-        let name = Name::format(self.name)?;
+        let name = self.name.as_ref().map_err(|error| *error)?;
         let birth = |name, cpu| {
             Ok::<_, Error>(Birth {
                 name,
                 node: self.node()?,
                 cpu,
-                options: self.options(),
+                options: self.options()?,
                 site,
             })
         };
@@ -432,7 +490,6 @@ impl<'a> Builder<'a> {
     /// Sleeps. Fails with what [`Builder::create`] fails with, and
     /// - [`EBUSY`] while the module is being loaded, as that may still fail: drivers are bound then
     ///   as well. [`Builder::spawn_member`] is for that,
-    /// - [`EINVAL`] if the thread is to [park itself](Builder::parks_itself),
     /// - [`ENOENT`] if the module is being unloaded.
     ///
     /// If it fails, `closure` has been dropped.
@@ -454,7 +511,7 @@ impl<'a> Builder<'a> {
     #[doc(alias = "module_put_and_kthread_exit")]
     #[doc(alias = "try_module_get")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
-    pub fn spawn_detached<F>(self, module: &'static ThisModule, closure: F) -> Result<Waker>
+    pub fn spawn_detached<F>(&self, module: &'static ThisModule, closure: F) -> Result<Waker>
     where
         F: FnOnce(&Context<'_>) + Send + 'static,
     {
@@ -501,7 +558,7 @@ impl<'a> Builder<'a> {
     /// ```
     #[doc(alias = "kthread_run")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
-    pub fn spawn_member<F>(self, group: &ThreadGroup, closure: F) -> Result<Waker>
+    pub fn spawn_member<F>(&self, group: &ThreadGroup, closure: F) -> Result<Waker>
     where
         F: FnOnce(&Context<'_>) + Send + 'static,
     {
@@ -513,15 +570,16 @@ impl<'a> Builder<'a> {
         Ok(waker)
     }
 
-    pub(super) fn options(&self) -> Options {
-        Options {
+    pub(super) fn options(&self) -> Result<Options> {
+        Ok(Options {
             freezable: self.freezable,
             memallocs: self.memallocs,
             movable: matches!(self.placement, Placement::Cpus(_)),
-            deadline: self.policy.is_some_and(Policy::is_deadline),
             parks_itself: self.parks_itself,
+            timer_slack: self.timer_slack.as_nanos().try_into().map_err(|_| EINVAL)?,
+            deadline: self.policy.is_some_and(Policy::is_deadline),
             signals: self.signals,
-        }
+        })
     }
 
     /// Returns an error if no thread can have the policy where it is placed.
@@ -573,7 +631,7 @@ impl<'a> Builder<'a> {
     /// Context and errors are those of [`Builder::create`].
     #[doc(alias = "kthread_run")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
-    pub fn spawn<F, T>(self, group: &ThreadGroup, closure: F) -> Result<Thread<T>>
+    pub fn spawn<F, T>(&self, group: &ThreadGroup, closure: F) -> Result<Thread<T>>
     where
         F: FnOnce(&Context<'_>) -> T + Send + 'static,
         T: Send + 'static,
@@ -625,6 +683,7 @@ fn online_node(node: u32) -> Result<c_int> {
 /// The name of a thread.
 ///
 /// It is formatted here, and not by the C side, which formats twice and warns if both differ.
+#[derive(Clone)]
 pub(super) struct Name {
     bytes: [u8; Name::SIZE],
     len: usize,
@@ -636,20 +695,26 @@ impl Name {
     const SIZE: usize = 64;
 
     pub(super) fn format(args: fmt::Arguments<'_>) -> Result<Self> {
-        let mut name = Self {
+        let name = Self {
             bytes: [0; Self::SIZE],
             len: 0,
             is_too_long: false,
         };
+
+        name.with(args)
+    }
+
+    /// Returns the name with `args` at its end.
+    fn with(mut self, args: fmt::Arguments<'_>) -> Result<Self> {
         let written = match args.as_str() {
             // Most names are constant.
-            Some(constant) => name.write_str(constant),
-            None => name.write_fmt(args),
+            Some(constant) => self.write_str(constant),
+            None => self.write_fmt(args),
         };
 
         match written {
-            Ok(()) => Ok(name),
-            Err(_) if name.is_too_long => Err(enametoolong()),
+            Ok(()) => Ok(self),
+            Err(_) if self.is_too_long => Err(enametoolong()),
             // What was to be displayed says that it can not be.
             Err(_) => Err(EINVAL),
         }
@@ -715,7 +780,12 @@ mod tests {
         fmt,
         prelude::*,
         str::CString,
-        sync::atomic::Relaxed, //
+        sync::atomic::Relaxed,
+        time::{
+            Delta,
+            Instant,
+            Monotonic, //
+        }, //
     };
 
     #[test]
@@ -740,6 +810,77 @@ mod tests {
         );
         assert_eq!(create(fmt!("node"), Placement::Node(u32::MAX)), Err(ENODEV));
         assert_eq!(drops.load(Relaxed), 4);
+        assert!(group.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_builder_is_built_in_steps_and_used_again() -> Result {
+        let group = group()?;
+
+        for channel in 0..2 {
+            // The name is formatted in a statement of its own.
+            let mut builder = Builder::new(fmt!("rx-{channel}")).freezable(true);
+            if channel == 1 {
+                builder = builder.freezable(false).policy(Policy::FifoLow);
+            }
+            let run = |builder: &Builder<'_>| -> Result<_> {
+                let thread = builder.spawn(&group, |ctx| ctx.identity())?;
+                Ok(thread.join()?)
+            };
+            let expect = |identity: Identity, name: &[u8]| -> Result {
+                let comm = CString::try_from_fmt(fmt!("{}", identity.comm))?;
+
+                assert_eq!(comm.to_bytes(), name);
+                assert_eq!(identity.is_fifo(), channel == 1);
+                assert_eq!(identity.nofreeze, channel == 1 || !cfg!(CONFIG_FREEZER));
+                Ok(())
+            };
+
+            for _ in 0..2 {
+                expect(run(&builder)?, &[b'r', b'x', b'-', b'0' + channel])?;
+            }
+            let other = builder.clone().name(fmt!("tx"));
+            expect(run(&other)?, b"tx")?;
+            expect(run(&builder)?, &[b'r', b'x', b'-', b'0' + channel])?;
+            // A name that is wrong is said to be each time, and can be replaced.
+            let wrong = builder.name(fmt!(""));
+            assert_eq!(run(&wrong).err(), Some(EINVAL));
+            assert_eq!(run(&wrong).err(), Some(EINVAL));
+            expect(run(&wrong.name(fmt!("right")))?, b"right")?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_wait_with_slack_ends_no_sooner() -> Result {
+        let group = group()?;
+        let brief = Delta::from_millis(1);
+        let slack = |slack| Builder::new(fmt!("slack")).timer_slack(slack);
+
+        for nanos in [0, 1, 2_000_000, i64::MAX] {
+            let thread = slack(Delta::from_nanos(nanos)).spawn(&group, move |ctx| {
+                let began = Instant::<Monotonic>::now();
+                // With a slack without end, another timer is needed.
+                let wake = ctx.wait_timeout(brief);
+                (wake, began.elapsed() >= brief)
+            })?;
+
+            if nanos == i64::MAX {
+                thread.wake();
+                assert!(matches!(
+                    thread.join(),
+                    Ok((Wake::Timeout, true) | (Wake::Ready, _))
+                ));
+            } else {
+                assert_eq!(thread.join(), Ok((Wake::Timeout, true)));
+            }
+        }
+        for nanos in [-1, i64::MIN] {
+            let wrong = slack(Delta::from_nanos(nanos));
+            assert_eq!(wrong.spawn(&group, |_| ()).err(), Some(EINVAL));
+            assert_eq!(wrong.spawn_worker(&group).err(), Some(EINVAL));
+        }
         assert!(group.is_empty());
         Ok(())
     }

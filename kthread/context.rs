@@ -23,6 +23,7 @@ use super::{
     },
     wait_queue::WaitQueue, //
 };
+use core::marker::PhantomData;
 use kernel::{
     bindings,
     error::Result,
@@ -74,7 +75,7 @@ pub enum Wake {
 ///
 /// ```
 /// # fn f(group: &ThreadGroup, queue: Arc<Atomic<usize>>) -> Result {
-/// let busy = Builder::new(fmt!("busy")).freezable().spawn(group, |ctx| {
+/// let busy = Builder::new(fmt!("busy")).freezable(true).spawn(group, |ctx| {
 ///     let mut rounds = 0usize;
 ///     while !ctx.freeze_point() {
 ///         ctx.park_point();
@@ -94,28 +95,53 @@ pub enum Wake {
 /// # }
 /// ```
 ///
+/// `M` says whether the thread uses the address space of a process: with [`UsesMm`] it does, and
+/// this has no [`use_mm`](Context::use_mm).
+///
 /// # Invariants
 ///
-/// The current task is that of `core`.
-pub struct Context<'a> {
+/// The current task is that of `core`. It uses an address space if `M` is [`UsesMm`], and while it
+/// has no such context it uses none.
+pub struct Context<'a, M = ()> {
     core: &'a Core,
+    _mm: PhantomData<M>,
     _not_thread_safe: NotThreadSafe,
 }
+
+/// Says of a [`Context`] that its thread uses an address space.
+pub struct UsesMm(());
 
 impl<'a> Context<'a> {
     /// Creates the context of the current task.
     ///
     /// # Safety
     ///
-    /// The current task must be that of `core`.
+    /// The current task must be that of `core`, and use no address space.
     pub(super) unsafe fn new(core: &'a Core) -> Self {
         // INVARIANT: By the requirements of this function.
         Self {
             core,
+            _mm: PhantomData,
             _not_thread_safe: NotThreadSafe,
         }
     }
 
+    /// Returns a context for as long as the current task uses an address space.
+    ///
+    /// # Safety
+    ///
+    /// It must do so for as long as the result is used, and no other context be used meanwhile.
+    pub(super) unsafe fn using_mm(&self) -> Context<'a, UsesMm> {
+        // INVARIANT: By the requirements of this function.
+        Context {
+            core: self.core,
+            _mm: PhantomData,
+            _not_thread_safe: NotThreadSafe,
+        }
+    }
+}
+
+impl<M> Context<'_, M> {
     pub(super) fn core(&self) -> &Core {
         self.core
     }
@@ -210,7 +236,8 @@ impl<'a> Context<'a> {
     ///
     /// It has if it was in the refrigerator, in whichever wait or [`Context::freeze_point`]: time
     /// has passed, and what it knows of a device may not be so any more. To be thawed ends no wait.
-    /// A thread that is not [freezable] is never frozen, nor is one that was parked meanwhile.
+    /// A thread that is not [freezable] is never frozen, nor is one that was parked meanwhile. That a
+    /// worker was frozen between two works is not told.
     ///
     /// Does not sleep.
     ///
@@ -221,7 +248,7 @@ impl<'a> Context<'a> {
     ///
     /// ```
     /// # fn f(group: &ThreadGroup) -> Result {
-    /// let keys = Builder::new(fmt!("keys")).freezable().spawn(group, |ctx| {
+    /// let keys = Builder::new(fmt!("keys")).freezable(true).spawn(group, |ctx| {
     ///     while ctx.wait_timeout(Delta::from_millis(100)) != Wake::Stop {
     ///         if ctx.take_thawed() {
     ///             pr_info!("what was pressed before the system slept does not count\n");
@@ -307,10 +334,7 @@ impl<'a> Context<'a> {
     ///
     /// Sleeps.
     pub fn wait_timeout(&self, timeout: Delta) -> Wake {
-        // Half of what fits is more than a century, and leaves room for the time since boot.
-        let nanos = timeout.as_nanos().clamp(0, i64::MAX / 2);
-
-        self.wait_deadline(Some(Instant::now() + Delta::from_nanos(nanos)))
+        self.wait_deadline(Some(after(timeout)))
     }
 
     /// Like [`Context::wait`], until `deadline` at the latest if there is one.
@@ -341,7 +365,7 @@ impl<'a> Context<'a> {
             } else if deadline.is_some_and(has_passed) {
                 Wake::Timeout
             } else {
-                sleep(deadline);
+                self.sleep(deadline);
                 continue;
             };
             __set_current_state(bindings::TASK_RUNNING);
@@ -355,19 +379,176 @@ impl<'a> Context<'a> {
     /// that it may lock and sleep. Whoever makes it true has to wake the thread after that.
     ///
     /// Sleeps.
-    pub fn wait_until(&self, mut ready: impl FnMut() -> bool) -> Wake {
+    #[doc(alias = "wait_event_interruptible")]
+    pub fn wait_until(&self, ready: impl FnMut() -> bool) -> Wake {
+        self.wait_until_deadline(None, ready)
+    }
+
+    /// Like [`Context::wait_until`], for at most `timeout`.
+    ///
+    /// If `ready` returns true when the time has run out, this is [`Wake::Ready`].
+    ///
+    /// Sleeps.
+    ///
+    /// In C this is `wait_event_interruptible_timeout()`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup, queued: Arc<Atomic<usize>>) -> Result {
+    /// let flusher = group.spawn(fmt!("flusher"), move |ctx| loop {
+    ///     let is_full = || queued.load(Relaxed) >= 64;
+    ///
+    ///     match ctx.wait_until_timeout(Delta::from_secs(1), is_full) {
+    ///         Wake::Ready | Wake::Timeout => pr_info!("{} flushed\n", queued.xchg(0, Relaxed)),
+    ///         _ => return,
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "wait_event_interruptible_timeout")]
+    #[doc(alias = "wait_event_timeout")]
+    pub fn wait_until_timeout(&self, timeout: Delta, ready: impl FnMut() -> bool) -> Wake {
+        self.wait_until_deadline(Some(after(timeout)), ready)
+    }
+
+    /// Like [`Context::wait_until`], until `deadline` at the latest if there is one.
+    ///
+    /// If `ready` returns true when the time has run out, this is [`Wake::Ready`].
+    ///
+    /// Sleeps.
+    #[doc(alias = "wait_event_interruptible_hrtimeout")]
+    pub fn wait_until_deadline(
+        &self,
+        deadline: Option<Instant<Monotonic>>,
+        mut ready: impl FnMut() -> bool,
+    ) -> Wake {
+        match self.wait_for_deadline(deadline, || ready().then_some(())) {
+            Ok(()) => Wake::Ready,
+            Err(wake) => wake,
+        }
+    }
+
+    /// Waits until `take` returns something, and returns that.
+    ///
+    /// This is [`Context::wait_until`] of something that is taken once it is there: `take` is called
+    /// when `ready` would be. What else ends the wait is the error, which is never [`Wake::Ready`].
+    ///
+    /// Sleeps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup, queue: Arc<Mutex<KVec<u32>>>) -> Result {
+    /// let server = group.spawn(fmt!("server"), move |ctx| {
+    ///     while let Ok(request) = ctx.wait_for(|| queue.lock().pop()) {
+    ///         pr_info!("request {request}\n");
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_for<T>(&self, take: impl FnMut() -> Option<T>) -> Result<T, Wake> {
+        self.wait_for_deadline(None, take)
+    }
+
+    /// Like [`Context::wait_for`], for at most `timeout`.
+    ///
+    /// Sleeps.
+    pub fn wait_for_timeout<T>(
+        &self,
+        timeout: Delta,
+        take: impl FnMut() -> Option<T>,
+    ) -> Result<T, Wake> {
+        self.wait_for_deadline(Some(after(timeout)), take)
+    }
+
+    /// Like [`Context::wait_for`], until `deadline` at the latest if there is one.
+    ///
+    /// Sleeps.
+    pub fn wait_for_deadline<T>(
+        &self,
+        deadline: Option<Instant<Monotonic>>,
+        mut take: impl FnMut() -> Option<T>,
+    ) -> Result<T, Wake> {
         loop {
             if let Some(wake) = self.answer() {
-                return wake;
+                return Err(wake);
             }
-            if ready() {
-                return Wake::Ready;
+            if let Some(found) = take() {
+                return Ok(found);
             }
-            match self.wait() {
+            match self.wait_deadline(deadline) {
                 Wake::Ready => {}
-                other => return other,
+                // It may have come as late as that.
+                Wake::Timeout => return take().ok_or(Wake::Timeout),
+                other => return Err(other),
             }
         }
+    }
+
+    /// Waits until the thread is to stop, and takes what else comes.
+    ///
+    /// For a closure that has nothing left to do, and is to return when it is asked to. It parks
+    /// and freezes meanwhile, also if it [parks itself](super::Builder::parks_itself) otherwise.
+    ///
+    /// Sleeps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let owner = group.spawn(fmt!("owner"), |ctx| {
+    ///     let buffer = KVec::<u8>::with_capacity(4096, GFP_KERNEL);
+    ///
+    ///     ctx.wait_for_stop();
+    ///     drop(buffer);
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_for_stop(&self) {
+        loop {
+            match self.wait() {
+                Wake::Stop => return,
+                Wake::Park => self.park_point(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Lets others run if it is their turn.
+    ///
+    /// A closure that computes for long should call this now and then. Where the kernel preempts
+    /// its own threads, and so takes the CPU by itself, this does nothing.
+    ///
+    /// Sleeps.
+    ///
+    /// Wraps `cond_resched()` of [`include/linux/sched.h`](srctree/include/linux/sched.h).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup) -> Result {
+    /// let scrubber = group.spawn(fmt!("scrubber"), |ctx| {
+    ///     while !ctx.should_stop() {
+    ///         ctx.park_point();
+    ///         ctx.yield_point();
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "cond_resched")]
+    #[inline]
+    pub fn yield_point(&self) {
+        might_sleep();
+        #[cfg(any(not(CONFIG_PREEMPTION), CONFIG_PREEMPT_DYNAMIC))]
+        // SAFETY: This is process context.
+        unsafe {
+            bindings::__cond_resched()
+        };
     }
 
     /// Calls `f`, and while it runs whatever wakes those who wait on `queue` wakes the thread, too.
@@ -412,6 +593,30 @@ impl<'a> Context<'a> {
         self.core.waiters.with(self.task(), queue, f)
     }
 
+    /// Sleeps until woken or `deadline`, in the state that has been set.
+    ///
+    /// May return early.
+    #[inline]
+    fn sleep(&self, deadline: Option<Instant<Monotonic>>) {
+        match deadline {
+            // SAFETY: The task state has been set, and this is process context.
+            None => unsafe { bindings::schedule() },
+            Some(deadline) => {
+                // The least that is not "do not sleep at all" to the C side.
+                let mut left = (deadline - Instant::now()).as_nanos().max(1);
+                // SAFETY: The task state has been set, this is process context, and `left` outlives
+                // the call.
+                unsafe {
+                    bindings::schedule_hrtimeout_range(
+                        &raw mut left,
+                        self.core.options.timer_slack,
+                        bindings::hrtimer_mode_HRTIMER_MODE_REL,
+                    )
+                };
+            }
+        }
+    }
+
     /// Waits until the thread may exit, after its closure has returned.
     ///
     /// It must not while someone parks it: `kthread_park()` of a thread that exits instead of
@@ -428,31 +633,19 @@ impl<'a> Context<'a> {
                 __set_current_state(bindings::TASK_RUNNING);
                 self.park();
             } else if self.core.is_being_parked() {
-                sleep(None);
+                self.sleep(None);
             }
             __set_current_state(bindings::TASK_RUNNING);
         }
     }
 }
 
-/// Sleeps until woken or `deadline`, in the state that has been set.
-///
-/// May return early.
-#[inline]
-fn sleep(deadline: Option<Instant<Monotonic>>) {
-    match deadline {
-        // SAFETY: The task state has been set, and this is process context.
-        None => unsafe { bindings::schedule() },
-        Some(deadline) => {
-            // The least that is not "do not sleep at all" to the C side.
-            let mut left = (deadline - Instant::now()).as_nanos().max(1);
-            // SAFETY: The task state has been set, this is process context, and `left` outlives the
-            // call.
-            unsafe {
-                bindings::schedule_hrtimeout(&raw mut left, bindings::hrtimer_mode_HRTIMER_MODE_REL)
-            };
-        }
-    }
+/// Returns when `timeout` has passed.
+fn after(timeout: Delta) -> Instant<Monotonic> {
+    // Half of what fits is more than a century, and leaves room for the time since boot.
+    let nanos = timeout.as_nanos().clamp(0, i64::MAX / 2);
+
+    Instant::now() + Delta::from_nanos(nanos)
 }
 
 /// Tells whether it is `deadline` or later.
@@ -495,6 +688,12 @@ mod tests {
                 stop(group.spawn(fmt!("wu"), |ctx| ctx.wait_until(|| false))?),
                 Ok(Wake::Stop)
             );
+            let thread = group.spawn(fmt!("wut"), move |ctx| {
+                ctx.wait_until_timeout(hour, || false)
+            })?;
+            assert_eq!(stop(thread), Ok(Wake::Stop));
+            let thread = group.spawn(fmt!("wf"), |ctx| ctx.wait_for(|| None::<()>))?;
+            assert_eq!(thread.stop(), Ok(Err(Wake::Stop)));
         }
         Ok(())
     }
@@ -524,6 +723,146 @@ mod tests {
             }
         }
         assert_eq!(steps.load(Relaxed), ROUNDS);
+        Ok(())
+    }
+
+    #[test]
+    fn a_wait_for_a_condition_ends_in_time_or_when_that_is_so() -> Result {
+        let group = group()?;
+        let hour = Delta::from_secs(3600);
+        let brief = Delta::from_millis(1);
+
+        // It becomes so as late as the time runs out, is so, and is never so.
+        let thread = group.spawn(fmt!("late"), move |ctx| {
+            let mut calls = 0;
+            let late = ctx.wait_until_timeout(brief, || {
+                calls += 1;
+                calls == 2
+            });
+            let now = ctx.wait_until_timeout(Delta::from_nanos(-1), || true);
+            let mut calls = 0;
+            let late_value = ctx.wait_for_timeout(brief, || {
+                calls += 1;
+                (calls == 2).then_some(7)
+            });
+            (
+                [late, now, ctx.wait_until_timeout(brief, || false)],
+                [late_value, ctx.wait_for_timeout(brief, || None)],
+            )
+        })?;
+        assert_eq!(
+            thread.join(),
+            Ok((
+                [Wake::Ready, Wake::Ready, Wake::Timeout],
+                [Ok(7), Err(Wake::Timeout)]
+            ))
+        );
+
+        // A wake-up before that has it looked at again.
+        let (looked, is_so) = (count()?, count()?);
+        let (looks, seen) = (looked.clone(), is_so.clone());
+        let thread = group.spawn(fmt!("woken"), move |ctx| {
+            ctx.wait_until_timeout(hour, || {
+                looks.fetch_add(1, Relaxed);
+                seen.load(Relaxed) > 0
+            })
+        })?;
+        assert!(eventually(|| {
+            thread.wake();
+            looked.load(Relaxed) > 2
+        }));
+        is_so.fetch_add(1, Relaxed);
+        thread.wake();
+        assert_eq!(thread.join(), Ok(Wake::Ready));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_waited_for_is_taken_once_and_in_order() -> Result {
+        let group = group()?;
+        let queue = Arc::pin_init(kernel::new_mutex!(KVec::new()), GFP_KERNEL)?;
+        let left = queue.clone();
+        let thread = group.spawn(fmt!("takes"), move |ctx| -> Result<_> {
+            let mut taken = KVec::new();
+            loop {
+                let first = || {
+                    let mut queue = left.lock();
+                    (!queue.is_empty()).then(|| queue.remove(0))
+                };
+                match ctx.wait_for(first) {
+                    Ok(item) => taken.push(item?, GFP_KERNEL)?,
+                    Err(wake) => return Ok((taken, wake)),
+                }
+            }
+        })?;
+
+        for item in 0..ROUNDS / 10 {
+            queue.lock().push(item, GFP_KERNEL)?;
+            thread.wake();
+        }
+        assert!(eventually(|| queue.lock().is_empty()));
+        let (taken, wake) = thread.stop()??;
+        assert!(taken.iter().copied().eq(0..ROUNDS / 10));
+        assert_eq!(wake, Wake::Stop);
+        Ok(())
+    }
+
+    #[test]
+    fn who_waits_for_a_stop_takes_all_else() -> Result {
+        let group = group()?;
+
+        for parks_itself in [false, true] {
+            let builder = Builder::new(fmt!("idles")).allow(Signal::Hup);
+            let builder = match parks_itself {
+                true => builder.parks_itself(),
+                false => builder,
+            };
+            let mut thread = builder.spawn(&group, |ctx| {
+                ctx.wait_for_stop();
+                ctx.should_stop()
+            })?;
+
+            for _ in 0..ROUNDS / 20 {
+                thread.wake();
+                thread.interrupt();
+                // SAFETY: The handle keeps the task.
+                unsafe {
+                    kernel::bindings::send_sig(
+                        Signal::Hup.number() as c_int,
+                        thread.task().as_ptr(),
+                        0,
+                    )
+                };
+                thread.park()?;
+                assert!(thread.is_parked());
+                thread.unpark()?;
+            }
+            assert!(sleeps(thread.task()));
+            assert!(!thread.is_finished());
+            assert_eq!(thread.stop(), Ok(true));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_that_yields_lets_others_run() -> Result {
+        // Where the kernel preempts its threads the other one would run anyway.
+        let group = group()?;
+        let cpu = kernel::cpu::CpuId::from_u32(0).ok_or(EINVAL)?;
+        let (begun, done) = (count()?, count()?);
+        let (told, seen) = (begun.clone(), done.clone());
+        let here = Builder::new(fmt!("same-cpu")).placement(Placement::Cpu(cpu));
+        let yields = here.spawn(&group, move |ctx| {
+            told.fetch_add(1, Relaxed);
+            while seen.load(Relaxed) == 0 {
+                ctx.yield_point();
+            }
+        })?;
+
+        assert!(eventually(|| begun.load(Relaxed) == 1));
+        here.spawn(&group, move |_| _ = done.fetch_add(1, Relaxed))?
+            .detach();
+        assert_eq!(yields.join(), Ok(()));
         Ok(())
     }
 
@@ -589,7 +928,7 @@ mod tests {
     fn a_freezable_thread_waits_parks_and_stops_like_any_other() -> Result {
         let group = group()?;
         let mut thread = Builder::new(fmt!("freezable"))
-            .freezable()
+            .freezable(true)
             .spawn(&group, |ctx| {
                 until_stopped(ctx);
                 ctx.identity().nofreeze
@@ -609,7 +948,7 @@ mod tests {
         for freezable in [false, true] {
             let builder = Builder::new(fmt!("warm"));
             let builder = match freezable {
-                true => builder.freezable(),
+                true => builder.freezable(true),
                 false => builder,
             };
             let mut thread = builder.spawn(&group, |ctx| {
@@ -655,7 +994,7 @@ mod tests {
                 (0, Wake::Park)
             })?;
 
-        for round in 0..ROUNDS {
+        for round in 0..ROUNDS / 10 {
             // What the closure does before it parks has been done.
             thread.park()?;
             assert_eq!(parked.load(Relaxed), round + 1);
@@ -664,7 +1003,7 @@ mod tests {
             assert!(eventually(|| unparked.load(Relaxed) > round));
         }
         // A stop comes first.
-        assert_eq!(thread.stop(), Ok((ROUNDS / 3, Wake::Stop)));
+        assert_eq!(thread.stop(), Ok((ROUNDS / 10 / 3, Wake::Stop)));
         Ok(())
     }
 
@@ -713,7 +1052,7 @@ mod tests {
         let group = group()?;
         let lock = Arc::pin_init(kernel::new_mutex!(()), GFP_KERNEL)?;
         let mut thread = Builder::new(fmt!("locks"))
-            .freezable()
+            .freezable(true)
             .spawn(&group, move |ctx| {
                 let _guard = lock.lock();
 

@@ -194,12 +194,14 @@ pub(super) struct Options {
     pub(super) freezable: bool,
     /// Whether its CPUs can be changed: it is placed by `Placement::Cpus`.
     pub(super) movable: bool,
+    /// Whether its closure parks it, and not its waits.
+    pub(super) parks_itself: bool,
+    /// How much later its waits may end, in nanoseconds.
+    pub(super) timer_slack: u64,
     /// Whether it has been made with a deadline, which nobody else changes.
     pub(super) deadline: bool,
     /// What is said of all its allocations.
     pub(super) memallocs: Memallocs,
-    /// Whether its closure parks it, and not its waits.
-    pub(super) parks_itself: bool,
     /// Which signals it takes.
     pub(super) signals: Signals,
 }
@@ -217,8 +219,50 @@ impl Asked {
     pub(super) const SIGNALS: u32 = 2;
 }
 
-/// What a thread runs.
-pub(super) type Run = unsafe fn(*const Core) -> c_int;
+/// A thread, seen without its types.
+pub(super) trait Member: Send + Sync {
+    fn core(&self) -> &Core;
+
+    /// Asks the thread to stop, without waiting for it. May be called from any context.
+    fn request_stop(&self) {
+        self.core().request_stop();
+    }
+
+    /// Brings a thread that can not be stopped at any time into a state in which it can.
+    ///
+    /// Called before `kthread_stop()`, after the thread has been told to stop by
+    /// [`Core::raise_stop`] and has entered, and not by the thread itself.
+    fn quiesce(&self) {}
+
+    /// Cleans up what only the thread used.
+    ///
+    /// # Safety
+    ///
+    /// The task must have exited, and this must be called once.
+    unsafe fn reaped(&self) {}
+
+    /// Drops what a thread that never ran would have run.
+    ///
+    /// # Safety
+    ///
+    /// The task must have exited without having entered, and this must be called once.
+    unsafe fn drop_closure(&self) {}
+
+    /// Drops the value that the thread has stored.
+    ///
+    /// # Safety
+    ///
+    /// There must be one, and nobody else may take or drop it.
+    unsafe fn drop_value(&self) {}
+}
+
+/// What is known of the allocation that a [`Core`] begins, for each type of it.
+pub(super) struct Kind {
+    /// What the thread runs.
+    pub(super) run: unsafe fn(*const Core) -> c_int,
+    /// Returns a reference to the allocation.
+    pub(super) own: unsafe fn(*const Core) -> Arc<dyn Member>,
+}
 
 /// The part of a thread that does not depend on its type, at the beginning of its allocation.
 ///
@@ -229,7 +273,7 @@ pub(super) type Run = unsafe fn(*const Core) -> c_int;
 /// - If there are `members`, these hold the allocation from before the task exists until it has
 ///   exited.
 /// - `kthread_stop()` is called on the task only once.
-/// - `run` may be called by the task, with a pointer to this.
+/// - What `kind` has may be called by the task, with a pointer to this.
 #[pin_data]
 pub(super) struct Core {
     state: Atomic<State>,
@@ -243,7 +287,7 @@ pub(super) struct Core {
     /// Where the thread waits beside. It alone uses this.
     pub(super) waiters: Waiters,
     pub(super) options: Options,
-    run: Run,
+    kind: &'static Kind,
     task: UnsafeCell<Option<(ARef<Task>, Exit)>>,
     members: Option<Arc<Members>>,
     place: Place,
@@ -267,14 +311,14 @@ impl Core {
     ///
     /// # Safety
     ///
-    /// A task may call `run` with a pointer to this.
+    /// A task may call what `kind` has, with a pointer to this.
     pub(super) unsafe fn new(
         members: Option<Arc<Members>>,
         options: Options,
         site: Site,
-        run: Run,
+        kind: &'static Kind,
     ) -> impl PinInit<Self> {
-        // INVARIANT: There is no task. `run` is as required of the caller.
+        // INVARIANT: There is no task. `kind` is as required of the caller.
         pin_init!(Self {
             state: Atomic::new(State::New),
             park: Atomic::new(Park::Running),
@@ -288,7 +332,7 @@ impl Core {
             thawed: Atomic::new(false),
             waiters: Waiters::new(),
             options,
-            run,
+            kind,
             task: UnsafeCell::new(None),
             members,
             place: Place::new(),
@@ -332,6 +376,12 @@ impl Core {
 
     pub(super) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Returns a reference to the whole of the thread, which is the caller.
+    pub(super) fn own(&self) -> Arc<dyn Member> {
+        // SAFETY: By the type invariants, and the caller is the task.
+        unsafe { (self.kind.own)(self) }
     }
 
     /// Returns whether the caller is the thread itself.
@@ -730,5 +780,5 @@ unsafe extern "C" fn thread_fn(data: *mut c_void) -> c_int {
 
     // SAFETY: By the requirements of this function `data` is a `Core` whose task this is, and by
     // its invariants `run` may be called with it.
-    unsafe { ((*core).run)(core) }
+    unsafe { ((*core).kind.run)(core) }
 }

@@ -4,10 +4,14 @@
 
 use super::{
     context::Context,
-    core::Core,
+    core::{
+        Core,
+        Kind,
+        Member, //
+    },
     packet::{
+        self,
         Birth,
-        Member,
         Packet,
         Returns, //
     }, //
@@ -115,8 +119,14 @@ where
     ///
     /// On failure `closure` has been dropped, and nothing is left behind.
     pub(super) fn create(module: ModuleRef, birth: &Birth<'_>, closure: F) -> Result<Self> {
-        // SAFETY: `run` expects the `core` of such a packet.
-        let core = unsafe { Core::new(None, birth.options, birth.site, run::<F>) };
+        let kind = const {
+            &Kind {
+                run: run::<F>,
+                own: packet::own::<F, ModuleRef>,
+            }
+        };
+        // SAFETY: `run` and `own` expect the `core` of such a packet.
+        let core = unsafe { Core::new(None, birth.options, birth.site, kind) };
         // SAFETY: As above.
         let packet = Arc::pin_init(
             unsafe { Packet::<F, ModuleRef>::new(core, closure) },
@@ -178,7 +188,8 @@ where
         let core = &packet.core;
 
         core.enter();
-        // SAFETY: This is the task of `core`, and the context does not leave this block.
+        // SAFETY: This is the task of `core`, which uses no address space yet, and the context does
+        // not leave this block.
         let context = unsafe { Context::new(core) };
         let held = core.map.hold();
         // SAFETY: By the invariants of `Packet`, `closure` is this task's, once.

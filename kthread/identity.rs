@@ -4,7 +4,7 @@
 
 use super::{
     context::Context,
-    packet::Member, //
+    core::Member, //
 };
 use kernel::{
     bindings,
@@ -259,7 +259,7 @@ impl Observer {
     }
 }
 
-impl Context<'_> {
+impl<M> Context<'_, M> {
     /// Reads what the task structure of the current thread says now.
     ///
     /// Does not sleep.

@@ -75,6 +75,7 @@
 //! `core.rs` has the states of a thread, and says who may touch what when. `exit.rs` waits for it,
 //! `packet.rs` runs it, `context.rs` is what it can do itself, `thread.rs`, `group.rs` and
 //! `scope.rs` are what others can do with it, `sched.rs` and `signal.rs` what both can.
+//! `wait_queue.rs` is for what it waits for elsewhere.
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 
@@ -115,6 +116,7 @@ pub use self::{
     completion::Completion,
     context::{
         Context,
+        UsesMm,
         Wake, //
     },
     errno::enametoolong,
@@ -132,6 +134,7 @@ pub use self::{
         memalloc_scope,
         Memalloc, //
     },
+    mm::use_mm,
     percpu::{
         impl_has_slot,
         HasSlot,
@@ -156,10 +159,17 @@ pub use self::{
     },
     wait_queue::WaitQueue,
     worker::{
+        impl_has_work_field,
+        FieldItem,
+        HasWorkField,
         Refusal,
         Refused,
+        ScopedWorker,
         Work,
+        WorkField,
         WorkItem,
+        WorkOf,
+        WorkPointer,
         Worker,
         WorkerPool, //
     },

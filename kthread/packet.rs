@@ -6,6 +6,8 @@ use super::{
     context::Context,
     core::{
         Core,
+        Kind,
+        Member,
         Options,
         State, //
     },
@@ -18,7 +20,10 @@ use super::{
 };
 use core::{
     cell::UnsafeCell,
-    mem::MaybeUninit, //
+    mem::{
+        ManuallyDrop,
+        MaybeUninit, //
+    }, //
 };
 use kernel::{
     bindings,
@@ -28,43 +33,6 @@ use kernel::{
     task::might_sleep,
     types::ScopeGuard, //
 };
-
-/// A thread, seen without its types.
-pub(super) trait Member: Send + Sync {
-    fn core(&self) -> &Core;
-
-    /// Asks the thread to stop, without waiting for it. May be called from any context.
-    fn request_stop(&self) {
-        self.core().request_stop();
-    }
-
-    /// Brings a thread that can not be stopped at any time into a state in which it can.
-    ///
-    /// Called before `kthread_stop()`, after the thread has been told to stop by
-    /// [`Core::raise_stop`] and has entered, and not by the thread itself.
-    fn quiesce(&self) {}
-
-    /// Cleans up what only the thread used.
-    ///
-    /// # Safety
-    ///
-    /// The task must have exited, and this must be called once.
-    unsafe fn reaped(&self) {}
-
-    /// Drops what a thread that never ran would have run.
-    ///
-    /// # Safety
-    ///
-    /// The task must have exited without having entered, and this must be called once.
-    unsafe fn drop_closure(&self) {}
-
-    /// Drops the value that the thread has stored.
-    ///
-    /// # Safety
-    ///
-    /// There must be one, and nobody else may take or drop it.
-    unsafe fn drop_value(&self) {}
-}
 
 impl<M: Member> Entry for M {
     fn place(&self) -> &Place {
@@ -248,13 +216,18 @@ where
     F: FnOnce(&Context<'_>) -> T + Send,
     T: Send,
 {
-    // SAFETY: `run` expects the `core` of such a packet.
+    // SAFETY: `run` and `own` expect the `core` of such a packet.
     let core = unsafe {
         Core::new(
             Some(members.clone()),
             birth.options,
             birth.site,
-            run::<F, T>,
+            const {
+                &Kind {
+                    run: run::<F, T>,
+                    own: own::<F, T>,
+                }
+            },
         )
     };
     // INVARIANT: By the requirements of this function nothing is borrowed for too short.
@@ -301,7 +274,8 @@ where
     let core = &packet.core;
 
     core.enter();
-    // SAFETY: This is the task of `core`, and the context does not leave this function.
+    // SAFETY: This is the task of `core`, which uses no address space yet, and the context does not
+    // leave this function.
     let context = unsafe { Context::new(core) };
     let held = core.map.hold();
 
@@ -320,6 +294,19 @@ where
     drop(held);
     core.leave();
     0
+}
+
+/// Returns a reference to the packet that `core` is part of.
+///
+/// # Safety
+///
+/// `core` must be the first field of such a packet, which is in an [`Arc`].
+pub(super) unsafe fn own<F: Send, T: Send>(core: *const Core) -> Arc<dyn Member> {
+    // SAFETY: By the requirements of this function. The reference that this stands for stays where
+    // it is.
+    let packet = ManuallyDrop::new(unsafe { Arc::from_raw(core.cast::<Packet<F, T>>()) });
+
+    Arc::clone(&packet).into_member()
 }
 
 /// Stops the thread, waits until its task has exited, and lets go of it.

@@ -669,11 +669,11 @@ impl Builder<'_> {
     /// ```
     #[doc(alias = "smpboot_register_percpu_thread")]
     pub fn spawn_percpu<T: PerCpuThread>(
-        self,
+        &self,
         group: &ThreadGroup,
         value: T,
     ) -> Result<PerCpuThreads<T>> {
-        PerCpuThreads::create(&self, group, value)
+        PerCpuThreads::create(self, group, value)
     }
 }
 
@@ -1222,8 +1222,9 @@ mod tests {
         let new = || Builder::new(fmt!("nothing"));
 
         for builder in [
-            new().freezable(),
+            new().freezable(true),
             new().parks_itself(),
+            new().timer_slack(Delta::from_millis(1)),
             new().allow(Signal::Kill),
             new().placement(Placement::Cpus(&first)),
             new().placement(Placement::Preferred(&first)),
@@ -1233,7 +1234,7 @@ mod tests {
             let refused = builder.spawn_percpu(&group.lock(), scene.value());
             assert_eq!(refused.err(), Some(EINVAL));
         }
-        assert_eq!(scene.drops.load(Relaxed), 7);
+        assert_eq!(scene.drops.load(Relaxed), 8);
         assert!(group.lock().is_empty());
 
         // One that has been killed is made no thread for. That one may be made all the same is up

@@ -455,7 +455,7 @@ impl<T: Send, S> Thread<T, S> {
     }
 }
 
-impl Context<'_> {
+impl<M> Context<'_, M> {
     /// Changes how the thread is scheduled.
     ///
     /// Sleeps. Fails, and changes nothing, with [`EINVAL`] if the priority is out of range, and with
@@ -534,7 +534,7 @@ impl Context<'_> {
     }
 }
 
-impl Worker {
+impl<S> Worker<S> {
     /// Changes how the thread of the worker is scheduled.
     ///
     /// Sleeps. Fails, and changes nothing, with

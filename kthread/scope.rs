@@ -100,6 +100,10 @@ pub fn scope<'env, R>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) ->
 }
 
 impl<'scope> Scope<'scope, '_> {
+    pub(super) fn members(&self) -> &Arc<Members> {
+        &self.members
+    }
+
     /// Creates a thread named `name` that can borrow, and starts it, with defaults for all else.
     ///
     /// See [`Builder`] for the choices that there are, and [`Builder::create`] for context and
@@ -124,7 +128,7 @@ impl Builder<'_> {
     /// Context and errors are those of [`Builder::create`].
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn create_scoped<'scope, F, T>(
-        self,
+        &self,
         scope: &'scope Scope<'scope, '_>,
         closure: F,
     ) -> Result<NewThread<T, Scoped<'scope>>>
@@ -135,7 +139,7 @@ impl Builder<'_> {
         // SAFETY: All that `F` and `T` borrow outlives `'scope`, and so the call of `scope()` that
         // made the `Scope`, which ends with all its threads reaped and all that they left dropped:
         // by it, or taken by the holder of a handle.
-        unsafe { self.create_in(&scope.members, Site::caller(), closure) }
+        unsafe { self.create_in(scope.members(), Site::caller(), closure) }
     }
 
     /// Creates a thread of a scope that runs `closure`, and starts it.
@@ -143,7 +147,7 @@ impl Builder<'_> {
     /// Context and errors are those of [`Builder::create`].
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn_scoped<'scope, F, T>(
-        self,
+        &self,
         scope: &'scope Scope<'scope, '_>,
         closure: F,
     ) -> Result<ScopedThread<'scope, T>>

@@ -236,7 +236,7 @@ impl<T: Send, S> Thread<T, S> {
     }
 }
 
-impl Context<'_> {
+impl<M> Context<'_, M> {
     /// Takes the interrupt that someone has sent by [`Thread::interrupt`], and returns whether there
     /// was one. From then on the thread sleeps again.
     ///

@@ -3,8 +3,10 @@
 //! Handles to threads.
 
 use super::{
+    context::Context,
     core::{
         Core,
+        Member,
         State, //
     },
     errno::{
@@ -14,7 +16,6 @@ use super::{
     identity::Observer,
     packet::{
         self,
-        Member,
         Returns, //
     }, //
 };
@@ -253,11 +254,11 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Parks the thread, and returns once it sleeps and will not run until it is unparked.
     ///
-    /// That is when it reaches a wait or a park point, or when its closure has returned. A closure
-    /// that does none of these keeps the caller waiting, and so does one that waits for something
-    /// else, which a park does not interrupt. A thread in the refrigerator parks once it is thawed.
-    /// One that dies before it parks keeps the caller waiting for ever, as what `kthread_park()`
-    /// waits for is out of reach.
+    /// That is when it reaches a wait or a park point, or when its closure has returned; a wait of one
+    /// that [parks itself](super::Builder::parks_itself) only tells it. A closure that does none of
+    /// these keeps the caller waiting, and so does one that waits for something else, which a park
+    /// does not interrupt. A thread in the refrigerator parks once it is thawed. One that dies before
+    /// it parks keeps the caller waiting for ever, as what `kthread_park()` waits for is out of reach.
     ///
     /// Sleeps. Fails with
     /// - [`EBUSY`] if the thread is parked already,
@@ -459,6 +460,32 @@ impl<T: Send, S> Drop for Parked<'_, T, S> {
 #[derive(Clone)]
 pub struct Waker {
     member: Arc<dyn Member>,
+}
+
+impl<M> Context<'_, M> {
+    /// Returns something by which others can wake this thread.
+    ///
+    /// Does not sleep.
+    ///
+    /// # Examples
+    ///
+    /// A thread that has itself woken:
+    ///
+    /// ```
+    /// # fn f(group: &ThreadGroup, callbacks: Arc<SetOnce<Waker>>) -> Result {
+    /// let thread = group.spawn(fmt!("listens"), move |ctx| {
+    ///     // From here on, whoever calls back wakes it.
+    ///     callbacks.populate(ctx.waker());
+    ///     while ctx.wait() == Wake::Ready {
+    ///         pr_info!("called back\n");
+    ///     }
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn waker(&self) -> Waker {
+        Waker::new(self.core().own())
+    }
 }
 
 impl Waker {
@@ -837,6 +864,60 @@ mod tests {
         assert!(eventually(|| joining.load(Relaxed) == 1));
         outer.request_stop();
         assert_eq!(outer.join(), Ok(Ok(Wake::Stop)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_hands_out_its_own_waker() -> Result {
+        let group = group()?;
+        let slot = Arc::pin_init(new_mutex!(None::<Waker>), GFP_KERNEL)?;
+        let woken = count()?;
+        let take = || {
+            assert!(eventually(|| slot.lock().is_some()));
+            slot.lock().take().ok_or(EINVAL)
+        };
+
+        let own = slot.clone();
+        let thread = group.spawn(fmt!("own"), move |ctx| {
+            *own.lock() = Some(ctx.waker());
+            ctx.wait()
+        })?;
+        let waker = take()?;
+        waker.wake();
+        assert_eq!(thread.join(), Ok(Wake::Ready));
+        // It is the one reference that is left.
+        waker.wake();
+        drop(waker);
+
+        // A worker, in a work, and one that borrows.
+        let worker = Builder::new(fmt!("own")).spawn_worker(&group)?;
+        let own = slot.clone();
+        let counted = woken.clone();
+        worker.spawn(GFP_KERNEL, move |ctx| {
+            *own.lock() = Some(ctx.waker());
+            counted.fetch_add(usize::from(ctx.wait() == Wake::Ready), Relaxed);
+        })?;
+        let waker = take()?;
+        waker.wake();
+        worker.flush()?;
+        drop(worker);
+        waker.wake();
+        assert_eq!(woken.load(Relaxed), 1);
+
+        let counted = &woken;
+        let own = &slot;
+        let waker = scope(|s| -> Result<_> {
+            let thread = s.spawn(fmt!("own"), |ctx| {
+                *own.lock() = Some(ctx.waker());
+                counted.fetch_add(usize::from(ctx.wait() == Wake::Ready), Relaxed);
+            })?;
+            let waker = take()?;
+            waker.wake();
+            thread.join()?;
+            Ok(waker)
+        })??;
+        waker.wake();
+        assert_eq!(woken.load(Relaxed), 2);
         Ok(())
     }
 

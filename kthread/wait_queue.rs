@@ -275,6 +275,8 @@ mod tests {
     };
 
     const HOUR: Delta = Delta::from_secs(3600);
+    /// Each takes a wake-up of a thread and back.
+    const TIMES: usize = ROUNDS / 10;
 
     fn queue() -> Result<Arc<WaitQueue>> {
         Arc::pin_init(WaitQueue::new(), GFP_KERNEL)
@@ -331,7 +333,7 @@ mod tests {
             let mut done = 0;
             // On the queue for the first half, and in each wait for the other.
             ctx.with_wait_queue(&waits, || {
-                while done < ROUNDS / 2
+                while done < TIMES / 2
                     && ctx.wait_until(|| seen.load(Relaxed) > done) == Wake::Ready
                 {
                     done += 1;
@@ -347,12 +349,12 @@ mod tests {
             Ok(done)
         })?;
 
-        for _ in 0..ROUNDS {
+        for _ in 0..TIMES {
             ping.fetch_add(1, Relaxed);
             queue.wake_up();
             pong.wait();
         }
-        assert_eq!(thread.stop(), Ok(Ok(ROUNDS)));
+        assert_eq!(thread.stop(), Ok(Ok(TIMES)));
         Ok(())
     }
 

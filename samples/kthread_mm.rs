@@ -51,7 +51,7 @@ impl kernel::Module for KthreadMm {
         // The thread has no address space of its own. In a scope it can borrow this one.
         kthread::scope(|scope| -> Result {
             let thread = scope.spawn(fmt!("reader"), |ctx| {
-                ctx.use_mm(mm, || {
+                ctx.use_mm(mm, |_| {
                     let user = UserSlice::new(UserPtr::from_addr(start), text.len());
                     user.reader().read_slice(text)
                 })

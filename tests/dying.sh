@@ -29,7 +29,7 @@ others_work()
 	do_all 'wake other' && wait_for 10 is other runs "$wakes" && wait_for 10 at_least beat runs $((beats + 3))
 }
 
-ktap_plan 30
+ktap_plan 31
 
 demo_load workers=0
 if [ "$(control 'create oops kind=oops')" = EINVAL ]; then
@@ -69,6 +69,8 @@ ktap_match 'join and stop say that they died' '*: joined Err(Died), stopped Err(
 ktap_match 'one that is dead can not be parked, which C would complain of' '*, parked Err(ESRCH), *' "$(cat /tmp/said)"
 ktap_match 'to cancel a work does not wait for what has died of it' '*, cancelled Ok(false)' "$(cat /tmp/said)"
 rm /tmp/said
+ktap_match 'who calls a worker that dies is told, and is not waited for' '*called \[Err(ESRCH), Err(ESRCH)\]*' \
+	"$(dmesg | grep "$MODULE: called")"
 ktap_match 'who waits on a queue on which one has died is woken' '*has died Ok(Ready)*' "$(dmesg | grep "$MODULE: on the queue")"
 ktap_match 'who dies while it uses the memory of a process does not take that away' '* users of its memory +0, *' \
 	"$(dmesg | grep "$MODULE: users")"
@@ -78,6 +80,6 @@ ktap_eq 'the name of a thread is whole in /proc beyond the 15 bytes of comm' \
 	survivor-until-the-module-goes "$(cat /proc/[0-9]*/comm 2> /dev/null | grep ^survivor)"
 ktap_ok_if 'the module can be unloaded' rmmod $MODULE
 ktap_eq 'no thread is left' '' "$(ps -o ppid,args |
-	awk '$1 == 2 && $2 ~ /^\[(oops|panic|panics|other|beat|forgotten|deadly|canceller|on-mm|on-queue|survivor.*)\]$/ { print $2 }')"
+	awk '$1 == 2 && $2 ~ /^\[(oops|panic|panics|other|beat|forgotten|deadly|called|caller|canceller|on-mm|on-queue|survivor.*)\]$/ { print $2 }')"
 
 ktap_finished

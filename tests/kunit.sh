@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs every KUnit suite that is built into the module.
-# ksft-timeout: 300
+# ksft-timeout: 450
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/kunit.sh"

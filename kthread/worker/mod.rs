@@ -15,15 +15,22 @@ mod work;
 pub use self::{
     pool::WorkerPool,
     work::{
+        impl_has_work_field,
+        FieldItem,
+        HasWorkField,
         Refusal,
         Refused,
         Work,
-        WorkItem, //
+        WorkField,
+        WorkItem,
+        WorkOf,
+        WorkPointer, //
     }, //
 };
 
 use self::raw::{
     Queued,
+    RawWork,
     Shared, //
 };
 use super::{
@@ -31,12 +38,22 @@ use super::{
     context::Context,
     core::Core,
     errno::edeadlk,
-    group::ThreadGroup,
+    group::{
+        Members,
+        ThreadGroup, //
+    },
     identity::Observer,
     lockdep::Site,
-    packet, //
+    packet,
+    scope::{
+        Scope,
+        Scoped, //
+    }, //
 };
-use core::cell::UnsafeCell;
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData, //
+};
 use kernel::{
     alloc::Flags,
     prelude::*,
@@ -92,11 +109,24 @@ use kernel::{
 /// [`Placement::Cpu`]: super::Placement::Cpu
 #[doc(alias = "kthread_worker")]
 #[must_use = "a worker is stopped when its handle is dropped"]
-pub struct Worker {
+pub struct Worker<S = ()> {
     shared: Arc<Shared>,
+    _scope: PhantomData<S>,
 }
 
-impl Worker {
+/// The handle of a worker of a [`Scope`], whose works may borrow what outlives that.
+pub type ScopedWorker<'scope> = Worker<Scoped<'scope>>;
+
+/// Says that what `T` borrows outlives all workers of type `Worker<Self>`.
+///
+/// Nobody outside of this file can say so.
+pub trait Outlived<T> {}
+
+impl<T: 'static> Outlived<T> for () {}
+
+impl<'scope, T: 'scope> Outlived<T> for Scoped<'scope> {}
+
+impl<S> Worker<S> {
     pub(super) fn core(&self) -> &Core {
         self.shared.core()
     }
@@ -109,8 +139,12 @@ impl Worker {
     ///
     /// Wraps `kthread_queue_work()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_queue_work")]
-    pub fn queue<T: WorkItem>(&self, work: Arc<Work<T>>) -> Result<(), Refused<T>> {
-        self.insert(work, None)
+    pub fn queue<P: WorkPointer>(&self, work: P) -> Result<(), Refused<P>>
+    where
+        S: Outlived<P>,
+    {
+        // SAFETY: By the bounds.
+        unsafe { self.insert(work, None) }
     }
 
     /// Queues a work once `delay` jiffies have passed, or at once if that is zero.
@@ -121,22 +155,26 @@ impl Worker {
     ///
     /// Wraps `kthread_queue_delayed_work()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_queue_delayed_work")]
-    pub fn queue_delayed<T: WorkItem>(
-        &self,
-        work: Arc<Work<T>>,
-        delay: Jiffies,
-    ) -> Result<(), Refused<T>> {
-        self.insert(work, Some(in_future(delay)))
+    pub fn queue_delayed<P: WorkPointer>(&self, work: P, delay: Jiffies) -> Result<(), Refused<P>>
+    where
+        S: Outlived<P>,
+    {
+        // SAFETY: By the bounds.
+        unsafe { self.insert(work, Some(in_future(delay))) }
     }
 
-    fn insert<T: WorkItem>(
+    /// # Safety
+    ///
+    /// What `work` borrows must outlive the worker.
+    unsafe fn insert<P: WorkPointer>(
         &self,
-        work: Arc<Work<T>>,
+        work: P,
         delay: Option<Jiffies>,
-    ) -> Result<(), Refused<T>> {
-        // SAFETY: `admit` passes what is owned by this worker, and stays if it is queued.
+    ) -> Result<(), Refused<P>> {
+        // SAFETY: `admit` passes what is owned by this worker, and stays if it is queued. By the
+        // requirements of this function, until then it borrows nothing that has ended.
         let refused = self.admit(work, |work| unsafe {
-            self.shared.queue(work.raw.dwork.get(), delay)
+            self.shared.queue(work.dwork.get(), delay)
         })?;
 
         match refused {
@@ -160,24 +198,28 @@ impl Worker {
     /// meanwhile: see `kthread_delayed_work_timer_fn()` of
     /// [`kernel/kthread.c`](srctree/kernel/kthread.c), which drops what is being cancelled.
     #[doc(alias = "kthread_mod_delayed_work")]
-    pub fn mod_delayed<T: WorkItem>(
+    pub fn mod_delayed<P: WorkPointer>(
         &self,
-        work: Arc<Work<T>>,
+        work: P,
         delay: Jiffies,
-    ) -> Result<Option<Arc<Work<T>>>, Refused<T>> {
-        // SAFETY: `admit` passes what is owned by this worker, and stays if it is queued.
+    ) -> Result<Option<P>, Refused<P>>
+    where
+        S: Outlived<P>,
+    {
+        // SAFETY: `admit` passes what is owned by this worker, and stays if it is queued. By the
+        // bounds, until then it borrows nothing that has ended.
         self.admit(work, |work| unsafe {
-            self.shared.requeue(work.raw.dwork.get(), in_future(delay))
+            self.shared.requeue(work.dwork.get(), in_future(delay))
         })
     }
 
     /// Passes a work to `queue`, and a reference to it if that says so. Gives back what is not
     /// needed.
-    fn admit<T: WorkItem>(
+    fn admit<P: WorkPointer>(
         &self,
-        work: Arc<Work<T>>,
-        queue: impl FnOnce(&Work<T>) -> Queued,
-    ) -> Result<Option<Arc<Work<T>>>, Refused<T>> {
+        work: P,
+        queue: impl FnOnce(&RawWork) -> Queued,
+    ) -> Result<Option<P>, Refused<P>> {
         let refuse = |work, reason| Err(Refused { work, reason });
         let Some(_inside) = self.shared.gate.enter() else {
             return refuse(work, Refusal::Stopped);
@@ -186,21 +228,23 @@ impl Worker {
         if self.shared.core().is_exiting() {
             return refuse(work, Refusal::Died);
         }
+        // SAFETY: By the requirements of `WorkPointer` the work is there, the first field of a
+        // `RawWork`, as long as `work`, or who has it after this.
+        let raw = unsafe { &*work.as_ptr().cast::<RawWork>() };
         // INVARIANT: The work is queued below only if the worker is its owner.
-        if !work.raw.claim(self.shared.id()) {
+        if !raw.claim(self.shared.id()) {
             return refuse(work, Refusal::OtherWorker);
         }
         // The work may run, and its reference be dropped, before `queue` returns.
-        let work = Arc::into_raw(work);
+        let work = work.into_raw();
 
-        // SAFETY: The reference, whoever has it, keeps the work until `queue` has queued it.
-        match queue(unsafe { &*work }) {
+        match queue(raw) {
             // INVARIANT: It is queued now, and the reference is the queue's.
             Queued::Inserted => Ok(None),
             // SAFETY: The queue has not taken the reference.
-            Queued::Already => Ok(Some(unsafe { Arc::from_raw(work) })),
+            Queued::Already => Ok(Some(unsafe { P::from_raw(work) })),
             // SAFETY: As above.
-            Queued::Canceling => refuse(unsafe { Arc::from_raw(work) }, Refusal::Canceling),
+            Queued::Canceling => refuse(unsafe { P::from_raw(work) }, Refusal::Canceling),
         }
     }
 
@@ -219,13 +263,16 @@ impl Worker {
     /// where this returns.
     #[doc(alias = "kthread_cancel_work_sync")]
     #[doc(alias = "kthread_cancel_delayed_work_sync")]
-    pub fn cancel_sync<T: WorkItem>(&self, work: &Arc<Work<T>>) -> Result<Option<Arc<Work<T>>>> {
+    pub fn cancel_sync<P: WorkPointer>(&self, work: &P) -> Result<Option<P>> {
         might_sleep();
 
-        if !work.raw.is_owned_by(self.shared.id()) {
+        // SAFETY: By the requirements of `WorkPointer` the work is there, the first field of a
+        // `RawWork`, as long as `work`.
+        let raw = unsafe { &*work.as_ptr().cast::<RawWork>() };
+        if !raw.is_owned_by(self.shared.id()) {
             return Ok(None);
         }
-        let dwork = work.raw.dwork.get();
+        let dwork = raw.dwork.get();
 
         if self.shared.is_run_by_caller(dwork) {
             return Err(edeadlk());
@@ -237,8 +284,8 @@ impl Worker {
         // it.
         if unsafe { self.shared.cancel_sync(dwork)? } {
             // SAFETY: It was queued and is not any more, so that the reference of the queue, which
-            // `admit` made of an `Arc`, is free.
-            return Ok(Some(unsafe { Arc::from_raw(Arc::as_ptr(work)) }));
+            // `admit` has given up, is free.
+            return Ok(Some(unsafe { P::from_raw(work.as_ptr()) }));
         }
         Ok(None)
     }
@@ -264,6 +311,53 @@ impl Worker {
         self.shared.flush()
     }
 
+    /// Calls `f` in the thread of the worker, once all work that is queued now has run, and returns
+    /// what it returns.
+    ///
+    /// The caller waits for that, so that `f` may borrow from it, and nothing is allocated. A request
+    /// to stop the caller does not end the wait. What [`WorkItem::run`] says of the context holds for
+    /// that of `f`, too.
+    ///
+    /// Sleeps. Fails with
+    /// - [`EDEADLK`] if the caller is a work of this worker,
+    /// - [`ESRCH`] if the worker is being stopped, or has died, or dies of `f`.
+    ///
+    /// If it fails, `f` has been dropped without being called, unless the worker has died of it.
+    ///
+    /// In C this is a work on the stack, `kthread_queue_work()` and `kthread_flush_work()`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(bus: &Worker) -> Result {
+    /// let mut reply = [0u8; 4];
+    ///
+    /// // The worker has a priority that this caller does not have.
+    /// let len = bus.call(|_ctx| {
+    ///     reply[0] = 7;
+    ///     1
+    /// })?;
+    /// pr_info!("received {:?}\n", &reply[..len]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "KTHREAD_WORK_INIT_ONSTACK")]
+    #[doc(alias = "kthread_flush_work")]
+    pub fn call<R: Send>(&self, f: impl FnOnce(&Context<'_>) -> R + Send) -> Result<R> {
+        might_sleep();
+
+        if self.shared.core().is_current() {
+            return Err(edeadlk());
+        }
+        self.shared.core().map.wait();
+        let _inside = self.shared.gate.enter().ok_or(ESRCH)?;
+
+        if self.shared.core().is_exiting() {
+            return Err(ESRCH);
+        }
+        self.shared.call(f)
+    }
+
     /// Allocates a work that calls `closure`, and queues it.
     ///
     /// May sleep, as `flags` say. Fails with [`ENOMEM`], or [`ESRCH`] if the worker is being
@@ -271,11 +365,15 @@ impl Worker {
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn<F>(&self, flags: Flags, closure: F) -> Result
     where
-        F: FnOnce(&Context<'_>) + Send + 'static,
+        F: FnOnce(&Context<'_>) + Send,
+        S: Outlived<F>,
     {
         let once = Once(UnsafeCell::new(Some(closure)));
+        let work = Work::new_arc(once, flags)?;
 
-        Ok(self.queue(Work::new_arc(once, flags)?)?)
+        // SAFETY: By the bounds.
+        unsafe { self.insert(work, None)? };
+        Ok(())
     }
 
     /// Returns something that can look at the thread without owning it.
@@ -284,7 +382,7 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl<S> Drop for Worker<S> {
     /// Asks what runs to stop, lets run what is queued, and stops the thread.
     ///
     /// In a work of the worker itself this only lets go of the handle, and leaves the worker to its
@@ -307,7 +405,7 @@ struct Once<F>(UnsafeCell<Option<F>>);
 // nobody has a reference.
 unsafe impl<F: Send> Sync for Once<F> {}
 
-impl<F: FnOnce(&Context<'_>) + Send + 'static> WorkItem for Once<F> {
+impl<F: FnOnce(&Context<'_>) + Send> WorkItem for Once<F> {
     fn run(this: &Arc<Work<Self>>, ctx: &Context<'_>) {
         // SAFETY: Nobody but the queue has ever had a reference to the work, and it runs once.
         if let Some(closure) = unsafe { (*this.0.get()).take() } {
@@ -332,12 +430,54 @@ impl Builder<'_> {
     #[doc(alias = "kthread_run_worker")]
     #[doc(alias = "kthread_create_worker_on_cpu")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
-    pub fn spawn_worker(self, group: &ThreadGroup) -> Result<Worker> {
+    pub fn spawn_worker(&self, group: &ThreadGroup) -> Result<Worker> {
+        // SAFETY: The works of a `Worker<()>` borrow nothing.
+        unsafe { self.spawn_worker_in(group.members(), Site::caller()) }
+    }
+
+    /// Creates a worker of a scope, and starts it.
+    ///
+    /// What it does may borrow what outlives the scope. It is stopped when the scope ends, as it is
+    /// when its handle is dropped: what is queued runs, what waits for the end of a delay is dropped.
+    ///
+    /// Context and errors are those of [`Builder::spawn_worker`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::sync::atomic::{Atomic, Relaxed};
+    /// let sum = Atomic::new(0u32);
+    ///
+    /// kthread::scope(|s| -> Result {
+    ///     let adder = Builder::new(fmt!("adder")).spawn_scoped_worker(s)?;
+    ///
+    ///     for number in 1..=4 {
+    ///         let sum = &sum;
+    ///         adder.spawn(GFP_KERNEL, move |_ctx| _ = sum.fetch_add(number, Relaxed))?;
+    ///     }
+    ///     Ok(())
+    /// })??;
+    /// assert_eq!(sum.load(Relaxed), 10);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
+    pub fn spawn_scoped_worker<'scope>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+    ) -> Result<ScopedWorker<'scope>> {
+        // SAFETY: All that the works borrow outlives `'scope`, and so the call of `scope()` that
+        // made the `Scope`, which ends with the worker reaped: nothing is queued any more.
+        unsafe { self.spawn_worker_in(scope.members(), Site::caller()) }
+    }
+
+    /// # Safety
+    ///
+    /// If works of a `Worker<S>` borrow something, then before that ends the worker must have been
+    /// reaped.
+    unsafe fn spawn_worker_in<S>(&self, members: &Arc<Members>, site: Site) -> Result<Worker<S>> {
         self.check_foreign()?;
-        let site = Site::caller();
-        let members = group.members();
         let shared = Arc::pin_init(
-            Shared::new(members.clone(), self.options(), site),
+            Shared::new(members.clone(), self.options()?, site),
             GFP_KERNEL,
         )?;
 
@@ -352,6 +492,7 @@ impl Builder<'_> {
                 unsafe { birth.fork(shared.core())? };
                 Ok(Worker {
                     shared: shared.clone(),
+                    _scope: PhantomData,
                 })
             },
             |worker| worker.shared.core().task().as_ptr(),
@@ -367,9 +508,9 @@ impl Builder<'_> {
 #[kunit_tests(rust_kthread_worker)]
 mod tests {
     use super::super::{
+        core::Member,
         errno::edeadlk,
         kunit::*,
-        packet::Member,
         *, //
     };
     use kernel::{
@@ -777,7 +918,7 @@ mod tests {
         let worker = Builder::new(fmt!("last-cpu/{cpu}"))
             .placement(Placement::Cpu(CpuId::from_u32(cpu).ok_or(EINVAL)?))
             .policy(Policy::FifoLow)
-            .freezable()
+            .freezable(true)
             .spawn_worker(&group)?;
         let ran_on = Arc::new(Atomic::new(u32::MAX), GFP_KERNEL)?;
         let here = ran_on.clone();
@@ -950,6 +1091,247 @@ mod tests {
     }
 
     #[test]
+    fn who_calls_a_worker_borrows_and_gets_the_value() -> Result {
+        let group = group()?;
+        let worker = Builder::new(fmt!("called"))
+            .policy(Policy::FifoLow)
+            .spawn_worker(&group)?;
+        let counts = Counts::new()?;
+        let observer = worker.observer();
+        let mut seen = KVec::new();
+
+        for round in 0..ROUNDS {
+            worker.queue(Counter::work(&counts)?)?;
+            let runs = worker.call(|ctx| {
+                // All that was queued before has run, and this is the worker.
+                let is_it = observer.is_current() && ctx.identity().is_fifo();
+                let pushed = seen.push(round, GFP_KERNEL);
+
+                pushed.map(|()| (counts.runs.load(Relaxed), is_it))
+            })??;
+            assert_eq!(runs, (round + 1, true));
+        }
+        assert!(seen.iter().copied().eq(0..ROUNDS));
+        // A value that owns something is dropped once, by the caller.
+        let counted = worker.call(|_| Counted(counts.drops.clone()))?;
+        assert_eq!(counts.drops.load(Relaxed), ROUNDS);
+        drop(counted);
+        assert_eq!(counts.drops.load(Relaxed), ROUNDS + 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_call_of_a_worker_that_can_not_run_it_is_refused() -> Result {
+        let group = Arc::pin_init(new_mutex!(group()?), GFP_KERNEL)?;
+        let worker = Arc::new(worker(&group.lock())?, GFP_KERNEL)?;
+        let drops = count()?;
+
+        // By what the worker runs, whichever way.
+        let own = worker.clone();
+        let counted = Counted(drops.clone());
+        let refused = worker.call(|_| {
+            own.call(move |_| {
+                let _counted = &counted;
+            })
+        })?;
+        assert_eq!(refused, Err(edeadlk()));
+        assert_eq!(drops.load(Relaxed), 1);
+        let (own, told) = (worker.clone(), drops.clone());
+        worker.spawn(GFP_KERNEL, move |_| {
+            told.fetch_add(usize::from(own.call(|_| ()) == Err(edeadlk())), Relaxed);
+        })?;
+        worker.flush()?;
+        assert_eq!(drops.load(Relaxed), 2);
+
+        group.lock().stop_all();
+        let counted = Counted(drops.clone());
+        let refused = worker.call(move |_| {
+            let _counted = &counted;
+        });
+        assert_eq!(refused, Err(ESRCH));
+        assert_eq!(drops.load(Relaxed), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn calls_run_or_are_refused_while_their_worker_is_dropped() -> Result {
+        let group = group()?;
+
+        for _ in 0..ROUNDS / 10 {
+            let mut group_of_one = self::group()?;
+            let worker = worker(&group_of_one)?;
+            let (runs, drops) = (count()?, count()?);
+            let (ran, dropped) = (runs.clone(), drops.clone());
+            let caller = group.spawn(fmt!("calls"), move |_| {
+                let mut done = 0;
+                loop {
+                    let counted = Counted(dropped.clone());
+                    let call = worker.call(|ctx| {
+                        ran.fetch_add(1, Relaxed);
+                        drop(counted);
+                        // An interruptible sleep is ended by the stop.
+                        ctx.should_stop()
+                    });
+                    match call {
+                        Ok(_) => done += 1,
+                        Err(error) => return (done, error),
+                    }
+                }
+            })?;
+
+            assert!(eventually(|| runs.load(Relaxed) > 2));
+            group_of_one.stop_all();
+            let (done, error) = caller.join()?;
+            assert_eq!(error, ESRCH);
+            assert_eq!((done, done + 1), (runs.load(Relaxed), drops.load(Relaxed)));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn works_of_a_scope_borrow_and_are_done_when_it_ends() -> Result {
+        /// Counts by what it borrows.
+        struct Borrows<'a>(&'a Atomic<usize>, &'a Atomic<usize>);
+
+        impl WorkItem for Borrows<'_> {
+            fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
+                this.0.fetch_add(1, Relaxed);
+            }
+        }
+
+        impl Drop for Borrows<'_> {
+            fn drop(&mut self) {
+                self.1.fetch_add(1, Relaxed);
+            }
+        }
+
+        for is_leaked in [false, true] {
+            for _ in 0..ROUNDS / 10 {
+                let (runs, drops) = (Atomic::new(0), Atomic::new(0));
+
+                scope(|s| -> Result {
+                    let worker = Builder::new(fmt!("scoped")).spawn_scoped_worker(s)?;
+                    let work = || Work::new_arc(Borrows(&runs, &drops), GFP_KERNEL);
+
+                    worker.queue(work()?)?;
+                    worker.queue_delayed(work()?, msecs_to_jiffies(HOUR))?;
+                    let changed = work()?;
+                    worker.queue_delayed(changed.clone(), msecs_to_jiffies(HOUR))?;
+                    worker.mod_delayed(changed.clone(), 0)?;
+                    let cancelled = work()?;
+                    worker.queue_delayed(cancelled.clone(), msecs_to_jiffies(HOUR))?;
+                    assert!(worker.cancel_sync(&cancelled)?.is_some());
+                    worker.spawn(GFP_KERNEL, |_| _ = runs.fetch_add(1, Relaxed))?;
+                    assert_eq!(worker.call(|_| runs.load(Relaxed)), Ok(3));
+                    worker.queue(work()?)?;
+                    if is_leaked {
+                        ::core::mem::forget(worker);
+                    }
+                    Ok(())
+                })??;
+                assert_eq!((runs.load(Relaxed), drops.load(Relaxed)), (4, 5));
+            }
+        }
+        Ok(())
+    }
+
+    const FIRST: u64 = 0;
+    const SECOND: u64 = 1;
+
+    /// Has two works.
+    #[pin_data]
+    struct Twice {
+        counts: [Count; 2],
+        _counted: Counted,
+        // So that neither work is at the beginning.
+        #[pin]
+        first: WorkField<Twice, FIRST>,
+        #[pin]
+        second: WorkField<Twice, SECOND>,
+    }
+
+    impl_has_work_field! { Twice { FIRST: first, SECOND: second } }
+
+    impl Twice {
+        fn new(drops: &Count) -> Result<Arc<Self>> {
+            Arc::try_pin_init(
+                try_pin_init!(Self {
+                    counts: [count()?, count()?],
+                    _counted: Counted(drops.clone()),
+                    first <- WorkField::new(),
+                    second <- WorkField::new(),
+                }),
+                GFP_KERNEL,
+            )
+        }
+
+        fn runs(&self) -> (usize, usize) {
+            (self.counts[0].load(Relaxed), self.counts[1].load(Relaxed))
+        }
+    }
+
+    impl FieldItem<FIRST> for Twice {
+        fn run(this: &Arc<Self>, _: &Context<'_>) {
+            this.counts[0].fetch_add(1, Relaxed);
+        }
+    }
+
+    impl FieldItem<SECOND> for Twice {
+        fn run(this: &Arc<Self>, _: &Context<'_>) {
+            this.counts[1].fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn works_in_one_struct_are_queued_apart_and_keep_it() -> Result {
+        let group = group()?;
+        let (worker, other) = (worker(&group)?, worker(&group)?);
+        let drops = count()?;
+
+        let twice = Twice::new(&drops)?;
+        let first = || WorkOf::<_, FIRST>(twice.clone());
+        let second = || WorkOf::<_, SECOND>(twice.clone());
+
+        worker.queue(first())?;
+        other.queue(second())?;
+        worker.flush()?;
+        other.flush()?;
+        assert_eq!(twice.runs(), (1, 1));
+        // Each has its own worker, is queued once, and is changed and cancelled alone.
+        let stranger = worker.queue(second());
+        assert_eq!(
+            stranger.err().map(|refused| refused.reason),
+            Some(Refusal::OtherWorker)
+        );
+        worker.queue_delayed(first(), msecs_to_jiffies(HOUR))?;
+        other.queue_delayed(second(), msecs_to_jiffies(HOUR))?;
+        let again = worker.queue(first());
+        assert_eq!(
+            again.err().map(|refused| refused.reason),
+            Some(Refusal::Pending)
+        );
+        assert!(worker.mod_delayed(first(), 0)?.is_some());
+        worker.flush()?;
+        assert!(worker.cancel_sync(&first())?.is_none());
+        assert!(worker.cancel_sync(&second())?.is_none());
+        assert!(other.cancel_sync(&second())?.is_some());
+        assert_eq!(twice.runs(), (2, 1));
+
+        // What is queued or waits is all that keeps it, until it has run or its worker goes.
+        worker.queue(first())?;
+        other.queue_delayed(second(), msecs_to_jiffies(HOUR))?;
+        let counts = twice.counts.clone();
+        drop(twice);
+        worker.flush()?;
+        assert_eq!(counts[0].load(Relaxed), 3);
+        assert_eq!(drops.load(Relaxed), 0);
+        drop(other);
+        assert_eq!(drops.load(Relaxed), 1);
+        assert_eq!(counts[1].load(Relaxed), 1);
+        Ok(())
+    }
+
+    #[test]
     fn a_work_of_a_worker_that_is_gone_is_not_that_of_the_next() -> Result {
         let group = group()?;
         let counts = Counts::new()?;
@@ -981,7 +1363,7 @@ mod tests {
                 this.block.reached.complete();
                 this.block.go.wait();
                 // It is cancelled by now, or about to be.
-                let refused = |queued: Result<(), Refused<Self>>| {
+                let refused = |queued: Result<(), Refused<Arc<Work<Self>>>>| {
                     queued.is_err_and(|refused| refused.reason == Refusal::Canceling)
                 };
                 if eventually(|| refused(this.worker.queue(this.clone()))) {

@@ -5,8 +5,8 @@
 use super::{
     super::{
         builder::Builder,
+        core::Member,
         group::ThreadGroup,
-        packet::Member,
         sched::Policy, //
     },
     Worker, //
@@ -118,7 +118,7 @@ impl Builder<'_> {
     /// `policies`, or one has been chosen by [`Builder::policy`]. If it fails, none of the workers
     /// is left.
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
-    pub fn spawn_pool(self, group: &ThreadGroup, policies: &[Policy]) -> Result<WorkerPool> {
+    pub fn spawn_pool(&self, group: &ThreadGroup, policies: &[Policy]) -> Result<WorkerPool> {
         if policies.is_empty() {
             return Err(EINVAL);
         }
@@ -127,9 +127,7 @@ impl Builder<'_> {
         };
 
         for (level, policy) in policies.iter().enumerate() {
-            let worker = self
-                .one_of(fmt!("{}/{level}", self.name()), *policy)?
-                .spawn_worker(group)?;
+            let worker = self.one_of(level, *policy)?.spawn_worker(group)?;
 
             pool.workers.push(worker, GFP_KERNEL)?;
         }

@@ -16,8 +16,11 @@
 use super::{
     super::{
         completion::Completion,
+        context::Context,
         core::{
             Core,
+            Kind,
+            Member,
             Options, //
         },
         ffi::{
@@ -33,11 +36,16 @@ use super::{
             Site,
             What, //
         },
-        packet::Member, //
     },
     gate::Gate, //
 };
-use core::mem::offset_of;
+use core::{
+    cell::UnsafeCell,
+    mem::{
+        offset_of,
+        ManuallyDrop, //
+    }, //
+};
 use kernel::{
     bindings,
     container_of,
@@ -216,8 +224,8 @@ pub(super) enum Queued {
 
 impl Shared {
     pub(super) fn new(members: Arc<Members>, options: Options, site: Site) -> impl PinInit<Self> {
-        // SAFETY: `run` expects the `core` of a `Shared`.
-        let core = unsafe { Core::new(Some(members), options, site, run) };
+        // SAFETY: `run` and `own` expect the `core` of a `Shared`.
+        let core = unsafe { Core::new(Some(members), options, site, &Kind { run, own }) };
 
         // INVARIANT: Nothing is queued yet.
         pin_init!(Self {
@@ -417,6 +425,56 @@ impl Shared {
         self.await_flush(&flush)
     }
 
+    /// Runs `f` after all that is queued now, in the thread of the worker, and returns what that
+    /// returns.
+    ///
+    /// The caller is behind the gate, and is not the worker itself. Fails with [`ESRCH`] if the
+    /// worker has died, or dies of this.
+    pub(super) fn call<F, R>(&self, f: F) -> Result<R>
+    where
+        F: FnOnce(&Context<'_>) -> R + Send,
+        R: Send,
+    {
+        stack_pin_init!(let call = Call::new(f));
+
+        // SAFETY: Both are initialised, and `call` lives until it has run or is cancelled below.
+        unsafe { bindings::kthread_queue_work(self.worker.get(), call.flush.work.get()) };
+        if self.core.exit().wait_with(&call.flush.done) {
+            // SAFETY: It has run, and is not touched by the worker any more.
+            return unsafe { (*call.value.get()).take() }.ok_or(ESRCH);
+        }
+        // SAFETY: The thread has exited. If it took this to run, it died of it, and there is nothing
+        // to take out of the queue. If not, it is as in `await_flush`.
+        unsafe {
+            if (*call.closure.get()).is_some() {
+                bindings::kthread_cancel_work_sync(call.flush.work.get());
+            }
+        }
+        Err(ESRCH)
+    }
+
+    /// Runs what users have queued, with the context that they are given.
+    ///
+    /// # Safety
+    ///
+    /// Must only be called by the task of the worker, in a work.
+    pub(super) unsafe fn run_for_users(&self, f: impl FnOnce(&Context<'_>)) {
+        // SAFETY: By the requirements of this function. Between two works the task uses no address
+        // space, and the context does not leave this function.
+        let context = unsafe { Context::new(&self.core) };
+        let held = self.core.map.hold();
+
+        if self.core.stop_requested() {
+            set_notify_signal(self.core.task());
+        }
+        f(&context);
+        drop(held);
+        if self.core.stop_requested() {
+            // `kthread_worker_fn()` sleeps interruptibly, and would not sleep any more.
+            clear_notify_signal();
+        }
+    }
+
     /// Waits for something that has been queued. If the worker has died, it is not queued any more.
     fn await_flush(&self, flush: &Flush) -> Result {
         if self.core.exit().wait_with(&flush.done) {
@@ -587,6 +645,20 @@ unsafe fn run(core: *const Core) -> c_int {
     0
 }
 
+/// Returns a reference to what `core` is part of.
+///
+/// # Safety
+///
+/// `core` must be the first field of a [`Shared`], which is in an [`Arc`].
+unsafe fn own(core: *const Core) -> Arc<dyn Member> {
+    // SAFETY: By the requirements of this function. The reference that this stands for stays where
+    // it is.
+    let shared = ManuallyDrop::new(unsafe { Arc::from_raw(core.cast::<Shared>()) });
+    let shared: Arc<Shared> = Arc::clone(&shared);
+
+    shared
+}
+
 /// Makes the worker sleep again, after a work that was interrupted.
 ///
 /// # Safety
@@ -613,10 +685,15 @@ struct Flush {
 
 impl Flush {
     fn new() -> impl PinInit<Self> {
+        Self::with(Self::run)
+    }
+
+    /// Calls `run` when it has been reached, which completes `done` at last.
+    fn with(run: unsafe extern "C" fn(*mut bindings::kthread_work)) -> impl PinInit<Self> {
         pin_init!(Self {
-            work <- Opaque::ffi_init(|slot| {
+            work <- Opaque::ffi_init(move |slot| {
                 // SAFETY: `slot` is valid for writes, and pinned from here on.
-                unsafe { init_work(slot, Self::run) }
+                unsafe { init_work(slot, run) }
             }),
             done <- Completion::new(),
         })
@@ -629,6 +706,57 @@ impl Flush {
         // SAFETY: By the type invariants someone waits, and so keeps the `Flush`, until the
         // completion comes. Nothing touches it after that.
         unsafe { (*work.cast::<Self>()).done.complete() };
+    }
+}
+
+/// A work that calls a closure, which may borrow from who waits for it.
+///
+/// # Invariants
+///
+/// Until `flush` is done or the task of the worker has exited, `closure` and `value` are that
+/// task's.
+#[pin_data]
+#[repr(C)]
+struct Call<F, R> {
+    // The first field, so that a pointer to it is one to this.
+    #[pin]
+    flush: Flush,
+    closure: UnsafeCell<Option<F>>,
+    value: UnsafeCell<Option<R>>,
+}
+
+impl<F, R> Call<F, R>
+where
+    F: FnOnce(&Context<'_>) -> R,
+{
+    fn new(closure: F) -> impl PinInit<Self> {
+        pin_init!(Self {
+            flush <- Flush::with(Self::run),
+            closure: UnsafeCell::new(Some(closure)),
+            value: UnsafeCell::new(None),
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Must only be called by kthread_worker, for the work of the `Flush` of a `Call`.
+    unsafe extern "C" fn run(work: *mut bindings::kthread_work) {
+        // SAFETY: By the type invariants of `Flush` someone waits, and so keeps the `Call`, until
+        // the completion comes. Nothing touches it after that.
+        let call = unsafe { &*work.cast::<Self>() };
+        // SAFETY: The work runs, so that C has set its worker, which is part of a `Shared` whose
+        // task this is.
+        let shared = unsafe { Shared::of((*work).worker) };
+
+        // SAFETY: This is the task of the worker, and by the type invariants both are its own.
+        unsafe {
+            shared.run_for_users(|ctx| {
+                if let Some(closure) = (*call.closure.get()).take() {
+                    *call.value.get() = Some(closure(ctx));
+                }
+            })
+        };
+        call.flush.done.complete();
     }
 }
 

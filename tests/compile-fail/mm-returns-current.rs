@@ -11,7 +11,7 @@ pub fn case(ctx: &Context<'_>, mm: &MmWithUser) {
     let current = current!();
     let pid = current.pid();
 
-    ctx.use_mm(mm, || {
+    ctx.use_mm(mm, |_| {
         #[cfg(not(fixed))]
         let _ = current.pid();
         pid

@@ -2,14 +2,14 @@
 //
 // error: E0277: cannot be shared between threads safely
 
-//! What uses an address space has no context, so that it can not be nested.
+//! What uses an address space has another context than the one from before.
 
 use api::kthread::*;
 use kernel::mm::MmWithUser;
 
 pub fn case(ctx: &Context<'_>, mm: &MmWithUser) {
-    ctx.use_mm(mm, || {
+    ctx.use_mm(mm, |_| {
         #[cfg(not(fixed))]
-        ctx.use_mm(mm, || ());
+        ctx.use_mm(mm, |_| ());
     });
 }

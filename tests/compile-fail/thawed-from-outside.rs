@@ -8,11 +8,13 @@ use api::kthread::*;
 use kernel::prelude::*;
 
 pub fn case(group: &ThreadGroup) -> Result {
-    let thread = Builder::new(fmt!("cold")).freezable().spawn(group, |ctx| {
-        #[cfg(fixed)]
-        let _ = ctx.take_thawed();
-        let _ = ctx;
-    })?;
+    let thread = Builder::new(fmt!("cold"))
+        .freezable(true)
+        .spawn(group, |ctx| {
+            #[cfg(fixed)]
+            let _ = ctx.take_thawed();
+            let _ = ctx;
+        })?;
     #[cfg(not(fixed))]
     let _ = thread.take_thawed();
     drop(thread);

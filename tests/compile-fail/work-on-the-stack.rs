@@ -18,6 +18,6 @@ pub fn case(worker: &Worker) -> Result {
     pin_init::stack_pin_init!(let work = Work::new(Nothing));
     #[cfg(fixed)]
     let work = Work::new_arc(Nothing, GFP_KERNEL)?;
-    let _ = worker.queue::<Nothing>(work);
+    let _ = worker.queue::<Arc<Work<Nothing>>>(work);
     Ok(())
 }

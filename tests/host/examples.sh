@@ -24,7 +24,7 @@ use kernel::{
     sync::{
         aref::ARef,
         atomic::{Atomic, Relaxed},
-        Arc,
+        Arc, Mutex, SetOnce,
     },
     time::{msecs_to_jiffies, Delta},
     uaccess::{UserPtr, UserSlice},

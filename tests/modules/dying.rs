@@ -18,6 +18,7 @@ use kernel::{
         },
         Arc, //
     },
+    task::Task,
     time::{
         delay::fsleep,
         Delta, //
@@ -64,7 +65,7 @@ fn panics(_: &Context<'_>) -> u32 {
 
 /// Dies of an oops while it uses an address space.
 fn oops_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
-    ctx.use_mm(mm, || {
+    ctx.use_mm(mm, |_| {
         // SAFETY: Not upheld, on purpose: the fault is what the thread is to die of.
         u32::from(unsafe { core::ptr::null::<u8>().read_volatile() })
     })
@@ -72,7 +73,7 @@ fn oops_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
 
 /// Dies of a Rust panic while it uses an address space.
 fn panics_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
-    ctx.use_mm(mm, || panic!("a thread that is to die"))
+    ctx.use_mm(mm, |_| panic!("a thread that is to die"))
 }
 
 /// A work that dies once it is told to.
@@ -101,6 +102,18 @@ impl WorkItem for Deadly {
     }
 }
 
+/// Returns once a thread that has been started waits for something, and for nothing less.
+fn until_it_waits(task: &Task) {
+    // It has been woken, so that this is its next sleep.
+    //
+    // SAFETY: The caller keeps the task, whose state may be read at any time.
+    while unsafe { (&raw const (*task.as_ptr()).__state).read_volatile() }
+        != bindings::TASK_UNINTERRUPTIBLE
+    {
+        fsleep(Delta::from_millis(1));
+    }
+}
+
 /// Tells what comes of waiting for a work that dies, by cancelling it.
 fn cancel_what_dies(threads: &ThreadGroup) -> Result<Result<bool>> {
     let work = Work::new_arc(Deadly::new(), GFP_KERNEL)?;
@@ -117,14 +130,7 @@ fn cancel_what_dies(threads: &ThreadGroup) -> Result<Result<bool>> {
             .map(|queued| queued.is_some())
     })?;
 
-    // It has been woken, so that this is its next sleep.
-    //
-    // SAFETY: The handle keeps the task, whose state may be read at any time.
-    while unsafe { (&raw const (*canceller.task().as_ptr()).__state).read_volatile() }
-        != bindings::TASK_UNINTERRUPTIBLE
-    {
-        fsleep(Delta::from_millis(1));
-    }
+    until_it_waits(canceller.task());
     work.go.complete();
     canceller.join().map_err(|_| EIO)
 }
@@ -137,6 +143,26 @@ fn park_what_has_died(threads: &ThreadGroup) -> Result<Result> {
         fsleep(Delta::from_millis(1));
     }
     Ok(thread.park())
+}
+
+/// Tells what comes of calling a worker that dies of the call, and of one that waits behind a work
+/// of which it dies.
+fn call_what_dies(threads: &ThreadGroup) -> Result<[Result<u32>; 2]> {
+    let worker = Builder::new(fmt!("called")).spawn_worker(threads)?;
+    let died = worker.call(panics);
+    let behind = Arc::new(
+        Builder::new(fmt!("called")).spawn_worker(threads)?,
+        GFP_KERNEL,
+    )?;
+    let work = Work::new_arc(Deadly::new(), GFP_KERNEL)?;
+
+    behind.queue(work.clone())?;
+    work.begun.wait();
+    let theirs = behind.clone();
+    let caller = threads.spawn(fmt!("caller"), move |_| theirs.call(|_| 7))?;
+    until_it_waits(caller.task());
+    work.go.complete();
+    Ok([died, caller.join().map_err(|_| EIO)?])
 }
 
 /// Wakes a queue on which a thread has died, and returns how a thread waits there that lives.
@@ -220,6 +246,7 @@ impl kernel::Module for Dying {
         let parked = park_what_has_died(&threads)?;
         let cancelled = cancel_what_dies(&threads)?;
         let woken = wake_where_one_has_died(&threads)?;
+        let called = call_what_dies(&threads)?;
         let (lost, flushed, refused) = die_on_borrowed_memory(&threads)?;
         // Nobody ever asks for these. They die one after the other, to have their last words apart.
         for (dies, is_detached) in [(oops as fn(&Context<'_>) -> u32, false), (panics, true)] {
@@ -238,6 +265,7 @@ impl kernel::Module for Dying {
         pr_info!(
             "joined {joined:?}, stopped {stopped:?}, parked {parked:?}, cancelled {cancelled:?}\n"
         );
+        pr_info!("called {called:?}\n");
         pr_info!("on the queue where one has died {woken:?}\n");
         pr_info!("users of its memory {lost:+}, flushed {flushed:?}, refused {refused:?}\n");
         Ok(Self {

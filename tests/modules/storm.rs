@@ -630,9 +630,7 @@ struct Choice {
 
 impl Choice {
     fn apply<'a>(&self, mut builder: Builder<'a>) -> Builder<'a> {
-        if self.is_freezable {
-            builder = builder.freezable();
-        }
+        builder = builder.freezable(self.is_freezable);
         if let Some(cpu) = self.cpu {
             builder = builder.placement(Placement::Cpu(cpu));
         }

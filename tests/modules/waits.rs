@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Waits that the kernel is to complain about, one kind a load: `what` chooses it.
+//! Waits that the kernel has something to say about, one kind a load: `what` chooses it.
 
 #[path = "../../kthread/mod.rs"]
 pub mod kthread;
@@ -31,12 +31,12 @@ module! {
     type: Waits,
     name: "kthread_waits",
     authors: ["The rust_kthread_demo authors"],
-    description: "Waits for kernel threads that the kernel complains about",
+    description: "Waits of kernel threads that the kernel has something to say about",
     license: "GPL",
     params: {
         what: u64 {
             default: 0,
-            description: "1: endless waits, 2: to stop with a lock held, 3: interrupts off",
+            description: "1: endless waits, 2: to stop with a lock held, 3: interrupts off, 4: slack",
         },
     },
 }
@@ -97,10 +97,23 @@ fn use_mm_with_interrupts_off(threads: &ThreadGroup) -> Result {
     let thread = threads.spawn(fmt!("irqs-off"), move |ctx| {
         let _off = local_interrupt_disable();
 
-        ctx.use_mm(&mm, || ());
+        ctx.use_mm(&mm, |_| ());
     })?;
 
     let _ = thread.join();
+    Ok(())
+}
+
+/// Has threads wait for an hour, one of them with a slack that no other timer has.
+fn wait_with_slack(threads: &ThreadGroup) -> Result {
+    let precise = Builder::new(fmt!("precise"));
+    let lax = Builder::new(fmt!("lax")).timer_slack(Delta::from_nanos(123_456_789_012));
+
+    for builder in [precise, lax] {
+        builder
+            .spawn(threads, |ctx| ctx.wait_timeout(Delta::from_secs(3600)))?
+            .detach();
+    }
     Ok(())
 }
 
@@ -114,6 +127,7 @@ impl kernel::Module for Waits {
             1 => endless(&threads, &go)?,
             2 => stop_with_lock_held(&threads)?,
             3 => use_mm_with_interrupts_off(&threads)?,
+            4 => wait_with_slack(&threads)?,
             _ => return Err(EINVAL),
         }
         Ok(Self {

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// error: E0599: no method named `use_mm` found for
+
+//! Who uses an address space does not use another one.
+
+use api::kthread::*;
+use kernel::mm::MmWithUser;
+
+pub fn case(ctx: &Context<'_>, mm: &MmWithUser) {
+    ctx.use_mm(mm, |ctx| {
+        #[cfg(not(fixed))]
+        ctx.use_mm(mm, |_| ());
+        ctx.should_stop()
+    });
+}

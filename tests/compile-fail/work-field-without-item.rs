@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// error: E0277: the trait bound
+
+//! What is queued as a work of a struct says what it does.
+
+use api::kthread::*;
+use kernel::{prelude::*, sync::Arc};
+
+#[pin_data]
+pub struct Device {
+    #[pin]
+    poll: WorkField<Device, 0>,
+}
+
+impl_has_work_field! { Device { 0: poll } }
+
+#[cfg(fixed)]
+impl FieldItem<0> for Device {
+    fn run(_this: &Arc<Self>, _ctx: &Context<'_>) {}
+}
+
+pub fn case(worker: &Worker, device: Arc<Device>) -> Result {
+    Ok(worker.queue(WorkOf::<_, 0>(device))?)
+}
