@@ -278,7 +278,8 @@ nothing()
 progress_stop()
 {
 	[ -n "${PROGRESS:-}" ] || return 0
-	kill "$PROGRESS" 2>/dev/null
+	# A signal that can be trapped is lost if it comes before the loop has cleared the traps that it inherits.
+	kill -KILL "$PROGRESS" 2>/dev/null
 	wait "$PROGRESS" 2>/dev/null
 	PROGRESS=
 	[ ! -t 2 ] || printf '\r\033[K' >&2
