@@ -6,7 +6,9 @@
 //! message. So threads return, or count, what the test asserts.
 
 use super::{
+    impl_has_slot,
     Context,
+    PerCpuThread,
     Thread,
     ThreadGroup,
     Wake, //
@@ -146,4 +148,13 @@ pub(super) fn cpus(numbers: impl IntoIterator<Item = u32>) -> Result<CpumaskVar>
 /// Returns a mask of all CPUs.
 pub(super) fn all_cpus() -> Result<CpumaskVar> {
     cpus(0..kernel::cpu::nr_cpu_ids())
+}
+
+/// What per-CPU threads that have nothing to do run.
+pub(super) struct Never;
+
+impl_has_slot!(Never);
+
+impl PerCpuThread for Never {
+    fn run(&self, _: CpuId) {}
 }

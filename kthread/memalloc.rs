@@ -205,7 +205,6 @@ mod tests {
         *, //
     };
     use kernel::{
-        cpu::CpuId,
         prelude::*,
         sync::{
             atomic::Relaxed,
@@ -290,14 +289,6 @@ mod tests {
         let wanted = reclaim | NOIO;
         assert_eq!(all.spawn(&group, look)?.join(), Ok([wanted; 3]));
         Ok(())
-    }
-
-    struct Never;
-
-    impl_has_slot!(Never);
-
-    impl PerCpuThread for Never {
-        fn run(&self, _: CpuId) {}
     }
 
     #[test]

@@ -712,14 +712,6 @@ mod tests {
         Ok(())
     }
 
-    struct Never;
-
-    impl_has_slot!(Never);
-
-    impl PerCpuThread for Never {
-        fn run(&self, _: CpuId) {}
-    }
-
     #[test]
     fn a_priority_that_is_out_of_range_is_refused_and_changes_nothing() -> Result {
         let group = group()?;
