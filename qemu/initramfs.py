@@ -130,14 +130,18 @@ def compile_program(source, program):
     os.rename(part, program)
 
 
-def programs():
+# Where the sources of programs are: for tests and the benchmark, and for init itself.
+FOR_TESTS = (os.path.join(lab.TESTS, "programs"), os.path.join(lab.ROOT, "bench", "programs"))
+FOR_INIT = (os.path.join(lab.ROOT, "qemu", "programs"),)
+
+
+def programs(sources=FOR_TESTS):
     """Compile the guest's programs where that was not yet done. Returns their paths by name."""
     out_dir = os.path.join(lab.ROOT, "build", "programs")
     built = {}
     os.makedirs(out_dir, exist_ok=True)
     with COMPILING:
-        for source_dir in (os.path.join(lab.TESTS, "programs"), os.path.join(lab.ROOT, "bench", "programs"),
-                           os.path.join(lab.ROOT, "qemu", "programs")):
+        for source_dir in sources:
             items = sorted(os.listdir(source_dir)) if os.path.isdir(source_dir) else []
             headers = [os.path.join(source_dir, item) for item in items if item.endswith(".h")]
             for item in items:
@@ -211,8 +215,8 @@ def write(path, kernel, conf, modules=(), extra=(), tests=True):
         cpio.data("etc/guest.conf", conf, 0o644)
         cpio.data("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644)
         add_modules(cpio, kernel.release, modules)
-        if "\nCONFIG_DEVPORT=y\n" not in kernel.config and not tests:
-            cpio.file("bin/outb", programs()["outb"])
+        if "\nCONFIG_DEVPORT=y\n" not in kernel.config:
+            cpio.file("bin/outb", programs(FOR_INIT)["outb"])
         if tests:
             cpio.tree("tests", lab.TESTS, without=("host", "selfcheck", "programs", "__pycache__"))
             cpio.file("docs/debugfs.md", os.path.join(lab.ROOT, "docs", "debugfs.md"), 0o644)

@@ -109,7 +109,7 @@ failed()
 {
 	progress_stop
 	say "kernel $name: the first errors are:"
-	grep -nE '(^|[^a-z_-])(error|Error)(\[E[0-9]+\])?:|\*\*\*|No space left|Killed' "$log" | head -n 8 >&2
+	first_errors "$log" >&2
 	die "$1; the whole log: $log"
 }
 

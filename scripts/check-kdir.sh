@@ -19,12 +19,6 @@ cannot()
 
 use="'make demo' builds a kernel that works, and make KDIR='$TOP/build/fast/kernel' uses it"
 
-# conf FILE OPTION: its value without quotes.
-conf()
-{
-	sed -n "s/^$2=//p" "$1" | sed 's/^"\(.*\)"$/\1/'
-}
-
 [ -d "$kdir" ] ||
 	cannot "does not exist: install the kernel's headers, or name a kernel build tree; $use"
 [ -f "$kdir/Makefile" ] ||

@@ -177,6 +177,18 @@ debian_suite()
 	return $_status
 }
 
+# debian_has_suite SUITE WHAT_TO_DO: debian_suite, which fails if the mirror does not carry
+# that suite, as it need not. Any other failure hits all suites, and ends the script.
+debian_has_suite()
+{
+	if debian_suite "$1"; then
+		return 0
+	fi
+	grep -q ' 404 ' "$APT/log" ||
+		die "could not fetch the package index of $1: $(debian_error): check the network$2"
+	return 1
+}
+
 # debian_version PACKAGE: the version that the suite has, nothing if it has none.
 debian_version()
 {

@@ -15,11 +15,11 @@ kdir=${1:?usage: dkms.sh KDIR}
 kdir=$(cd -- "$kdir" 2>/dev/null && pwd -P) || die "$1 does not exist: install the kernel's headers"
 cd "$TOP" || exit 1
 if ! said=$(scripts/check-kdir.sh "$kdir" 2>&1); then
-	lacking=$(scripts/setup.sh --lacking-metadata | cut -f 1 | tr '\n' ' ')
 	case $said in
 	*"make metadata"*) ;;
 	*) die "${said#*: }" ;;
 	esac
+	lacking=$(scripts/setup.sh --lacking-metadata | cut -f 1 | tr '\n' ' ')
 	[ -z "$lacking" ] || die "to build for $kdir takes packages that are not here: apt-get install --no-install-recommends $lacking"
 	XDG_CACHE_HOME=/var/cache
 	export XDG_CACHE_HOME

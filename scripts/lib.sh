@@ -171,6 +171,24 @@ built_with_gcc()
 	grep -qx 'CONFIG_CC_IS_GCC=y' "$1" 2>/dev/null
 }
 
+# conf FILE OPTION: its value in a kernel's configuration, without quotes.
+conf()
+{
+	sed -n "s/^$2=//p" "$1" | sed 's/^"\(.*\)"$/\1/'
+}
+
+# first_errors LOG: prints those of a build of the kernel's.
+first_errors()
+{
+	grep -nE '(^|[^a-z_-])(error|Error)(\[E[0-9]+\])?:|\*\*\*|No space left|Killed' "$1" | head -n 8
+}
+
+# kernel_series VERSION: that of Debian's package, as 7.3 of 7.3.4-1; nothing if it is no such version.
+kernel_series()
+{
+	printf '%s\n' "$1" | sed -n 's/^\([0-9]*\.[0-9]*\)[.~-].*/\1/p'
+}
+
 # kernel_package NAME: the package of Debian that the kernel NAME is, if it is one.
 kernel_package()
 {

@@ -31,12 +31,6 @@ cannot()
 	die "KDIR=$given $*"
 }
 
-# conf OPTION: its value without quotes.
-conf()
-{
-	sed -n "s/^$1=//p" "$kdir/.config" | sed 's/^"\(.*\)"$/\1/'
-}
-
 release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null)
 { [ -n "$release" ] && [ -f "$kdir/.config" ] && [ -f "$kdir/Module.symvers" ]; } ||
 	cannot "is not a kernel's headers (one of .config, Module.symvers and include/config/kernel.release is not there): name the directory that /lib/modules/VERSION/build points to"
@@ -66,14 +60,14 @@ fi
 if [ -f "$kdir/rust/libkernel.rmeta" ]; then
 	cannot "has the Rust metadata itself: make KDIR='$given' uses it"
 fi
-[ "$(conf CONFIG_RUST)" = y ] || cannot "belongs to a kernel with CONFIG_RUST off, in which no Rust module can be: take another kernel"
-if [ "$(conf CONFIG_MODVERSIONS)" = y ]; then
+[ "$(conf "$kdir/.config" CONFIG_RUST)" = y ] || cannot "belongs to a kernel with CONFIG_RUST off, in which no Rust module can be: take another kernel"
+if [ "$(conf "$kdir/.config" CONFIG_MODVERSIONS)" = y ]; then
 	cannot "belongs to a kernel with CONFIG_MODVERSIONS, whose checksums of Rust symbols come with a whole build alone: build the kernel from its source"
 fi
 version=$(sed -n 's/^#define UTS_VERSION .* Debian \([^ "]*\) .*/\1/p' "$kdir/include/generated/utsversion.h" 2>/dev/null)
 [ -n "$version" ] ||
 	cannot "does not tell which version of Debian's linux package it is (include/generated/utsversion.h), and only Debian's headers are known to lack the metadata and nothing else: build that kernel from its source"
-series=$(printf '%s\n' "$version" | sed -n 's/^\([0-9]*\.[0-9]*\)[.~-].*/\1/p')
+series=$(kernel_series "$version")
 version_ok "$series" "$MIN_KERNEL" ||
 	cannot "is linux $series, and the Rust interfaces used here came with $MIN_KERNEL: take a newer kernel"
 
@@ -107,7 +101,7 @@ kmake()
 failed()
 {
 	progress_stop
-	grep -nE '(^|[^a-z_-])(error|Error)(\[E[0-9]+\])?:|\*\*\*|No space left|Killed' "$log" | head -n 8 >&2
+	first_errors "$log" >&2
 	die "$1; the log: $log"
 }
 
@@ -159,7 +153,7 @@ sync -f "$out/Module.symvers"
 date +%s >"$out/built"
 took "metadata" $(($(date +%s) - start))
 say "metadata: that of $release is in $out, and stands for KDIR=$given from now on"
-if [ "$(conf CONFIG_MODULE_SIG_FORCE)" = y ]; then
+if [ "$(conf "$kdir/.config" CONFIG_MODULE_SIG_FORCE)" = y ]; then
 	say "metadata: this kernel loads signed modules alone: sign them with $out/scripts/sign-file and a key that it trusts (mokutil --import)"
 fi
 found

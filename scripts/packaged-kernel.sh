@@ -101,13 +101,9 @@ if [ ! -f "$current/whole" ]; then
 	found=
 	for suite in $KERNEL_SUITES; do
 		say "kernel $name: looking for $package in $suite"
-		if ! debian_suite "$suite"; then
-			# A mirror need not carry every suite; any other failure hits them all.
-			grep -q ' 404 ' "$APT/log" && continue
-			die "could not fetch the package index of $suite: $(debian_error): check the network"
-		fi
+		debian_has_suite "$suite" "" || continue
 		version=$(debian_version "$package")
-		series=$(printf '%s\n' "$version" | sed -n 's/^\([0-9]*\.[0-9]*\)[.~-].*/\1/p')
+		series=$(kernel_series "$version")
 		if [ -n "$series" ] && version_ok "$series" "$MIN_KERNEL"; then
 			found=yes
 			break

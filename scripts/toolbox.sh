@@ -23,17 +23,11 @@ SUITES="trixie forky sid experimental"
 need_x86_64
 check_cache
 
-# conf OPTION: its value without quotes.
-conf()
-{
-	sed -n "s/^$1=//p" "$config" | sed 's/^"\(.*\)"$/\1/'
-}
-
-cc=$(conf CONFIG_CC_VERSION_TEXT)
-rustc=$(conf CONFIG_RUSTC_VERSION_TEXT)
-bindgen=$(conf CONFIG_BINDGEN_VERSION_TEXT)
-ld=$(conf CONFIG_LD_VERSION)
-pahole=$(conf CONFIG_PAHOLE_VERSION)
+cc=$(conf "$config" CONFIG_CC_VERSION_TEXT)
+rustc=$(conf "$config" CONFIG_RUSTC_VERSION_TEXT)
+bindgen=$(conf "$config" CONFIG_BINDGEN_VERSION_TEXT)
+ld=$(conf "$config" CONFIG_LD_VERSION)
+pahole=$(conf "$config" CONFIG_PAHOLE_VERSION)
 case $cc in
 *gcc*) ;;
 *) die "the kernel was built with '$cc', and only gcc of Debian is known here: use the lab's own kernels" ;;
@@ -46,7 +40,7 @@ rustc_version=$(printf '%s\n' "$rustc" | cut -d ' ' -f 2)
 bindgen_version=${bindgen#* }
 { [ -n "$gcc_version" ] && [ "$gcc_package" != "$gcc" ]; } ||
 	die "the kernel was built with '$cc', which is no gcc of Debian's: use the lab's own kernels"
-llvm=$(conf CONFIG_RUSTC_LLVM_MAJOR_VERSION)
+llvm=$(conf "$config" CONFIG_RUSTC_LLVM_MAJOR_VERSION)
 
 # dotted NUMBER DIGITS: 130 is 1.30, of which 2 digits are behind the dot, and 24400 is 2.44.
 dotted()
@@ -141,7 +135,7 @@ has_version()
 
 packages=
 for suite in $SUITES; do
-	debian_suite "$suite" || continue
+	debian_has_suite "$suite" "" || continue
 	packages="$(has_version "$gcc_package" "$gcc_version") $(has_version rustc "$rustc_version+*") $(has_version rust-src "$rustc_version+*") $(has_version bindgen "$bindgen_version-*") $(has_version pahole "$(dotted "$pahole" 2)-*")" && break
 	packages=
 done

@@ -25,12 +25,6 @@ case ${1:-} in
 	;;
 esac
 
-# conf OPTION: its value in the kernel of KDIR, without quotes.
-conf()
-{
-	sed -n "s/^$1=//p" "$kdir/include/config/auto.conf" | sed 's/^"\(.*\)"$/\1/'
-}
-
 kdir=
 compiler=${1:-any}
 case $compiler in
@@ -109,7 +103,7 @@ find_llvms()
 	[ -n "$kdir" ] || return 0
 	# The very clang comes before another, of which kbuild only warns.
 	_exact=$(printf '%s' "$llvms" | while read -r _llvm _version; do
-		[ "$("$(llvm_tool "$_llvm" clang)" --version | head -n 1)" != "$(conf CONFIG_CC_VERSION_TEXT)" ] || echo "$_llvm $_version"
+		[ "$("$(llvm_tool "$_llvm" clang)" --version | head -n 1)" != "$(conf "$kdir/include/config/auto.conf" CONFIG_CC_VERSION_TEXT)" ] || echo "$_llvm $_version"
 	done)
 	llvms=${_exact:-$llvms}
 }
@@ -119,7 +113,7 @@ find_llvms()
 check_rustc()
 {
 	if [ -n "$kdir" ]; then
-		_wanted=$(conf CONFIG_RUSTC_VERSION_TEXT)
+		_wanted=$(conf "$kdir/include/config/auto.conf" CONFIG_RUSTC_VERSION_TEXT)
 		_have=$("$1" --version 2>/dev/null)
 		why="it is '$_have', and $kdir was built with '$_wanted'"
 		[ "$_have" = "$_wanted" ]
@@ -299,7 +293,7 @@ fi
 
 if [ -z "$rustc" ]; then
 	[ -z "$kdir" ] ||
-		die "$kdir was built with '$(conf CONFIG_RUSTC_VERSION_TEXT)', and that rustc is not here: install it or set RUSTC=, or build that kernel again"
+		die "$kdir was built with '$(conf "$kdir/include/config/auto.conf" CONFIG_RUSTC_VERSION_TEXT)', and that rustc is not here: install it or set RUSTC=, or build that kernel again"
 	die "no rustc of version $MIN_RUSTC or newer with its library source: run scripts/setup.sh, or set RUSTC="
 fi
 # Modules of a kernel that is built need no bindings any more.
