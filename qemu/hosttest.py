@@ -2,11 +2,14 @@
 """Run the tests that belong on the host: tests/host/*.sh and the self-check.
 
 They report like the tests in the guest: KTAP on stdout, exit status 0 for pass,
-1 for fail, 4 for skip. The name of the kernel is in $KERNEL.
+1 for fail, 4 for skip. The name of the kernel is in $KERNEL. Two run at once, for
+one often waits for a guest, and each is reported as if it ran alone.
 """
 
+import concurrent.futures
 import glob
 import os
+import queue
 import selectors
 import shutil
 import signal
@@ -20,6 +23,7 @@ import lab
 import output
 
 LIMIT = 300  # seconds, on a fast kernel
+AT_ONCE = 2
 # What was said of the run, and is not meant for what a test starts.
 ITS_OWN = ("KDIR", "LAB_GIVEN", "LAB_GOALS", "TESTS", "JUNIT", "SMP", "MEM", "BOOT")
 SETTLE = 3.0  # seconds in which what a test has started may still end
@@ -46,33 +50,54 @@ class HostTest:
     def __init__(self, name, command):
         self.name = name
         self.command = command
+        self.process = None
+        self.lines = queue.SimpleQueue()  # of its output, as they come, and None when the run is over
 
-    def run(self, report, kernel, run_dir):
+    def run(self, kernel, run_dir):
+        """Returns its failures, its parsed result and the seconds that it took. Runs in a thread."""
+        start = time.monotonic()
         facts = judge.Facts(self.name, LIMIT * kernel.factor)
         environment = {name: value for name, value in os.environ.items() if name not in ITS_OWN}
-        copy = output.Log(run_dir.file(self.name.replace("/", "-") + ".ktap"))
         # It goes with the test, whatever ends that. Some tests are somebody else in it.
         place = tempfile.mkdtemp(prefix="kdemo-host-")
-        os.chmod(place, 0o755)
+        copy = output.Log(run_dir.file(self.name.replace("/", "-") + ".ktap"))
         try:
+            os.chmod(place, 0o755)
             process = subprocess.Popen(self.command, cwd=lab.ROOT, stdin=subprocess.DEVNULL,
                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                        env={**environment, "KERNEL": kernel.name, "RUN_DIR": run_dir.path,
                                             "TMPDIR": place},
                                        start_new_session=True)
+            self.process = process
             try:
                 for line in self._lines(process, facts):
                     copy.write(line + "\n")
                     facts.ktap.feed(line)
-                    report.nested("  " + line)
+                    self.lines.put(line)
                 if facts.status != "timeout":
                     facts.left = self._left(process.pid)
             finally:
-                self._kill(process)
+                while self.kill():
+                    process.poll()
+                    time.sleep(0.01)
+                self.process = None
+                process.wait()
+                process.stdout.close()
         finally:
             copy.close()
             shutil.rmtree(place, ignore_errors=True)
-        report.result(self.name, *judge.judge(facts))
+        return *judge.judge(facts), time.monotonic() - start
+
+    def kill(self):
+        """Kill all of its session, in which its children may have made groups of their own. Whether there was any."""
+        process = self.process
+        left = session(process.pid) if process else []
+        for _, pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        return bool(left)
 
     @staticmethod
     def _left(leader):
@@ -83,20 +108,6 @@ class HostTest:
                 return ", ".join("process:%s:%d" % item for item in left)
             time.sleep(0.05)
         return ""
-
-    @staticmethod
-    def _kill(process):
-        """End all of its session, in which its children may have made groups of their own."""
-        while left := [pid for _, pid in session(process.pid)]:
-            for pid in left:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            process.poll()
-            time.sleep(0.01)
-        process.wait()
-        process.stdout.close()
 
     @staticmethod
     def _lines(process, facts):
@@ -131,6 +142,30 @@ class HostTest:
             os.close(watch)
         if rest:
             yield rest.decode(errors="replace")
+
+
+def run(tests, report, kernel, run_dir):
+    """Run tests and report them in their order, a test's lines as they come once those before it are through."""
+    pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
+    runs = []
+    try:
+        for test in tests:
+            job = pool.submit(test.run, kernel, run_dir)
+            job.add_done_callback(lambda _, lines=test.lines: lines.put(None))
+            runs.append(job)
+        for test, job in zip(tests, runs, strict=True):
+            for line in iter(test.lines.get, None):
+                report.nested("  " + line)
+            report.result(test.name, *job.result())
+    finally:
+        for job in runs:
+            job.cancel()
+        # A test may start its process just now.
+        while not all(job.done() for job in runs):
+            for test in tests:
+                test.kill()
+            time.sleep(0.01)
+        pool.shutdown()
 
 
 def find(once=True):

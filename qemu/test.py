@@ -75,13 +75,15 @@ class Report:
         """A line of a test's own KTAP, already indented."""
         self._print(line)
 
-    def result(self, name, failures, result):
-        """The final word on a test; `result` is its parsed line, or None if none came."""
+    def result(self, name, failures, result, seconds=None):
+        """The final word on a test; `result` is its parsed line, or None if none came.
+
+        Without `seconds` it took all the time since the test before it."""
         self.number += 1
         failures = verdict.by_importance(failures)
         self.failures += failures
         now = time.monotonic()
-        self.suites.append(junit.Suite(name, failures, result, now - self.last))
+        self.suites.append(junit.Suite(name, failures, result, now - self.last if seconds is None else seconds))
         self.last = now
         passed, failed, skipped = ktap.count([result]) if result else (0, 0, 0)
         if failures and not failed:
@@ -173,8 +175,7 @@ def run(args):
     try:
         if tests:
             guest_tests(report, kernel, choice, run_dir, tests, args)
-        for test in hosts:
-            test.run(report, kernel, run_dir)
+        hosttest.run(hosts, report, kernel, run_dir)
     except KeyboardInterrupt:
         report.note("interrupted, QEMU was killed; logs are in %s" % run_dir)
         stdout.drain(1)

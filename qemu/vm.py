@@ -198,7 +198,8 @@ def run_script(kernel, args):
     tour = args.script is not None and os.path.samefile(args.script, TOUR)
     if args.junit:
         junit.check(args.junit)
-    kernel.demo_module()
+    if not args.module:
+        kernel.demo_module()
     out = args.out and outdir.OutDir(args.out)
     run_dir = lab.RunDir(kernel, "vm")
     counts = args.count is not None

@@ -402,23 +402,28 @@ class Judge(unittest.TestCase):
 
 
 class HostTests(unittest.TestCase):
-    def run_one(self, script, nested=None, **patches):
+    def run_all(self, scripts, nested=None, **patches):
         path = self.enterContext(tempfile.TemporaryDirectory())
         run_dir = argparse.Namespace(path=path, file=lambda name: os.path.join(path, name))
         report = argparse.Namespace(nested=nested or (lambda line: None), result=self.keep)
+        tests = [hosttest.HostTest("host/%d" % n, ["sh", "-c", "echo KTAP version 1; echo 1..1; " + script])
+                 for n, script in enumerate(scripts)]
+        self.kept = []
         for name, value in patches.items():
             self.enterContext(unittest.mock.patch.object(hosttest, name, value))
         os.mkdir(os.path.join(path, "tmp"))
         with unittest.mock.patch.object(tempfile, "tempdir", os.path.join(path, "tmp")):
             try:
-                hosttest.HostTest("host/x", ["sh", "-c", "echo KTAP version 1; echo 1..1; " + script]).run(
-                    report, argparse.Namespace(name="fast", factor=1), run_dir)
+                hosttest.run(tests, report, argparse.Namespace(name="fast", factor=1), run_dir)
             finally:
                 self.assertEqual(os.listdir(os.path.join(path, "tmp")), [])
-        return [(f.kind, f.text) for f in self.kept[0]]
+        return self.kept
 
-    def keep(self, name, failures, result):
-        self.kept = failures, result
+    def run_one(self, script, **more):
+        return self.run_all([script], **more)[0][1]
+
+    def keep(self, name, failures, result, seconds):
+        self.kept.append((name, [(f.kind, f.text) for f in failures]))
 
     def test_good(self):
         self.assertEqual(self.run_one('echo ok 1 a; : > "$(mktemp)"; sleep 0.2 &'), [])
@@ -442,11 +447,34 @@ class HostTests(unittest.TestCase):
     def test_limit(self):
         self.assertEqual(self.run_one("sleep 1000", LIMIT=1), [("timeout", "it ran longer than its limit of 1 seconds")])
 
+    def test_order(self):
+        # The first ends last, and waits for the second: two run at once.
+        lines = []
+        place = self.enterContext(tempfile.TemporaryDirectory())
+        kept = self.run_all(["until [ -e %s/b ]; do sleep 0.01; done; echo ok 1 a" % place,
+                             "echo ok 1 b; : >%s/b" % place, "echo not ok 1 c; exit 1"], nested=lines.append)
+        self.assertEqual(kept, [("host/0", []), ("host/1", []), ("host/2", [("test", "failed: c")])])
+        self.assertEqual([line[-1] for line in lines if "ok" in line], ["a", "b", "c"])
+
+    def test_live(self):
+        # A line is told while its test runs.
+        place = self.enterContext(tempfile.TemporaryDirectory())
+
+        def told(line):
+            if "ok" in line:
+                open(os.path.join(place, "told"), "w").close()
+        self.assertEqual(self.run_one("echo ok 1 a; until [ -e %s/told ]; do sleep 0.01; done" % place, nested=told), [])
+
     def test_interrupted(self):
         def interrupt(line):
             raise KeyboardInterrupt
         with self.assertRaises(KeyboardInterrupt):
-            self.run_one('mktemp; sleep 1000', interrupt)
+            self.run_all(["mktemp; sleep 1000"] * 4, nested=interrupt)
+        self.assertEqual(self.kept, [])
+
+    def test_not_started(self):
+        with unittest.mock.patch.object(lab, "ROOT", "/none"), self.assertRaises(OSError):
+            self.run_all(["echo ok 1 a"] * 3)
 
 
 class Output(unittest.TestCase):
