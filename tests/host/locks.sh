@@ -19,27 +19,11 @@ clean_up()
 	rm -rf "$work"
 }
 trap clean_up EXIT
+. "$top/tests/lib/process.sh"
 . "$top/tests/lib/tree.sh"
 fake_tree "$work/tree"
 fake_lab "$work/lab"
 cd "$work/lab" || exit 1
-
-# within N COMMAND...: whether it succeeds within N tenths of a second.
-within()
-{
-	_tries=$1
-	shift
-	until "$@"; do
-		_tries=$((_tries - 1))
-		[ $_tries -gt 0 ] || return 1
-		sleep 0.1
-	done
-}
-
-soon()
-{
-	within 300 "$@"
-}
 
 # free FILE...: whether nobody holds a lock on them.
 # shellcheck disable=SC2317 # It is called by others.
@@ -48,14 +32,6 @@ free()
 	for _file; do
 		[ -f "$_file" ] && flock -n "$_file" true || return 1
 	done
-}
-
-# gone PIDFILE: whether that process is dead.
-# shellcheck disable=SC2317
-gone()
-{
-	_state=$(sed 's/.*) //; s/ .*//' "/proc/$(cat "$1")/stat" 2>/dev/null)
-	[ -z "$_state" ] || [ "$_state" = Z ]
 }
 
 cat >scripts/brief.sh <<'END'

@@ -11,6 +11,7 @@
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib/ktap.sh"
+. "$top/tests/lib/process.sh"
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -65,7 +66,7 @@ refused()
 	ktap_match "$1" "1 1 metadata.sh: *$2*" "$status $(printf '%s\n' "$said" | grep -c '') $said"
 }
 
-ktap_plan 22
+ktap_plan 33
 
 headers
 rm -r "$kdir"
@@ -150,4 +151,71 @@ ktap_eq 'and check-kdir takes it' '0 ' "$? $said"
 echo "CC=$work/none" >"$out/tools.mk"
 metadata --find "$kdir"
 ktap_eq 'but not without its compilers' '1 ' "$status $said"
+
+# whole_headers: with the source and the compilers in the cache, too. The build of that source
+# runs $work/hook first, if that is there.
+whole_headers()
+{
+	headers
+	echo lds >"$kdir/arch/x86/module.lds"
+	echo bounds >"$kdir/include/generated/bounds.h"
+	mkdir -p "$tree/rust/kernel"
+	touch "$tree/Kconfig" "$tree/Kbuild"
+	printf '%s\n' 'olddefconfig:' '	@touch $(O)/.config' 'prepare:' "	@[ ! -e $work/hook ] || . $work/hook" \
+		'	@mkdir -p $(O)/rust $(O)/include/config $(O)/include/generated' \
+		'	@cp $(O)/.config $(O)/include/config/auto.conf' '	@echo bounds >$(O)/include/generated/bounds.h' \
+		'	@echo "EXPORT_SYMBOL_RUST_GPL(printk);" >$(O)/rust/exports_core_generated.h' >"$tree/Makefile"
+	box=$work/cache/rust-kthread-demo/toolbox/$(for _key in CC_VERSION_TEXT RUSTC_VERSION_TEXT BINDGEN_VERSION_TEXT \
+		LD_VERSION PAHOLE_VERSION RUSTC_LLVM_MAJOR_VERSION; do
+		sed -n "s/^CONFIG_$_key=//p" "$kdir/.config" | tr -d '"'
+	done | sha256sum | cut -c 1-12)
+	mkdir -p "$box/bin" "$box/root/usr/lib/llvm-19/lib" "$box/root/lib/rustlib/src/rust/library/core/src"
+	touch "$box/whole" "$box/root/lib/rustlib/src/rust/library/core/src/lib.rs"
+	for _tool in 'x86_64-linux-gnu-gcc-99:x86_64-linux-gnu-gcc-99 (Debian 99.1.0-1) 99.1.0' 'rustc:rustc 1.99.1 (fake)' \
+		'bindgen:bindgen 0.99.1' 'x86_64-linux-gnu-ld:GNU ld 2.44' 'pahole:v1.30'; do
+		printf '#!/bin/sh\n[ "$1" = --print ] && exec echo %s\necho "%s"\n' "$box/root" "${_tool#*:}" >"$box/bin/${_tool%%:*}"
+	done
+	chmod +x "$box"/bin/*
+}
+
+# interrupted SIGNAL: ends it in the middle of the build.
+interrupted()
+{
+	whole_headers
+	rm -f "$work/step.pid"
+	echo "echo \$\$ >$work/step.pid; sleep 300" >"$work/hook"
+	XDG_CACHE_HOME=$work/cache "$top/scripts/metadata.sh" "$kdir" >"$work/log" 2>&1 </dev/null &
+	_script=$!
+	soon test -s "$work/step.pid" || ktap_bail "the build did not begin: $(cat "$work/log")"
+	kill "-$1" $_script
+	wait $_script 2>/dev/null
+	rm "$work/hook"
+	ktap_ok_if "$1: the build ends" soon gone "$work/step.pid"
+	metadata --find "$kdir"
+	ktap_eq "$1: it is not there" '1 ' "$status $said"
+	metadata "$kdir"
+	ktap_match "$1: the next run makes it" "0 *$out" "$status $said"
+}
+
+interrupted KILL
+interrupted TERM
+ktap_eq 'nothing is written to the headers' '' "$(find "$kdir" -newer "$tree/Makefile")"
+
+# What comes out of another configuration, compiler or source.
+whole_headers
+sed -i 's|@touch|@echo CONFIG_EXTRA=y >>|' "$tree/Makefile"
+metadata "$kdir"
+ktap_match 'another configuration' '1 *the configuration of 7.3.4+fake-amd64 would be another: CONFIG_EXTRA *' "$status $said"
+whole_headers
+echo other >"$kdir/include/generated/bounds.h"
+metadata "$kdir"
+ktap_match 'another generated file' '1 *include/generated/bounds.h came out different*' "$status $said"
+whole_headers
+sed -i 's/printk/other/' "$kdir/Module.symvers"
+metadata "$kdir"
+ktap_match 'a symbol that the kernel does not export' '1 *does not export the Rust symbol printk*' "$status $said"
+whole_headers
+echo CONFIG_MODULE_SIG_FORCE=y | tee -a "$kdir/.config" >>"$kdir/include/config/auto.conf"
+metadata "$kdir"
+ktap_match 'forced signatures: how to sign' '0 *sign-file*mokutil*' "$status $said"
 ktap_finished
