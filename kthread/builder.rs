@@ -10,15 +10,13 @@ use super::{
         ModuleRef, //
     },
     errno::enametoolong,
-    group::{
-        Members,
-        ThreadGroup, //
-    },
+    group::ThreadGroup,
     lockdep::Site,
     memalloc::{
         Memalloc,
         Memallocs, //
     },
+    members::Members,
     packet::{
         self,
         Birth, //

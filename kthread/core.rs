@@ -77,16 +77,16 @@ use super::{
         write_once, //
     },
     freezer::set_freezable,
-    group::{
-        Members,
-        Place, //
-    },
     hotplug,
     lockdep::{
         LockMap,
         Site, //
     },
     memalloc::Memallocs,
+    members::{
+        Members,
+        Place, //
+    },
     signal::Signals,
     wait_queue::Waiters, //
 };

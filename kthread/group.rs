@@ -2,296 +2,14 @@
 
 //! Groups of threads, which bound the life of their members.
 
-use super::ffi::{
-    read_once,
-    write_once, //
+use super::{
+    members::Members,
+    module::ModuleThreads, //
 };
 use kernel::{
-    new_mutex,
     prelude::*,
-    sync::{
-        atomic::Atomic,
-        Arc,
-        Mutex, //
-    },
-    task::might_sleep, //
+    sync::Arc, //
 };
-
-/// Where a table holds an entry. Used under the lock of that table.
-pub(super) struct Place(Atomic<usize>);
-
-impl Place {
-    pub(super) fn new() -> Self {
-        Self(Atomic::new(usize::MAX))
-    }
-
-    fn get(&self) -> usize {
-        read_once(&self.0)
-    }
-
-    fn set(&self, index: usize) {
-        write_once(&self.0, index);
-    }
-}
-
-/// What a group can be made to stop: a thread, or something that has threads.
-pub(super) trait Entry: Send + Sync {
-    fn place(&self) -> &Place;
-
-    /// Returns whether the caller is a thread that [`Entry::reap`] would wait for.
-    fn is_current(&self) -> bool;
-
-    /// Asks for what [`Entry::reap`] waits for, on behalf of someone who is about to call it.
-    ///
-    /// Does not wait for it.
-    fn request_stop(&self);
-
-    /// Returns once all threads are gone, and the table has let go of the entry.
-    ///
-    /// Whoever comes second waits for the first. Sleeps.
-    fn reap(&self);
-
-    /// Returns whether all threads have exited, of one that has said that it leaves.
-    fn has_exited(&self) -> bool;
-
-    /// Waits for the exit, of one that has said that it leaves.
-    fn wait_exit(&self);
-
-    /// Drops all that the threads have left.
-    ///
-    /// # Safety
-    ///
-    /// The entry must have been reaped, and nobody may use a handle of it at the same time.
-    unsafe fn drop_contents(&self);
-}
-
-/// The entries of a group, those that leave first.
-///
-/// # Invariants
-///
-/// - The place of each entry is its index.
-/// - The first `leaving` entries have called [`Members::leave`], and run no code of users any more.
-struct Table {
-    entries: KVVec<Arc<dyn Entry>>,
-    leaving: usize,
-}
-
-impl Table {
-    /// Returns where `place` is, if its entry is still there.
-    fn find(&self, place: &Place) -> Option<usize> {
-        let index = place.get();
-
-        self.entries
-            .get(index)
-            .is_some_and(|entry| core::ptr::eq(entry.place(), place))
-            .then_some(index)
-    }
-
-    /// Exchanges two entries, the first of which does not come after the other.
-    fn swap(&mut self, low: usize, high: usize) {
-        // An index could panic. There is nothing to do if both are the same.
-        if let Some((head, tail)) = self.entries.split_at_mut_checked(high) {
-            if let (Some(one), Some(other)) = (head.get_mut(low), tail.first_mut()) {
-                core::mem::swap(one, other);
-                // INVARIANT: Both places follow.
-                one.place().set(low);
-                other.place().set(high);
-            }
-        }
-    }
-
-    /// Takes out the entry at `index`, which is there.
-    fn take(&mut self, mut index: usize) -> Option<Arc<dyn Entry>> {
-        if index < self.leaving {
-            // INVARIANT: The last of those that leave takes its place.
-            self.leaving -= 1;
-            self.swap(index, self.leaving);
-            index = self.leaving;
-        }
-        let last = self.entries.pop()?;
-
-        match self.entries.get_mut(index) {
-            // INVARIANT: The last of all takes its place.
-            Some(slot) => {
-                last.place().set(index);
-                Some(core::mem::replace(slot, last))
-            }
-            None => Some(last),
-        }
-    }
-
-    /// Takes out one of the entries that have exited by themselves, if one of the first has.
-    fn take_exited(&mut self) -> Option<Arc<dyn Entry>> {
-        /// How many to look at. Those who leave together may exit in another order.
-        const FEW: usize = 4;
-
-        let index = self
-            .entries
-            .iter()
-            .take(self.leaving.min(FEW))
-            .position(|entry| entry.has_exited())?;
-
-        self.take(index)
-    }
-}
-
-/// The entries of a group that are not gone yet.
-#[pin_data]
-pub(super) struct Members {
-    #[pin]
-    table: Mutex<Table>,
-    /// Whether what the threads have left has to be dropped, even if their handles have been
-    /// leaked.
-    drops_values: bool,
-}
-
-impl Members {
-    pub(super) fn new(drops_values: bool) -> Result<Arc<Self>> {
-        // INVARIANT: There are no entries.
-        let table = Table {
-            entries: KVVec::new(),
-            leaving: 0,
-        };
-
-        Arc::pin_init(
-            pin_init!(Self {
-                table <- new_mutex!(table),
-                drops_values,
-            }),
-            GFP_KERNEL,
-        )
-    }
-
-    pub(super) fn insert(&self, entry: Arc<dyn Entry>) -> Result {
-        let mut table = self.table.lock();
-
-        // INVARIANT: The new entry goes to the end.
-        entry.place().set(table.entries.len());
-        table.entries.push(entry, GFP_KERNEL)?;
-        Ok(())
-    }
-
-    /// Lets go of an entry, which may not be there any more.
-    pub(super) fn remove(&self, place: &Place) {
-        let mut table = self.table.lock();
-        let gone = table.find(place).and_then(|index| table.take(index));
-
-        // To drop the last reference drops what the thread has left, which must be free to lock.
-        drop(table);
-        drop(gone);
-    }
-
-    /// Says that an entry is about to exit by itself, and that nobody waits for that.
-    ///
-    /// The last thing that a thread does. It can not let go of itself, as it still runs code of its
-    /// module, so it lets go of others that have gone before. One that `has_value` which nobody has
-    /// taken stays in a scope, which is to drop that.
-    pub(super) fn leave(&self, place: &Place, has_value: bool) {
-        if self.drops_values && has_value {
-            return;
-        }
-        loop {
-            let mut table = self.table.lock();
-
-            if let Some(index) = table.find(place) {
-                if index >= table.leaving {
-                    // INVARIANT: The entry comes after those that have left before.
-                    let leaving = table.leaving;
-                    table.swap(leaving, index);
-                    table.leaving += 1;
-                }
-            }
-            let gone = table.take_exited();
-            drop(table);
-            if gone.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Lets go of all that have exited, and of those that are about to once they have.
-    ///
-    /// Sleeps.
-    fn collect(&self) {
-        loop {
-            let table = self.table.lock();
-            let first = match table.leaving {
-                0 => None,
-                _ => table.entries.first().cloned(),
-            };
-
-            drop(table);
-            let Some(first) = first else { return };
-            first.wait_exit();
-            self.remove(first.place());
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.collect();
-        self.table.lock().entries.len()
-    }
-
-    /// Stops all entries, except for one that the caller is a thread of.
-    ///
-    /// All are asked before the first is waited for. Nobody may insert entries meanwhile.
-    fn stop_all(&self) {
-        might_sleep();
-
-        for entry in self.table.lock().entries.iter() {
-            entry.request_stop();
-        }
-        while let Some(entry) = self.last_but_own() {
-            entry.reap();
-            // Someone else may have reaped it, who is about to do this.
-            self.remove(entry.place());
-        }
-    }
-
-    fn last_but_own(&self) -> Option<Arc<dyn Entry>> {
-        let table = self.table.lock();
-
-        table
-            .entries
-            .iter()
-            .rev()
-            .find(|entry| !entry.is_current())
-            .cloned()
-    }
-
-    /// Takes all entries out of the table, and its memory.
-    fn take_all(&self) -> KVVec<Arc<dyn Entry>> {
-        let mut table = self.table.lock();
-
-        // INVARIANT: There are no entries.
-        table.leaving = 0;
-        core::mem::take(&mut table.entries)
-    }
-
-    /// Like [`Members::stop_all`], and drops all that the threads have left.
-    ///
-    /// # Safety
-    ///
-    /// The caller is none of the threads, and from when all are gone nobody uses a handle of them.
-    pub(super) unsafe fn stop_and_clear(&self) {
-        might_sleep();
-
-        // This holds them from here on, until they have exited.
-        let entries = self.take_all();
-
-        for entry in &entries {
-            entry.request_stop();
-        }
-        for entry in &entries {
-            entry.reap();
-        }
-        for entry in &entries {
-            // SAFETY: All entries have been reaped, and by the requirements of this function nobody
-            // uses a handle any more.
-            unsafe { entry.drop_contents() };
-        }
-    }
-}
 
 /// A set of kernel threads that ends before its owner does.
 ///
@@ -319,6 +37,8 @@ impl Members {
 /// ```
 pub struct ThreadGroup {
     members: Arc<Members>,
+    /// What stops the members that are left, if that is not up to whoever has the group.
+    module: Option<&'static ModuleThreads>,
 }
 
 impl ThreadGroup {
@@ -337,10 +57,51 @@ impl ThreadGroup {
     /// A group that is a field of the value that [`kernel::Module::init`] returns satisfies this if
     /// nobody can take it out of there. In an [`Arc`], which can be leaked, or behind a lock as an
     /// [`Option`], which can be emptied by anybody, it is on the author to see that all code that
-    /// gets at it keeps the promise.
+    /// gets at it keeps the promise. [`ThreadGroup::for_module`] needs none.
     pub unsafe fn new() -> Result<Self> {
         Ok(Self {
             members: Members::new(false)?,
+            module: None,
+        })
+    }
+
+    /// Creates a group without members, which ends with its module whatever becomes of it.
+    ///
+    /// It may be leaked, shared, and dropped by anybody. If that is one of its own threads, that
+    /// one goes on until it returns, or is stopped when the module is unloaded.
+    ///
+    /// May sleep. Fails with [`ENOMEM`], and with [`ENODEV`] while the module is unloaded.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// threaded_module! {
+    ///     type: Driver,
+    ///     threads: THREADS,
+    ///     name: "driver",
+    ///     license: "GPL",
+    /// }
+    ///
+    /// struct Driver {
+    ///     threads: Arc<ThreadGroup>,
+    /// }
+    ///
+    /// impl kernel::Module for Driver {
+    ///     fn init(_module: &'static ThisModule) -> Result<Self> {
+    ///         let threads = Arc::new(ThreadGroup::for_module(&THREADS)?, GFP_KERNEL)?;
+    ///
+    ///         threads.spawn(fmt!("worker"), |ctx| while ctx.wait() != Wake::Stop {})?.detach();
+    ///         Ok(Self { threads })
+    ///     }
+    /// }
+    /// ```
+    pub fn for_module(module: &'static ModuleThreads) -> Result<Self> {
+        let members = Members::new(false)?;
+
+        module.insert(members.clone())?;
+        Ok(Self {
+            members,
+            module: Some(module),
         })
     }
 
@@ -371,6 +132,16 @@ impl ThreadGroup {
         self.members.stop_all();
     }
 
+    /// Refuses new members from now on, with [`ENODEV`], and stops all as
+    /// [`ThreadGroup::stop_all`] does.
+    ///
+    /// This is for a group that others share, who may create threads at the same time.
+    ///
+    /// Sleeps.
+    pub fn close(&self) {
+        self.members.close();
+    }
+
     pub(super) fn members(&self) -> &Arc<Members> {
         &self.members
     }
@@ -382,8 +153,11 @@ impl Drop for ThreadGroup {
     /// Sleeps.
     fn drop(&mut self) {
         self.stop_all();
-        // A waker that outlives the group, and may be dropped anywhere, keeps an empty table.
-        drop(self.members.take_all());
+        match self.module {
+            Some(module) => module.let_go(&self.members),
+            // A waker that outlives the group, and may be dropped anywhere, keeps an empty table.
+            None => drop(self.members.take_all()),
+        }
     }
 }
 
@@ -392,6 +166,7 @@ impl Drop for ThreadGroup {
 mod tests {
     use super::super::{
         kunit::*,
+        members::Entry,
         *, //
     };
     use kernel::{
@@ -618,14 +393,13 @@ mod tests {
     #[test]
     fn who_returns_lets_go_of_those_who_have_gone_before() -> Result {
         let group = group()?;
-        let table = &group.members.table;
+        let members = &group.members;
 
         for _ in 0..10 {
             group.spawn(fmt!("leaves"), |_| ())?.detach();
             // To ask the group how many there are would let go of them.
-            let all_gone = || table.lock().entries.iter().all(|entry| entry.has_exited());
-            assert!(eventually(all_gone));
-            assert_eq!(table.lock().entries.len(), 1);
+            assert!(eventually(|| members.has_exited()));
+            assert_eq!(members.count(), 1);
         }
         Ok(())
     }

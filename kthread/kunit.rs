@@ -8,11 +8,13 @@
 use super::{
     impl_has_slot,
     Context,
+    ModuleThreads,
     PerCpuThread,
     Thread,
     ThreadGroup,
     Wake, //
 };
+use ::core::ptr::NonNull;
 use kernel::{
     bindings,
     cpu::CpuId,
@@ -63,6 +65,15 @@ pub(super) fn group() -> Result<ThreadGroup> {
     // SAFETY: The tests drop their groups when they end. One that fails is killed, and so it
     // leaks its group, in which case this module must not be unloaded.
     unsafe { ThreadGroup::new() }
+}
+
+/// Runs `test` with the threads of a module that has not been opened yet.
+pub(super) fn with_threads(test: impl FnOnce(&'static ModuleThreads) -> Result) -> Result {
+    // SAFETY: The tests drop the guard when they end, as with a group above.
+    let threads = KBox::new(unsafe { ModuleThreads::new() }, GFP_KERNEL)?;
+
+    // SAFETY: When the test has ended only groups that were leaked refer to it, which nobody uses.
+    test(unsafe { NonNull::from(&*threads).as_ref() })
 }
 
 pub(super) fn until_stopped(ctx: &Context<'_>) {

@@ -84,6 +84,7 @@ mod completion;
 mod context;
 mod core;
 mod detached;
+mod device;
 mod errno;
 mod exit;
 mod ffi;
@@ -96,7 +97,9 @@ mod identity;
 mod kunit;
 mod lockdep;
 mod memalloc;
+mod members;
 mod mm;
+mod module;
 mod packet;
 mod percpu;
 mod sched;
@@ -135,6 +138,11 @@ pub use self::{
         Memalloc, //
     },
     mm::use_mm,
+    module::{
+        threaded_module,
+        ModuleGuard,
+        ModuleThreads, //
+    },
     percpu::{
         impl_has_slot,
         HasSlot,

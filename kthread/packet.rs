@@ -11,12 +11,12 @@ use super::{
         Options,
         State, //
     },
-    group::{
+    lockdep::Site,
+    members::{
         Entry,
         Members,
         Place, //
-    },
-    lockdep::Site, //
+    }, //
 };
 use core::{
     cell::UnsafeCell,
@@ -241,7 +241,7 @@ where
     let as_entry: Arc<dyn Entry + '_> = unused.clone();
 
     // INVARIANT: The table holds the packet before there is a task.
-    members.insert(
+    let creation = members.insert(
         // SAFETY: The types differ in a lifetime only. By the type invariants the packet holds
         // nothing that borrows once something that it borrowed has ended.
         unsafe { core::mem::transmute::<Arc<dyn Entry + '_>, Arc<dyn Entry>>(as_entry) },
@@ -251,6 +251,7 @@ where
     // SAFETY: The packet stays where it is, because the table of members holds it.
     unsafe { birth.fork(&unused.core)? };
     undo.dismiss();
+    drop(creation);
 
     let packet: Arc<dyn Returns<T> + '_> = unused.dismiss();
     // SAFETY: As above.

@@ -19,15 +19,15 @@ use super::{
         read_once,
         set_notify_signal, //
     },
-    group::{
-        Entry,
-        Members,
-        Place,
-        ThreadGroup, //
-    },
+    group::ThreadGroup,
     hotplug::{
         is_percpu_thread,
         set_percpu_thread, //
+    },
+    members::{
+        Entry,
+        Members,
+        Place, //
     },
     sched::Policy, //
 };
@@ -574,7 +574,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
         let free = ScopeGuard::new(Shared::<T>::give_up_slot);
         // SAFETY: `taken` has been set here, and there are no threads yet.
         unsafe { *T::slot().shared.get() = Some(NonNull::from(&*shared)) };
-        members.insert(shared.clone())?;
+        let creation = members.insert(shared.clone())?;
         let undo = ScopeGuard::new(|| members.remove(&shared.place));
 
         // SAFETY: The callbacks are for threads of `T`, which these are. `hotplug` and what it
@@ -584,6 +584,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
         // INVARIANT: It has been registered.
         *shared.registered.lock() = true;
         undo.dismiss();
+        drop(creation);
         free.dismiss();
         Ok(Self { shared })
     }

@@ -5,8 +5,8 @@
 use super::{
     builder::Builder,
     context::Context,
-    group::Members,
     lockdep::Site,
+    members::Members,
     thread::{
         NewThread,
         Thread, //

@@ -38,12 +38,10 @@ use super::{
     context::Context,
     core::Core,
     errno::edeadlk,
-    group::{
-        Members,
-        ThreadGroup, //
-    },
+    group::ThreadGroup,
     identity::Observer,
     lockdep::Site,
+    members::Members,
     packet,
     scope::{
         Scope,

@@ -31,11 +31,11 @@ use super::{
             read_once,
             set_notify_signal, //
         },
-        group::Members,
         lockdep::{
             Site,
             What, //
         },
+        members::Members,
     },
     gate::Gate, //
 };

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Groups of threads that end when a device is unbound from its driver.
+//!
+//! C header: [`include/linux/device/devres.h`](srctree/include/linux/device/devres.h)
+
+use super::{
+    group::ThreadGroup,
+    module::ModuleThreads, //
+};
+use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    devres,
+    prelude::*,
+    sync::Arc, //
+};
+
+/// Closes a group, when a device is unbound.
+struct Closes(Arc<ThreadGroup>);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl ThreadGroup {
+    /// Creates a group whose members have all exited when `dev` is unbound from its driver.
+    ///
+    /// That is by `devres`: the resources that `dev` was given before are still there when the
+    /// threads are stopped. The private data of the driver is not, as that is dropped first. The
+    /// group refuses new members then, with [`ENODEV`], and may be kept or leaked like any group of
+    /// the module. It does not end before, even if nobody has it.
+    ///
+    /// A member that unbinds the device, by dropping its registration, is asked to stop and
+    /// otherwise left alone, as by [`ThreadGroup::stop_all`].
+    ///
+    /// May sleep. Fails with [`ENOMEM`], and with [`ENODEV`] while the module is unloaded. Uses
+    /// `devm_add_action_or_reset()` of `drivers/base/devres.c`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::device::{Bound, Device};
+    /// # fn f(threads: &'static ModuleThreads, dev: &Device<Bound>) -> Result {
+    /// let group = ThreadGroup::for_device(threads, dev)?;
+    ///
+    /// group.spawn(fmt!("poll"), |ctx| while ctx.wait() != Wake::Stop {})?.detach();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn for_device(
+        module: &'static ModuleThreads,
+        dev: &Device<Bound>,
+    ) -> Result<Arc<ThreadGroup>> {
+        let group = Arc::new(Self::for_module(module)?, GFP_KERNEL)?;
+
+        devres::register(dev, Closes(group.clone()), GFP_KERNEL)?;
+        Ok(group)
+    }
+}
+
+#[cfg(kthread_kunit)]
+#[kunit_tests(rust_kthread_device)]
+mod tests {
+    use super::super::{
+        kunit::*,
+        *, //
+    };
+    use kernel::{
+        faux,
+        new_mutex,
+        prelude::*,
+        sync::{
+            atomic::Relaxed,
+            Arc, //
+        }, //
+    };
+
+    fn device() -> Result<faux::Registration> {
+        faux::Registration::new(c"kthread-kunit", None)
+    }
+
+    #[test]
+    fn threads_of_a_device_end_when_it_is_unbound() -> Result {
+        with_threads(|threads| {
+            let guard = threads.open()?;
+            let drops = count()?;
+            let device = device()?;
+            let group = ThreadGroup::for_device(threads, device.as_ref().as_ref())?;
+
+            for _ in 0..3 {
+                let counted = Counted(drops.clone());
+
+                group
+                    .spawn(fmt!("bound"), move |ctx| {
+                        until_stopped(ctx);
+                        drop(counted);
+                    })?
+                    .detach();
+            }
+            assert_eq!(group.len(), 3);
+            drop(device);
+            assert_eq!(drops.load(Relaxed), 3);
+            assert!(group.is_empty());
+            assert_eq!(group.spawn(fmt!("late"), |_| ()).err(), Some(ENODEV));
+            drop(guard);
+            drop(group);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_group_of_a_device_lives_as_long_as_that_is_bound() -> Result {
+        with_threads(|threads| {
+            let guard = threads.open()?;
+            let (runs, drops) = (count()?, count()?);
+            let device = device()?;
+            let (done, counted) = (runs.clone(), Counted(drops.clone()));
+            let waker = {
+                let group = ThreadGroup::for_device(threads, device.as_ref().as_ref())?;
+                let thread = group.spawn(fmt!("kept"), move |ctx| {
+                    while ctx.wait() != Wake::Stop {
+                        done.fetch_add(1, Relaxed);
+                    }
+                    drop(counted);
+                })?;
+                let waker = thread.waker();
+
+                thread.detach();
+                waker
+            };
+
+            // Nobody has the group any more, and its thread goes on.
+            for round in 1..4 {
+                waker.wake();
+                assert!(eventually(|| runs.load(Relaxed) == round));
+            }
+            drop(device);
+            assert_eq!(drops.load(Relaxed), 1);
+            // It has left the module, too.
+            assert_eq!(threads.len(), Ok(0));
+            drop(guard);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_member_that_unbinds_its_device_is_left_to_the_module() -> Result {
+        with_threads(|threads| {
+            let guard = threads.open()?;
+            let drops = count()?;
+            let slot = Arc::pin_init(new_mutex!(Some(device()?)), GFP_KERNEL)?;
+            let group = {
+                let device = slot.lock();
+                let device = device.as_ref().ok_or(EINVAL)?;
+
+                ThreadGroup::for_device(threads, device.as_ref().as_ref())?
+            };
+            let counted = Counted(drops.clone());
+            group
+                .spawn(fmt!("other"), move |ctx| {
+                    until_stopped(ctx);
+                    drop(counted);
+                })?
+                .detach();
+            let (given, seen, counted) = (slot.clone(), drops.clone(), Counted(drops.clone()));
+            let thread = group.spawn(fmt!("unbinds"), move |ctx| {
+                let device = given.lock().take();
+
+                drop(device);
+                // By now the other one is gone.
+                let result = (seen.load(Relaxed), ctx.should_stop());
+                drop(counted);
+                result
+            })?;
+
+            assert_eq!(thread.join(), Ok((1, true)));
+            drop(guard);
+            assert_eq!(drops.load(Relaxed), 2);
+            drop(group);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_device_that_is_leaked_ends_with_its_module() -> Result {
+        with_threads(|threads| {
+            let guard = threads.open()?;
+            let drops = count()?;
+            let device = device()?;
+            let counted = Counted(drops.clone());
+
+            ThreadGroup::for_device(threads, device.as_ref().as_ref())?
+                .spawn(fmt!("leaked"), move |ctx| {
+                    until_stopped(ctx);
+                    drop(counted);
+                })?
+                .detach();
+            // As if it were leaked: it is still there when the module is unloaded.
+            drop(guard);
+            assert_eq!(drops.load(Relaxed), 1);
+            drop(device);
+            Ok(())
+        })
+    }
+}

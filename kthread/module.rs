@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The threads of a module, which end when it is unloaded, whatever becomes of their groups.
+
+use super::members::{
+    Entry,
+    Members, //
+};
+use core::mem::MaybeUninit;
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Full,
+            Release, //
+        },
+        Arc, //
+    },
+    types::Opaque, //
+};
+
+/// Stops all threads of a module that is unloaded.
+///
+/// Made by [`threaded_module!`], for [`ThreadGroup::for_module`] and [`ThreadGroup::for_device`].
+///
+/// # Invariants
+///
+/// Once `is_open` is set, `groups` is initialised and stays so.
+///
+/// [`threaded_module!`]: crate::threaded_module
+/// [`ThreadGroup::for_module`]: super::ThreadGroup::for_module
+/// [`ThreadGroup::for_device`]: super::ThreadGroup::for_device
+pub struct ModuleThreads {
+    taken: Atomic<bool>,
+    is_open: Atomic<bool>,
+    groups: Opaque<Members>,
+}
+
+// SAFETY: `Members` may be used from any task, and nothing else is in `groups`.
+unsafe impl Sync for ModuleThreads {}
+
+impl ModuleThreads {
+    /// Creates what takes no groups yet.
+    ///
+    /// # Safety
+    ///
+    /// What the first [`ModuleThreads::open`] returns must be dropped before the text of the module
+    /// that creates the threads is freed, and by none of its threads.
+    pub const unsafe fn new() -> Self {
+        // INVARIANT: `is_open` is not set.
+        Self {
+            taken: Atomic::new(false),
+            is_open: Atomic::new(false),
+            groups: Opaque::uninit(),
+        }
+    }
+
+    /// Takes groups from now on, until what this returns is dropped.
+    ///
+    /// May sleep. Fails with [`EBUSY`] unless this is the first call.
+    pub fn open(&'static self) -> Result<ModuleGuard> {
+        if self.taken.xchg(true, Full) {
+            return Err(EBUSY);
+        }
+        // SAFETY: The memory is there for good, and only who has set `taken` gets here, once.
+        let place = unsafe { &mut *self.groups.get().cast::<MaybeUninit<Members>>() };
+
+        let _ = place.write_pin_init(Members::of_module());
+        // INVARIANT: It was initialised just now.
+        self.is_open.store(true, Release);
+        Ok(ModuleGuard(self))
+    }
+
+    fn groups(&self) -> Result<&Members> {
+        match self.is_open.load(Acquire) {
+            // SAFETY: By the type invariants. Nobody has a mutable reference.
+            true => Ok(unsafe { &*self.groups.get() }),
+            false => Err(ENODEV),
+        }
+    }
+
+    /// Fails with [`ENODEV`] if the module is unloaded.
+    pub(super) fn insert(&self, group: Arc<Members>) -> Result {
+        // It has no members yet, and needs nothing.
+        self.groups()?.insert(group).map(drop)
+    }
+
+    /// Returns how many groups there are.
+    #[cfg(kthread_kunit)]
+    pub(super) fn len(&self) -> Result<usize> {
+        self.groups().map(Members::count)
+    }
+
+    /// Lets go of a group that has been stopped, once no thread is left in it.
+    ///
+    /// One can be left that has dropped the group itself.
+    pub(super) fn let_go(&self, group: &Members) {
+        let Ok(groups) = self.groups() else { return };
+
+        if group.count() == 0 {
+            groups.remove(group.place());
+        } else {
+            groups.leave(group.place(), false);
+        }
+    }
+}
+
+/// Stops all threads of a module when it is dropped. See [`ModuleThreads::open`].
+#[must_use]
+pub struct ModuleGuard(&'static ModuleThreads);
+
+impl Drop for ModuleGuard {
+    /// Sleeps.
+    fn drop(&mut self) {
+        if let Ok(groups) = self.0.groups() {
+            groups.close();
+            drop(groups.take_all());
+        }
+    }
+}
+
+/// Declares a module whose threads end when it is unloaded, whatever safe code does.
+///
+/// It takes what [`module!`] takes, and after `type` the name of a static variable to be made, of
+/// type [`ModuleThreads`]. When the module is unloaded, or fails to load, its value is dropped as
+/// ever, and then all threads are stopped that are members of a group which was made with that
+/// variable. This is the one promise that [`ThreadGroup::new`] has each author make for himself.
+///
+/// In place of `type: T` it can be `driver: A`, for the adapter of a bus as in
+/// `platform::Adapter<T>`. The module is then that of one driver, as with
+/// `module_platform_driver!` and its like.
+///
+/// # Examples
+///
+/// ```
+/// threaded_module! {
+///     driver: platform::Adapter<Driver>,
+///     threads: THREADS,
+///     name: "driver",
+///     license: "GPL",
+/// }
+///
+/// struct Driver;
+///
+/// impl platform::Driver for Driver {
+///     type IdInfo = ();
+///     type Data<'bound> = Self;
+///
+///     fn probe<'bound>(
+///         pdev: &'bound platform::Device<Core<'_>>,
+///         _info: Option<&'bound ()>,
+///     ) -> impl PinInit<Self, Error> + 'bound {
+///         let threads = ThreadGroup::for_device(&THREADS, pdev.as_ref())?;
+///
+///         threads.spawn(fmt!("poll"), |ctx| while ctx.wait() != Wake::Stop {})?.detach();
+///         Ok(Driver)
+///     }
+/// }
+/// ```
+///
+/// [`ModuleThreads`]: crate::kthread::ModuleThreads
+/// [`ThreadGroup::new`]: crate::kthread::ThreadGroup::new
+#[macro_export]
+macro_rules! threaded_module {
+    (type: $type:ty, threads: $threads:ident, $($rest:tt)*) => {
+        static $threads: $crate::kthread::ModuleThreads =
+            // SAFETY: `ThreadedModule::init` opens it. No other code of the module runs before
+            // that, so that this is the first to do so, on behalf of `module!`. That keeps the
+            // value where nobody gets at it, and drops it before the module's text is freed, in a
+            // task that loads or unloads the module.
+            unsafe { $crate::kthread::ModuleThreads::new() };
+
+        #[::kernel::prelude::pin_data]
+        struct ThreadedModule {
+            // Dropped first, with the groups that it has.
+            #[pin]
+            _module: $type,
+            _threads: $crate::kthread::ModuleGuard,
+        }
+
+        impl ::kernel::InPlaceModule for ThreadedModule {
+            fn init(
+                module: &'static ::kernel::ThisModule,
+            ) -> impl ::pin_init::PinInit<Self, ::kernel::error::Error> {
+                ::kernel::try_pin_init!(Self {
+                    _threads: $threads.open()?,
+                    _module <- <$type as ::kernel::InPlaceModule>::init(module),
+                })
+            }
+        }
+
+        ::kernel::prelude::module! {
+            type: ThreadedModule,
+            $($rest)*
+        }
+    };
+    (driver: $adapter:ty, threads: $threads:ident, $($rest:tt)*) => {
+        #[::kernel::prelude::pin_data]
+        struct DriverModule {
+            #[pin]
+            _driver: ::kernel::driver::Registration<$adapter>,
+        }
+
+        impl ::kernel::InPlaceModule for DriverModule {
+            fn init(
+                module: &'static ::kernel::ThisModule,
+            ) -> impl ::pin_init::PinInit<Self, ::kernel::error::Error> {
+                ::kernel::try_pin_init!(Self {
+                    _driver <- ::kernel::driver::Registration::new(
+                        <LocalModule as ::kernel::ModuleMetadata>::NAME,
+                        module,
+                    ),
+                })
+            }
+        }
+
+        $crate::threaded_module! {
+            type: DriverModule,
+            threads: $threads,
+            $($rest)*
+        }
+    };
+}
+pub use threaded_module;
+
+#[cfg(kthread_kunit)]
+#[kunit_tests(rust_kthread_module)]
+mod tests {
+    use super::super::{
+        kunit::*,
+        *, //
+    };
+    use ::core::mem::forget;
+    use kernel::{
+        prelude::*,
+        sync::{
+            atomic::Relaxed,
+            Arc, //
+        }, //
+    };
+
+    #[test]
+    fn a_module_takes_groups_from_when_it_opens_once() -> Result {
+        with_threads(|threads| {
+            assert_eq!(ThreadGroup::for_module(threads).err(), Some(ENODEV));
+            let guard = threads.open()?;
+            assert_eq!(threads.open().err(), Some(EBUSY));
+            let group = ThreadGroup::for_module(threads)?;
+            drop(guard);
+            assert_eq!(ThreadGroup::for_module(threads).err(), Some(ENODEV));
+            // It has been closed, too.
+            assert_eq!(group.spawn(fmt!("late"), |_| ()).err(), Some(ENODEV));
+            assert_eq!(threads.open().err(), Some(EBUSY));
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_module_stops_what_its_groups_have_left() -> Result {
+        with_threads(|threads| {
+            let drops = count()?;
+            let guard = threads.open()?;
+            let spawn = |group: &ThreadGroup| {
+                let counted = Counted(drops.clone());
+
+                group.spawn(fmt!("left"), move |ctx| {
+                    until_stopped(ctx);
+                    drop(counted);
+                })
+            };
+
+            // One whose group is leaked, one whose group owns itself, and one that is kept.
+            let leaked = ThreadGroup::for_module(threads)?;
+            spawn(&leaked)?.detach();
+            forget(spawn(&leaked)?);
+            forget(leaked);
+            let own = Arc::new(ThreadGroup::for_module(threads)?, GFP_KERNEL)?;
+            let (in_own, counted) = (own.clone(), Counted(drops.clone()));
+            own.spawn(fmt!("own"), move |ctx| {
+                until_stopped(ctx);
+                drop((counted, in_own.spawn(fmt!("late"), |_| ()).is_ok()));
+            })?
+            .detach();
+            forget(own);
+            let kept = ThreadGroup::for_module(threads)?;
+            let thread = spawn(&kept)?;
+            let worker = Builder::new(fmt!("left")).spawn_worker(&kept)?;
+            let ended = ThreadGroup::for_module(threads)?;
+            spawn(&ended)?.detach();
+            drop(ended);
+            assert_eq!(drops.load(Relaxed), 1);
+
+            drop(guard);
+            assert_eq!(drops.load(Relaxed), 5);
+            assert!(thread.is_finished());
+            assert_eq!(spawn(&kept).err(), Some(ENODEV));
+            assert_eq!(drops.load(Relaxed), 6);
+            drop((worker, thread, kept));
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_module_waits_for_who_has_dropped_the_group_it_is_in() -> Result {
+        with_threads(|threads| {
+            let (dropped, closing, drops) = (count()?, count()?, count()?);
+            let guard = threads.open()?;
+
+            for goes_on in [false, true] {
+                let group = Arc::new(ThreadGroup::for_module(threads)?, GFP_KERNEL)?;
+                let counted = Counted(drops.clone());
+                group
+                    .spawn(fmt!("other"), move |ctx| {
+                        until_stopped(ctx);
+                        drop(counted);
+                    })?
+                    .detach();
+
+                let (own, counted) = (group.clone(), Counted(drops.clone()));
+                let (seen, done, closing) = (drops.clone(), dropped.clone(), closing.clone());
+                let waker = Builder::new(fmt!("drops-own")).spawn_member(&group, move |ctx| {
+                    // The other reference is gone by then.
+                    let is_last = ctx.wait() == Wake::Ready;
+                    let before = seen.load(Relaxed);
+                    drop(own);
+                    let stopped = seen.load(Relaxed) - before;
+                    done.fetch_add(usize::from(is_last) * stopped, Relaxed);
+                    while goes_on && closing.load(Relaxed) == 0 {
+                        pause();
+                    }
+                    for _ in 0..50 {
+                        pause();
+                    }
+                    drop(counted);
+                })?;
+                drop(group);
+                waker.wake();
+                let rounds = 1 + usize::from(goes_on);
+                assert!(eventually(|| dropped.load(Relaxed) == rounds));
+                if !goes_on {
+                    assert!(eventually(|| drops.load(Relaxed) == 2));
+                    // The next group to be left, or this, lets go of it.
+                    assert_eq!(threads.len(), Ok(1));
+                }
+            }
+            closing.store(1, Relaxed);
+            drop(guard);
+            assert_eq!(drops.load(Relaxed), 4);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_closed_group_refuses_what_is_new() -> Result {
+        let group = group()?;
+        let (drops, refused) = (count()?, count()?);
+        let counted = || Counted(drops.clone());
+
+        group.spawn(fmt!("closed"), until_stopped)?.detach();
+        group.close();
+        assert!(group.is_empty());
+        let late = counted();
+        assert_eq!(
+            group.spawn(fmt!("late"), move |_| drop(late)).err(),
+            Some(ENODEV)
+        );
+        let late = counted();
+        let builder = Builder::new(fmt!("late"));
+        assert_eq!(
+            builder.create(&group, move |_| drop(late)).err(),
+            Some(ENODEV)
+        );
+        let late = counted();
+        assert_eq!(
+            builder.spawn_member(&group, move |_| drop(late)).err(),
+            Some(ENODEV)
+        );
+        assert_eq!(builder.spawn_worker(&group).err(), Some(ENODEV));
+        assert_eq!(
+            PerCpuThreads::register(&group, fmt!("late"), Never).err(),
+            Some(ENODEV)
+        );
+        assert_eq!(drops.load(Relaxed), 3);
+        // Nothing was taken that another group could want.
+        let next = super::super::kunit::group()?;
+        drop(PerCpuThreads::register(&next, fmt!("next"), Never)?);
+        drop(next);
+
+        // Whoever creates threads meanwhile either has them stopped or is refused.
+        for _ in 0..ROUNDS / 20 {
+            let group = Arc::new(super::super::kunit::group()?, GFP_KERNEL)?;
+            let other = super::super::kunit::group()?;
+            let (into, refused) = (group.clone(), refused.clone());
+            let creator = other.spawn(fmt!("creator"), move |_| {
+                while let Ok(thread) = into.spawn(fmt!("raced"), until_stopped) {
+                    thread.detach();
+                }
+                refused.fetch_add(1, Relaxed);
+            })?;
+
+            assert!(eventually(|| !group.is_empty()));
+            group.close();
+            assert!(group.is_empty());
+            assert_eq!(creator.join(), Ok(()));
+            assert!(group.is_empty());
+        }
+        assert_eq!(refused.load(Relaxed), ROUNDS / 20);
+        Ok(())
+    }
+}

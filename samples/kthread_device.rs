@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A driver whose thread ends when its device is unbound.
+//!
+//! It is for platform devices of its own name. Neither it nor what it makes has any `unsafe`: who
+//! leaks the group, or the device, still has no thread that outlives the module.
+
+#[path = "../kthread/mod.rs"]
+pub mod kthread;
+
+use kernel::{
+    device::{
+        Core,
+        Device, //
+    },
+    platform,
+    prelude::*,
+    sync::aref::ARef,
+    time::Delta, //
+};
+use kthread::{
+    Builder,
+    Context,
+    ThreadGroup,
+    Wake, //
+};
+
+threaded_module! {
+    driver: platform::Adapter<KthreadDevice>,
+    threads: THREADS,
+    name: "kthread_device",
+    authors: ["The rust_kthread_demo authors"],
+    description: "Sample: a kernel thread for each device, which ends when that is unbound",
+    license: "GPL",
+}
+
+/// Looks at the device again and again.
+fn poll(ctx: &Context<'_>, dev: &Device) {
+    let mut polls = 0;
+
+    while ctx.wait_timeout(Delta::from_millis(20)) != Wake::Stop {
+        polls += 1;
+        if polls == 3 {
+            dev_info!(dev, "polled {polls} times\n");
+        }
+    }
+    dev_info!(dev, "stopped\n");
+}
+
+struct KthreadDevice {
+    dev: ARef<Device>,
+}
+
+impl platform::Driver for KthreadDevice {
+    type IdInfo = ();
+    type Data<'bound> = Self;
+
+    fn probe<'bound>(
+        pdev: &'bound platform::Device<Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Self, Error> + 'bound {
+        let dev: &Device<Core<'_>> = pdev.as_ref();
+        let threads = ThreadGroup::for_device(&THREADS, dev)?;
+        let polled: ARef<Device> = dev.into();
+
+        // The device keeps the group, and the group the thread.
+        Builder::new(fmt!("poll")).spawn_member(&threads, move |ctx| poll(ctx, &polled))?;
+        Ok(Self { dev: dev.into() })
+    }
+}
+
+impl Drop for KthreadDevice {
+    fn drop(&mut self) {
+        // The thread is still there: what both use is counted, as `dev` is.
+        dev_info!(self.dev, "unbound\n");
+    }
+}
