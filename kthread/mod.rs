@@ -49,11 +49,13 @@
 //! The text of a module that is removed is freed, whatever still runs in it. There are three ways
 //! to make sure that nothing does:
 //!
-//! - A [`ThreadGroup`] stops what is left of its members when it is dropped. [`ThreadGroup::new`]
-//!   carries the one `unsafe` promise of a module: that the group is dropped before the module is
-//!   gone. In return every operation on threads is safe, and a handle that is leaked, by
-//!   [`forget`](::core::mem::forget) or in a reference cycle, does no harm. [`Worker`] and [`PerCpuThreads`]
-//!   are members of a group, too.
+//! - A [`ThreadGroup`] stops what is left of its members when it is dropped. One that was made
+//!   [for its module](ThreadGroup::for_module), with [`threaded_module!`], is stopped when that is
+//!   unloaded, and one [for a device](ThreadGroup::for_device) when that is unbound, even if the
+//!   group is leaked. [`ThreadGroup::new`] needs no such module, and carries an `unsafe` promise:
+//!   that the group is dropped before the module is gone. Either way every operation on threads is
+//!   safe, and a handle that is leaked, by [`forget`](::core::mem::forget) or in a reference cycle,
+//!   does no harm. [`Worker`] and [`PerCpuThreads`] are members of a group, too.
 //! - A [`scope`] stops its threads before it returns. They may borrow.
 //! - A [detached](Builder::spawn_detached) thread holds its module until it ends by itself.
 //!
@@ -75,6 +77,7 @@
 //! `core.rs` has the states of a thread, and says who may touch what when. `exit.rs` waits for it,
 //! `packet.rs` runs it, `context.rs` is what it can do itself, `thread.rs`, `group.rs` and
 //! `scope.rs` are what others can do with it, `sched.rs` and `signal.rs` what both can.
+//! `members.rs` is what ends together, `module.rs` and `device.rs` say with what.
 //! `wait_queue.rs` is for what it waits for elsewhere.
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
@@ -108,8 +111,6 @@ mod signal;
 mod thread;
 mod wait_queue;
 mod worker;
-
-// Where there is a copy of this folder in more than one module, one of them has the KUnit suites.
 
 pub use self::{
     builder::{

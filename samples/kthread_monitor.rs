@@ -21,8 +21,9 @@ use kthread::{
     Wake, //
 };
 
-module! {
+threaded_module! {
     type: Monitor,
+    threads: THREADS,
     name: "kthread_monitor",
     authors: ["The rust_kthread_demo authors"],
     description: "Sample: a kernel thread that watches a limit",
@@ -64,8 +65,7 @@ struct Monitor {
 impl kernel::Module for Monitor {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let limit = module_parameters::limit_mb.value().saturating_mul(1 << 20);
-        // SAFETY: The group is part of the module, and dropped when that is unloaded.
-        let threads = unsafe { ThreadGroup::new()? };
+        let threads = ThreadGroup::for_module(&THREADS)?;
 
         Ok(Self {
             _thread: threads.spawn(fmt!("monitor"), move |ctx| monitor(ctx, limit))?,

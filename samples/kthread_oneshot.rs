@@ -20,8 +20,9 @@ use kthread::{
     Wake, //
 };
 
-module! {
+threaded_module! {
     type: KthreadOneshot,
+    threads: THREADS,
     name: "kthread_oneshot",
     authors: ["The rust_kthread_demo authors"],
     description: "Sample: a kernel thread that is started while the module loads, and ends by itself",
@@ -63,9 +64,7 @@ impl kernel::Module for KthreadOneshot {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let addresses: u64 = value(module_parameters::addresses.value());
         let fail: u8 = value(module_parameters::fail.value());
-        // SAFETY: The group is part of the module, and dropped when that is unloaded, or by an early
-        // return of this function.
-        let threads = unsafe { ThreadGroup::new()? };
+        let threads = ThreadGroup::for_module(&THREADS)?;
 
         // Nobody keeps a handle: what the thread needs is freed when it has returned.
         Builder::new(fmt!("oneshot")).spawn_member(&threads, move |ctx| look(ctx, addresses))?;

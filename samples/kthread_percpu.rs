@@ -20,8 +20,9 @@ use kthread::{
     ThreadGroup, //
 };
 
-module! {
+threaded_module! {
     type: KthreadPercpu,
+    threads: THREADS,
     name: "kthread_percpu",
     authors: ["The rust_kthread_demo authors"],
     description: "Sample: a kernel thread on each CPU",
@@ -60,8 +61,7 @@ struct KthreadPercpu {
 
 impl kernel::Module for KthreadPercpu {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The group is part of the module, and dropped when that is unloaded.
-        let threads = unsafe { ThreadGroup::new()? };
+        let threads = ThreadGroup::for_module(&THREADS)?;
         let all = PerCpuThreads::register(&threads, fmt!("everywhere"), Everywhere)?;
 
         // The thread of a CPU that is offline runs once that comes up.

@@ -24,8 +24,9 @@ use kthread::{
     Wake, //
 };
 
-module! {
+threaded_module! {
     type: KthreadProducer,
+    threads: THREADS,
     name: "kthread_producer",
     authors: ["The rust_kthread_demo authors"],
     description: "Sample: a kernel thread that produces and one that consumes",
@@ -72,8 +73,7 @@ struct KthreadProducer {
 
 impl kernel::Module for KthreadProducer {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The group is part of the module, and dropped when that is unloaded.
-        let threads = unsafe { ThreadGroup::new()? };
+        let threads = ThreadGroup::for_module(&THREADS)?;
         let channel = Arc::pin_init(
             pin_init!(Channel {
                 items <- new_mutex!(KVec::new()),

@@ -34,8 +34,9 @@ use kthread::{
     Wake, //
 };
 
-module! {
+threaded_module! {
     type: KthreadRequest,
+    threads: THREADS,
     name: "kthread_request",
     authors: ["The rust_kthread_demo authors"],
     description: "Sample: a kernel thread that waits for requests",
@@ -74,8 +75,7 @@ struct KthreadRequest {
 
 impl kernel::Module for KthreadRequest {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The group is part of the module, and dropped when that is unloaded.
-        let threads = unsafe { ThreadGroup::new()? };
+        let threads = ThreadGroup::for_module(&THREADS)?;
         let pending = Arc::new(Atomic::new(0u64), GFP_KERNEL)?;
 
         let requests = pending.clone();

@@ -28,8 +28,9 @@ use kthread::{
     Worker, //
 };
 
-module! {
+threaded_module! {
     type: KthreadWorker,
+    threads: THREADS,
     name: "kthread_worker",
     authors: ["The rust_kthread_demo authors"],
     description: "Sample: a kernel thread with work that is delayed",
@@ -63,8 +64,7 @@ struct KthreadWorker {
 
 impl kernel::Module for KthreadWorker {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The group is part of the module, and dropped when that is unloaded.
-        let threads = unsafe { ThreadGroup::new()? };
+        let threads = ThreadGroup::for_module(&THREADS)?;
         let worker = Builder::new(fmt!("heart"))
             .policy(Policy::FifoLow)
             .spawn_worker(&threads)?;

@@ -3,7 +3,7 @@
 #
 # Runs on the host: each example in the documentation of kthread/, in docs/ and in the
 # README compiles. In the kernel tree those of kthread/ would run as KUnit tests, which
-# is not to be had for a module.
+# is not to be had for a module. One that begins with threaded_module! is a module by itself.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -18,8 +18,10 @@ use kernel::{
     bindings,
     cpu::CpuId,
     cpumask::{Cpumask, CpumaskVar},
+    device::{Bound, Core, Device},
     fmt,
     mm::MmWithUser,
+    platform,
     prelude::*,
     sync::{
         aref::ARef,
@@ -34,45 +36,49 @@ const __LOG_PREFIX: &[u8] = b"example\0";
 pub fn example() -> Result {
 EOF
 
-# Each example becomes FILE-LINE.rs, a function that ends as the example does.
-for file in "$top"/kthread/*.rs "$top"/kthread/*/*.rs; do
-	awk -v out="$work/$(basename "$file" .rs)" -v uses="$work/uses" '
-		{ sub(/^ *\/\/[\/!] ?/, "") || ($0 = "\1") }
-		$0 == "\1" { code = text = 0; next }
-		/^```/ && text { text = 0; next }
-		/^```/ && code {
-			if (last !~ /Ok::</) print "Ok(())" >name
-			print "}" >name
+sed '/^};/q' "$work/uses" >"$work/uses-module"
+
+# Each example becomes FILE-LINE.rs, a function that ends as the example does. $1 is the FILE,
+# $2 what comes before it; lines are examples between `begin` and `end`.
+write_examples()
+{
+	awk -v out="$work/$1" -v uses="$2" '
+		$0 == "begin" { body = ""; module = 0; name = out "-" NR ".rs"; next }
+		$0 == "end" {
+			head = uses (module ? "-module" : "")
+			while ((getline line <head) > 0) print line >name
+			close(head)
+			printf "%s", body >name
+			if (!module) print (last ~ /Ok::</ ? "" : "Ok(())\n") "}" >name
 			close(name)
-			code = 0
 			next
 		}
-		/^```text/ { text = 1; next }
-		/^```/ {
-			code = 1
-			name = out "-" NR ".rs"
-			while ((getline line <uses) > 0) print line >name
-			close(uses)
-			next
-		}
-		code { sub(/^# /, ""); print >name; last = $0 }
-	' "$file"
+		{ body = body $0 "\n"; last = $0 }
+		/^threaded_module!/ { module = 1 }'
+}
+
+for file in "$top"/kthread/*.rs "$top"/kthread/*/*.rs; do
+	awk '
+		{ sub(/^ *\/\/[\/!] ?/, "") || ($0 = "\1") }
+		$0 == "\1" { code = text = 0; print ""; next }
+		/^```/ && text { text = 0; print ""; next }
+		/^```/ && code { code = 0; print "end"; next }
+		/^```text/ { text = 1; print ""; next }
+		/^```/ { code = 1; print "begin"; next }
+		code { sub(/^# /, ""); print; next }
+		{ print "" }
+	' "$file" | write_examples "$(basename "$file" .rs)" "$work/uses"
 done
 
 # In the other pages it is what stands between ```rust and ```.
 sed 's/^pub fn example(.*/pub fn example(threads: \&ThreadGroup) -> Result {/' "$work/uses" >"$work/uses-pages"
+cp "$work/uses-module" "$work/uses-pages-module"
 for file in "$top"/docs/*.md "$top/README.md"; do
-	awk -v out="$work/$(basename "$file" .md)" -v uses="$work/uses-pages" '
-		/^```/ && code { print "Ok(())\n}" >name; close(name); code = 0; next }
-		/^```rust$/ {
-			code = 1
-			name = out "-" NR ".rs"
-			while ((getline line <uses) > 0) print line >name
-			close(uses)
-			next
-		}
-		code { print >name }
-	' "$file"
+	awk '
+		/^```/ && code { code = 0; print "end"; next }
+		/^```rust$/ { code = 1; print "begin"; next }
+		{ print code ? $0 : "" }
+	' "$file" | write_examples "$(basename "$file" .md)" "$work/uses-pages"
 done
 
 set -- "$work"/*-*.rs
