@@ -171,7 +171,14 @@ stock()
 	user=root
 	step dkms-add dkms add . || return
 	step dkms-install dkms install rust_kthread_demo/1.0 -k "$release" || return
-	step installed scripts/boot-installed.sh "$release"
+	step installed scripts/boot-installed.sh "$release" || return
+	# A kernel that comes later, as by an upgrade: apt has dkms build for it, with nobody to ask.
+	_cloud=${release%-amd64}-cloud-amd64
+	within root apt-get -q -y purge 'linux-image-*cloud*' 'linux-headers-*cloud*' >/dev/null 2>&1
+	rm -rf "$root/var/cache/rust-kthread-demo/metadata"
+	step upgrade apt-get -q -y --no-install-recommends -t "$suite-backports" install \
+		linux-image-cloud-amd64 linux-headers-cloud-amd64 || return
+	step upgraded ls -l "/lib/modules/$_cloud/updates/dkms"
 }
 
 # kernel_is_there: whether nothing would have to be built, or fetched to tell that.
