@@ -433,17 +433,21 @@ impl<'a> Builder<'a> {
         F: FnOnce(&Context<'_>) -> T + Send,
         T: Send,
     {
-        // The task is ended by an early return of `packet::create`, or by dropping this.
-        self.give_birth(
+        // The task is ended by an early return of `packet::create`, or by dropping this. The creation
+        // ends first, for to drop a closure may wait for all that is being created.
+        let (creation, thread) = self.give_birth(
             site,
             |birth| {
                 // SAFETY: By the requirements of this function.
-                let packet = unsafe { packet::create(members, birth, closure)? };
+                let (creation, packet) = unsafe { packet::create(members, birth, closure)? };
 
-                Ok(NewThread::new(packet))
+                Ok((creation, NewThread::new(packet)))
             },
-            |thread: &NewThread<T, S>| thread.task_ptr(),
-        )
+            |(_, thread): &(_, NewThread<T, S>)| thread.task_ptr(),
+        )?;
+
+        drop(creation);
+        Ok(thread)
     }
 
     /// Has `create` make a task, and applies what has been chosen to it.

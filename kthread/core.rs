@@ -548,6 +548,7 @@ impl Core {
     /// # Safety
     ///
     /// - There is no task yet, and nobody but the caller uses this `Core`.
+    /// - With a `cpu`, the caller keeps [CPU hotplug off](hotplug::lock).
     /// - It stays where it is until the task has exited.
     pub(super) unsafe fn fork(&self, name: &CStr, node: c_int, cpu: Option<CpuId>) -> Result {
         might_sleep();
@@ -567,9 +568,6 @@ impl Core {
                 )
             },
             Some(cpu) => {
-                // A CPU that is going offline is still in the mask, but no place to run any more.
-                let _hotplug = hotplug::lock()?;
-
                 hotplug::check_online(cpu)?;
                 // SAFETY: As above, but that `name` is the format, which stands for itself. The CPU
                 // is online, and so possible.

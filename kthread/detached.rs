@@ -139,8 +139,10 @@ where
             unsafe { drop_unused(&packet) }
         });
 
+        let hotplug = birth.keep_cpus()?;
         // SAFETY: The packet stays where it is, because the task is given a reference below.
         unsafe { birth.fork(&unused.core)? };
+        drop(hotplug);
         let packet = unused.dismiss();
         core::mem::forget(packet.clone());
         // INVARIANT: The task has just been created, and the reference above waits for it.
@@ -219,23 +221,6 @@ mod tests {
         prelude::*,
         sync::Arc, //
     };
-
-    /// Returns the module that these tests are part of.
-    fn this_module() -> &'static ThisModule {
-        #[cfg(MODULE)]
-        extern "C" {
-            static __this_module: c_int;
-        }
-        #[cfg(MODULE)]
-        static THIS_MODULE: ThisModule =
-            // SAFETY: Every module has this symbol, and its address alone is used.
-            unsafe { ThisModule::from_ptr((&raw const __this_module).cast_mut().cast()) };
-        #[cfg(not(MODULE))]
-        // SAFETY: Code that is built in has no module.
-        static THIS_MODULE: ThisModule = unsafe { ThisModule::from_ptr(::core::ptr::null_mut()) };
-
-        &THIS_MODULE
-    }
 
     fn references() -> c_int {
         match this_module().as_ptr() {

@@ -9,11 +9,13 @@ use super::{
     module::ModuleThreads, //
 };
 use kernel::{
+    bindings,
     device::{
         Bound,
         Device, //
     },
     devres,
+    faux,
     prelude::*,
     sync::Arc, //
 };
@@ -32,14 +34,16 @@ impl ThreadGroup {
     ///
     /// That is by `devres`: the resources that `dev` was given before are still there when the
     /// threads are stopped. The private data of the driver is not, as that is dropped first. The
-    /// group refuses new members then, with [`ENODEV`], and may be kept or leaked like any group of
-    /// the module. It does not end before, even if nobody has it.
+    /// group is [closed](ThreadGroup::close) then, and may be kept or leaked like any group of the
+    /// module. It does not end before, even if nobody has it.
     ///
-    /// A member that unbinds the device, by dropping its registration, is asked to stop and
-    /// otherwise left alone, as by [`ThreadGroup::stop_all`].
+    /// What [`ThreadGroup::close`] leaves alone goes on after the device is unbound, until the
+    /// module is unloaded: a member that unbinds it, by dropping its registration, and, if a
+    /// callback of [`PerCpuThreads`](super::PerCpuThreads) does that, whatever has not ended.
     ///
-    /// May sleep. Fails with [`ENOMEM`], and with [`ENODEV`] while the module is unloaded. Uses
-    /// `devm_add_action_or_reset()` of `drivers/base/devres.c`.
+    /// May sleep. Fails with [`EINVAL`] unless the driver belongs to the module, with [`ENOMEM`],
+    /// and with [`ENODEV`] while the module is unloaded. Uses `devm_add_action_or_reset()` of
+    /// [`drivers/base/devres.c`](srctree/drivers/base/devres.c).
     ///
     /// # Examples
     ///
@@ -56,6 +60,44 @@ impl ThreadGroup {
         module: &'static ModuleThreads,
         dev: &Device<Bound>,
     ) -> Result<Arc<ThreadGroup>> {
+        let raw = core::ptr::from_ref(dev).cast::<bindings::device>();
+        // SAFETY: The device is bound, and so has a driver until it is not.
+        let driver = unsafe { &*(*raw).driver };
+
+        // What is bound to a driver of others, as the parent of an auxiliary device is, may be
+        // unbound only after the module is gone.
+        if !module.owns(driver) {
+            return Err(EINVAL);
+        }
+        Self::end_with(module, dev)
+    }
+
+    /// Like [`ThreadGroup::for_device`], for a device that has no driver of its own.
+    ///
+    /// One that is leaked stays bound for ever. Its threads end with the module all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::faux;
+    /// # fn f(threads: &'static ModuleThreads) -> Result {
+    /// let device = faux::Registration::new(c"poller", None)?;
+    /// let group = ThreadGroup::for_faux(threads, &device)?;
+    ///
+    /// group.spawn(fmt!("poll"), |ctx| while ctx.wait() != Wake::Stop {})?.detach();
+    /// drop(device);
+    /// assert!(group.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn for_faux(
+        module: &'static ModuleThreads,
+        device: &faux::Registration,
+    ) -> Result<Arc<ThreadGroup>> {
+        Self::end_with(module, device.as_ref().as_ref())
+    }
+
+    fn end_with(module: &'static ModuleThreads, dev: &Device<Bound>) -> Result<Arc<ThreadGroup>> {
         let group = Arc::new(Self::for_module(module)?, GFP_KERNEL)?;
 
         devres::register(dev, Closes(group.clone()), GFP_KERNEL)?;
@@ -87,11 +129,17 @@ mod tests {
     #[test]
     fn threads_of_a_device_end_when_it_is_unbound() -> Result {
         with_threads(|threads| {
-            let guard = threads.open()?;
+            let guard = open(threads)?;
             let drops = count()?;
             let device = device()?;
-            let group = ThreadGroup::for_device(threads, device.as_ref().as_ref())?;
+            let group = ThreadGroup::for_faux(threads, &device)?;
 
+            // Its driver is none of this module.
+            if !this_module().as_ptr().is_null() {
+                let refused = ThreadGroup::for_device(threads, device.as_ref().as_ref());
+
+                assert_eq!(refused.err(), Some(EINVAL));
+            }
             for _ in 0..3 {
                 let counted = Counted(drops.clone());
 
@@ -116,12 +164,12 @@ mod tests {
     #[test]
     fn a_group_of_a_device_lives_as_long_as_that_is_bound() -> Result {
         with_threads(|threads| {
-            let guard = threads.open()?;
+            let guard = open(threads)?;
             let (runs, drops) = (count()?, count()?);
             let device = device()?;
             let (done, counted) = (runs.clone(), Counted(drops.clone()));
             let waker = {
-                let group = ThreadGroup::for_device(threads, device.as_ref().as_ref())?;
+                let group = ThreadGroup::for_faux(threads, &device)?;
                 let thread = group.spawn(fmt!("kept"), move |ctx| {
                     while ctx.wait() != Wake::Stop {
                         done.fetch_add(1, Relaxed);
@@ -151,14 +199,14 @@ mod tests {
     #[test]
     fn a_member_that_unbinds_its_device_is_left_to_the_module() -> Result {
         with_threads(|threads| {
-            let guard = threads.open()?;
+            let guard = open(threads)?;
             let drops = count()?;
             let slot = Arc::pin_init(new_mutex!(Some(device()?)), GFP_KERNEL)?;
             let group = {
                 let device = slot.lock();
                 let device = device.as_ref().ok_or(EINVAL)?;
 
-                ThreadGroup::for_device(threads, device.as_ref().as_ref())?
+                ThreadGroup::for_faux(threads, device)?
             };
             let counted = Counted(drops.clone());
             group
@@ -189,12 +237,12 @@ mod tests {
     #[test]
     fn a_device_that_is_leaked_ends_with_its_module() -> Result {
         with_threads(|threads| {
-            let guard = threads.open()?;
+            let guard = open(threads)?;
             let drops = count()?;
             let device = device()?;
             let counted = Counted(drops.clone());
 
-            ThreadGroup::for_device(threads, device.as_ref().as_ref())?
+            ThreadGroup::for_faux(threads, &device)?
                 .spawn(fmt!("leaked"), move |ctx| {
                     until_stopped(ctx);
                     drop(counted);

@@ -68,7 +68,9 @@ impl ThreadGroup {
     /// Creates a group without members, which ends with its module whatever becomes of it.
     ///
     /// It may be leaked, shared, and dropped by anybody. If that is one of its own threads, that
-    /// one goes on until it returns, or is stopped when the module is unloaded.
+    /// one goes on until it returns, or is stopped when the module is unloaded. So does a worker
+    /// whose own work drops the group, which does not return, and per-CPU threads if a callback of
+    /// such does.
     ///
     /// May sleep. Fails with [`ENOMEM`], and with [`ENODEV`] while the module is unloaded.
     ///
@@ -135,7 +137,11 @@ impl ThreadGroup {
     /// Refuses new members from now on, with [`ENODEV`], and stops all as
     /// [`ThreadGroup::stop_all`] does.
     ///
-    /// This is for a group that others share, who may create threads at the same time.
+    /// This is for a group that others share, who may create threads at the same time. What is being
+    /// created is stopped, too. A member that calls this is asked, and otherwise left alone; if
+    /// somebody else has closed the group before, it only asks the others. Neither does a callback
+    /// of [`PerCpuThreads`](super::PerCpuThreads) wait for anybody. That members of two groups close
+    /// each other's at once is a circle, in which both wait for ever.
     ///
     /// Sleeps.
     pub fn close(&self) {

@@ -8,6 +8,7 @@
 use super::{
     impl_has_slot,
     Context,
+    ModuleGuard,
     ModuleThreads,
     PerCpuThread,
     Thread,
@@ -67,13 +68,34 @@ pub(super) fn group() -> Result<ThreadGroup> {
     unsafe { ThreadGroup::new() }
 }
 
+/// Returns the module that these tests are part of.
+pub(super) fn this_module() -> &'static ThisModule {
+    #[cfg(MODULE)]
+    extern "C" {
+        static __this_module: c_int;
+    }
+    #[cfg(MODULE)]
+    static THIS_MODULE: ThisModule =
+        // SAFETY: Every module has this symbol, and its address alone is used.
+        unsafe { ThisModule::from_ptr((&raw const __this_module).cast_mut().cast()) };
+    #[cfg(not(MODULE))]
+    // SAFETY: Code that is built in has no module.
+    static THIS_MODULE: ThisModule = unsafe { ThisModule::from_ptr(::core::ptr::null_mut()) };
+
+    &THIS_MODULE
+}
+
 /// Runs `test` with the threads of a module that has not been opened yet.
 pub(super) fn with_threads(test: impl FnOnce(&'static ModuleThreads) -> Result) -> Result {
-    // SAFETY: The tests drop the guard when they end, as with a group above.
-    let threads = KBox::new(unsafe { ModuleThreads::new() }, GFP_KERNEL)?;
+    let threads = KBox::new(ModuleThreads::new(), GFP_KERNEL)?;
 
     // SAFETY: When the test has ended only groups that were leaked refer to it, which nobody uses.
     test(unsafe { NonNull::from(&*threads).as_ref() })
+}
+
+pub(super) fn open(threads: &'static ModuleThreads) -> Result<ModuleGuard> {
+    // SAFETY: The tests drop the guard when they end, as with a group above.
+    unsafe { threads.open(this_module()) }
 }
 
 pub(super) fn until_stopped(ctx: &Context<'_>) {

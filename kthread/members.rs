@@ -7,7 +7,8 @@ use super::{
     ffi::{
         read_once,
         write_once, //
-    }, //
+    },
+    hotplug::is_percpu_thread, //
 };
 use kernel::{
     new_mutex,
@@ -65,6 +66,9 @@ pub(super) trait Entry: Send + Sync {
     /// Waits for the exit, of one that has said that it leaves.
     fn wait_exit(&self);
 
+    /// Lets go of what the entry holds itself, after it has exited and left the table.
+    fn gone(&self) {}
+
     /// Drops all that the threads have left.
     ///
     /// # Safety
@@ -78,7 +82,8 @@ pub(super) trait Entry: Send + Sync {
 /// # Invariants
 ///
 /// - The place of each entry is its index.
-/// - The first `leaving` entries have called [`Members::leave`], and run no code of users any more.
+/// - The first `leaving` entries have called [`Members::leave`]: nobody waits for them before the
+///   last.
 struct Table {
     entries: KVVec<Arc<dyn Entry>>,
     leaving: usize,
@@ -139,15 +144,12 @@ impl Table {
         }
     }
 
-    /// Takes out one of the entries that have exited by themselves, if one of the first has.
-    fn take_exited(&mut self) -> Option<Arc<dyn Entry>> {
-        /// How many to look at. Those who leave together may exit in another order.
-        const FEW: usize = 4;
-
+    /// Takes out one of the entries that have exited by themselves, if one of the first few has.
+    fn take_exited(&mut self, few: usize) -> Option<Arc<dyn Entry>> {
         let index = self
             .entries
             .iter()
-            .take(self.leaving.min(FEW))
+            .take(self.leaving.min(few))
             .position(|entry| entry.has_exited())?;
 
         self.take(index)
@@ -162,6 +164,8 @@ pub(super) struct Members {
     /// Whether what the threads have left has to be dropped, even if their handles have been
     /// leaked.
     drops_values: bool,
+    /// How many of those that leave to look at.
+    few: usize,
     /// Twice how many entries are being created, plus one once the table takes no more.
     creations: Atomic<usize>,
     /// That none is being created any more, after that.
@@ -177,6 +181,8 @@ impl Members {
             pin_init!(Self {
                 table <- new_mutex!(Table::new()),
                 drops_values,
+                // Threads exit soon, but those who leave together in any order.
+                few: 4,
                 creations: Atomic::new(0),
                 settled <- Completion::new(),
                 place: Place::new(),
@@ -192,6 +198,8 @@ impl Members {
         pin_init!(Self {
             table <- new_mutex!(Table::new()),
             drops_values: false,
+            // A group in which a thread has been left may stay for as long as the module.
+            few: usize::MAX,
             creations: Atomic::new(0),
             settled <- Completion::new(),
             place: Place::new(),
@@ -215,18 +223,24 @@ impl Members {
         Ok(Creation(self))
     }
 
-    /// Takes no more entries from now on, and returns once all that there are have their tasks.
-    fn refuse_more(&self) {
+    /// Takes no more entries from now on, and asks all that there are to stop, unless one is being
+    /// created: that has no task to ask yet. Returns whether these had been open.
+    ///
+    /// Does not wait.
+    fn refuse_more(&self) -> bool {
         let mut table = self.table.lock();
+        let were_open = !table.closed;
 
-        if !table.closed {
+        if were_open {
             table.closed = true;
             self.creations.fetch_add(1, Relaxed);
         }
-        drop(table);
-        if self.creations.load(Acquire) > 1 {
-            self.settled.wait();
+        if self.creations.load(Acquire) <= 1 {
+            for entry in table.entries.iter() {
+                entry.request_stop();
+            }
         }
+        were_open
     }
 
     /// Lets go of an entry, which may not be there any more.
@@ -248,22 +262,32 @@ impl Members {
         if self.drops_values && has_value {
             return;
         }
-        loop {
-            let mut table = self.table.lock();
+        let mut table = self.table.lock();
 
-            if let Some(index) = table.find(place) {
-                if index >= table.leaving {
-                    // INVARIANT: The entry comes after those that have left before.
-                    let leaving = table.leaving;
-                    table.swap(leaving, index);
-                    table.leaving += 1;
-                }
+        if let Some(index) = table.find(place) {
+            if index >= table.leaving {
+                // INVARIANT: The entry comes after those that have left before.
+                let leaving = table.leaving;
+                table.swap(leaving, index);
+                table.leaving += 1;
             }
-            let gone = table.take_exited();
-            drop(table);
-            if gone.is_none() {
+        }
+        let gone = table.take_exited(self.few);
+        drop(table);
+        if let Some(gone) = gone {
+            gone.gone();
+            self.drop_exited();
+        }
+    }
+
+    /// Lets go of what has left and exited.
+    pub(super) fn drop_exited(&self) {
+        loop {
+            let Some(gone) = self.table.lock().take_exited(self.few) else {
                 return;
-            }
+            };
+
+            gone.gone();
         }
     }
 
@@ -312,9 +336,28 @@ impl Members {
     }
 
     /// Takes no more entries from now on, and stops all, as [`Members::stop_all`] does.
+    ///
+    /// Two kinds of caller only ask: a callback of per-CPU threads, for which those may wait that
+    /// create something; and a member, if somebody else has closed these, who may wait for it.
     pub(super) fn close(&self) {
-        self.refuse_more();
+        might_sleep();
+
+        let were_open = self.refuse_more();
+        if is_percpu_thread() || !were_open && self.has_current() {
+            return;
+        }
+        if self.creations.load(Acquire) > 1 {
+            self.settled.wait();
+        }
         self.stop_all();
+    }
+
+    fn has_current(&self) -> bool {
+        self.table
+            .lock()
+            .entries
+            .iter()
+            .any(|entry| entry.is_current())
     }
 
     fn last_but_own(&self) -> Option<Arc<dyn Entry>> {
@@ -362,7 +405,8 @@ impl Members {
     }
 }
 
-/// That an entry is being created, which nobody can stop meanwhile.
+/// That an entry is being created, which nobody stops before this is dropped.
+#[must_use]
 pub(super) struct Creation<'a>(&'a Members);
 
 impl Drop for Creation<'_> {
@@ -386,13 +430,10 @@ impl Entry for Members {
 
     fn request_stop(&self) {
         self.refuse_more();
-        for entry in self.table.lock().entries.iter() {
-            entry.request_stop();
-        }
     }
 
     fn reap(&self) {
-        self.stop_all();
+        self.close();
     }
 
     fn has_exited(&self) -> bool {
@@ -405,6 +446,11 @@ impl Entry for Members {
 
     fn wait_exit(&self) {
         self.collect();
+    }
+
+    fn gone(&self) {
+        // Each entry has a reference to these, so that none would ever be dropped.
+        drop(self.take_all());
     }
 
     unsafe fn drop_contents(&self) {

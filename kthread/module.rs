@@ -8,12 +8,14 @@ use super::members::{
 };
 use core::mem::MaybeUninit;
 use kernel::{
+    bindings,
     prelude::*,
     sync::{
         atomic::{
             Acquire,
             Atomic,
             Full,
+            Relaxed,
             Release, //
         },
         Arc, //
@@ -36,6 +38,8 @@ pub struct ModuleThreads {
     taken: Atomic<bool>,
     is_open: Atomic<bool>,
     groups: Opaque<Members>,
+    /// The address of the module.
+    module: Atomic<usize>,
 }
 
 // SAFETY: `Members` may be used from any task, and nothing else is in `groups`.
@@ -43,24 +47,26 @@ unsafe impl Sync for ModuleThreads {}
 
 impl ModuleThreads {
     /// Creates what takes no groups yet.
-    ///
-    /// # Safety
-    ///
-    /// What the first [`ModuleThreads::open`] returns must be dropped before the text of the module
-    /// that creates the threads is freed, and by none of its threads.
-    pub const unsafe fn new() -> Self {
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
         // INVARIANT: `is_open` is not set.
         Self {
             taken: Atomic::new(false),
             is_open: Atomic::new(false),
             groups: Opaque::uninit(),
+            module: Atomic::new(0),
         }
     }
 
     /// Takes groups from now on, until what this returns is dropped.
     ///
     /// May sleep. Fails with [`EBUSY`] unless this is the first call.
-    pub fn open(&'static self) -> Result<ModuleGuard> {
+    ///
+    /// # Safety
+    ///
+    /// What the first call returns must be dropped before the text of `module`, which creates the
+    /// threads, is freed, and by none of its threads.
+    pub unsafe fn open(&'static self, module: &'static ThisModule) -> Result<ModuleGuard> {
         if self.taken.xchg(true, Full) {
             return Err(EBUSY);
         }
@@ -68,6 +74,7 @@ impl ModuleThreads {
         let place = unsafe { &mut *self.groups.get().cast::<MaybeUninit<Members>>() };
 
         let _ = place.write_pin_init(Members::of_module());
+        self.module.store(module.as_ptr().addr(), Relaxed);
         // INVARIANT: It was initialised just now.
         self.is_open.store(true, Release);
         Ok(ModuleGuard(self))
@@ -83,8 +90,17 @@ impl ModuleThreads {
 
     /// Fails with [`ENODEV`] if the module is unloaded.
     pub(super) fn insert(&self, group: Arc<Members>) -> Result {
-        // It has no members yet, and needs nothing.
-        self.groups()?.insert(group).map(drop)
+        let groups = self.groups()?;
+
+        // It has no members yet, and can be stopped at once.
+        groups.insert(group).map(drop)?;
+        groups.drop_exited();
+        Ok(())
+    }
+
+    /// Returns whether `driver` is one of the module, by its `owner`.
+    pub(super) fn owns(&self, driver: &bindings::device_driver) -> bool {
+        driver.owner.addr() == self.module.load(Relaxed)
     }
 
     /// Returns how many groups there are.
@@ -95,11 +111,14 @@ impl ModuleThreads {
 
     /// Lets go of a group that has been stopped, once no thread is left in it.
     ///
-    /// One can be left that has dropped the group itself.
+    /// One can be left that has dropped the group itself. The group then stays for a while: until
+    /// the next one comes or is let go of, once that thread has exited.
     pub(super) fn let_go(&self, group: &Members) {
         let Ok(groups) = self.groups() else { return };
 
         if group.count() == 0 {
+            // A waker that outlives the group, and may be dropped anywhere, keeps an empty table.
+            drop(group.take_all());
             groups.remove(group.place());
         } else {
             groups.leave(group.place(), false);
@@ -165,12 +184,7 @@ impl Drop for ModuleGuard {
 #[macro_export]
 macro_rules! threaded_module {
     (type: $type:ty, threads: $threads:ident, $($rest:tt)*) => {
-        static $threads: $crate::kthread::ModuleThreads =
-            // SAFETY: `ThreadedModule::init` opens it. No other code of the module runs before
-            // that, so that this is the first to do so, on behalf of `module!`. That keeps the
-            // value where nobody gets at it, and drops it before the module's text is freed, in a
-            // task that loads or unloads the module.
-            unsafe { $crate::kthread::ModuleThreads::new() };
+        static $threads: $crate::kthread::ModuleThreads = $crate::kthread::ModuleThreads::new();
 
         #[::kernel::prelude::pin_data]
         struct ThreadedModule {
@@ -184,8 +198,14 @@ macro_rules! threaded_module {
             fn init(
                 module: &'static ::kernel::ThisModule,
             ) -> impl ::pin_init::PinInit<Self, ::kernel::error::Error> {
+                let threads: &'static $crate::kthread::ModuleThreads = &$threads;
+
                 ::kernel::try_pin_init!(Self {
-                    _threads: $threads.open()?,
+                    // SAFETY: The first call is that of `module!`, as no other safe code of the
+                    // module runs before. It keeps the value where nobody gets at it, and drops it
+                    // before the module's text is freed, in a task that loads or unloads the
+                    // module.
+                    _threads: unsafe { threads.open(module)? },
                     _module <- <$type as ::kernel::InPlaceModule>::init(module),
                 })
             }
@@ -245,14 +265,14 @@ mod tests {
     fn a_module_takes_groups_from_when_it_opens_once() -> Result {
         with_threads(|threads| {
             assert_eq!(ThreadGroup::for_module(threads).err(), Some(ENODEV));
-            let guard = threads.open()?;
-            assert_eq!(threads.open().err(), Some(EBUSY));
+            let guard = open(threads)?;
+            assert_eq!(open(threads).err(), Some(EBUSY));
             let group = ThreadGroup::for_module(threads)?;
             drop(guard);
             assert_eq!(ThreadGroup::for_module(threads).err(), Some(ENODEV));
             // It has been closed, too.
             assert_eq!(group.spawn(fmt!("late"), |_| ()).err(), Some(ENODEV));
-            assert_eq!(threads.open().err(), Some(EBUSY));
+            assert_eq!(open(threads).err(), Some(EBUSY));
             Ok(())
         })
     }
@@ -261,7 +281,7 @@ mod tests {
     fn a_module_stops_what_its_groups_have_left() -> Result {
         with_threads(|threads| {
             let drops = count()?;
-            let guard = threads.open()?;
+            let guard = open(threads)?;
             let spawn = |group: &ThreadGroup| {
                 let counted = Counted(drops.clone());
 
@@ -306,10 +326,11 @@ mod tests {
     fn a_module_waits_for_who_has_dropped_the_group_it_is_in() -> Result {
         with_threads(|threads| {
             let (dropped, closing, drops) = (count()?, count()?, count()?);
-            let guard = threads.open()?;
+            let guard = open(threads)?;
 
             for goes_on in [false, true] {
                 let group = Arc::new(ThreadGroup::for_module(threads)?, GFP_KERNEL)?;
+                let members = group.members().clone();
                 let counted = Counted(drops.clone());
                 group
                     .spawn(fmt!("other"), move |ctx| {
@@ -341,8 +362,13 @@ mod tests {
                 assert!(eventually(|| dropped.load(Relaxed) == rounds));
                 if !goes_on {
                     assert!(eventually(|| drops.load(Relaxed) == 2));
-                    // The next group to be left, or this, lets go of it.
-                    assert_eq!(threads.len(), Ok(1));
+                    // The next group lets go of it.
+                    assert!(eventually(|| {
+                        drop(ThreadGroup::for_module(threads));
+                        threads.len() == Ok(0)
+                    }));
+                    // Nor do the two keep each other.
+                    assert_eq!(members.count(), 0);
                 }
             }
             closing.store(1, Relaxed);
@@ -393,10 +419,16 @@ mod tests {
             let group = Arc::new(super::super::kunit::group()?, GFP_KERNEL)?;
             let other = super::super::kunit::group()?;
             let (into, refused) = (group.clone(), refused.clone());
+            let cpus = all_cpus()?;
             let creator = other.spawn(fmt!("creator"), move |_| {
-                while let Ok(thread) = into.spawn(fmt!("raced"), until_stopped) {
-                    thread.detach();
-                }
+                let builder = Builder::new(fmt!("raced"));
+                let placed = builder.clone().placement(Placement::Cpus(&cpus));
+
+                // A worker is stopped by its drop, or by the group before.
+                while let (Ok(()), Ok(_)) = (
+                    placed.spawn(&into, until_stopped).map(Thread::detach),
+                    builder.spawn_worker(&into),
+                ) {}
                 refused.fetch_add(1, Relaxed);
             })?;
 
@@ -407,6 +439,29 @@ mod tests {
             assert!(group.is_empty());
         }
         assert_eq!(refused.load(Relaxed), ROUNDS / 20);
+        Ok(())
+    }
+    #[test]
+    fn members_that_close_their_group_at_once_do_not_wait_for_each_other() -> Result {
+        for _ in 0..ROUNDS / 20 {
+            let group = Arc::new(group()?, GFP_KERNEL)?;
+            let began = count()?;
+
+            for _ in 0..3 {
+                let (own, began) = (group.clone(), began.clone());
+
+                group
+                    .spawn(fmt!("closes"), move |_| {
+                        began.fetch_add(1, Relaxed);
+                        let _ = eventually(|| began.load(Relaxed) == 3);
+                        own.close();
+                    })?
+                    .detach();
+            }
+            assert!(eventually(|| began.load(Relaxed) == 3));
+            group.close();
+            assert!(group.is_empty());
+        }
         Ok(())
     }
 }

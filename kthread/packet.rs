@@ -11,8 +11,10 @@ use super::{
         Options,
         State, //
     },
+    hotplug,
     lockdep::Site,
     members::{
+        Creation,
         Entry,
         Members,
         Place, //
@@ -188,18 +190,27 @@ pub(super) struct Birth<'a> {
 }
 
 impl Birth<'_> {
+    /// Keeps CPUs from coming and going if the task is to be bound to one, until it has been forked.
+    ///
+    /// A CPU that is going offline is still in the mask, but no place to run any more. Whoever waits
+    /// for what is being created may be waited for by CPU hotplug: so this comes first.
+    pub(super) fn keep_cpus(&self) -> Result<Option<impl Drop>> {
+        self.cpu.map(|_| hotplug::lock()).transpose()
+    }
+
     /// Asks kthreadd for the task of `core`.
     ///
     /// # Safety
     ///
-    /// That of [`Core::fork`].
+    /// That of [`Core::fork`], so that [`Birth::keep_cpus`] must be in force.
     pub(super) unsafe fn fork(&self, core: &Core) -> Result {
         // SAFETY: By the requirements of this function.
         unsafe { core.fork(self.name, self.node, self.cpu) }
     }
 }
 
-/// Creates a thread that will run `closure` and is a member of `members`.
+/// Creates a thread that will run `closure` and is a member of `members`. Nobody stops it before the
+/// `Creation` is dropped.
 ///
 /// On failure `closure` has been dropped, and nothing is left behind.
 ///
@@ -207,11 +218,11 @@ impl Birth<'_> {
 ///
 /// If `F` or `T` borrow something, then before that ends the thread must have been reaped, and its
 /// closure and value must have been taken or dropped.
-pub(super) unsafe fn create<F, T>(
-    members: &Arc<Members>,
+pub(super) unsafe fn create<'a, F, T>(
+    members: &'a Arc<Members>,
     birth: &Birth<'_>,
     closure: F,
-) -> Result<Arc<dyn Returns<T>>>
+) -> Result<(Creation<'a>, Arc<dyn Returns<T>>)>
 where
     F: FnOnce(&Context<'_>) -> T + Send,
     T: Send,
@@ -240,6 +251,8 @@ where
     });
     let as_entry: Arc<dyn Entry + '_> = unused.clone();
 
+    // If this fails the closure is dropped last, as it may do anything.
+    let hotplug = birth.keep_cpus()?;
     // INVARIANT: The table holds the packet before there is a task.
     let creation = members.insert(
         // SAFETY: The types differ in a lifetime only. By the type invariants the packet holds
@@ -251,11 +264,13 @@ where
     // SAFETY: The packet stays where it is, because the table of members holds it.
     unsafe { birth.fork(&unused.core)? };
     undo.dismiss();
-    drop(creation);
+    drop(hotplug);
 
     let packet: Arc<dyn Returns<T> + '_> = unused.dismiss();
     // SAFETY: As above.
-    Ok(unsafe { core::mem::transmute::<Arc<dyn Returns<T> + '_>, Arc<dyn Returns<T>>>(packet) })
+    let packet =
+        unsafe { core::mem::transmute::<Arc<dyn Returns<T> + '_>, Arc<dyn Returns<T>>>(packet) };
+    Ok((creation, packet))
 }
 
 /// What a member of a group or a scope runs.

@@ -479,25 +479,30 @@ impl Builder<'_> {
             GFP_KERNEL,
         )?;
 
-        // INVARIANT: The table holds the worker before there is a task.
-        members.insert(shared.clone())?;
-        let undo = ScopeGuard::new(|| shared.core().remove());
         // An early return stops the task, once there is one.
-        let worker = self.give_birth(
+        let (creation, worker) = self.give_birth(
             site,
             |birth| {
+                let _hotplug = birth.keep_cpus()?;
+                // INVARIANT: The table holds the worker before there is a task.
+                let creation = members.insert(shared.clone())?;
+                let undo = ScopeGuard::new(|| shared.core().remove());
+
                 // SAFETY: The worker stays where it is, because the table of members holds it.
                 unsafe { birth.fork(shared.core())? };
-                Ok(Worker {
+                undo.dismiss();
+                let worker = Worker {
                     shared: shared.clone(),
                     _scope: PhantomData,
-                })
+                };
+                Ok((creation, worker))
             },
-            |worker| worker.shared.core().task().as_ptr(),
+            |(_, worker)| worker.shared.core().task().as_ptr(),
         )?;
 
-        undo.dismiss();
         worker.shared.core().start();
+        // It is stopped as one that has begun, or not at all.
+        drop(creation);
         Ok(worker)
     }
 }

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// error: E0133: call to unsafe function `api::kthread::ModuleThreads::new`
+// error: E0133: call to unsafe function `api::kthread::ModuleThreads::open`
 
-//! What stops the threads of a module is made by a macro, or promised in an unsafe block.
+//! What stops the threads of a module is opened by a macro, or with a promise in an unsafe block.
 
 use api::kthread::*;
+use kernel::prelude::*;
 
-#[cfg(not(fixed))]
-pub static THREADS: ModuleThreads = ModuleThreads::new();
-#[cfg(fixed)]
-// SAFETY: Nobody opens it.
-pub static THREADS: ModuleThreads = unsafe { ModuleThreads::new() };
+static THREADS: ModuleThreads = ModuleThreads::new();
+
+pub fn case(module: &'static ThisModule) -> Result<ModuleGuard> {
+    #[cfg(not(fixed))]
+    return THREADS.open(module);
+    #[cfg(fixed)]
+    // SAFETY: Nobody calls this.
+    return unsafe { THREADS.open(module) };
+}

@@ -82,7 +82,7 @@ impl kernel::Module for Careless {
         })?;
 
         let device = faux::Registration::new(c"kthread_careless", None)?;
-        let bound = ThreadGroup::for_device(&THREADS, device.as_ref().as_ref())?;
+        let bound = ThreadGroup::for_faux(&THREADS, &device)?;
         add(&bound, "bound")?;
         forget(bound);
 
