@@ -767,6 +767,7 @@ mod tests {
         let other = group.spawn(fmt!("waker"), move |ctx| {
             while !ctx.should_stop() {
                 if seen.load(Relaxed) == echo.load(Relaxed) {
+                    ctx.yield_point();
                     continue;
                 }
                 if let Some(waker) = given.lock().take() {

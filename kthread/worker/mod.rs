@@ -991,6 +991,7 @@ mod tests {
                     while !ctx.should_stop() {
                         let now = round.load(Acquire);
                         if now == seen {
+                            ctx.yield_point();
                             continue;
                         }
                         seen = now;
