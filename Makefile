@@ -142,6 +142,11 @@ rust-analyzer:
 	@scripts/rust-analyzer.sh "$$KERNEL" $${MODULE:+"$$MODULE"}
 endif
 
+kunit:
+	$(check)
+	@scripts/setup.sh
+	@scripts/kunit.sh
+
 rustdoc:
 	$(check)
 	@$(prepare) scripts/rustdoc.sh "$$KERNEL"
@@ -157,5 +162,5 @@ help:
 	@scripts/help.sh
 
 .PHONY: modules modules_install metadata demo coverage trace compare test test-all test-distro soak vm shell \
-	gdb new-module doctor lint bench rust-analyzer rustdoc clean cache help
+	gdb new-module doctor lint bench rust-analyzer kunit rustdoc clean cache help
 endif

@@ -25,7 +25,7 @@ ours()
 	_hash=$_hex$_hex$_hex
 	# shellcheck disable=SC2254 # a pattern
 	case $1 in
-	kernels/*-$_hash | metadata/*-$_hash | toolbox/$_hash | packaged/* | copies/$_hash | trees/$_hash | sources/linux-* | distro/bookworm | distro/trixie) ;;
+	kernels/*-$_hash | metadata/*-$_hash | toolbox/$_hash | packaged/* | kunit/$_hash | copies/$_hash | trees/$_hash | sources/linux-* | distro/bookworm | distro/trixie) ;;
 	*) return 1 ;;
 	esac
 }
@@ -43,6 +43,7 @@ what()
 	kernels/*) [ -f "$1/built" ] && echo "a kernel" || echo "a kernel that is not finished" ;;
 	metadata/*) echo "what modules for ${1#metadata/} are built against" ;;
 	toolbox/*) echo "the compilers of a packaged kernel" ;;
+	kunit/*) echo "the kernel of make kunit" ;;
 	packaged/*) echo "a kernel of Debian, $(cat "$1/whole" 2>/dev/null)" ;;
 	trees/*) echo "a clean copy of $(cat "$1/whole" "$1/origin" 2>/dev/null | head -n 1)" ;;
 	copies/*) echo "a copy of $(cat "$1/origin" 2>/dev/null)" ;;
@@ -61,7 +62,7 @@ is_default()
 # The files in a tree are as old as its release, so they do not tell.
 user_of()
 {
-	for _source in kernels/*/source metadata/*/source; do
+	for _source in kernels/*/source metadata/*/source kunit/*/source; do
 		case $(readlink -m "$_source")/ in
 		"$real/$1"/*)
 			[ -L "$_source" ] || continue
@@ -150,7 +151,7 @@ esac
 
 found=
 kept=
-for dir in kernels/* metadata/* packaged/* toolbox/* copies/* trees/* sources/linux-* distro/*; do
+for dir in kernels/* metadata/* packaged/* kunit/* toolbox/* copies/* trees/* sources/linux-* distro/*; do
 	ours "$dir" || continue
 	days=$(((now - $(used "$dir")) / 86400))
 	if [ -n "$prune" ] && ! wanted "$dir" "$days"; then

@@ -14,6 +14,8 @@ The main job:
   make test-distro SUITE=bookworm|trixie
                         "make demo" and "make test" in a bare Debian of that release
   make soak MINUTES=N   random commands, CPU hotplug, loads and unloads at once; a storm
+  make kunit            the KUnit suites as in the kernel tree: built into User-Mode Linux,
+                        run by its kunit.py, natively
   make bench            what threads cost in Rust and in C, in instructions
 
 How it works:

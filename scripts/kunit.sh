@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: kunit.sh
+#
+# Runs the KUnit suites of kthread/ as they run in the kernel tree: built into User-Mode
+# Linux, with no guest, by the tree's own kunit.py. First with two CPUs and then with
+# one, where what never sleeps keeps all else from running.
+
+. "$(dirname "$0")/lib.sh"
+
+need_x86_64
+need_build
+src=$("$TOP/scripts/kernel-source.sh") || exit 1
+src=$(cd "$src" && pwd -P) || exit 1
+tools=$("$TOP/scripts/toolchain.sh" | grep -E '^(RUSTC|HOSTRUSTC|BINDGEN|LIBCLANG_PATH)=')
+make_cache
+place=$CACHE/kunit/$(printf '%s\n' "$src" "$tools" | hash_of)
+need_space "$CACHE" 600 "a kernel to run the KUnit tests in"
+mkdir -p "$place"
+lock "$place/lock" "KUnit"
+touch "$place/used"
+# For "make cache": the tree is needed for as long as this is.
+ln -sfn "$src" "$place/source"
+log=$place/build.log
+tree=$place/tree
+"$TOP/scripts/in-tree.sh" "$src" "$tree" || exit 1
+
+# kunit COMMAND [ARGUMENT...]
+kunit()
+{
+	_command=$1
+	shift
+	build python3 "$tree/tools/testing/kunit/kunit.py" "$_command" --arch um --build_dir "$place/um" "$@"
+}
+
+made()
+{
+	find "$place/um" -name '*.o' -printf '1\n' -o \( -name '*.rmeta' -o -name '*.so' \) -printf '12\n' 2>/dev/null |
+		awk '{ n += $1 } END { print n + 0 }'
+}
+
+set --
+for tool in $tools; do
+	set -- "$@" --make_options "$tool"
+done
+say "KUnit: building User-Mode Linux from $(basename "$src") with kthread/ in it, log in $log"
+progress_start "KUnit: building" "$(cat "$place/work" 2>/dev/null || echo 2400)" made
+if ! kunit build --kunitconfig "$TOP/scripts/kunit.config" --jobs "$(nproc)" "$@" >"$log" 2>&1; then
+	progress_stop
+	first_errors "$log" >&2
+	die "the kernel could not be built; the log: $log"
+fi
+progress_stop
+made >"$place/work"
+
+status=0
+for cpus in 2 1; do
+	say "KUnit: with $cpus CPU$([ "$cpus" = 1 ] || echo s)"
+	kunit exec --timeout 600 --kernel_args seccomp=on --kernel_args "ncpus=$cpus" 'rust_kthread*' || status=1
+done
+[ $status = 0 ] || die "some tests failed: see above; all that was printed is in $place/um/test.log"
