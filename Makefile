@@ -101,6 +101,10 @@ trace:
 	@scripts/setup.sh --trace "$$KERNEL"
 	@$(prepare) scripts/trace.sh "$$KERNEL" build/trace
 
+ports:
+	$(check)
+	@$(prepare) scripts/ports.sh "$$KERNEL"
+
 compare:
 	$(check)
 	@$(prepare) scripts/compare.sh "$$KERNEL" build/compare
@@ -156,6 +160,6 @@ cache:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install metadata demo coverage trace compare test test-all test-distro soak vm shell \
+.PHONY: modules modules_install metadata demo coverage trace ports compare test test-all test-distro soak vm shell \
 	gdb new-module doctor lint bench rust-analyzer rustdoc clean cache help
 endif
