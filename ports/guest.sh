@@ -41,6 +41,78 @@ trace_of()
 	grep -v '^#' $tracing/trace
 }
 
+# drivers/char/hw_random/core.c
+
+# fed THREAD: what a thread has fed, as the kernel traces it: bytes, the first eight, bits of entropy.
+fed()
+{
+	sed -n "s/^ *$1-[0-9].* len=\([^ ]*\) first=\([^ ]*\) entropy=\([^ ]*\)/\1 \2 \3/p" $tracing/trace
+}
+
+fed_at_least()
+{
+	[ "$(fed "$1" | grep -c .)" -ge "$2" ]
+}
+
+# sleeps THREAD: whether it waits for what may take long.
+sleeps()
+{
+	ps -o stat,args | grep -q "^S.*\[$1\]\$"
+}
+
+# ends_soon MODULE: whether it is removed in much less time than its thread would sleep.
+ends_soon()
+{
+	read -r begin _ </proc/uptime
+	rmmod "$1" || return 1
+	read -r end _ </proc/uptime
+	ktap_diag "removed between $begin and $end"
+	[ "$(echo "$end $begin" | awk '{ print $1 - $2 < 1.5 }')" = 1 ]
+}
+
+hwrng()
+{
+	echo 'p:hwrng add_hwgenerator_randomness len=%si:u64 first=+0(%di):x64 entropy=%dx:u64' >$tracing/kprobe_events
+	echo >$tracing/trace
+	echo 1 >$tracing/events/kprobes/hwrng/enable
+	modprobe c_hwrng_source quality=1
+	modprobe rust_hwrng quality=1
+	ktap_ok_if 'hwrng: C feeds' wait_for 20 fed_at_least hwrng 3
+	ktap_ok_if 'hwrng: Rust feeds' wait_for 20 fed_at_least rust_hwrng 3
+	c=$(fed hwrng | head -n 3)
+	rust=$(fed rust_hwrng | head -n 3)
+	# C forgets that it has credited a remainder, and credits it again each time.
+	ktap_eq 'hwrng: both feed the same until half a bit was kept' "$(echo "$c" | head -n 2)" "$(echo "$rust" | head -n 2)"
+	ktap_eq 'hwrng: and then the same bytes' "$(echo "$c" | cut -d ' ' -f 1,2)" "$(echo "$rust" | cut -d ' ' -f 1,2)"
+	ktap_eq 'hwrng: Rust credits one bit for two halves' '0 1 0' "$(echo "$rust" | cut -d ' ' -f 3 | xargs)"
+	ktap_diag "C credits $(echo "$c" | cut -d ' ' -f 3 | xargs)"
+	rmmod c_hwrng_source rust_hwrng
+
+	# The kernel does not want more for half of the time that it is up.
+	wait_for 10 awk '{ exit $1 < 6 }' /proc/uptime
+	echo >$tracing/trace
+	modprobe c_hwrng_source quality=1024
+	modprobe rust_hwrng quality=1024
+	wait_for 10 fed_at_least hwrng 1
+	wait_for 10 fed_at_least rust_hwrng 1
+	ktap_ok_if 'hwrng: C is stopped while the kernel has enough' ends_soon c_hwrng_source
+	ktap_ok_if 'hwrng: Rust is stopped while the kernel has enough' ends_soon rust_hwrng
+	ktap_eq 'hwrng: both have credited as much' "$(fed hwrng | cut -d ' ' -f 3)" "$(fed rust_hwrng | cut -d ' ' -f 3)"
+	ktap_eq 'hwrng: that is all the bits' 512 "$(fed rust_hwrng | cut -d ' ' -f 3)"
+
+	echo >$tracing/trace
+	modprobe c_hwrng_source length=0
+	modprobe rust_hwrng length=0
+	wait_for 10 sleeps hwrng
+	wait_for 10 sleeps rust_hwrng
+	ktap_ok_if 'hwrng: C is stopped while its source has nothing' ends_soon c_hwrng_source
+	ktap_ok_if 'hwrng: Rust is stopped while its source has nothing' ends_soon rust_hwrng
+	ktap_eq 'hwrng: neither feeds what it does not have' '' "$(fed hwrng)$(fed rust_hwrng)"
+	rmmod c_hwrng
+	echo 0 >$tracing/events/kprobes/hwrng/enable
+	echo >$tracing/kprobe_events
+}
+
 # lib/test_workqueue.c
 
 # The module refuses to stay, upon which modprobe of busybox tries once more.
@@ -73,6 +145,7 @@ $rust"
 }
 
 mount -t tracefs tracefs $tracing 2>/dev/null
-ktap_plan 6
+ktap_plan 18
+hwrng
 test_workqueue
 ktap_finished
