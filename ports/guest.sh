@@ -26,6 +26,13 @@ masked()
 	sed 's/[0-9][0-9]*/N/g'
 }
 
+# policy_of THREAD: its policy and its real-time priority.
+policy_of()
+{
+	# Fields 40 and 41, of which 38 and 39 are left when the name is gone.
+	sed 's/.*) //' "/proc/$(grep -lx "$1" /proc/[0-9]*/comm | cut -d / -f 3)/stat" | awk '{ print $39, $38 }'
+}
+
 tracing=/sys/kernel/tracing
 
 # trace_of EVENT FILTER COMMAND...: what has been traced of an event meanwhile.
@@ -113,6 +120,21 @@ hwrng()
 	echo >$tracing/kprobe_events
 }
 
+# drivers/net/wireless/mediatek/mt76/util.c
+
+mt76()
+{
+	expected='mt76: 100 schedules, 100 runs, 0 lost
+mt76: disabled 100 times, 0 runs meanwhile, 0 lost
+mt76: scheduled 100 times while disabled, 0 lost'
+	ktap_eq 'mt76: in C nothing runs while it is disabled, and nothing is lost' "$expected" "$(log_of modprobe c_mt76)"
+	ktap_eq 'mt76: nor in Rust' "$expected" "$(log_of modprobe rust_mt76)"
+	c=$(policy_of 'mt76-tx phy0')
+	ktap_match 'mt76: C runs as FIFO at a low priority' '1 1' "$c"
+	ktap_eq 'mt76: and so does Rust' "$c" "$(policy_of 'mt76-tx rust0')"
+	rmmod c_mt76 rust_mt76
+}
+
 # lib/test_workqueue.c
 
 # The module refuses to stay, upon which modprobe of busybox tries once more.
@@ -145,7 +167,8 @@ $rust"
 }
 
 mount -t tracefs tracefs $tracing 2>/dev/null
-ktap_plan 18
+ktap_plan 22
 hwrng
+mt76
 test_workqueue
 ktap_finished
