@@ -135,6 +135,61 @@ mt76: scheduled 100 times while disabled, 0 lost'
 	rmmod c_mt76 rust_mt76
 }
 
+# fs/ecryptfs/kthread.c
+
+# opens COMM: the times at which the thread opened a file.
+opens()
+{
+	sed -n "s/^ *$1-[0-9].* \([0-9.]*\): opens: .*/\1/p" $tracing/trace
+}
+
+# rests COMM: for how many seconds it opened none at the most.
+rests()
+{
+	opens "$1" | awk 'NR > 1 && $1 - last > longest { longest = $1 - last } { last = $1 } END { print int(longest + .2) }'
+}
+
+# goes_on COMM: whether it has opened some file since the trace was emptied.
+goes_on()
+{
+	[ -n "$(opens "$1" | head -n 1)" ]
+}
+
+ecryptfs()
+{
+	echo top secret >/tmp/secret
+	# Whoever is not privileged can open no file any more.
+	read -r max </proc/sys/fs/file-max
+	echo 1 >/proc/sys/fs/file-max
+	echo 'p:opens dentry_open' >$tracing/kprobe_events
+	echo 1 >$tracing/events/kprobes/opens/enable
+	echo >$tracing/trace
+	c=$(log_of modprobe c_ecryptfs | grep '^ecryptfs: ')
+	ktap_eq 'ecryptfs: in C one may not do what the thread does' 'ecryptfs: without the thread: -23' "$c"
+	ktap_eq 'ecryptfs: nor in Rust' "$c" "$(log_of modprobe rust_ecryptfs)"
+	ktap_ok_if 'ecryptfs: C opens it' wait_for 10 goes_on ecryptfs-kthrea
+	ktap_ok_if 'ecryptfs: Rust opens it' wait_for 10 goes_on rust-ecryptfs
+
+	echo >$tracing/trace
+	echo freezer >/sys/power/pm_test
+	echo 2 >/sys/module/suspend/parameters/pm_test_delay
+	ktap_ok_if 'ecryptfs: both are frozen' sh -c 'echo mem >/sys/power/state'
+	ktap_eq 'ecryptfs: C opens nothing meanwhile' 2 "$(rests ecryptfs-kthrea)"
+	ktap_eq 'ecryptfs: nor does Rust' 2 "$(rests rust-ecryptfs)"
+	echo >$tracing/trace
+	ktap_ok_if 'ecryptfs: C goes on' wait_for 10 goes_on ecryptfs-kthrea
+	ktap_ok_if 'ecryptfs: Rust goes on' wait_for 10 goes_on rust-ecryptfs
+	echo none >/sys/power/pm_test
+
+	c=$(log_of rmmod c_ecryptfs | grep '^ecryptfs: ')
+	ktap_eq 'ecryptfs: in C all are answered at unload' \
+		'ecryptfs: of 4 clients 4 opened it, 4 were refused at last, 0 failed' "$c"
+	ktap_eq 'ecryptfs: and in Rust' "$c" "$(log_of rmmod rust_ecryptfs)"
+	echo "$max" >/proc/sys/fs/file-max
+	echo 0 >$tracing/events/kprobes/opens/enable
+	echo >$tracing/kprobe_events
+}
+
 # lib/test_workqueue.c
 
 # The module refuses to stay, upon which modprobe of busybox tries once more.
@@ -167,8 +222,9 @@ $rust"
 }
 
 mount -t tracefs tracefs $tracing 2>/dev/null
-ktap_plan 22
+ktap_plan 33
 hwrng
 mt76
+ecryptfs
 test_workqueue
 ktap_finished

@@ -14,4 +14,4 @@ cd "$TOP" || exit 1
 built=$TOP/build/ports
 
 scripts/build-module.sh "$name" . "$built/build/$name" modules KTHREAD_PORTS=1 || exit 1
-exec qemu/vm.py --kernel "$name" --module "$built" --limit 300 --script ports/guest.sh
+exec qemu/vm.py --kernel "$name" --module "$built" --limit 100 --script ports/guest.sh
