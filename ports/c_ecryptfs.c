@@ -39,7 +39,7 @@ static int client_fn(void *data)
 	struct file *opened;
 	int i, err = 0;
 
-	for (i = 0; i < 100000 && !err; i++) {
+	for (i = 0; i < 10000 && !err; i++) {
 		err = ecryptfs_privileged_open(&opened, path.dentry, path.mnt, nobody);
 		if (!err) {
 			client->opened++;
@@ -49,7 +49,7 @@ static int client_fn(void *data)
 		} else {
 			client->failed++;
 		}
-		fsleep(200);
+		fsleep(10000);
 	}
 	revert_creds(old);
 

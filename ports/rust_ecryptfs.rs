@@ -175,7 +175,7 @@ struct Tally {
 fn client(opener: &Opener, path: &Arc<Path>, cred: &Credential) -> Tally {
     let mut tally = Tally::default();
 
-    for _ in 0..100_000 {
+    for _ in 0..10_000 {
         match opener.open(path, cred) {
             Ok(_file) => tally.opened += 1,
             Err(error) if error == EIO => {
@@ -187,7 +187,7 @@ fn client(opener: &Opener, path: &Arc<Path>, cred: &Credential) -> Tally {
                 break;
             }
         }
-        fsleep(Delta::from_micros(200));
+        fsleep(Delta::from_millis(10));
     }
     tally
 }
