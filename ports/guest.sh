@@ -191,6 +191,64 @@ ecryptfs()
 	echo >$tracing/kprobe_events
 }
 
+# kernel/locking/locktorture.c
+
+# torture COMMAND MODULE...
+torture()
+{
+	"$@" && sleep 2.5 && rmmod "$2"
+}
+
+# tortured COMM COMMAND MODULE...: has a lock be tortured by threads of that name for two seconds, and leaves
+# what was logged in $log and when which of them were switched to in $switches.
+tortured()
+{
+	comm=$1
+	shift
+	echo "next_comm == \"$comm\"" >$tracing/events/sched/sched_switch/filter
+	echo >$tracing/trace
+	echo 1 >$tracing/events/sched/sched_switch/enable
+	log=$(log_of torture "$@")
+	echo 0 >$tracing/events/sched/sched_switch/enable
+	switches=$(sed -n 's/.* \([0-9.]*\): sched_switch: .* next_pid=\([0-9]*\) next_prio=\([0-9]*\).*/\1 \2 \3/p' $tracing/trace)
+	ktap_diag "$2: $(echo "$log" | grep Total: | tail -n 1)"
+}
+
+# well NAME: whether nobody else ever had the lock, and it went on to the end.
+well()
+{
+	ktap_eq "$1: nobody else had the lock" '' "$(echo "$log" | grep Total: | grep -v 'Fail: 0')"
+	ktap_match "$1: it was reported, and ended well" '*Total: [1-9]*Total: [1-9]*End of test: SUCCESS*' "$log"
+}
+
+# boosted: whether writers were real-time threads, and were not. So are 50 and 0, or 139, as the kernel has them.
+boosted()
+{
+	echo "$switches" | awk '{ seen[$3]++ } END { print (seen[49] > 0), (seen[120] + seen[139] > 0) }'
+}
+
+# paused: whether there was a time when none of them ran for as long as they were to pause.
+paused()
+{
+	echo "$switches" | awk 'NR > 1 && $1 - last > longest { longest = $1 - last } { last = $1 } END { print (longest > .15) }'
+}
+
+locktorture()
+{
+	for lock in spin_lock mutex_lock; do
+		tortured lock_torture_wr modprobe c_locktorture torture_type=$lock nwriters_stress=4 long_hold=10 \
+			rt_boost_factor=5 stat_interval=1 stutter=20 shuffle_interval=0 verbose=0
+		well "locktorture: $lock in C"
+		c="$(boosted) $(paused)"
+		tortured rust_torture_wr modprobe rust_locktorture mutex=$([ $lock = mutex_lock ] && echo 1 || echo 0) \
+			nwriters_stress=4 long_hold=10 rt_boost_factor=5 stat_interval=1 stutter_ms=200
+		well "locktorture: $lock in Rust"
+		ktap_eq "locktorture: $lock in C is taken by real-time threads and others, with pauses" '1 1 1' "$c"
+		ktap_eq "locktorture: $lock in Rust as well" "$c" "$(boosted) $(paused)"
+	done
+	rmmod c_torture
+}
+
 # lib/test_workqueue.c
 
 # The module refuses to stay, upon which modprobe of busybox tries once more.
@@ -223,9 +281,10 @@ $rust"
 }
 
 mount -t tracefs tracefs $tracing 2>/dev/null
-ktap_plan 33
+ktap_plan 45
 hwrng
 mt76
 ecryptfs
+locktorture
 test_workqueue
 ktap_finished

@@ -96,20 +96,21 @@ impl Opener {
             GFP_KERNEL,
         )?;
         let served = queue.clone();
-        let thread = Builder::new(fmt!("rust-ecryptfs"))
-            .freezable(true)
-            .spawn(threads, move |ctx| {
-                let take = || match &mut *served.requests.lock() {
-                    Some(requests) if !requests.is_empty() => Some(core::mem::take(requests)),
-                    _ => None,
-                };
+        let thread =
+            Builder::new(fmt!("rust-ecryptfs"))
+                .freezable(true)
+                .spawn(threads, move |ctx| {
+                    let take = || match &mut *served.requests.lock() {
+                        Some(requests) if !requests.is_empty() => Some(core::mem::take(requests)),
+                        _ => None,
+                    };
 
-                while let Ok(requests) = ctx.wait_for(take) {
-                    for request in requests {
-                        request.serve();
+                    while let Ok(requests) = ctx.wait_for(take) {
+                        for request in requests {
+                            request.serve();
+                        }
                     }
-                }
-            })?;
+                })?;
 
         Ok(Self { queue, thread })
     }
