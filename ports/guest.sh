@@ -33,6 +33,13 @@ policy_of()
 	sed 's/.*) //' "/proc/$(grep -lx "$1" /proc/[0-9]*/comm | cut -d / -f 3)/stat" | awk '{ print $39, $38 }'
 }
 
+# nice_of THREAD
+nice_of()
+{
+	# Field 19.
+	sed 's/.*) //' "/proc/$(grep -lx "$1" /proc/[0-9]*/comm | cut -d / -f 3)/stat" | awk '{ print $17 }'
+}
+
 tracing=/sys/kernel/tracing
 
 # trace_of EVENT FILTER COMMAND...: what has been traced of an event meanwhile.
@@ -200,17 +207,20 @@ torture()
 }
 
 # tortured COMM COMMAND MODULE...: has a lock be tortured by threads of that name for two seconds, and leaves
-# what was logged in $log and when which of them were switched to in $switches.
+# what was logged in $log, and in $events when one of them came to run, or changed its policy.
 tortured()
 {
 	comm=$1
 	shift
 	echo "next_comm == \"$comm\"" >$tracing/events/sched/sched_switch/filter
+	echo "comm == \"$comm\"" >$tracing/events/kprobes/filter
 	echo >$tracing/trace
+	echo 1 >$tracing/events/kprobes/enable
 	echo 1 >$tracing/events/sched/sched_switch/enable
 	log=$(log_of torture "$@")
 	echo 0 >$tracing/events/sched/sched_switch/enable
-	switches=$(sed -n 's/.* \([0-9.]*\): sched_switch: .* next_pid=\([0-9]*\) next_prio=\([0-9]*\).*/\1 \2 \3/p' $tracing/trace)
+	echo 0 >$tracing/events/kprobes/enable
+	events=$(sed -n 's/.* \([0-9.]*\): \([a-z_]*\): .*/\1 \2/p' $tracing/trace)
 	ktap_diag "$2: $(echo "$log" | grep Total: | tail -n 1)"
 }
 
@@ -221,32 +231,85 @@ well()
 	ktap_match "$1: it was reported, and ended well" '*Total: [1-9]*Total: [1-9]*End of test: SUCCESS*' "$log"
 }
 
-# boosted: whether writers were real-time threads, and were not. So are 50 and 0, or 139, as the kernel has them.
+# boosted: whether writers became real-time threads, and others again.
 boosted()
 {
-	echo "$switches" | awk '{ seen[$3]++ } END { print (seen[49] > 0), (seen[120] + seen[139] > 0) }'
+	echo "$events" | awk '{ seen[$2]++ } END { print (seen["fifo"] > 0), (seen["normal"] > 0) }'
 }
 
-# paused: whether there was a time when none of them ran for as long as they were to pause.
+# paused: whether there was a time when none of them came to run for as long as they were to pause.
 paused()
 {
-	echo "$switches" | awk 'NR > 1 && $1 - last > longest { longest = $1 - last } { last = $1 } END { print (longest > .15) }'
+	echo "$events" | awk 'NR > 1 && $1 - last > longest { longest = $1 - last } { last = $1 } END { print (longest > .15) }'
 }
 
 locktorture()
 {
+	echo 'p:fifo sched_set_fifo' >$tracing/kprobe_events
+	echo 'p:normal sched_set_normal' >>$tracing/kprobe_events
 	for lock in spin_lock mutex_lock; do
 		tortured lock_torture_wr modprobe c_locktorture torture_type=$lock nwriters_stress=4 long_hold=10 \
-			rt_boost_factor=5 stat_interval=1 stutter=20 shuffle_interval=0 verbose=0
+			rt_boost_factor=20 stat_interval=1 stutter=20 shuffle_interval=0 verbose=0
 		well "locktorture: $lock in C"
 		c="$(boosted) $(paused)"
 		tortured rust_torture_wr modprobe rust_locktorture mutex=$([ $lock = mutex_lock ] && echo 1 || echo 0) \
-			nwriters_stress=4 long_hold=10 rt_boost_factor=5 stat_interval=1 stutter_ms=200
+			nwriters_stress=4 long_hold=10 rt_boost_factor=20 stat_interval=1 stutter_ms=200
 		well "locktorture: $lock in Rust"
 		ktap_eq "locktorture: $lock in C is taken by real-time threads and others, with pauses" '1 1 1' "$c"
 		ktap_eq "locktorture: $lock in Rust as well" "$c" "$(boosted) $(paused)"
 	done
 	rmmod c_torture
+	echo >$tracing/kprobe_events
+}
+
+# kernel/trace/ring_buffer_benchmark.c
+
+# benchmarked KEY: the values of both runs of C, as it traces them. The same of Rust, which logs them, with rust_.
+benchmarked()
+{
+	sed -n "s/^ *rb_producer-.*: $1: *\([0-9]*\)\( *(by \([a-z]*\))\)*/\1 \3/p" $tracing/trace | head -n 2
+}
+
+rust_benchmarked()
+{
+	dmesg | sed -n "s/.*rust_ring_buffer_benchmark: $1: *\([0-9]*\)\( *(by \([a-z]*\))\)*/\1 \3/p" | head -n 2
+}
+
+# have_run: whether both have written twice.
+have_run()
+{
+	[ "$(benchmarked Hit | grep -c .)" = 2 ] && [ "$(rust_benchmarked Hit | grep -c .)" = 2 ]
+}
+
+# complete FUNCTION: whether in both runs all that was written was read, is there, or was overwritten.
+complete()
+{
+	[ "$($1 Total)" = "$($1 Hit)" ] && [ "$($1 Missed | xargs)" = '0 0' ]
+}
+
+# read_by FUNCTION: how it was read, each time, if something was.
+read_by()
+{
+	$1 Read | awk '$1 > 0 { print $2 }' | xargs
+}
+
+ring_buffer_benchmark()
+{
+	echo >$tracing/trace
+	modprobe c_ring_buffer_benchmark
+	modprobe rust_ring_buffer_benchmark run_ms=1000 sleep_ms=1000
+	ktap_ok_if 'ring_buffer_benchmark: both write twice' wait_for 20 have_run
+	ktap_eq 'ring_buffer_benchmark: C runs at the least priority' 19 "$(nice_of rb_producer)"
+	ktap_eq 'ring_buffer_benchmark: and Rust' '19 19' "$(nice_of rust_producer) $(nice_of rust_consumer)"
+	ktap_ok_if 'ring_buffer_benchmark: C has lost nothing' complete benchmarked
+	ktap_ok_if 'ring_buffer_benchmark: nor has Rust' complete rust_benchmarked
+	ktap_eq 'ring_buffer_benchmark: C reads events and pages' 'events pages' "$(read_by benchmarked)"
+	ktap_eq 'ring_buffer_benchmark: and Rust' 'events pages' "$(read_by rust_benchmarked)"
+	ktap_eq 'ring_buffer_benchmark: no event was wrong' '' "$(dmesg | grep 'rust_ring_buffer_benchmark: ERROR')$(grep 'ERROR!' $tracing/trace)"
+	for key in Hit Read; do
+		ktap_diag "$key: C $(benchmarked $key | xargs), Rust $(rust_benchmarked $key | xargs)"
+	done
+	ktap_ok_if 'ring_buffer_benchmark: both are unloaded' rmmod c_ring_buffer_benchmark rust_ring_buffer_benchmark
 }
 
 # lib/test_workqueue.c
@@ -281,10 +344,11 @@ $rust"
 }
 
 mount -t tracefs tracefs $tracing 2>/dev/null
-ktap_plan 45
+ktap_plan 54
 hwrng
 mt76
 ecryptfs
 locktorture
+ring_buffer_benchmark
 test_workqueue
 ktap_finished
