@@ -11,10 +11,7 @@
 #include <linux/module.h>
 #include <linux/namei.h>
 
-int ecryptfs_init_kthread(void);
-void ecryptfs_destroy_kthread(void);
-int ecryptfs_privileged_open(struct file **lower_file, struct dentry *lower_dentry,
-			     struct vfsmount *lower_mnt, const struct cred *cred);
+#include "c_ecryptfs.h"
 
 #include "fs/ecryptfs/kthread.c"
 

@@ -14,4 +14,9 @@ cd "$TOP" || exit 1
 built=$TOP/build/ports
 
 scripts/build-module.sh "$name" . "$built/build/$name" modules KTHREAD_PORTS=1 || exit 1
+if [ -z "$(ls "$built/build/$name/stripped")" ]; then
+	echo 'KTAP version 1'
+	echo '1..0 # SKIP the tree of this kernel is not here, only its headers'
+	exit 4
+fi
 exec qemu/vm.py --kernel "$name" --module "$built" --limit 100 --script ports/guest.sh
