@@ -5,5 +5,5 @@
 /* The kernel has this where it has torture tests. It is for bind_readers and bind_writers alone. */
 long torture_sched_setaffinity(pid_t pid, const struct cpumask *in_mask, bool dowarn)
 {
-	return -ENOSYS;
+	return -EOPNOTSUPP;
 }

@@ -92,11 +92,14 @@ impl<S: Source> Rng<S> {
     }
 }
 
-/// Which source is read, and the thread that does.
+/// A source that is read, and the thread that does.
+type Current<S> = (Arc<Rng<S>>, Thread<()>);
+
+/// What a driver registers its source with.
 #[pin_data]
 struct Core<S> {
     #[pin]
-    current: Mutex<Option<(Arc<Rng<S>>, Thread<()>)>>,
+    current: Mutex<Option<Current<S>>>,
     threads: ThreadGroup,
 }
 
