@@ -80,22 +80,29 @@ impl WorkItem for Item {
     }
 }
 
-/// Queues a work for each of `latencies`, and notes how long that took.
-fn bench(queue: &Queue, start: &Completion, latencies: &mut [u64]) -> Result {
-    // Until all threads are there, or not all could be made.
-    start.wait_interruptible()?;
-    for latency in latencies {
-        // A new one each time, as in C: one that may still be running goes where it runs.
-        let item = Arc::pin_init(
-            pin_init!(Item {
+impl Item {
+    fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
                 work <- new_work!("bench"),
                 done <- Completion::new(),
             }),
             GFP_KERNEL,
-        )?;
+        )
+    }
+}
+
+/// Queues a work for each of `latencies`, and notes how long that took.
+fn bench(queue: &Queue, start: &Completion, latencies: &mut [u64]) -> Result {
+    // One that may still be running would go where it runs. C makes it anew for that.
+    let items = [Item::new()?, Item::new()?];
+
+    // Until all threads are there, or not all could be made.
+    start.wait_interruptible()?;
+    for (latency, item) in latencies.iter_mut().zip(items.iter().cycle()) {
         let begin = Instant::<Monotonic>::now();
 
-        // Nobody else has queued it.
+        // It is not queued: it has been waited for.
         let _ = queue.enqueue(item.clone());
         // CAST: Time does not run backwards.
         *latency = begin.elapsed().as_nanos() as u64;
