@@ -103,7 +103,8 @@ trace:
 
 ports:
 	$(check)
-	@$(prepare) scripts/ports.sh "$$KERNEL"
+	@$(prepare) scripts/ports.sh "$$KERNEL" users
+	@$(prepare) scripts/ports.sh "$$KERNEL" jobs
 
 compare:
 	$(check)

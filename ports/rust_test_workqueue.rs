@@ -11,6 +11,7 @@ mod cpu;
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
 mod own_queue;
+mod write_file;
 
 use cpu::online_cpus;
 use kernel::{
@@ -34,10 +35,8 @@ use kthread::{
     Completion,
     Placement, //
 };
-use own_queue::{
-    write_file,
-    OwnQueue, //
-};
+use own_queue::OwnQueue;
+use write_file::write_file;
 
 module! {
     type: TestWorkqueue,

@@ -1,14 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: ports.sh NAME
+# usage: ports.sh NAME users|jobs
 #
 # Builds the C users of kernel threads in ports/ and what they were ported to, and has a guest
-# with the kernel NAME give both the same work. Prints KTAP, and ends as qemu/vm.py does.
+# with the kernel NAME give both the same work. With jobs, a guest whose clock counts instructions has jobs of
+# two priorities wait for their turn; that leaves a plot. Prints KTAP, and ends as qemu/vm.py does.
 
 . "$(dirname "$0")/lib.sh"
 
-name=${1:?usage: ports.sh NAME}
+[ $# -eq 2 ] || die "usage: ports.sh NAME users|jobs"
+name=$1
 cd "$TOP" || exit 1
 # Where qemu/vm.py looks for what a module was built to.
 built=$TOP/build/ports
@@ -19,4 +21,12 @@ if [ -z "$(ls "$built/build/$name/stripped")" ]; then
 	echo '1..0 # SKIP the tree of this kernel is not here, only its headers'
 	exit 4
 fi
-exec qemu/vm.py --kernel "$name" --module "$built" --limit 100 --script ports/guest.sh
+[ "$2" = jobs ] || exec qemu/vm.py --kernel "$name" --module "$built" --script ports/guest.sh
+
+rm -rf "$built/out"
+qemu/vm.py --kernel "$name" --module "$built" --out "$built/out" --count 1 --script ports/jobs.sh
+status=$?
+if [ -s "$built/out/waits" ]; then
+	ports/plot.py "$built/out/waits" "$built/jobs.svg" && say "ports: how long jobs wait is drawn in $built/jobs.svg"
+fi
+exit $status

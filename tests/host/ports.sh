@@ -7,4 +7,4 @@
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
 
-exec "$top/scripts/ports.sh" "$KERNEL"
+exec "$top/scripts/ports.sh" "$KERNEL" users
