@@ -13,9 +13,9 @@
 name=$1
 cd "$TOP" || exit 1
 # Where qemu/vm.py looks for what a module was built to.
-built=$TOP/build/ports
+built=$TOP/build/ports/$2
 
-scripts/build-module.sh "$name" . "$built/build/$name" modules KTHREAD_PORTS=1 || exit 1
+scripts/build-module.sh "$name" . "$built/build/$name" modules KTHREAD_PORTS="$2" || exit 1
 if [ -z "$(ls "$built/build/$name/stripped")" ]; then
 	echo 'KTAP version 1'
 	echo '1..0 # SKIP the tree of this kernel is not here, only its headers'
