@@ -10,12 +10,14 @@
 
 . /tests/lib/ktap.sh
 
-# log_of COMMAND...: what the kernel logs meanwhile, without times and the two prefixes.
+# log_of PATTERN COMMAND...: the lines like that of what the kernel logs meanwhile, without times and the two prefixes.
 log_of()
 {
+	_pattern=$1
+	shift
 	echo "ports: $*" >/dev/kmsg
 	"$@" >/dev/null 2>&1
-	dmesg | sed -n "/ports: $*\$/,\$p" | sed '1d; s/^\[[^]]*\] *\(\[[^]]*\] *\)*//; s/^\(rust_\|c_\)//'
+	dmesg | sed -n "/ports: $*\$/,\$p" | sed '1d; s/^\[[^]]*\] *\(\[[^]]*\] *\)*//; s/^\(rust_\|c_\)//' | grep "$_pattern"
 }
 
 # masked: standard input without its numbers.
@@ -136,8 +138,8 @@ mt76()
 	expected='mt76: 100 schedules, 100 runs, 0 lost
 mt76: disabled 100 times, 0 runs meanwhile, 0 lost
 mt76: scheduled 100 times while disabled, 0 lost'
-	ktap_eq 'mt76: in C nothing runs while it is disabled, and nothing is lost' "$expected" "$(log_of modprobe c_mt76)"
-	ktap_eq 'mt76: nor in Rust' "$expected" "$(log_of modprobe rust_mt76)"
+	ktap_eq 'mt76: in C nothing runs while it is disabled, and nothing is lost' "$expected" "$(log_of '^mt76: ' modprobe c_mt76)"
+	ktap_eq 'mt76: nor in Rust' "$expected" "$(log_of '^mt76: ' modprobe rust_mt76)"
 	c=$(policy_of 'mt76-tx phy0')
 	ktap_match 'mt76: C runs as FIFO at a low priority' '1 1' "$c"
 	ktap_eq 'mt76: and so does Rust' "$c" "$(policy_of 'mt76-tx rust0')"
@@ -174,9 +176,9 @@ ecryptfs()
 	echo 'comm == "ecryptfs-kthrea" || comm == "rust-ecryptfs"' >events/kprobes/opens/filter
 	echo 1 >events/kprobes/opens/enable
 	echo >trace
-	c=$(log_of modprobe c_ecryptfs | grep '^ecryptfs: ')
+	c=$(log_of '^ecryptfs: ' modprobe c_ecryptfs)
 	ktap_eq 'ecryptfs: in C one may not do what the thread does' 'ecryptfs: without the thread: -23' "$c"
-	ktap_eq 'ecryptfs: nor in Rust' "$c" "$(log_of modprobe rust_ecryptfs | grep "^ecryptfs: ")"
+	ktap_eq 'ecryptfs: nor in Rust' "$c" "$(log_of '^ecryptfs: ' modprobe rust_ecryptfs)"
 	ktap_ok_if 'ecryptfs: C opens it' wait_for 10 goes_on ecryptfs-kthrea
 	ktap_ok_if 'ecryptfs: Rust opens it' wait_for 10 goes_on rust-ecryptfs
 
@@ -194,10 +196,10 @@ ecryptfs()
 	ktap_ok_if 'ecryptfs: Rust goes on' wait_for 10 goes_on rust-ecryptfs
 	echo none >/sys/power/pm_test
 
-	c=$(log_of rmmod c_ecryptfs | grep '^ecryptfs: ')
+	c=$(log_of '^ecryptfs: ' rmmod c_ecryptfs)
 	ktap_eq 'ecryptfs: in C all are answered at unload' \
 		'ecryptfs: of 4 clients 4 opened it, 4 were refused at last, 0 failed' "$c"
-	ktap_eq 'ecryptfs: and in Rust' "$c" "$(log_of rmmod rust_ecryptfs | grep "^ecryptfs: ")"
+	ktap_eq 'ecryptfs: and in Rust' "$c" "$(log_of '^ecryptfs: ' rmmod rust_ecryptfs)"
 	echo "$max" >/proc/sys/fs/file-max
 	echo 0 >events/kprobes/opens/enable
 	echo >kprobe_events
@@ -222,7 +224,7 @@ tortured()
 	echo >trace
 	echo 1 >events/kprobes/enable
 	echo 1 >events/sched/sched_switch/enable
-	log=$(log_of torture "$@")
+	log=$(log_of '[Tt]est:\|Total:' torture "$@")
 	echo 0 >events/sched/sched_switch/enable
 	echo 0 >events/kprobes/enable
 	events=$(sed -n 's/.* \([0-9.]*\): \([a-z_]*\): .*/\1 \2/p' trace)
@@ -335,16 +337,16 @@ test_workqueue()
 	ktap_eq 'test_workqueue: C queues from one thread on each CPU' "$(printf 'wq_bench/%d [00%d] 1200\n' 0 0 1 1)" "$c"
 	ktap_eq 'test_workqueue: Rust queues the same' "$c" "$rust"
 
-	c=$(log_of modprobe c_test_workqueue wq_items=1000)
-	rust=$(log_of modprobe rust_test_workqueue wq_items=1000)
+	c=$(log_of '^test_workqueue: ' modprobe c_test_workqueue wq_items=1000)
+	rust=$(log_of '^test_workqueue: ' modprobe rust_test_workqueue wq_items=1000)
 	ktap_diag "C:
 $c
 Rust:
 $rust"
 	ktap_eq 'test_workqueue: both report the same, but for the figures' "$(echo "$c" | masked)" "$(echo "$rust" | masked)"
 	ktap_eq 'test_workqueue: a line for each scope' 14 "$(echo "$rust" | grep -c '^test_workqueue: ')"
-	ktap_eq 'test_workqueue: no items are refused alike' "$(log_of modprobe c_test_workqueue wq_items=0)" \
-		"$(log_of modprobe rust_test_workqueue wq_items=0)"
+	ktap_eq 'test_workqueue: no items are refused alike' "$(log_of '^test_workqueue: ' modprobe c_test_workqueue wq_items=0)" \
+		"$(log_of '^test_workqueue: ' modprobe rust_test_workqueue wq_items=0)"
 	ktap_eq 'test_workqueue: no workqueue is left' '' "$(cd /sys/bus/workqueue/devices && echo *bench* | grep -v '\*')"
 }
 
