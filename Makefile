@@ -101,6 +101,11 @@ trace:
 	@scripts/setup.sh --trace "$$KERNEL"
 	@$(prepare) scripts/trace.sh "$$KERNEL" build/trace
 
+ports:
+	$(check)
+	@$(prepare) scripts/ports.sh "$$KERNEL" users
+	@$(prepare) scripts/ports.sh "$$KERNEL" jobs
+
 compare:
 	$(check)
 	@$(prepare) scripts/compare.sh "$$KERNEL" build/compare
@@ -161,6 +166,6 @@ cache:
 help:
 	@scripts/help.sh
 
-.PHONY: modules modules_install metadata demo coverage trace compare test test-all test-distro soak vm shell \
+.PHONY: modules modules_install metadata demo coverage trace ports compare test test-all test-distro soak vm shell \
 	gdb new-module doctor lint bench rust-analyzer kunit rustdoc clean cache help
 endif

@@ -22,6 +22,7 @@ How it works:
   make trace            traces one life of a kernel thread, and draws it
   make compare          a process, threads and a kernel thread side by side: what
                         each is and shares, as found out in a guest
+  make ports            C users of kernel threads, and the same in Rust, at the same work
 
 The guest:
   make vm SCRIPT=FILE   boots, runs FILE as root, and judges it as the tests are:

@@ -68,12 +68,22 @@ files '*.[ch]' '*.rs' '*.sh' '*.py' |
 	check checkpatch "$src/scripts/checkpatch.pl" --no-tree --terse --quiet --no-summary --show-types \
 		--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,EMBEDDED_FILENAME,REPEATED_WORD,PREFER_DEFINED_ATTRIBUTE_MACRO,LONG_LINE,LONG_LINE_STRING,LONG_LINE_COMMENT,MAINTAINERS_STYLE -f
 
-rm -rf "build/$name/clippy"
-if scripts/build-module.sh "$name" . "build/$name/clippy" modules CLIPPY=1 &&
-	! grep -q '^warning' "build/$name/clippy.log"; then
-	say "lint: clippy: clean"
-else
-	say "lint: clippy: see above"
-	status=1
-fi
+# clippy WHAT OUTDIR [VARIABLE=VALUE]
+clippy()
+{
+	_what=$1
+	_out=$2
+	shift 2
+	rm -rf "$_out"
+	if scripts/build-module.sh "$name" . "$_out" modules CLIPPY=1 "$@" &&
+		! grep -q '^warning' "$_out.log"; then
+		say "lint: $_what: clean"
+	else
+		say "lint: $_what: see above"
+		status=1
+	fi
+}
+
+clippy clippy "build/$name/clippy"
+clippy 'clippy of the ports' "build/$name/clippy-ports" KTHREAD_PORTS=1
 exit $status

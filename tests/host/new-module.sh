@@ -50,7 +50,7 @@ refused kthread "$work/place" 'is the name of something of the lab'
 # By modules.builtin, with a dash there, and by its parameters alone.
 one=$(sed -n 's|.*/\([a-z0-9_]*\)\.ko$|\1|p' "$top/build/$KERNEL/kernel/modules.builtin" | head -n 1)
 for name in "${one:-configs}" virtio_ring printk workqueue; do
-	refused $name "$work/place" 'is built into the kernel'
+	refused "$name" "$work/place" 'is built into the kernel'
 done
 refused foo "$work/none" 'there is no directory'
 

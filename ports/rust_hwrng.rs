@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Feeds the random number generator of the kernel from a hardware source.
+//!
+//! Port of the thread `hwrng_fillfn()` in
+//! [`drivers/char/hw_random/core.c`](srctree/drivers/char/hw_random/core.c), with a driver that
+//! registers one source.
+
+#[path = "../kthread/mod.rs"]
+pub mod kthread;
+mod random;
+
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex, //
+    },
+    time::msecs_to_jiffies, //
+};
+use kthread::{
+    Completion,
+    Context,
+    Thread,
+    ThreadGroup, //
+};
+use random::add_hwgenerator_randomness;
+
+threaded_module! {
+    type: Driver,
+    threads: THREADS,
+    name: "rust_hwrng",
+    authors: ["The rust_kthread_demo authors"],
+    description: "H/W Random Number Generator (RNG) driver",
+    license: "GPL",
+    params: {
+        quality: u16 {
+            default: 0,
+            description: "bits of entropy in 1024 bits",
+        },
+        length: usize {
+            default: 64,
+            description: "how many bytes a read gives, none if it is zero",
+        },
+    },
+}
+
+const BUFFER_SIZE: usize = 64;
+
+/// What a driver has to offer.
+trait Source: Send + Sync {
+    /// Puts random bytes into `buffer`, and returns how many. May sleep.
+    fn read(&self, buffer: &mut [u8]) -> Result<usize>;
+}
+
+/// A source that is registered.
+#[pin_data]
+struct Rng<S> {
+    source: S,
+    quality: u16,
+    #[pin]
+    dying: Completion,
+}
+
+impl<S: Source> Rng<S> {
+    /// Reads and mixes in, for as long as it may.
+    fn fill(&self, ctx: &Context<'_>, buffer: &mut [u8]) {
+        // In 1/1024 of a bit.
+        let mut credit = 0;
+
+        while !ctx.should_stop() {
+            match self.source.read(buffer) {
+                Ok(len @ 1..) => {
+                    let entropy = len * usize::from(self.quality) * 8 + credit;
+
+                    // What is less than a bit is kept for the next time.
+                    credit = entropy % 1024;
+                    add_hwgenerator_randomness(ctx, &buffer[..len], entropy / 1024);
+                }
+                // Until it may have recovered, is gone, or the thread is to stop.
+                _ => {
+                    let _ = self
+                        .dying
+                        .wait_interruptible_timeout(msecs_to_jiffies(10_000));
+                }
+            }
+        }
+    }
+}
+
+/// A source that is read, and the thread that does.
+type Current<S> = (Arc<Rng<S>>, Thread<()>);
+
+/// What a driver registers its source with.
+#[pin_data]
+struct Core<S> {
+    #[pin]
+    current: Mutex<Option<Current<S>>>,
+    threads: ThreadGroup,
+}
+
+impl<S: Source + 'static> Core<S> {
+    /// Reads from `source` from now on.
+    fn register(&self, source: S, quality: u16) -> Result {
+        let rng = Arc::pin_init(
+            try_pin_init!(Rng {
+                source,
+                quality: if quality == 0 { 1024 } else { quality.min(1024) },
+                dying <- Completion::new(),
+            }),
+            GFP_KERNEL,
+        )?;
+        let mut buffer = KVec::from_elem(0, BUFFER_SIZE, GFP_KERNEL)?;
+        let mut current = self.current.lock();
+
+        if current.is_some() {
+            return Err(EBUSY);
+        }
+        let fill = rng.clone();
+        let thread = self
+            .threads
+            .spawn(fmt!("rust_hwrng"), move |ctx| fill.fill(ctx, &mut buffer))?;
+        *current = Some((rng, thread));
+        Ok(())
+    }
+
+    /// Returns when the source is no longer used.
+    fn unregister(&self) {
+        if let Some((rng, thread)) = self.current.lock().take() {
+            rng.dying.complete_all();
+            // Stops it.
+            drop(thread);
+        }
+    }
+}
+
+/// A source of bytes that are not random.
+struct Counter {
+    length: usize,
+    next: Atomic<u32>,
+}
+
+impl Source for Counter {
+    fn read(&self, buffer: &mut [u8]) -> Result<usize> {
+        let length = self.length.min(buffer.len());
+
+        for byte in &mut buffer[..length] {
+            // CAST: The lowest bits, as there are more.
+            *byte = self.next.fetch_add(1, Relaxed) as u8;
+        }
+        Ok(length)
+    }
+}
+
+struct Driver {
+    core: Pin<KBox<Core<Counter>>>,
+}
+
+impl kernel::Module for Driver {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let core = KBox::pin_init(
+            try_pin_init!(Core {
+                current <- new_mutex!(None),
+                threads: ThreadGroup::for_module(&THREADS)?,
+            }),
+            GFP_KERNEL,
+        )?;
+        let counter = Counter {
+            length: module_parameters::length.value(),
+            next: Atomic::new(0),
+        };
+
+        core.register(counter, module_parameters::quality.value())?;
+        Ok(Self { core })
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.core.unregister();
+    }
+}
