@@ -49,6 +49,7 @@ progress_start "KUnit: building" "$(cat "$place/work" 2>/dev/null || echo 2400)"
 if ! kunit build --kunitconfig "$TOP/scripts/kunit.config" --jobs "$(nproc)" "$@" >"$log" 2>&1; then
 	progress_stop
 	first_errors "$log" >&2
+	sed -n '/^ERROR/,/^Missing/p' "$log" >&2
 	die "the kernel could not be built; the log: $log"
 fi
 progress_stop
