@@ -436,9 +436,10 @@ mod tests {
                 GFP_KERNEL,
             )?;
             let target = thread.clone();
-            let pest = group.spawn(fmt!("pest"), move |_| {
+            let pest = group.spawn(fmt!("pest"), move |ctx| {
                 while enough.load(Relaxed) == 0 {
                     target.interrupt();
+                    ctx.yield_point();
                 }
                 target.interrupt();
                 told.complete();

@@ -227,11 +227,12 @@ mod tests {
         let (ran, spun, was_seen) = (runs.clone(), spins.clone(), seen.clone());
 
         // It does not leave the CPU to what is no more urgent.
-        pool.worker(1)?.spawn(GFP_KERNEL, move |_| {
+        pool.worker(1)?.spawn(GFP_KERNEL, move |ctx| {
             let began = Instant::<Monotonic>::now();
 
             spun.fetch_add(1, Relaxed);
             while began.elapsed() < Delta::from_secs(10) {
+                ctx.yield_point();
                 if ran.load(Relaxed) > 0 {
                     was_seen.fetch_add(1, Relaxed);
                     break;
