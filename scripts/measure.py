@@ -77,6 +77,7 @@ def main():
         ("fetching and unpacking the kernel tree", noted("source")),
         ("building the fast kernel", noted("kernel-fast")),
         ("making the metadata for Debian's own kernel", noted("metadata")),
+        ("`make demo KERNEL=debian` on a bare Debian 13, to its end", noted("demo-debian")),
         ("second `make demo`", "%.1f s" % second),
         ("guest start to the first line of a script, median of 5", "%.2f s" % boots[2]),
         ("`make test` with the kernel built (%s)" % totals[-1], "%.0f s" % tests),

@@ -139,8 +139,9 @@ step()
 	wait "$pipeline"
 	pipeline=
 	_status=$(cat "$state/status")
+	seconds=$(($(date +%s) - _start))
 	done="$done
-  $* (as $user): status $_status after $(($(date +%s) - _start)) s, $logs/$_name.log"
+  $* (as $user): status $_status after $seconds s, $logs/$_name.log"
 	[ "$_status" = 0 ] && return
 	failed=yes
 	return 1
@@ -162,6 +163,7 @@ stock_kernel()
 stock()
 {
 	step demo make demo KERNEL=debian || return
+	[ -z "$fresh" ] || took demo-debian "$seconds"
 	stock_kernel || return 0
 	step metadata make metadata "KDIR=/lib/modules/$release/build" || return
 	step modules make "KDIR=/lib/modules/$release/build" || return
