@@ -4,8 +4,8 @@
 # usage: test-all.sh
 #
 # Runs "make test" for every kernel that has a fragment, the fast one first, and
-# then, unless TESTS chooses some, in a bare Debian of the release that this machine
-# is not. Sums the totals.
+# then, unless TESTS chooses some, "make kunit" and a bare Debian of the release that
+# this machine is not. Sums the totals.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -15,27 +15,30 @@ output=$(mktemp build/test-all.XXXXXX) || exit 1
 trap 'rm -f "$output"' EXIT
 
 bad=
-for name in fast $(basename -s .config -a qemu/config/*.config | grep -vx fast); do
-	say "test-all: kernel $name"
+# part NAME COMMAND...
+part()
+{
+	_part=$1
+	shift
+	say "test-all: $_part"
 	# The status goes through a file, for a pipe has only its last one.
-	{
-		make test KERNEL="$name" ${SMP:+SMP="$SMP"} ${MEM:+MEM="$MEM"} ${BOOT:+BOOT="$BOOT"} \
-			${CONFIG:+CONFIG="$CONFIG"} ${TESTS:+TESTS="$TESTS"} ${V:+V="$V"} ||
-			echo "status $?" >>"$output"
-	} | tee -a "$output"
+	{ "$@" || echo "status $?" >>"$output"; } | tee -a "$output"
 	if grep -q '^status ' "$output"; then
-		bad="$bad $name"
+		bad="$bad, $_part"
 		sed -i '/^status /d' "$output"
 	fi
-done
+}
 
+for name in fast $(basename -s .config -a qemu/config/*.config | grep -vx fast); do
+	part "kernel $name" make test KERNEL="$name" ${SMP:+SMP="$SMP"} ${MEM:+MEM="$MEM"} ${BOOT:+BOOT="$BOOT"} \
+		${CONFIG:+CONFIG="$CONFIG"} ${TESTS:+TESTS="$TESTS"} ${V:+V="$V"}
+done
 if [ -z "${TESTS:-}" ]; then
+	part 'the KUnit suites in the tree' make kunit
 	suite=$(other_release)
-	say "test-all: a bare Debian, $suite"
-	{ scripts/test-distro.sh "$suite" || echo "status $?" >>"$output"; } | tee -a "$output"
-	! grep -q '^status ' "$output" || bad="$bad $suite"
+	part "a bare Debian, $suite" scripts/test-distro.sh "$suite"
 fi
 
 awk '/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { p += $1; f += $3; s += $5 }
 	END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' "$output"
-[ -z "$bad" ] || die "failed on:$bad"
+[ -z "$bad" ] || die "failed: ${bad#, }"
