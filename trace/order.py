@@ -60,8 +60,10 @@ def queued(life, event, found):
 
 
 def taken_off(life, event, found):
+    """What is first on the list is another than before: another request may have come behind this one."""
     return (event.pid == KTHREADD and event.name == "kernel_thread" and event.function("fn") == "kthread" and
-            event.args["name"] == life.name and event.args["first"] == event.args["list"])
+            event.args["name"] == life.name and
+            event.args["first"] != found["create: the request is on kthread_create_list"].args["first"])
 
 
 def completes(wait):

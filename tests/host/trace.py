@@ -4,9 +4,11 @@
 usage: trace.py COMMAND TRACE
 
 COMMAND is `removed`, to take away the event of each step in turn, or `moved`, to put it before
-one that it follows from. Prints the steps that are not told.
+one that it follows from. Prints the steps that are not told. Or it is `behind`, to have another
+request on the list behind that for the thread, which is as good. Prints what is told of that.
 """
 
+import copy
 import os
 import sys
 
@@ -31,6 +33,13 @@ def main(argv):
     found, wrong = order.match(life)
     if wrong:
         print("the trace itself is not in order")
+        return
+    if command == "behind":
+        taken_off = found["create: kthreadd takes the request off"]
+        other = copy.copy(taken_off)
+        other.args = {**taken_off.args, "first": "another"}
+        for item in changed(life, [other if event is taken_off else event for event in life.events]).items():
+            print("%s %s" % item)
         return
     for step in order.STEPS:
         mine = {id(life.events[n]) for n in step.candidates(life, found)}

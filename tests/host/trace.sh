@@ -25,11 +25,12 @@ shows()
 		END { exit next_one != count }' - "$work/trace/lifecycle.txt"
 }
 
-ktap_plan 10
+ktap_plan 11
 "$top/trace/order.py" "$docs.trace" >"$work/log" 2>&1
 ktap_eq 'docs: the trace is in order' 0 $? || ktap_diag "$(cat "$work/log")"
 ktap_eq 'a step that is missing is told' '' "$(python3 "$top/tests/host/trace.py" removed "$docs.trace" 2>&1)"
 ktap_eq 'a step that comes too early is told' '' "$(python3 "$top/tests/host/trace.py" moved "$docs.trace" 2>&1)"
+ktap_eq 'another request may come behind' '' "$(python3 "$top/tests/host/trace.py" behind "$docs.trace" 2>&1)"
 release=$(sed -n 's/.*as Linux \(.*\) traced it\.$/\1/p' "$docs.txt")
 "$top/trace/picture.py" "$docs.trace" "$release" "$work/svg" "$work/txt"
 ktap_ok_if 'docs: the picture is made from the trace' cmp "$work/svg" "$docs.svg"
@@ -50,7 +51,7 @@ if ! ktap_eq 'a guest traces a life that is in order' 0 $?; then
 fi
 ktap_ok_if 'the text shows how a thread is created' shows 'kthread_create_on_node()' \
 	'--wakes--> kthreadd  (kthread_create_list has a request)' 'kthreadd: runs' \
-	'kernel_thread(kthread)  (kthread_create_list is empty again)' '--forks--> life' 'life: kthread()' \
+	'kernel_thread(kthread)' '--forks--> life' 'life: kthread()' \
 	'complete(&done)' 'until it is first woken' '# echo start life' '--wakes--> life' 'threadfn() begins'
 ktap_ok_if 'and how it is parked, unparked and stopped' shows '# echo park life' 'kthread_park()' \
 	'kthread_parkme()' 'complete(&parked)' 'kthread_park() returns 0' 'kthread_unpark()  --wakes--> life' \
