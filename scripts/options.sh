@@ -99,7 +99,8 @@ fi
 if value SMP; then
 	cpus=$("$TOP/scripts/kernel-options.sh" "${KERNEL:-fast}" | sed -n 's/^CONFIG_NR_CPUS=//p')
 	# Nor does QEMU take more than that.
-	[ "${cpus:-512}" -le 255 ] || cpus=255
+	_most=$(sed -n 's/^MAX_CPUS = \([0-9]*\).*/\1/p' "$TOP/qemu/machine.py")
+	[ "${cpus:-512}" -le "$_most" ] || cpus=$_most
 	whole SMP 1 "$cpus" "number of CPUs that the kernel '${KERNEL:-fast}' can have"
 fi
 
