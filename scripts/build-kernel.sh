@@ -137,12 +137,9 @@ if [ -n "$lost" ]; then
 	die "this tree or toolchain cannot give what $asked asks for: $lost"
 fi
 
-# How much is done, in C files: a crate takes as long as a dozen of them.
 work()
 {
-	find "$out" -name '*.o' -printf '1\n' -o -path '*/rust/*' \
-		\( -name '*.rmeta' -o -name '*.rlib' -o -name '*.so' -o -name '*_generated.rs' \) -printf '12\n' |
-		awk '{ n += $1 } END { print n + 0 }'
+	work_in "$out"
 }
 
 # The fragment names what a whole build comes to; a finished build knows better.

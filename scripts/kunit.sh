@@ -36,8 +36,7 @@ kunit()
 
 made()
 {
-	find "$place/um" -name '*.o' -printf '1\n' -o \( -name '*.rmeta' -o -name '*.so' \) -printf '12\n' 2>/dev/null |
-		awk '{ n += $1 } END { print n + 0 }'
+	work_in "$place/um"
 }
 
 set --
@@ -45,7 +44,7 @@ for tool in $tools; do
 	set -- "$@" --make_options "$tool"
 done
 say "KUnit: building User-Mode Linux from $(basename "$src") with kthread/ in it, log in $log"
-progress_start "KUnit: building" "$(cat "$place/work" 2>/dev/null || echo 826)" made
+progress_start "KUnit: building" "$(cat "$place/work" 2>/dev/null || echo 886)" made
 if ! kunit build --kunitconfig "$TOP/scripts/kunit.config" --jobs "$(nproc)" "$@" >"$log" 2>&1; then
 	progress_stop
 	first_errors "$log" >&2

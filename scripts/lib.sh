@@ -275,6 +275,15 @@ took()
 	mkdir -p "$CACHE/took" && echo "$2" >"$CACHE/took/$1"
 }
 
+# work_in DIR: how much of a kernel has been built in it, in C files: a crate takes as
+# long as a dozen of them.
+work_in()
+{
+	find "$1" -name '*.o' -printf '1\n' -o -path '*/rust/*' \
+		\( -name '*.rmeta' -o -name '*.rlib' -o -name '*.so' -o -name '*_generated.rs' \) -printf '12\n' 2>/dev/null |
+		awk '{ n += $1 } END { print n + 0 }'
+}
+
 # progress_start LABEL TOTAL COUNT: prints how far a long step is, every second
 # over one line on a terminal, every ten seconds as a line elsewhere. COUNT is a
 # command that prints how much of TOTAL is done; with TOTAL 0 only the time

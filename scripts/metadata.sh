@@ -115,12 +115,11 @@ changed=$(diff "$kdir/.config" "$out/.config" | sed -n 's/^[<>] \(# \)\{0,1\}\(C
 
 made()
 {
-	find "$out" \( -name '*.o' -o -name '*_generated.rs' \) -printf '1\n' -o \( -name '*.rmeta' -o -name '*.so' \) -printf '10\n' |
-		awk '{ n += $1 } END { print n + 0 }'
+	work_in "$out"
 }
 
 say "metadata: making that of $release, which takes two minutes on two CPUs; the log is $log"
-progress_start "metadata: building" 255 made
+progress_start "metadata: building" 320 made
 kmake -j"$(nproc)" prepare || failed "the metadata of $release could not be built"
 progress_stop
 
