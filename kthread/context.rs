@@ -931,7 +931,7 @@ mod tests {
             .freezable(true)
             .spawn(&group, |ctx| {
                 until_stopped(ctx);
-                ctx.identity().nofreeze
+                seen(ctx.core()).nofreeze
             })?;
 
         thread.park()?;

@@ -6,6 +6,7 @@
 //! message. So threads return, or count, what the test asserts.
 
 use super::{
+    core::Core,
     impl_has_slot,
     Context,
     ModuleGuard,
@@ -105,6 +106,50 @@ pub(super) fn until_stopped(ctx: &Context<'_>) {
 pub(super) fn comm<T: Send>(thread: &Thread<T>) -> [u8; 16] {
     // SAFETY: `task` is alive, and nobody renames it.
     unsafe { (*thread.task().as_ptr()).comm }
+}
+
+/// What the task structure of a thread says at one moment.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    comm: [u8; 16],
+    pub(super) policy: u32,
+    pub(super) nice: i32,
+    pub(super) rt_priority: u32,
+    /// Where it may run, a bit for each CPU. The tests have no more than 64.
+    pub(super) cpus: u64,
+    pub(super) mm: bool,
+    pub(super) nofreeze: bool,
+}
+
+impl Seen {
+    pub(super) fn comm(&self) -> &[u8] {
+        self.comm.split(|byte| *byte == 0).next().unwrap_or(&[])
+    }
+
+    pub(super) fn is_fifo(&self) -> bool {
+        self.policy == bindings::SCHED_FIFO
+    }
+}
+
+pub(super) fn seen(core: &Core) -> Seen {
+    let task = core.task().as_ptr();
+
+    // SAFETY: `core` keeps the task, whose fields may change at any time, but for the name. The
+    // mask has a word or more.
+    unsafe {
+        let flags = atomic_load(&raw mut (*task).flags, Relaxed);
+
+        Seen {
+            comm: (*task).comm,
+            policy: atomic_load(&raw mut (*task).policy, Relaxed),
+            nice: atomic_load(&raw mut (*task).static_prio, Relaxed)
+                - bindings::DEFAULT_PRIO as i32,
+            rt_priority: atomic_load(&raw mut (*task).rt_priority, Relaxed),
+            cpus: atomic_load((&raw mut (*task).cpus_mask.bits).cast::<c_ulong>(), Relaxed) as u64,
+            mm: !atomic_load(&raw mut (*task).mm, Relaxed).is_null(),
+            nofreeze: flags & bindings::PF_NOFREEZE != 0,
+        }
+    }
 }
 
 /// Lets others run, in a loop that waits for them.

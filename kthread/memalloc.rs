@@ -250,7 +250,7 @@ mod tests {
     fn memalloc_scopes_nest_and_leave_what_others_have_said() -> Result {
         let group = group()?;
         let thread = group.spawn(fmt!("nests"), |ctx| {
-            let seen = memalloc_noio(|| {
+            let nested = memalloc_noio(|| {
                 // The same one again, within and beside another.
                 let inner = memalloc_noio(said);
                 let between = said();
@@ -259,10 +259,10 @@ mod tests {
                 [inner, between, both.0, both.1, said()]
             });
             // Other flags that change in a scope stay as they are.
-            let before = ctx.identity().nofreeze;
+            let before = seen(ctx.core()).nofreeze;
             // SAFETY: The current task alone writes its flags.
             memalloc_nofs(|| unsafe { *current_flags() &= !bindings::PF_NOFREEZE });
-            (seen, said(), before, ctx.identity().nofreeze)
+            (nested, said(), before, seen(ctx.core()).nofreeze)
         })?;
         let both = NOFS | NOIO;
 

@@ -236,7 +236,7 @@ mod tests {
         let used = mm.clone();
 
         let thread = group.spawn(fmt!("user"), move |ctx| -> Result<[bool; 4]> {
-            let before = ctx.identity().mm;
+            let before = seen(ctx.core()).mm;
             let within = ctx.use_mm(&used, |_| -> Result<bool> {
                 UserSlice::new(UserPtr::from_addr(addr), 4)
                     .writer()
@@ -247,7 +247,7 @@ mod tests {
             })?;
             // It can be done again, and says what the closure says.
             let again = ctx.use_mm(&used, |_| 7) == 7;
-            Ok([before, within, again, ctx.identity().mm])
+            Ok([before, within, again, seen(ctx.core()).mm])
         })?;
 
         assert_eq!(thread.join()??, [false, true, true, false]);
@@ -299,7 +299,7 @@ mod tests {
                 }
                 Ok(sum)
             });
-            (served, ctx.identity().mm)
+            (served, seen(ctx.core()).mm)
         })?;
         let mut expected = 0;
 
@@ -308,7 +308,7 @@ mod tests {
             expected += round;
             // It is parked with the address space, and goes on with it.
             thread.park()?;
-            assert!(thread.observer().identity().mm);
+            assert!(seen(thread.core()).mm);
             thread.unpark()?;
             thread.wake();
             assert!(eventually(|| steps.load(Relaxed) == round as usize));
@@ -340,7 +340,7 @@ mod tests {
         let used = mm.clone();
         let thread = group.spawn(fmt!("user"), move |ctx| {
             let read = use_mm(&used, || at(addr).reader().read::<u32>());
-            (read, ctx.identity().mm)
+            (read, seen(ctx.core()).mm)
         })?;
         assert_eq!(thread.join(), Ok((Ok(Ok(7)), false)));
         Ok(())
@@ -364,7 +364,7 @@ mod tests {
         let thread = group.spawn(fmt!("nests"), move |ctx| {
             let within = ctx.use_mm(&used, |_| use_mm(&used, || ()));
             let nested = use_mm(&used, || use_mm(&used, || ()));
-            (within, nested, use_mm(&used, || 7), ctx.identity().mm)
+            (within, nested, use_mm(&used, || 7), seen(ctx.core()).mm)
         })?;
         assert_eq!(
             thread.join(),

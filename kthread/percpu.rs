@@ -714,7 +714,6 @@ mod tests {
         cpu::CpuId,
         new_mutex,
         prelude::*,
-        str::CString,
         sync::{
             atomic::{
                 Atomic,
@@ -876,7 +875,7 @@ mod tests {
             .placement(Placement::Cpu(cpu))
             .spawn(&group, |ctx| {
                 while ctx.wait() != Wake::Stop {}
-                CString::try_from_fmt(fmt!("{}", ctx.identity().cpus_allowed))
+                seen(ctx.core()).cpus
             })?;
 
         expect(&logs, cpu, [1, 0, 0, 0, 0, 0]);
@@ -889,7 +888,7 @@ mod tests {
             plug(cpu, true)?;
             expect(&logs, cpu, [1, round, round, round, 0, 0]);
         }
-        assert!(bound.stop()??.to_bytes().len() > 1);
+        assert!(bound.stop()?.count_ones() > 1);
 
         plug(cpu, false)?;
         // The thread of a CPU that is offline cleans up on another one.

@@ -191,7 +191,7 @@ impl<T: Send, S> Thread<T, S> {
     /// # fn f(thread: &Thread<()>) -> Result {
     /// // To wait for it here would be a deadlock otherwise.
     /// if !thread.is_current() {
-    ///     pr_info!("{} is someone else\n", thread.observer().identity().comm);
+    ///     thread.wake();
     /// }
     /// # Ok(())
     /// # }

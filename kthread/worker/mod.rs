@@ -931,9 +931,9 @@ mod tests {
         })?;
         worker.flush()?;
         assert_eq!(ran_on.load(Relaxed), cpu);
-        let identity = worker.observer().identity();
-        assert!(identity.is_fifo());
-        assert_eq!(identity.nofreeze, !cfg!(CONFIG_FREEZER));
+        let seen = seen(worker.core());
+        assert!(seen.is_fifo());
+        assert_eq!(seen.nofreeze, !cfg!(CONFIG_FREEZER));
         let node = Builder::new(fmt!("nowhere")).placement(Placement::Node(u32::MAX));
         assert_eq!(node.spawn_worker(&group).err(), Some(ENODEV));
         Ok(())
@@ -1101,21 +1101,20 @@ mod tests {
             .policy(Policy::FifoLow)
             .spawn_worker(&group)?;
         let counts = Counts::new()?;
-        let observer = worker.observer();
-        let mut seen = KVec::new();
+        let mut pushed = KVec::new();
 
         for round in 0..ROUNDS {
             worker.queue(Counter::work(&counts)?)?;
             let runs = worker.call(|ctx| {
                 // All that was queued before has run, and this is the worker.
-                let is_it = observer.is_current() && ctx.identity().is_fifo();
-                let pushed = seen.push(round, GFP_KERNEL);
+                let is_it = worker.core().is_current() && seen(ctx.core()).is_fifo();
 
-                pushed.map(|()| (counts.runs.load(Relaxed), is_it))
+                pushed.push(round, GFP_KERNEL)?;
+                Ok::<_, Error>((counts.runs.load(Relaxed), is_it))
             })??;
             assert_eq!(runs, (round + 1, true));
         }
-        assert!(seen.iter().copied().eq(0..ROUNDS));
+        assert!(pushed.iter().copied().eq(0..ROUNDS));
         // A value that owns something is dropped once, by the caller.
         let counted = worker.call(|_| Counted(counts.drops.clone()))?;
         assert_eq!(counts.drops.load(Relaxed), ROUNDS);

@@ -198,12 +198,11 @@ mod tests {
         let group = group()?;
         let pool = Builder::new(fmt!("pool")).spawn_pool(&group, &LEVELS)?;
         let found = |level| -> Result<_> {
-            let identity = pool.worker(level)?.observer().identity();
-            let comm = CString::try_from_fmt(fmt!("{}", identity.comm))?;
+            let seen = seen(pool.worker(level)?.core());
             let name = CString::try_from_fmt(fmt!("pool/{level}"))?;
 
-            assert_eq!(comm.to_bytes(), name.to_bytes());
-            Ok((identity.policy, identity.rt_priority, identity.nice))
+            assert_eq!(seen.comm(), name.to_bytes());
+            Ok((seen.policy, seen.rt_priority, seen.nice))
         };
 
         assert_eq!(found(0), Ok((bindings::SCHED_FIFO, 7, 0)));
