@@ -883,7 +883,7 @@ mod tests {
         for _ in 0..ROUNDS {
             ping.fetch_add(1, Relaxed);
             thread.wake();
-            pong.wait();
+            pong.wait_for_completion();
         }
         assert_eq!(thread.stop(), Ok(ROUNDS));
         Ok(())

@@ -650,7 +650,7 @@ impl Core {
     pub(super) fn wait_entered(&self) {
         // Most threads have done so long ago.
         if self.last_state() < State::Entered {
-            self.entered.wait();
+            self.entered.wait_for_completion();
         }
     }
 

@@ -332,7 +332,7 @@ mod tests {
             *stored.lock() = Some((written, read));
             told.complete();
         })?;
-        done.wait();
+        done.wait_for_completion();
         assert_eq!(results.lock().take(), Some((Ok(Ok(())), Ok(Ok(7)))));
 
         // A thread of this code may do so as well.

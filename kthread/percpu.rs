@@ -313,7 +313,7 @@ impl<T: PerCpuThread> Shared<T> {
                 }
                 shared.value.run(cpu);
                 if on_cpu.phase.xchg(IDLE, Full) == INTERRUPTED {
-                    on_cpu.interrupted.wait();
+                    on_cpu.interrupted.wait_for_completion();
                 }
                 // `smpboot_thread_fn()` sleeps interruptibly, and would not sleep any more.
                 if shared.stop_requested.load(Relaxed) {

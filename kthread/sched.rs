@@ -1023,7 +1023,7 @@ mod tests {
             was_fine.fetch_add(usize::from(tour(ctx)), Relaxed);
             told.complete();
         })?;
-        done.wait();
+        done.wait_for_completion();
         assert_eq!(fine.load(Relaxed), 1);
         worker.set_cpus(&*cpus([0])?)?;
         assert_eq!(seen(worker.core()).cpus, 1);

@@ -332,7 +332,7 @@ mod tests {
 
                 told.fetch_add(1, Relaxed);
                 if is_early {
-                    goes.wait();
+                    goes.wait_for_completion();
                 }
                 // It lasts until it is taken.
                 let ended = (never.wait_interruptible(), never.wait_interruptible());
@@ -429,7 +429,7 @@ mod tests {
                     while ctx.wait() != Wake::Stop {}
                     // From here on nobody interrupts it. To take what is left must not give it back
                     // the sleep that the request to stop has taken from it.
-                    quiet.wait();
+                    quiet.wait_for_completion();
                     ctx.take_interrupt();
                     let _ = waits.wait_interruptible();
                 })?,
@@ -595,7 +595,7 @@ mod tests {
         assert_eq!(kill(thread.task(), bindings::SIGTERM), 0);
         assert!(sleeps(thread.task()) && !go.is_done());
         assert_eq!(kill(thread.task(), bindings::SIGKILL), 0);
-        go.wait();
+        go.wait_for_completion();
         assert_eq!(
             thread.join(),
             Ok((

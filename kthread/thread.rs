@@ -726,7 +726,7 @@ mod tests {
             let waker = thread.waker();
             *slot.lock() = Some(thread);
             waker.wake();
-            answer.wait();
+            answer.wait_for_completion();
         }
         // Nobody can join them any more, so that they leave by themselves.
         assert!(eventually(|| group.is_empty()));
@@ -1018,7 +1018,7 @@ mod tests {
             let is_asked = eventually(|| ctx.should_park());
 
             told.complete();
-            goes.wait();
+            goes.wait_for_completion();
             is_asked
         })?;
         let packet = thread.packet.clone();
@@ -1028,7 +1028,7 @@ mod tests {
             (result, thread.is_parked(), thread)
         })?;
 
-        asked.wait();
+        asked.wait_for_completion();
         packet.request_stop();
         go.complete();
         let (result, is_parked, thread) = parker.join()?;
@@ -1051,6 +1051,19 @@ mod tests {
         let group = group()?;
 
         assert!(spawn_large(&group)?.join().is_ok_and(|len| len > 0));
+        Ok(())
+    }
+
+    #[test]
+    fn a_stop_interrupts_the_interruptible_waits_alone() -> Result {
+        let group = group()?;
+        let never = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let waits = never.clone();
+        let thread = group.spawn(fmt!("waits"), move |_| {
+            (waits.wait_interruptible(), waits.wait_killable_timeout(1))
+        })?;
+
+        assert_eq!(thread.stop(), Ok((Err(ERESTARTSYS), Ok(false))));
         Ok(())
     }
 }

@@ -53,7 +53,7 @@ impl Gate {
     /// Sleeps.
     pub(super) fn close(&self) {
         if self.users.fetch_add(Self::CLOSED, Full) != 0 {
-            self.empty.wait();
+            self.empty.wait_for_completion();
         }
     }
 }

@@ -612,9 +612,9 @@ mod tests {
 
             worker.spawn(GFP_KERNEL, move |_| {
                 reached.complete();
-                go.wait();
+                go.wait_for_completion();
             })?;
-            block.reached.wait();
+            block.reached.wait_for_completion();
             Ok(block)
         }
     }
@@ -765,7 +765,7 @@ mod tests {
         let slow = Work::new_arc(Slow(Block::new()?, Atomic::new(0)), GFP_KERNEL)?;
 
         assert!(worker.queue(slow.clone()).is_ok());
-        slow.0.reached.wait();
+        slow.0.reached.wait_for_completion();
         assert!(worker.cancel_sync(&slow)?.is_none());
         assert_eq!(slow.1.load(Relaxed), 1);
         Ok(())
@@ -803,7 +803,7 @@ mod tests {
 
         assert!(worker.queue_delayed(other, msecs_to_jiffies(HOUR)).is_ok());
         assert!(worker.queue(Work::new_arc(selfish, GFP_KERNEL)?).is_ok());
-        done.wait();
+        done.wait_for_completion();
         worker.flush()?;
         assert_eq!(counts.get(), (0, 1));
         Ok(())
@@ -1088,7 +1088,7 @@ mod tests {
             };
             // The queue has the only reference.
             worker.queue(Work::new_arc(first, GFP_KERNEL)?)?;
-            done.wait();
+            done.wait_for_completion();
         }
         assert_eq!(wrong.load(Relaxed), 0);
         Ok(())
@@ -1364,7 +1364,7 @@ mod tests {
         impl WorkItem for Again {
             fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
                 this.block.reached.complete();
-                this.block.go.wait();
+                this.block.go.wait_for_completion();
                 // It is cancelled by now, or about to be.
                 let refused = |queued: Result<(), Refused<Arc<Work<Self>>>>| {
                     queued.is_err_and(|refused| refused.reason == Refusal::Canceling)
@@ -1389,7 +1389,7 @@ mod tests {
         let work = Work::new_arc(work, GFP_KERNEL)?;
 
         worker.queue(work.clone())?;
-        work.block.reached.wait();
+        work.block.reached.wait_for_completion();
         work.block.go.complete();
         let _ = worker.cancel_sync(&work)?;
         assert_eq!(refused.load(Relaxed), 2);
@@ -1425,7 +1425,7 @@ mod tests {
                     }
                 })?;
             }
-            began.wait();
+            began.wait_for_completion();
             match way < 2 {
                 true => drop(worker),
                 false => {
@@ -1455,7 +1455,7 @@ mod tests {
             let _ = never.wait_interruptible();
             ended.fetch_add(1, Relaxed);
         })?;
-        began.wait();
+        began.wait_for_completion();
         // It is waited for before the worker, and goes when that is off its CPU.
         let watcher = group.spawn(fmt!("watches"), move |ctx| {
             until_stopped(ctx);

@@ -187,9 +187,9 @@ mod tests {
 
         worker.spawn(GFP_KERNEL, move |_| {
             told.complete();
-            gone.wait();
+            gone.wait_for_completion();
         })?;
-        reached.wait();
+        reached.wait_for_completion();
         Ok(go)
     }
 
@@ -339,7 +339,7 @@ mod tests {
         })?;
         drop(pool);
         go.complete();
-        done.wait();
+        done.wait_for_completion();
         assert_eq!(asked.load(Relaxed), 0);
         assert_eq!(group.len(), 1);
         Ok(())
