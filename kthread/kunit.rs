@@ -21,7 +21,6 @@ use kernel::{
     bindings,
     cpu::CpuId,
     cpumask::CpumaskVar,
-    error::to_result,
     prelude::*,
     sync::{
         atomic::{
@@ -194,7 +193,7 @@ pub(super) fn sleeps(task: &Task) -> bool {
 pub(super) fn plug(cpu: CpuId, online: bool) -> Result {
     #[cfg(CONFIG_HOTPLUG_CPU)]
     // SAFETY: The CPU exists, and this may sleep.
-    return to_result(unsafe {
+    return kernel::error::to_result(unsafe {
         if online {
             bindings::add_cpu(cpu.as_u32())
         } else {

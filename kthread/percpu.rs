@@ -301,6 +301,8 @@ impl<T: PerCpuThread> Shared<T> {
     ///
     /// Must only be called by a thread of `T`, as the callback `thread_fn`.
     unsafe extern "C" fn run(cpu: c_uint) {
+        let task = kernel::current!();
+
         // SAFETY: By the requirements of this function.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
@@ -309,7 +311,7 @@ impl<T: PerCpuThread> Shared<T> {
                 // The barrier pairs with that of `interrupt`: one sees the other.
                 on_cpu.phase.xchg(RUNS, Full);
                 if shared.stop_requested.load(Relaxed) {
-                    set_notify_signal(kernel::current!());
+                    set_notify_signal(task);
                 }
                 shared.value.run(cpu);
                 if on_cpu.phase.xchg(IDLE, Full) == INTERRUPTED {
@@ -327,12 +329,14 @@ impl<T: PerCpuThread> Shared<T> {
     ///
     /// Must only be called by a thread of `T`, as the callback `setup`.
     unsafe extern "C" fn setup(cpu: c_uint) {
+        let task = kernel::current!();
+
         // SAFETY: By the requirements of this function.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
                 let policy = shared.policy.lock();
 
-                on_cpu.task.populate(ARef::from(&**kernel::current!()));
+                on_cpu.task.populate(ARef::from(&**task));
                 if let Some(policy) = *policy {
                     // It has been checked, and does not fail.
                     //
