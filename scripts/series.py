@@ -3,10 +3,11 @@
 """Make the series for the kernel tree out of kthread/.
 
 usage: series.py list
+       series.py check TREE
        series.py write TREE DIR [N]
        series.py patches TREE DIR
 
-"write" has in DIR the files that the first N patches (default: all) add to TREE or
+"check" tells whether the series applies to TREE. "write" has in DIR the files that the first N patches (default: all) add to TREE or
 change in it. "patches" has the series itself in DIR, with a cover letter. Nothing is
 written into TREE. What a patch brings is said by series/NN-NAME.toml:
 
@@ -17,7 +18,7 @@ lines    lines likewise, as they stand without their indentation
 blocks   statements likewise, from such a line to the brace that closes it
 without  tables file, text, was: before this patch there is `was` in place of `text`
 tree     files of series/tree/
-insert   tables file, after, text: text that goes into a file of the tree behind a line
+insert   tables file, after or before, text: what goes into a file of the tree, and beside which line
 samples  files of samples/
 
 Of what is left out, imports and tests follow by themselves: an import of what is not
@@ -36,6 +37,7 @@ import tomllib
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 SERIES = os.path.join(TOP, "series")
 WORD = re.compile(r"\w+")
+CALL = re.compile(r"(?<!fn )\b(\w+)(?=!?(?:::<[^>]*>)?\()")
 KINDS = r"(?:fn|struct|enum|union|trait|const|static|type|mod|macro_rules!)"
 QUALIFIERS = r"(?:pub(?:\([^)]*\))? )?(?:default )?(?:const )?(?:async )?(?:unsafe )?(?:extern \"C\" )?"
 ITEM = re.compile(r"^(\s*)%s(%s) (?:ref )?(?:mut )?(\w+)" % (QUALIFIERS, KINDS))
@@ -114,11 +116,14 @@ def items(lines, start=0, end=None, owner=""):
     while at < end:
         line = lines[at]
         impl, item = IMPL.match(line), ITEM.match(line)
-        if not impl and not item:
+        call = None if item else re.match(r"\s*(\w+)![({ ]", line)
+        if not impl and not item and not call:
             at += 1
             continue
         stop = item_end(lines, at)
-        if impl:
+        if call:
+            found.append(Item(header_start(lines, at), stop, call.group(1) + "!", owner, True, "call"))
+        elif impl:
             header = " ".join(text.strip() for text in lines[at:stop]).split("{")[0].strip()
             target = re.sub(r"^(?:unsafe )?impl(?:<(?:[^<>]|<[^<>]*>)*>)? ?", "", header)
             trait, _, name = target.rpartition(" for ")
@@ -127,12 +132,14 @@ def items(lines, start=0, end=None, owner=""):
             trait = re.sub(r"<.*", "", trait).split("::")[-1]
             label = "impl %s for %s" % (trait, name) if trait else "impl " + name
             found.append(Item(header_start(lines, at), stop, label, owner, True, "impl"))
-            # What a trait asks for is not by itself.
-            if not trait:
-                found += items(lines, at + 1, stop, name)
+            inner = items(lines, at + 1, stop, label if trait else name)
+            for one in inner if trait else ():
+                # What a trait asks for is not by itself.
+                one.kind = "method"
+            found += inner
         else:
             kind, name = item.group(2), item.group(3)
-            public = re.match(r"\s*pub ", line) is not None
+            public = kind == "macro_rules!" or re.match(r"\s*pub ", line) is not None
             found.append(Item(header_start(lines, at), stop, name, owner, public, kind))
             if kind in ("mod", "trait"):
                 found += items(lines, at + 1, stop, name)
@@ -141,9 +148,10 @@ def items(lines, start=0, end=None, owner=""):
 
 
 @functools.cache
-def names_in(text):
+def names_in(text, public=False):
     """The names of the items of a file. What a trait asks for has none of its own."""
-    return frozenset(item.name for item in items(text.split("\n")) if item.kind != "impl")
+    return frozenset(item.name for item in items(text.split("\n"))
+                     if item.kind not in ("impl", "call", "mod", "method") and (item.public or not public))
 
 
 @functools.cache
@@ -230,13 +238,13 @@ class State:
             raise SeriesError("%s: there is no text '%s'" % (name, text.strip().split("\n")[0]))
         self.files[name] = self.files[name].replace(text, was)
 
-    def defined(self):
+    def defined(self, public=False):
         """The names of all items."""
-        return {name for text in self.files.values() for name in names_in(text)}
+        return {name for text in self.files.values() for name in names_in(text, public)}
 
     def take_back(self, patch):
         """Undo what a patch brings."""
-        before = self.defined()
+        before = self.defined(public=True)
         for table in patch.without:
             self.without(table["file"], table["text"], table["was"])
         for where in patch.lines:
@@ -244,11 +252,11 @@ class State:
         for where in patch.blocks:
             self.remove_line(where, True)
         for where in patch.items:
-            self.remove_item(where)
+            if not where.startswith("completion.rs: "):
+                self.remove_item(where)
         for name in patch.files:
-            if name not in self.files:
-                raise SeriesError("there is no file '%s'" % name)
-            del self.files[name]
+            if name != "completion.rs" and self.files.pop(name, None) is None:
+                raise SeriesError("%s: there is no file '%s'" % (patch.name, name))
         self.settle(before - self.defined() | set(patch.words))
 
     def settle(self, gone):
@@ -258,9 +266,7 @@ class State:
             for name in list(self.files):
                 self.prune_uses(name)
                 self.drop_tests(name, gone)
-            before = self.defined()
             self.drop_unused()
-            gone = gone | (before - self.defined())
             if self.files == old:
                 return
 
@@ -269,9 +275,11 @@ class State:
         at = next((n for n, line in enumerate(lines) if line.startswith("mod tests {")), None)
         if at is None and name != "kunit.rs":
             return
-        for item in reversed(items(lines, 0 if at is None else at + 1)):
+        outermost = [item for item in items(lines, 0 if at is None else at + 1) if not item.owner]
+        for item in reversed(outermost):
             text = strip_comments("\n".join(lines[item.start:item.end]))
-            if set(WORD.findall(text)) & gone:
+            # A field may have the name of a method.
+            if {name for name in WORD.findall(text) if not name.islower()} & gone or set(CALL.findall(text)) & gone:
                 del lines[item.start:item.end]
         if at is not None and not any("#[test]" in line for line in lines[at:]):
             start = header_start(lines, at)
@@ -288,7 +296,7 @@ class State:
         for name in self.files:
             lines = self.lines(name)
             hits = [item for item in items(lines)
-                    if not item.public and item.kind not in ("impl", "mod") and words.get(item.name, 0) == 1
+                    if not item.public and item.kind not in ("impl", "mod", "call", "method") and words.get(item.name, 0) == 1
                     and item.name != "_"
                     and not any("#[test]" in line for line in lines[item.start:item.end])]
             for item in reversed(hits):
@@ -310,8 +318,9 @@ class State:
     def prune_uses(self, name):
         """Drop imports of what is not there, or is not used."""
         text = self.files[name]
-        modules = {os.path.splitext(os.path.basename(path))[0] for path in self.files} | {"worker"}
+        modules = {os.path.splitext(part)[0] for path in self.files for part in path.split("/")}
         defined = self.defined()
+        tests = text.find("\nmod tests {")
         methods = dict(TRAITS)
         for other in self.files.values():
             methods.update(methods_in(other))
@@ -319,8 +328,11 @@ class State:
 
         def prune(match):
             tree = Uses(match.group(3))
+            # Tests are a module of their own.
             rest = text[:match.start()] + text[match.end():]
-            used = set(WORD.findall(strip_comments(rest)))
+            if match.group(1) and tests >= 0:
+                rest = text[tests:match.start()] + text[match.end():]
+            used = set(re.findall(r"(?<!::)\b\w+", strip_comments(rest)))
             exported = match.group(2).startswith("pub") and is_root
 
             def keep(leaf):
@@ -472,24 +484,25 @@ def whole():
     return files
 
 
-def completion(tree, lab):
+def completion(tree, patch, lab):
     """The tree's completion.rs, with the waits that it lacks out of kthread/completion.rs."""
+    text = tree.read("rust/kernel/sync/completion.rs", patch)
     ours = lab.split("\n")
     found = {item.path: "\n".join(ours[item.start:item.end]) for item in items(ours)}
     for path in ("Completion::new", "Completion::as_raw", "Completion::complete_all",
                  "Completion::wait_for_completion", "Completion"):
         found.pop(path)
-    methods = [text for path, text in found.items() if path.startswith("Completion::")]
-    rest = [text for path, text in found.items() if path in ("at_most", "from_remaining", "tests")]
+    methods = [one for path, one in found.items() if path.startswith("Completion::")]
+    rest = [one for path, one in found.items() if path in ("at_most", "from_remaining", "tests")]
     uses = re.search(r"(?ms)^use crate::.*?;\n", lab).group(0)
-    old = re.search(r"(?m)^use crate::\{[^}]*\};\n", tree)
-    if not old or "\n    fn as_raw(&self)" not in tree or not tree.rstrip().endswith("}\n}"):
-        raise SeriesError("it does not apply to rust/kernel/sync/completion.rs: that is another one")
-    text = tree.replace(old.group(0), uses).rstrip()[:-1].rstrip() + "\n\n"
+    old = re.search(r"(?m)^use crate::\{[^}]*\};\n", text)
+    if not old or "\n    fn as_raw(&self)" not in text or not text.endswith("}\n}\n"):
+        raise SeriesError("%s does not apply to %s: rust/kernel/sync/completion.rs is another one"
+                          % (patch.name, tree.path))
+    text = text.replace(old.group(0), uses)[:-2].rstrip() + "\n\n"
     text += "\n\n".join(methods) + "\n}\n\n" + "\n\n".join(rest) + "\n"
     # What the threads need of it is not theirs alone.
-    text = text.replace("    fn as_raw(&self)", "    pub(crate) fn as_raw(&self)").replace("pub(super)", "pub(crate)")
-    return text.replace("bindings::_raw_spin_", "bindings::raw_spin_")
+    return text.replace("    fn as_raw(&self)", "    pub(crate) fn as_raw(&self)").replace("pub(super)", "pub(crate)")
 
 
 class Tree:
@@ -527,30 +540,97 @@ def states(tree, series):
 
     made = []
     others = {}
-    for patch, kthread in zip(series, threads, strict=True):
+    has_completion = False
+    for n, (patch, kthread) in enumerate(zip(series, threads, strict=True)):
         for name in patch.tree:
             others[name] = read(os.path.join(SERIES, "tree", name))
         for name in patch.samples:
-            others["samples/rust/rust_" + name] = sample(read(os.path.join(TOP, "samples", name)))
+            others["samples/rust/rust_" + name] = sample(name[:-3], read(os.path.join(TOP, "samples", name)))
         for table in patch.insert:
-            name, after = table["file"], table["after"]
+            name, line = table["file"], table.get("after") or table["before"]
             text = others.get(name) or tree.read(name, patch)
-            if text.count("\n" + after + "\n") != 1:
+            if text.count("\n" + line + "\n") != 1:
                 raise SeriesError("%s does not apply to %s: %s has no line '%s', or several"
-                                  % (patch.name, tree.path, name, after))
-            others[name] = text.replace("\n" + after + "\n", "\n" + after + "\n" + table["text"])
-        if "completion.rs" in patch.words:
-            name = "rust/kernel/sync/completion.rs"
-            try:
-                others[name] = completion(tree.read(name, patch), lab_completion)
-            except SeriesError as e:
-                raise SeriesError("%s: %s" % (patch.name, e)) from None
-        made.append({**others, **{"rust/kernel/kthread/" + name: text for name, text in kthread.items()}})
+                                  % (patch.name, tree.path, name, line))
+            new = line + "\n" + table["text"] if "after" in table else table["text"] + line + "\n"
+            others[name] = text.replace("\n" + line + "\n", "\n" + new)
+        name = "rust/kernel/sync/completion.rs"
+        if "completion.rs" in patch.files:
+            tree.read(name, patch)
+            has_completion = True
+        if has_completion:
+            waits = State({"completion.rs": lab_completion})
+            for later in series[n + 1:]:
+                for where in later.items:
+                    if where.startswith("completion.rs: "):
+                        waits.remove_item(where)
+            others[name] = completion(tree, patch, waits.files["completion.rs"])
+        exported = set()
+        for match in USE.finditer(kthread.get("mod.rs", "")):
+            exported |= {path[-1] for path, _ in Uses(match.group(3)).leaves}
+        both = {**others, **{"rust/kernel/kthread/" + one: text for one, text in kthread.items()}}
+        made.append({one: with_uses(text, exported) if one.startswith("rust/kernel/kthread/") or
+                     one == "rust/kernel/sync/completion.rs" else text for one, text in both.items()})
     return made
 
 
-def sample(text):
-    return text
+def sample(name, text):
+    """A sample as it is in the tree."""
+    text = re.sub(r'(?m)^#\[path = "\.\./kthread/mod\.rs"\]\npub mod kthread;\n\n', "", text)
+    text = text.replace('name: "%s"' % name, 'name: "rust_%s"' % name).replace(
+        "The rust_kthread_demo authors", "Rust for Linux Contributors")
+    uses = [Uses(match.group(3)) for match in USE.finditer(text) if not match.group(1)]
+    leaves = []
+    for use in uses:
+        for path, alias in use.leaves:
+            if path[0] == "kthread":
+                path = ["kernel", "sync", "Completion"] if path[-1] == "Completion" else ["kernel", *path]
+            leaves.append((path, alias))
+    if "threaded_module!" in text:
+        leaves.append((["kernel", "kthread", "threaded_module"], None))
+    use = Uses("")
+    use.leaves = leaves
+    first, last = [match for match in USE.finditer(text) if not match.group(1)][::max(1, len(uses) - 1)][:2] \
+        if len(uses) > 1 else [next(USE.finditer(text))] * 2
+    return text[:first.start()] + "use " + use.write() + ";\n" + text[last.end():]
+
+
+# What the examples use, and where it is.
+EXAMPLES = {
+    "ARef": "sync::aref", "Arc": "sync", "Atomic": "sync::atomic", "Bound": "device", "Completion": "sync",
+    "Core": "device", "CpuId": "cpu", "Cpumask": "cpumask", "CpumaskVar": "cpumask", "Delta": "time",
+    "Device": "device", "MmWithUser": "mm", "Mutex": "sync", "Relaxed": "sync::atomic", "SetOnce": "sync",
+    "UserPtr": "uaccess", "UserSlice": "uaccess", "bindings": "", "fmt": "", "kthread": "",
+    "msecs_to_jiffies": "time", "platform": "",
+}
+
+
+def with_uses(text, exported):
+    """Have each example say what it uses, in lines that rustdoc does not show, for it is a test there."""
+    names = dict(EXAMPLES, **dict.fromkeys(exported, "kthread"))
+
+    def change(match):
+        lead, body = match.group(1), match.group(2)
+        code = re.sub(r"(?m)^ *//[/!] ?(?:# )?", "", body)
+        if re.search(r"(?m)^threaded_module!", code):
+            # This makes a module, which a test can not be.
+            return lead + "```ignore\n" + body + lead + "```\n"
+        said = set(WORD.findall(" ".join(re.findall(r"(?s)\buse [^;]*;", code))))
+        own = {m.group(3) for m in map(ITEM.match, code.split("\n")) if m}
+        bare = re.sub(r"(?s)\buse [^;]*;", "", re.sub(r"(?m)//.*$", "", re.sub(r'"(?:[^"\\]|\\.)*"', '""', code)))
+        used = {name for name in re.findall(r"(?<![:.\w])\w+", bare)
+                if name in names and name not in said | own and (name[0].isupper() or name in exported or
+                                                                re.search(r"(?<![:.\w])%s(::|\()" % name, bare))}
+        homes = {}
+        for name in used:
+            homes.setdefault(names[name], []).append(name)
+        lines = ""
+        for home, found in sorted(homes.items()):
+            found.sort(key=lambda name: (not name.islower(), name))
+            path = "kernel::" + (home + "::" if home else "")
+            lines += "%s# use %s%s;\n" % (lead, path, found[0] if len(found) == 1 else "{%s}" % ", ".join(found))
+        return lead + "```\n" + lines + body + lead + "```\n"
+    return re.sub(r"(?m)^( *//[/!] )```\n((?:\1.*\n| *//[/!]\n)*?)\1```\n", change, text)
 
 
 def put(base, files):
@@ -566,8 +646,10 @@ def put(base, files):
 
 
 def formatted(states_, tree):
-    """The same, formatted by the tree's rules."""
-    rustfmt = os.environ.get("RUSTFMT", "rustfmt")
+    """The same, formatted by the tree's rules if $RUSTFMT says by what. A build takes them as they are."""
+    rustfmt = os.environ.get("RUSTFMT")
+    if not rustfmt:
+        return states_
     done = {}
     out = []
     with tempfile.TemporaryDirectory() as place:
@@ -591,38 +673,66 @@ def formatted(states_, tree):
     return out
 
 
-def git(place, *args, **kwargs):
-    subprocess.run(["git", "-C", place, "-c", "init.defaultBranch=base", "-c", "core.autocrlf=false", *args], check=True,
-                   stdout=subprocess.DEVNULL, **kwargs)
+class Git:
+    """A repository of the files that the series touches, and no configuration but the author's name."""
+
+    def __init__(self, place):
+        self.place = place
+        self.author = [self._said("user.name", "Your Name"), self._said("user.email", "you@example.org")]
+        self.environment = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
+        for who in "AUTHOR", "COMMITTER":
+            self.environment["GIT_%s_NAME" % who], self.environment["GIT_%s_EMAIL" % who] = self.author
+
+    @staticmethod
+    def _said(key, default):
+        end = subprocess.run(["git", "config", key], stdout=subprocess.PIPE, text=True, check=False)
+        return end.stdout.strip() or default
+
+    def run(self, *args, text=None):
+        end = subprocess.run(["git", "-C", self.place, *args], input=text, text=True, check=False, env=self.environment,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        if end.returncode:
+            raise SeriesError("git %s: %s" % (args[0], end.stderr.strip()))
 
 
 def write_patches(tree, series, made, where):
     with tempfile.TemporaryDirectory() as place:
-        git(place, "init", "-q")
+        git = Git(place)
+        made = [{name: text.replace("@AUTHOR@", "%s <%s>" % tuple(git.author)) for name, text in state.items()}
+                for state in made]
+        git.run("init", "-q", "-b", "base")
         touched = sorted({name for state in made for name in state if os.path.exists(os.path.join(tree.path, name))})
         put(place, {name: read(os.path.join(tree.path, name)) for name in touched})
-        git(place, "add", "-A")
-        git(place, "commit", "-q", "--allow-empty", "-m", "base")
-        git(place, "checkout", "-q", "-b", "series")
+        git.run("add", "-A")
+        git.run("commit", "-q", "-m", "base")
+        git.run("checkout", "-q", "-b", "series")
         for patch, state in zip(series, made, strict=True):
             put(place, state)
-            git(place, "add", "-A")
-            git(place, "commit", "-q", "-s", "-F", "-", input="%s\n\n%s\n" % (patch.subject, patch.body), text=True)
-        git(place, "config", "branch.series.description", cover(series))
+            git.run("add", "-A")
+            git.run("commit", "-q", "-s", "-F", "-", text="%s\n\n%s\n" % (patch.subject, patch.body))
+        git.run("config", "branch.series.description", cover(made))
         os.makedirs(where, exist_ok=True)
         for name in os.listdir(where):
             if name.endswith(".patch"):
                 os.remove(os.path.join(where, name))
-        git(place, "format-patch", "-q", "--cover-letter", "--cover-from-description=subject", "-o",
-            os.path.abspath(where), "base..series")
+        git.run("format-patch", "-q", "--cover-letter", "--cover-from-description=subject", "-o",
+                os.path.abspath(where), "base..series")
 
 
-def cover(series):
-    return read(os.path.join(SERIES, "cover"))
+def cover(made):
+    """The cover letter, with its figures."""
+    with open(os.path.join(TOP, "docs", "users.tsv"), encoding="utf-8") as f:
+        verdicts = [line.split("\t")[3] for line in f][1:]
+    safe = sum(verdict in ("Y", "R") for verdict in verdicts)
+    figures = {
+        "USERS": len(verdicts), "SAFE": safe, "PERCENT": "%.1f %%" % (100 * safe / len(verdicts)),
+        "TESTS": sum(text.count("    #[test]\n") for text in made[-1].values()),
+    }
+    return re.sub("@([A-Z]+)@", lambda match: str(figures[match.group(1)]), read(os.path.join(SERIES, "cover")))
 
 
 def main(argv):
-    if len(argv) < 2 or argv[1] not in ("list", "write", "patches"):
+    if len(argv) < 2 or argv[1] not in ("list", "check", "write", "patches"):
         sys.exit(__doc__.split("\n\n")[1])
     series = patches()
     if argv[1] == "list":
@@ -631,9 +741,17 @@ def main(argv):
         return
     tree = Tree(argv[2])
     made = states(tree, series)
+    if argv[1] == "check":
+        return
     if argv[1] == "write":
         count = int(argv[4]) if len(argv) > 4 else len(series)
-        put(argv[3], formatted([made[count - 1]], tree)[0])
+        state = formatted([made[count - 1]], tree)[0]
+        put(argv[3], state)
+        for folder, _, names in os.walk(os.path.join(argv[3], "rust/kernel/kthread")):
+            for name in names:
+                path = os.path.join(folder, name)
+                if os.path.relpath(path, argv[3]) not in state:
+                    os.remove(path)
     else:
         write_patches(tree, series, formatted(made, tree), argv[3])
 
