@@ -236,8 +236,8 @@ impl<M> Context<'_, M> {
     ///
     /// It has if it was in the refrigerator, in whichever wait or [`Context::freeze_point`]: time
     /// has passed, and what it knows of a device may not be so any more. To be thawed ends no wait.
-    /// A thread that is not [freezable] is never frozen, nor is one that was parked meanwhile. That a
-    /// worker was frozen between two works is not told.
+    /// A thread that is not [freezable] is never frozen, nor is one that was parked meanwhile. That
+    /// a worker was frozen between two works is not told.
     ///
     /// Does not sleep.
     ///
@@ -432,8 +432,9 @@ impl<M> Context<'_, M> {
 
     /// Waits until `take` returns something, and returns that.
     ///
-    /// This is [`Context::wait_until`] of something that is taken once it is there: `take` is called
-    /// when `ready` would be. What else ends the wait is the error, which is never [`Wake::Ready`].
+    /// This is [`Context::wait_until`] of something that is taken once it is there: `take` is
+    /// called when `ready` would be. What else ends the wait is the error, which is never
+    /// [`Wake::Ready`].
     ///
     /// Sleeps.
     ///

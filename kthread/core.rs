@@ -391,7 +391,8 @@ impl Core {
 
     /// Returns whether the task has begun to exit.
     ///
-    /// If it has, what is read after this is not older: a closure that has returned is seen to have.
+    /// If it has, what is read after this is not older: a closure that has returned is seen to
+    /// have.
     #[inline]
     pub(super) fn is_exiting(&self) -> bool {
         if task_flags(self.task()) & bindings::PF_EXITING == 0 {

@@ -95,8 +95,8 @@ fn current_flags() -> *mut u32 {
 
 /// Calls `f`, and has all its allocations do as `memalloc` says.
 ///
-/// That goes for what `f` calls, too, and for nobody else. Scopes can be nested, in any order and as
-/// often as one likes: what an outer scope has said still holds when an inner one ends.
+/// That goes for what `f` calls, too, and for nobody else. Scopes can be nested, in any order and
+/// as often as one likes: what an outer scope has said still holds when an inner one ends.
 ///
 /// May be called from any context, but with [`Memalloc::NoReclaim`] not in an interrupt, which has
 /// no use of it.

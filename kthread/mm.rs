@@ -29,8 +29,8 @@ use kernel::{
 ///
 /// # Safety
 ///
-/// The current task must be a kernel thread that uses none. Neither `f` nor what it calls may change
-/// that, nor have a reference to the current task from before, or leave one behind.
+/// The current task must be a kernel thread that uses none. Neither `f` nor what it calls may
+/// change that, nor have a reference to the current task from before, or leave one behind.
 unsafe fn with_mm<R>(mm: &MmWithUser, f: impl FnOnce() -> R) -> R {
     might_sleep();
 
@@ -52,8 +52,8 @@ unsafe fn with_mm<R>(mm: &MmWithUser, f: impl FnOnce() -> R) -> R {
 /// Calls `f` while the current task, a kernel thread, uses `mm` for its address space.
 ///
 /// This is for kernel threads that have no [`Context`]: those of a workqueue or an interrupt, and
-/// [`PerCpuThreads`](super::PerCpuThreads). All that [`Context::use_mm`] says of `f` holds here, but
-/// that it gets no context.
+/// [`PerCpuThreads`](super::PerCpuThreads). All that [`Context::use_mm`] says of `f` holds here,
+/// but that it gets no context.
 ///
 /// Sleeps: must not be called with interrupts off, which this would switch on. Fails with
 /// [`EINVAL`], and drops `f`, if the caller is no kernel thread, or uses an address space already,
@@ -121,9 +121,9 @@ pub fn use_mm<R: Send>(mm: &MmWithUser, f: impl FnOnce() -> R + Send) -> Result<
     if flags & bindings::PF_KTHREAD == 0 || !own.is_null() {
         return Err(EINVAL);
     }
-    // SAFETY: As has just been found. `f` has no `Context` by which to use another, as it is `Send`,
-    // and this function would refuse to. For the same reason it has no reference to the task, and
-    // leaves none.
+    // SAFETY: As has just been found. `f` has no `Context` by which to use another, as it is
+    // `Send`, and this function would refuse to. For the same reason it has no reference to the
+    // task, and leaves none.
     Ok(unsafe { with_mm(mm, f) })
 }
 

@@ -620,8 +620,8 @@ impl Builder<'_> {
     /// starts them.
     ///
     /// They are named by the name that was chosen, a slash, and the number of the CPU. Each has the
-    /// policy that was chosen before [`PerCpuThread::setup`] is called, also one of a CPU that comes
-    /// up later.
+    /// policy that was chosen before [`PerCpuThread::setup`] is called, also one of a CPU that
+    /// comes up later.
     ///
     /// Sleeps, and waits for CPU hotplug. Fails with
     /// - [`EINVAL`] if the name is empty, holds a NUL, or can not be displayed,

@@ -39,10 +39,10 @@ use kernel::{
 /// # Priorities
 ///
 /// To choose a priority by number is to know all else that runs on the machine. What
-/// [`kernel/sched/syscalls.c`](srctree/kernel/sched/syscalls.c) says of `sched_set_fifo()` holds for
-/// every thread of a module: `SCHED_FIFO` can not manage resources, two workloads that each work at
-/// their priorities do not work when they are put together, and it is the administrator who has to
-/// choose, since the kernel does not know enough to do so sensibly. Hence C exports
+/// [`kernel/sched/syscalls.c`](srctree/kernel/sched/syscalls.c) says of `sched_set_fifo()` holds
+/// for every thread of a module: `SCHED_FIFO` can not manage resources, two workloads that each
+/// work at their priorities do not work when they are put together, and it is the administrator who
+/// has to choose, since the kernel does not know enough to do so sensibly. Hence C exports
 /// `sched_set_fifo()` and `sched_set_fifo_low()` to modules, and no function that takes a priority
 /// but `sched_setattr_nocheck()`. Take [`Policy::Fifo`] or [`Policy::FifoLow`], unless the order of
 /// several threads of one's own is at stake.
@@ -54,10 +54,10 @@ use kernel::{
 ///
 /// A thread has a deadline, or not, from before it starts: [`Policy::Deadline`] has to be chosen by
 /// its [`Builder`]. Nobody but the thread itself can change it then, or give it up, which is for
-/// good. C takes it at any time from anybody. It loses the share of the CPUs that was granted when it
-/// is taken from a thread that sleeps, or given to one that has just ended, until nobody can have
-/// any. And a thread that gives it up when its runtime is used up, and has it again soon after, may
-/// not run any more.
+/// good. C takes it at any time from anybody. It loses the share of the CPUs that was granted when
+/// it is taken from a thread that sleeps, or given to one that has just ended, until nobody can
+/// have any. And a thread that gives it up when its runtime is used up, and has it again soon
+/// after, may not run any more.
 ///
 /// # Examples
 ///
@@ -111,8 +111,8 @@ pub enum Policy {
         /// From 1, the lowest, to 99. [`Policy::Fifo`] is 50, and [`Policy::FifoLow`] is 1.
         priority: u32,
     },
-    /// `SCHED_RR` at a priority, where threads of the same one take turns. See above for what speaks
-    /// against it.
+    /// `SCHED_RR` at a priority, where threads of the same one take turns. See above for what
+    /// speaks against it.
     ///
     /// Wraps `sched_setattr_nocheck()`. Fails with [`EINVAL`] if the priority is out of range.
     Rr {
@@ -413,16 +413,16 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Changes on which CPUs the thread runs, and returns once it has left all others.
     ///
-    /// It runs nowhere else until all of these have been taken offline. Then it runs anywhere, until
-    /// this is called again.
+    /// It runs nowhere else until all of these have been taken offline. Then it runs anywhere,
+    /// until this is called again.
     ///
     /// Sleeps. Fails, and changes nothing, with
     /// - [`EINVAL`] if the thread was not placed by [`Placement::Cpus`],
     /// - [`EINVAL`] if no CPU of `mask` is online, or there is none in it,
     /// - [`ESRCH`] if the closure has returned, or the thread has died.
     ///
-    /// Wraps `set_cpus_allowed_ptr()` of [`kernel/sched/core.c`](srctree/kernel/sched/core.c), which
-    /// would move a bound thread as well.
+    /// Wraps `set_cpus_allowed_ptr()` of [`kernel/sched/core.c`](srctree/kernel/sched/core.c),
+    /// which would move a bound thread as well.
     ///
     /// # Examples
     ///
@@ -457,8 +457,8 @@ impl<T: Send, S> Thread<T, S> {
 impl<M> Context<'_, M> {
     /// Changes how the thread is scheduled.
     ///
-    /// Sleeps. Fails, and changes nothing, with [`EINVAL`] if the priority is out of range, and with
-    /// what [`Policy::Deadline`] fails with.
+    /// Sleeps. Fails, and changes nothing, with [`EINVAL`] if the priority is out of range, and
+    /// with what [`Policy::Deadline`] fails with.
     ///
     /// # Examples
     ///
@@ -881,8 +881,8 @@ mod tests {
         assert_eq!(group.len(), threads.len());
         drop(threads);
 
-        // What ends, in whatever way, gives back what it had, once its period is over. If it did not,
-        // there would be no room for the last of these.
+        // What ends, in whatever way, gives back what it had, once its period is over. If it did
+        // not, there would be no room for the last of these.
         for _ in 0..4 * kernel::cpu::nr_cpu_ids() {
             drop(when_there_is_room(|| {
                 builder().create(&group, until_stopped)

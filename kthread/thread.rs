@@ -254,11 +254,12 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Parks the thread, and returns once it sleeps and will not run until it is unparked.
     ///
-    /// That is when it reaches a wait or a park point, or when its closure has returned; a wait of one
-    /// that [parks itself](super::Builder::parks_itself) only tells it. A closure that does none of
-    /// these keeps the caller waiting, and so does one that waits for something else, which a park
-    /// does not interrupt. A thread in the refrigerator parks once it is thawed. One that dies before
-    /// it parks keeps the caller waiting for ever, as what `kthread_park()` waits for is out of reach.
+    /// That is when it reaches a wait or a park point, or when its closure has returned; a wait of
+    /// one that [parks itself](super::Builder::parks_itself) only tells it. A closure that does
+    /// none of these keeps the caller waiting, and so does one that waits for something else, which
+    /// a park does not interrupt. A thread in the refrigerator parks once it is thawed. One that
+    /// dies before it parks keeps the caller waiting for ever, as what `kthread_park()` waits for
+    /// is out of reach.
     ///
     /// Sleeps. Fails with
     /// - [`EBUSY`] if the thread is parked already,

@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: in-tree.sh TREE DIR
+# usage: in-tree.sh TREE DIR [COUNT]
 #
-# Has in DIR the kernel tree TREE with the series of series/ applied. What does not
-# change is a link to TREE, where nothing is written; what does is only written if it is
-# another, so that a build in DIR goes on.
+# Has in DIR the kernel tree TREE with the series of series/ applied, or its first COUNT
+# patches. What does not change is a link to TREE, where nothing is written; what does is
+# only written if it is another, so that a build in DIR goes on.
 
 . "$(dirname "$0")/lib.sh"
 
-[ $# = 2 ] || die "usage: in-tree.sh TREE DIR"
+[ $# -ge 2 ] || die "usage: in-tree.sh TREE DIR [COUNT]"
 src=$(cd -- "$1" 2>/dev/null && pwd -P) || die "there is no tree '$1'"
 mkdir -p "$2" || exit 1
 dir=$(cd -- "$2" && pwd -P) || exit 1
@@ -24,4 +24,4 @@ if [ "$(cat "$dir/.linked" 2>/dev/null)" != "$src" ]; then
 	cp -R "$src/tools/testing/kunit" "$dir/tools/testing" || exit 1
 	printf '%s\n' "$src" >"$dir/.linked"
 fi
-exec "$TOP/scripts/series.py" write "$src" "$dir"
+exec "$TOP/scripts/series.py" write "$src" "$dir" ${3:+"$3"}

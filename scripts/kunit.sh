@@ -45,7 +45,7 @@ for tool in $tools; do
 done
 say "KUnit: building User-Mode Linux from $(basename "$src") with kthread/ in it, log in $log"
 progress_start "KUnit: building" "$(cat "$place/work" 2>/dev/null || echo 886)" made
-if ! kunit build --kunitconfig "$TOP/scripts/kunit.config" --jobs "$(nproc)" "$@" >"$log" 2>&1; then
+if ! kunit build --kunitconfig "$tree/rust/kernel/kthread" --jobs "$(nproc)" "$@" >"$log" 2>&1; then
 	progress_stop
 	first_errors "$log" >&2
 	sed -n '/^ERROR/,/^Missing/p' "$log" >&2

@@ -574,6 +574,10 @@ def states(tree, series):
     return made
 
 
+# What a module of the lab has in scope, as it is part of it.
+MACROS = {"impl_has_slot", "impl_has_work_field", "threaded_module"}
+
+
 def sample(name, text):
     """A sample as it is in the tree."""
     text = re.sub(r'(?m)^#\[path = "\.\./kthread/mod\.rs"\]\npub mod kthread;\n\n', "", text)
@@ -586,8 +590,9 @@ def sample(name, text):
             if path[0] == "kthread":
                 path = ["kernel", "sync", "Completion"] if path[-1] == "Completion" else ["kernel", *path]
             leaves.append((path, alias))
-    if "threaded_module!" in text:
-        leaves.append((["kernel", "kthread", "threaded_module"], None))
+    for macro in sorted(MACROS):
+        if re.search(r"(?m)^%s!" % macro, text):
+            leaves.append((["kernel", "kthread", macro], None))
     use = Uses("")
     use.leaves = leaves
     first, last = [match for match in USE.finditer(text) if not match.group(1)][::max(1, len(uses) - 1)][:2] \
@@ -643,6 +648,16 @@ def put(base, files):
         with open(path + ".new", "w", encoding="utf-8") as f:
             f.write(text)
         os.replace(path + ".new", path)
+
+
+def take_away(base, tree, names):
+    """Have below `base` what is in the tree, or nothing, in place of the files `names`."""
+    for name in names:
+        path, theirs = os.path.join(base, name), os.path.join(tree.path, name)
+        if os.path.lexists(path):
+            os.remove(path)
+        if os.path.exists(theirs):
+            os.symlink(theirs, path)
 
 
 def formatted(states_, tree):
@@ -747,11 +762,9 @@ def main(argv):
         count = int(argv[4]) if len(argv) > 4 else len(series)
         state = formatted([made[count - 1]], tree)[0]
         put(argv[3], state)
-        for folder, _, names in os.walk(os.path.join(argv[3], "rust/kernel/kthread")):
-            for name in names:
-                path = os.path.join(folder, name)
-                if os.path.relpath(path, argv[3]) not in state:
-                    os.remove(path)
+        ours = {os.path.relpath(os.path.join(folder, name), argv[3])
+                for folder, _, names in os.walk(os.path.join(argv[3], "rust/kernel/kthread")) for name in names}
+        take_away(argv[3], tree, (set(made[-1]) | ours) - set(state))
     else:
         write_patches(tree, series, formatted(made, tree), argv[3])
 

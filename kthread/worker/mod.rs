@@ -312,9 +312,9 @@ impl<S> Worker<S> {
     /// Calls `f` in the thread of the worker, once all work that is queued now has run, and returns
     /// what it returns.
     ///
-    /// The caller waits for that, so that `f` may borrow from it, and nothing is allocated. A request
-    /// to stop the caller does not end the wait. What [`WorkItem::run`] says of the context holds for
-    /// that of `f`, too.
+    /// The caller waits for that, so that `f` may borrow from it, and nothing is allocated. A
+    /// request to stop the caller does not end the wait. What [`WorkItem::run`] says of the context
+    /// holds for that of `f`, too.
     ///
     /// Sleeps. Fails with
     /// - [`EDEADLK`] if the caller is a work of this worker,
@@ -436,7 +436,8 @@ impl Builder<'_> {
     /// Creates a worker of a scope, and starts it.
     ///
     /// What it does may borrow what outlives the scope. It is stopped when the scope ends, as it is
-    /// when its handle is dropped: what is queued runs, what waits for the end of a delay is dropped.
+    /// when its handle is dropped: what is queued runs, what waits for the end of a delay is
+    /// dropped.
     ///
     /// Context and errors are those of [`Builder::spawn_worker`].
     ///

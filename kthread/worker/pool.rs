@@ -77,7 +77,8 @@ pub struct WorkerPool {
 }
 
 impl WorkerPool {
-    /// Returns the worker of a level, which is an index of the policies that the pool was made with.
+    /// Returns the worker of a level, which is an index of the policies that the pool was made
+    /// with.
     ///
     /// May be called from any context. Fails with [`EINVAL`] if there is no such level.
     pub fn worker(&self, level: usize) -> Result<&Worker> {
