@@ -14,9 +14,9 @@ src=$(cd -- "$1" 2>/dev/null && pwd -P) || die "there is no tree '$1'"
 mkdir -p "$2" || exit 1
 dir=$(cd -- "$2" && pwd -P) || exit 1
 
-# Nothing is made for a tree that the series does not apply to.
-series=$("$TOP/scripts/series.py" check "$src" 2>&1) || die "${series#series.py: }"
 if [ "$(cat "$dir/.linked" 2>/dev/null)" != "$src" ]; then
+	# Nothing is made for a tree that the series does not apply to.
+	said=$("$TOP/scripts/series.py" check "$src" 2>&1) || die "${said#series.py: }"
 	find "$dir" -mindepth 1 -delete
 	cp -rs "$src/." "$dir" || die "no room for the links in $dir"
 	# kunit.py finds the tree by where it is itself.
@@ -24,4 +24,4 @@ if [ "$(cat "$dir/.linked" 2>/dev/null)" != "$src" ]; then
 	cp -R "$src/tools/testing/kunit" "$dir/tools/testing" || exit 1
 	printf '%s\n' "$src" >"$dir/.linked"
 fi
-exec "$TOP/scripts/series.py" write "$src" "$dir" ${3:+"$3"}
+said=$("$TOP/scripts/series.py" write "$src" "$dir" ${3:+"$3"} 2>&1) || die "${said#series.py: }"

@@ -26,6 +26,7 @@ there goes, a test that uses it waits for the patch that brings it, and so does 
 is private and used by nobody.
 """
 
+import collections
 import functools
 import os
 import re
@@ -148,9 +149,26 @@ def items(lines, start=0, end=None, owner=""):
 
 
 @functools.cache
+def items_in(text):
+    return items(text.split("\n"))
+
+
+@functools.cache
+def words_in(text):
+    """How often each word is in a file, but for its comments."""
+    return collections.Counter(WORD.findall(strip_comments(text)))
+
+
+@functools.cache
+def used_in(text):
+    """The names that a text uses, beside those that it imports."""
+    return frozenset(re.findall(r"(?<!::)\b\w+", strip_comments(USE.sub("", text))))
+
+
+@functools.cache
 def names_in(text, public=False):
     """The names of the items of a file. What a trait asks for has none of its own."""
-    return frozenset(item.name for item in items(text.split("\n"))
+    return frozenset(item.name for item in items_in(text)
                      if item.kind not in ("impl", "call", "mod", "method") and (item.public or not public))
 
 
@@ -159,7 +177,7 @@ def methods_in(text):
     """For each trait of a file the names of its methods."""
     methods = {}
     lines = text.split("\n")
-    for item in items(lines):
+    for item in items_in(text):
         if item.kind == "trait":
             methods[item.name] = {m.group(3) for m in map(ITEM.match, lines[item.start + 1:item.end]) if m}
     return methods
@@ -188,6 +206,7 @@ class State:
 
     def __init__(self, files):
         self.files = files  # name -> text
+        self.pruned = {}  # name -> with what its imports were looked at
 
     def lines(self, name):
         return self.files[name].split("\n")
@@ -271,6 +290,8 @@ class State:
                 return
 
     def drop_tests(self, name, gone):
+        if not words_in(self.files[name]).keys() & gone:
+            return
         lines = self.lines(name)
         at = next((n for n, line in enumerate(lines) if line.startswith("mod tests {")), None)
         if at is None and name != "kunit.rs":
@@ -288,23 +309,20 @@ class State:
 
     def drop_unused(self):
         """Private items that nobody names."""
-        words = {}
         defined = self.defined()
-        for text in self.files.values():
-            for word in WORD.findall(strip_comments(text)):
-                words[word] = words.get(word, 0) + 1
+        words = sum((words_in(text) for text in self.files.values()), collections.Counter())
         for name in self.files:
             lines = self.lines(name)
-            hits = [item for item in items(lines)
-                    if not item.public and item.kind not in ("impl", "mod", "call", "method") and words.get(item.name, 0) == 1
-                    and item.name != "_"
-                    and not any("#[test]" in line for line in lines[item.start:item.end])]
+            hits = [item for item in items_in(self.files[name])
+                    if not item.public and item.kind not in ("impl", "mod", "call", "method") and words[item.name] == 1
+                    and item.name != "_" and not any("#[test]" in line for line in lines[item.start:item.end])]
             for item in reversed(hits):
                 del lines[item.start:item.end]
             if hits:
                 self.put(name, lines)
             lines = self.lines(name)
-            for item in reversed(items(lines)):
+            before = len(lines)
+            for item in reversed(items_in(self.files[name])):
                 if item.kind != "impl":
                     continue
                 names = set(WORD.findall(item.name)) - {"impl", "for"}
@@ -313,13 +331,16 @@ class State:
                 is_empty = header and len(body) - header[0] == 2 and " for " not in item.name
                 if is_empty or any(one in self.known and one not in defined for one in names):
                     del lines[item.start:item.end]
-            self.put(name, lines)
+            if len(lines) != before:
+                self.put(name, lines)
 
     def prune_uses(self, name):
         """Drop imports of what is not there, or is not used."""
         text = self.files[name]
-        modules = {os.path.splitext(part)[0] for path in self.files for part in path.split("/")}
-        defined = self.defined()
+        modules = frozenset(os.path.splitext(part)[0] for path in self.files for part in path.split("/"))
+        defined = frozenset(self.defined())
+        if self.pruned.get(name) == (text, modules, defined):
+            return
         tests = text.find("\nmod tests {")
         methods = dict(TRAITS)
         for other in self.files.values():
@@ -329,10 +350,7 @@ class State:
         def prune(match):
             tree = Uses(match.group(3))
             # Tests are a module of their own.
-            rest = text[:match.start()] + text[match.end():]
-            if match.group(1) and tests >= 0:
-                rest = text[tests:match.start()] + text[match.end():]
-            used = set(re.findall(r"(?<!::)\b\w+", strip_comments(rest)))
+            used = used_in(text[tests:] if match.group(1) and tests >= 0 else text)
             exported = match.group(2).startswith("pub") and is_root
 
             def keep(leaf):
@@ -351,6 +369,7 @@ class State:
             text = re.sub(r"(?m)^(?:#\[.*\]\n)?((?:pub )?mod (\w+);\n)",
                           lambda match: match.group(0) if match.group(2) in modules else "", text)
         self.files[name] = USE.sub(prune, text)
+        self.pruned[name] = (self.files[name], modules, defined)
 
     known = frozenset()
 
@@ -590,6 +609,8 @@ def sample(name, text):
             if path[0] == "kthread":
                 path = ["kernel", "sync", "Completion"] if path[-1] == "Completion" else ["kernel", *path]
             leaves.append((path, alias))
+    if "kthread::" in USE.sub("", text):
+        leaves.append((["kernel", "kthread"], None))
     for macro in sorted(MACROS):
         if re.search(r"(?m)^%s!" % macro, text):
             leaves.append((["kernel", "kthread", macro], None))
