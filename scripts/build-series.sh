@@ -154,6 +154,11 @@ result()
 	esac
 }
 
+# What is written is formatted, for "rustfmtcheck" to look at.
+rustfmt=
+[ "$what" = matrix ] || rustfmt=$("$TOP/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')
+"$TOP/scripts/in-tree.sh" "$src" "$tree" || exit 1
+
 set -f
 builds=$(table "$@")
 total=$(printf '%s\n' "$builds" | grep -c '')
@@ -174,7 +179,7 @@ printf '%s\n' "$builds" | {
 				result skip "$label" "$why"
 			else
 				log=$logs/$name-$n.log
-				"$TOP/scripts/in-tree.sh" "$src" "$tree" "$n" || exit 1
+				said=$(RUSTFMT=$rustfmt "$TOP/scripts/series.py" write "$src" "$tree" "$n" 2>&1) || die "${said#series.py: }"
 				progress_start "$label" 0 nothing
 				# shellcheck disable=SC2086 # the options are words
 				compile "$log" "$dir" "$arch" $options

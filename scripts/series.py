@@ -473,6 +473,7 @@ def in_tree(name, text):
     text = text.replace("bindings::_raw_spin_", "bindings::raw_spin_")
     text = re.sub(r"(?m)^// Where there is a copy of this folder in more than one module.*\n", "", text)
     # The codes have a constant each.
+    text = re.sub(r"(?<=: )super::Completion\b", "crate::sync::Completion", text)
     codes = "(ecanceled|edeadlk|enametoolong)"
     text = re.sub(r"\bok_or_else\(%s\)" % codes, lambda m: "ok_or(%s)" % m.group(1).upper(), text)
     text = re.sub(r"\b%s\(\)" % codes, lambda m: m.group(1).upper(), text)
