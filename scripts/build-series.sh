@@ -25,7 +25,7 @@ ln -sfn "$src" "$place/source"
 tree=$place/tree
 logs=$TOP/build/series
 mkdir -p "$logs"
-count=$("$TOP/scripts/series.py" list | grep -c '')
+count=$("$TOP/scripts/series.py" list "$src" | grep -c '')
 
 # table: the builds that were asked for, one a line.
 table()
@@ -174,7 +174,7 @@ printf '%s\n' "$builds" | {
 		[ "$what" = matrix ] || n=1
 		while [ "$n" -le "$count" ]; do
 			label=$name
-			[ "$what" = matrix ] || label="$name, $("$TOP/scripts/series.py" list | sed -n "${n}p")"
+			[ "$what" = matrix ] || label="$name, $("$TOP/scripts/series.py" list "$src" | sed -n "${n}p")"
 			if [ -n "$why" ]; then
 				result skip "$label" "$why"
 			else

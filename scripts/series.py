@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Make the series for the kernel tree out of kthread/.
 
-usage: series.py list
+usage: series.py list TREE
        series.py check TREE
        series.py write TREE DIR [N]
        series.py patches TREE DIR
@@ -20,6 +20,7 @@ without  tables file, text, was: before this patch there is `was` in place of `t
 tree     files of series/tree/
 insert   tables file, after or before, text: what goes into a file of the tree, and beside which line
 samples  files of samples/
+unless   a table file, text: it is left out for a tree that has this already
 
 Of what is left out, imports and tests follow by themselves: an import of what is not
 there goes, a test that uses it waits for the patch that brings it, and so does what
@@ -66,14 +67,18 @@ class Patch:
                 raise SeriesError("%s: %s" % (path, e)) from None
         self.subject = table.pop("subject")
         self.body = table.pop("body").strip("\n")
+        self.unless = table.pop("unless", None)
         for key in ("files", "items", "lines", "blocks", "without", "tree", "insert", "samples", "words"):
             setattr(self, key, table.pop(key, []))
         if table:
             raise SeriesError("%s: there is no key '%s'" % (path, next(iter(table))))
 
 
-def patches():
-    return [Patch(os.path.join(SERIES, name)) for name in sorted(os.listdir(SERIES)) if name.endswith(".toml")]
+def patches(tree):
+    """Those that the tree wants, in their order."""
+    found = [Patch(os.path.join(SERIES, name)) for name in sorted(os.listdir(SERIES)) if name.endswith(".toml")]
+    return [patch for patch in found
+            if not patch.unless or patch.unless["text"] not in tree.read(patch.unless["file"], patch)]
 
 
 def indent(line):
@@ -769,14 +774,14 @@ def cover(made):
 
 
 def main(argv):
-    if len(argv) < 2 or argv[1] not in ("list", "check", "write", "patches"):
+    if len(argv) < 3 or argv[1] not in ("list", "check", "write", "patches"):
         sys.exit(__doc__.split("\n\n")[1])
-    series = patches()
+    tree = Tree(argv[2])
+    series = patches(tree)
     if argv[1] == "list":
         for patch in series:
             print(patch.name)
         return
-    tree = Tree(argv[2])
     made = states(tree, series)
     if argv[1] == "check":
         return

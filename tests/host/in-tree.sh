@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 kernel=$("$top/scripts/kernel-source.sh") || exit 1
 RUSTFMT=$("$top/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')
 export RUSTFMT
-count=$("$top/scripts/series.py" list | grep -c '')
+count=$("$top/scripts/series.py" list "$kernel" | grep -c '')
 
 # The part of the kernel tree that the series touches, and a little more.
 tree()
