@@ -293,6 +293,7 @@ impl<M> Context<'_, M> {
     #[inline]
     fn is_urgent(&self) -> bool {
         // ORDERING: proofs/litmus/asked-wait.litmus
+        // ORDERING: proofs/litmus/signal-wait.litmus
         let asked = self.core.asked();
 
         asked != 0 && (asked != Asked::SIGNALS || signal::is_pending())
@@ -346,6 +347,7 @@ impl<M> Context<'_, M> {
         // ORDERING: proofs/litmus/asked-wait.litmus
         // ORDERING: proofs/litmus/park-wait.litmus
         // ORDERING: proofs/litmus/queue-sleep.litmus
+        // ORDERING: proofs/litmus/signal-wait.litmus
         // ORDERING: proofs/litmus/wake-wait.litmus
         might_sleep();
         loop {

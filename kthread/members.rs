@@ -212,6 +212,7 @@ impl Members {
     ///
     /// Fails with [`ENODEV`] once these are closed.
     pub(super) fn insert(&self, entry: Arc<dyn Entry>) -> Result<Creation<'_>> {
+        // ORDERING: proofs/litmus/close-count.litmus
         // ORDERING: proofs/litmus/close-create.litmus
         let mut table = self.table.lock();
 
@@ -230,6 +231,7 @@ impl Members {
     ///
     /// Does not wait.
     fn refuse_more(&self) -> bool {
+        // ORDERING: proofs/litmus/close-count.litmus
         // ORDERING: proofs/litmus/close-create.litmus
         let mut table = self.table.lock();
         let were_open = !table.closed;
@@ -419,6 +421,7 @@ pub(super) struct Creation<'a>(&'a Members);
 
 impl Drop for Creation<'_> {
     fn drop(&mut self) {
+        // ORDERING: proofs/litmus/close-count.litmus
         // ORDERING: proofs/litmus/close-create.litmus
         // ORDERING: proofs/litmus/close-settled.litmus
         // Whoever waits sees all that the creation has done.

@@ -14,6 +14,7 @@
 SUITE=forky
 # As tools/memory-model/README of linux 7.2 and 7.3 asks for.
 MIN_HERD=7.58
+BOX=$CACHE/toolbox/herd
 
 # herd_version PROGRAM
 herd_version()
@@ -24,9 +25,9 @@ herd_version()
 # told: whether there is one, whose path it prints.
 told()
 {
-	for _herd in "$(command -v herd7)" "$CACHE/herd/herd7"; do
+	for _herd in "$(command -v herd7)" "$BOX/herd7"; do
 		if [ -x "$_herd" ] && version_ok "$(herd_version "$_herd")" "$MIN_HERD"; then
-			touch "$CACHE/herd/used" 2>/dev/null || :
+			touch "$BOX/used" 2>/dev/null || :
 			echo "$_herd"
 			return
 		fi
@@ -42,8 +43,8 @@ need_space "$CACHE" 250 herd7
 check_mirror "$SUITE" "herdtools7 from; or install herd7 $MIN_HERD or newer"
 [ -z "${1:-}" ] || exit 0
 make_cache
-mkdir -p "$CACHE/herd"
-lock "$CACHE/herd/lock" herd7
+mkdir -p "$BOX"
+lock "$BOX/lock" herd7
 ! told || exit 0
 
 say "herd7: downloading herdtools7 and libc6 from $SUITE into the cache"
@@ -53,8 +54,8 @@ version=$(debian_version herdtools7)
 version_ok "$version" "$MIN_HERD" ||
 	die "$SUITE has herdtools7 ${version:-(none)}: $MIN_HERD or newer is needed; install one"
 
-rm -rf "$CACHE"/herd/new.*
-new=$(new_directory "$CACHE/herd/new")
+rm -rf "$BOX"/new.*
+new=$(new_directory "$BOX/new")
 for package in herdtools7 libc6 libgmp10; do
 	debian_download "$package" "$new" ||
 		die "the download of $package failed: $(debian_error) (all of it: $APT/log)"
@@ -76,8 +77,8 @@ END
 chmod +x "$new/herd7"
 version_ok "$(herd_version "$new/herd7")" "$MIN_HERD" ||
 	die "the herd7 of $SUITE does not run on this machine: install herd7 $MIN_HERD or newer"
-rm -rf "$CACHE/herd/usr" "$CACHE/herd/etc" "$CACHE/herd/herd7"
-mv "$new"/* "$CACHE/herd/"
-rmdir "$new"
-say "herd7: $version from $SUITE is in $CACHE/herd"
+rm -rf "${BOX:?}/usr" "$BOX/herd7"
+mv "$new/usr" "$new/herd7" "$BOX"
+rm -rf "$new"
+say "herd7: $version from $SUITE is in $BOX"
 told
