@@ -215,6 +215,10 @@ class Function:
         self.seen += [(place, place + len(code)) for place in places]
         return bool(places)
 
+    def after(self, code, place):
+        """Where a piece of code is from a place on, or -1."""
+        return self.code.find(squeezed(code), place)
+
     def missed(self):
         """What it does with atomics that nobody accounts for."""
         for match in ACCESS.finditer(self.code):
@@ -383,6 +387,7 @@ def check_code(tests, code, stray):
     named = set()
     gone = set()
     for test in tests:
+        reached = {}
         for number, file, function, text in test.refs:
             if file.split("/")[0] not in OURS:
                 continue
@@ -393,6 +398,12 @@ def check_code(tests, code, stray):
                              % (test.name, number + 1, text, function, file))
             for place in places:
                 named.add((place, test.name))
+                where = (place, test.process[number])
+                reached[where] = place.after(text, reached.get(where, 0))
+                if reached[where] < 0:
+                    wrong.append("proofs/litmus/%s.litmus:%d: '%s' of %s comes before what the test has above it"
+                                 % (test.name, number + 1, text, file))
+                    reached[where] = 0
                 if "proofs/litmus/%s.litmus" % test.name not in place.marked:
                     wrong.append("%s:%d: %s does not name proofs/litmus/%s.litmus, which models it"
                                  % (file, place.first + 1, function, test.name))
