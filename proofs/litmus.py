@@ -66,8 +66,9 @@ PLAIN = [
 ORDERS = ("Relaxed", "Acquire", "Release", "Full", "Read", "Write")
 # What kthread/ and demo/ do without a lock.
 ACCESS = re.compile(
-    r"\.(?:load|store|xchg|cmpxchg|fetch_\w+|populate|with_lock|read_volatile|write_volatile)\("
-    r"|(?<![\w])(?:smp_mb|read_once|write_once|atomic_load|atomic_store|write_barrier|(?:__)?set_current_state"
+    r"\.(?:load|store|xchg|(?:try_)?cmpxchg|fetch_\w+|populate|with_lock|read_volatile|write_volatile)\("
+    r"|\.(?:add|sub|and|or)\([^()]*,(?:Relaxed|Acquire|Release|Full)\)"
+    r"|\b(?:asm!|fence|compiler_fence)\(|(?<![\w])(?:smp_mb|read_once|write_once|atomic_load|atomic_store|write_barrier|(?:__)?set_current_state"
     r"|set_notify_signal|clear_notify_signal|bindings::set_bit|bindings::clear_bit)\(")
 
 
@@ -385,7 +386,7 @@ def check_code(tests, code, stray):
     """Whether the tests and the code name each other, as lines."""
     wrong = list(stray)
     named = set()
-    gone = set()
+    gone = {}
     for test in tests:
         reached = {}
         for number, file, function, text in test.refs:
@@ -393,9 +394,7 @@ def check_code(tests, code, stray):
                 continue
             places = [place for place in code if (place.file, place.name) == (file, function) and place.has(text)]
             if not places:
-                gone.add((file, function, test.name))
-                wrong.append("proofs/litmus/%s.litmus:%d: there is no '%s' in %s of %s"
-                             % (test.name, number + 1, text, function, file))
+                gone.setdefault((file, function, text), []).append((test.name, number + 1))
             for place in places:
                 named.add((place, test.name))
                 where = (place, test.process[number])
@@ -407,6 +406,10 @@ def check_code(tests, code, stray):
                 if "proofs/litmus/%s.litmus" % test.name not in place.marked:
                     wrong.append("%s:%d: %s does not name proofs/litmus/%s.litmus, which models it"
                                  % (file, place.first + 1, function, test.name))
+    wrong += ["%s: %s has no '%s', which proofs/litmus/%s.litmus:%d models%s"
+              % (*what, *who[0], ", and %d more do" % (len(who) - 1) if who[1:] else "")
+              for what, who in gone.items()]
+    lost = {(file, function, name) for (file, function, _), who in gone.items() for name, _ in who}
     names = {test.name for test in tests}
     for place in code:
         for mark in place.marked:
@@ -414,7 +417,7 @@ def check_code(tests, code, stray):
             if not name or name[1] not in names:
                 wrong.append("%s:%d: %s names '%s', and there is no such test"
                              % (place.file, place.first + 1, place.name, mark))
-            elif (place, name[1]) not in named and (place.file, place.name, name[1]) not in gone:
+            elif (place, name[1]) not in named and (place.file, place.name, name[1]) not in lost:
                 wrong.append("%s:%d: %s names %s, which does not model it"
                              % (place.file, place.first + 1, place.name, mark))
     return list(dict.fromkeys(wrong))
@@ -461,11 +464,15 @@ def check_tree(tests, tree):
 def check_rest(code, page):
     """Whether what is in no test needs no order."""
     wrong = []
+    told = set()
     for file, function, text in no_order(page):
         places = [place for place in code if (place.file, place.name) == (file, function) and place.has(text)]
         if not places:
-            wrong.append("docs/proofs.md: there is no '%s' in %s of %s" % (text, function, file))
+            told.add((file, function))
+            wrong.append("%s: %s has no '%s', which docs/proofs.md says of it" % (file, function, text))
     for place in code:
+        if (place.file, place.name) in told:
+            continue
         wrong += ["%s:%d: %s: '%s' is in no test, nor in docs/proofs.md as what needs no order"
                   % (place.file, place.first + 1, place.name, text) for text in place.missed()]
     return wrong
