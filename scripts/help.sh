@@ -21,6 +21,8 @@ The main job:
                         compiles each prefix of it for several architectures; clippy, rustdoc
   make build-matrix [BUILDS='um ...']
                         compiles the whole for many configurations, compilers, architectures
+  make proofs           each ordering that kthread/ and demo/ rely on, proved by the kernel's memory
+                        model, and shown to need each of its barriers
   make bench            what threads cost in Rust and in C, in instructions
 
 How it works:

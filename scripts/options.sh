@@ -37,6 +37,7 @@ takes()
 	trace | ports | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
 	kunit | patches) echo "KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
 	check-patches | build-matrix) echo "BUILDS KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH" ;;
+	proofs) echo "KERNEL_SRC" ;;
 	rust-analyzer) echo "KERNEL CONFIG KDIR MODULE $_build" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
 	coverage) echo "$_mine SCRIPT LIMIT" ;;

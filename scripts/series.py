@@ -476,6 +476,8 @@ def in_tree(name, text):
     """A file of kthread/ as it is in the tree."""
     text = text.replace("#[cfg(kthread_kunit)]", "#[cfg(CONFIG_KUNIT)]")
     text = text.replace("bindings::_raw_spin_", "bindings::raw_spin_")
+    # Where it is proved is a place of the lab.
+    text = re.sub(r"(?m)^ *// ORDERING: .*\n", "", text)
     text = re.sub(r"(?m)^// Where there is a copy of this folder in more than one module.*\n", "", text)
     # The codes have a constant each.
     text = re.sub(r"(?<=: )super::Completion\b", "crate::sync::Completion", text)
