@@ -25,4 +25,4 @@ if ! (cd "$out" && "$src/scripts/checkpatch.pl" --strict --codespell --codespell
 	die "checkpatch has something to say about build/patches: see above"
 fi
 say "patches: $(find "$out" -name '*.patch' ! -name 0000-\* | grep -c '') patches for $(basename "$src") and a cover letter are in build/patches; checkpatch says nothing"
-say "apply them with: git am build/patches/0*.patch"
+say "apply them with: git am --empty=drop build/patches/*.patch"
