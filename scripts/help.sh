@@ -16,6 +16,9 @@ The main job:
   make soak MINUTES=N   random commands, CPU hotplug, loads and unloads at once; a storm
   make kunit            the KUnit suites as in the kernel tree: built into User-Mode Linux,
                         run by its kunit.py, natively
+  make upstream [BUG=NAME]
+                        bugs of the kernel that were met here: happens on the kernel
+                        as it is, and not on one with the patches of upstream/
   make bench            what threads cost in Rust and in C, in instructions
 
 How it works:

@@ -36,6 +36,7 @@ takes()
 	bench) echo "KERNEL CONFIG SEED $_build" ;;
 	trace | ports | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
 	kunit) echo "KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
+	upstream) echo "BUG QEMU_ACCEL $_build" ;;
 	rust-analyzer) echo "KERNEL CONFIG KDIR MODULE $_build" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
 	coverage) echo "$_mine SCRIPT LIMIT" ;;
@@ -166,6 +167,11 @@ if value TESTS; then
 	set -f
 	[ -n "$found" ] ||
 		refuse "TESTS='$value' matches no test: give a pattern for the names of tests/*.sh, as 'work*', or selfcheck, or 'host/*'"
+fi
+
+if value BUG; then
+	bugs=$(find "$TOP/upstream" -name report.md | sed 's,/report.md$,,; s,.*/,,' | LC_ALL=C sort | tr '\n' ' ')
+	among "$value" "$bugs" || refuse "BUG='$value' is no directory of upstream/: it is one of ${bugs% }"
 fi
 
 # readable NAME KIND TEST

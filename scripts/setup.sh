@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: setup.sh [--lint|--trace|--bench|--distro|--metadata|--check] [NAME]
+# usage: setup.sh [--lint|--trace|--bench|--distro|--upstream|--metadata|--check] [NAME]
 #
 # Installs what this machine lacks to build and boot the kernel NAME (fast by
-# default), and with --lint, --trace, --bench or --distro also what only that
+# default), and with --lint, --trace, --bench, --distro or --upstream also what only that
 # target of make needs; with --metadata only what that one needs. Looks for the
 # programs and files themselves, says which packages it takes and why, and does
 # nothing where all is there. With --lacking-metadata it only prints what --metadata
@@ -18,6 +18,7 @@ lint=
 trace=
 bench=
 distro=
+upstream=
 metadata=
 only_list=
 only_check=
@@ -26,6 +27,7 @@ case ${1:-} in
 --trace) trace=yes ;;
 --bench) bench=yes ;;
 --distro) distro=yes ;;
+--upstream) upstream=yes ;;
 --metadata) metadata=yes ;;
 --lacking-metadata)
 	metadata=yes
@@ -133,6 +135,7 @@ list()
 	# The distribution's Python, which need not be the first on PATH.
 	[ -z "$bench" ] || want python3-matplotlib "draws the plots" /usr/bin/python3 -c 'import matplotlib'
 	[ -z "$distro" ] || want debootstrap "makes the root of another release" [ -x /usr/sbin/debootstrap ]
+	[ -z "$upstream" ] || want patch "applies the patches to a copy of the tree" has patch
 	[ -n "$lint" ] || return 0
 	_web=
 	version_ok "$(offered rustc)" "$MIN_RUSTC" || _web=-web
@@ -190,7 +193,7 @@ if [ -n "$wants" ]; then
 	[ -z "$wants" ] ||
 		die "still missing after installing $names: $(names); the log: $log"
 	# What only one target needs is not part of what everybody waits for.
-	[ -n "$lint$trace$bench$distro$metadata$package" ] || took setup $(($(date +%s) - start))
+	[ -n "$lint$trace$bench$distro$upstream$metadata$package" ] || took setup $(($(date +%s) - start))
 	say "set-up: installed"
 fi
 

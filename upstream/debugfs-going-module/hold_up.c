@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Makes the window in try_stop_module() a wide one: each delete_module() waits for a tenth
+ * of a second between the last reference to the module and the mark that it is going. It
+ * finds that place by the code of x86, "movl $MODULE_STATE_GOING, (%register)".
+ */
+
+#include <linux/delay.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+
+static_assert(!offsetof(struct module, state));
+
+static int hold_up_handler(struct kprobe *probe, struct pt_regs *regs)
+{
+	mdelay(100);
+	return 0;
+}
+
+static struct kprobe probe;
+
+/* Whether an address is in that function, and the probe could be put there. */
+static bool hold_up_at(u8 *address, const char *function)
+{
+	char name[KSYM_SYMBOL_LEN];
+
+	snprintf(name, sizeof(name), "%ps", address);
+	if (strcmp(name, function))
+		return false;
+	memset(&probe, 0, sizeof(probe));
+	probe.addr = address;
+	probe.pre_handler = hold_up_handler;
+	/* It refuses what is not the beginning of an instruction. */
+	return !register_kprobe(&probe);
+}
+
+static int __init hold_up_init(void)
+{
+	static const char function[] = "__x64_sys_delete_module";
+	static const u8 going[] = { MODULE_STATE_GOING, 0, 0, 0 };
+	u8 *code;
+	int err;
+	int i;
+
+	/* That the function is there is asked of a probe, too: it has an address then. */
+	probe.symbol_name = function;
+	err = register_kprobe(&probe);
+	if (err)
+		return err;
+	code = (u8 *)probe.addr;
+	unregister_kprobe(&probe);
+
+	for (i = 0; i < 1024; i++) {
+		/* The opcode, and a register without displacement. */
+		if (code[i] != 0xc7 || code[i + 1] > 7 || memcmp(code + i + 2, going, sizeof(going)))
+			continue;
+		if (hold_up_at(code + i, function)) {
+			pr_info("holds up at %pS\n", code + i);
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+static void __exit hold_up_exit(void)
+{
+	unregister_kprobe(&probe);
+}
+
+module_init(hold_up_init);
+module_exit(hold_up_exit);
+MODULE_DESCRIPTION("Widens a window in delete_module()");
+MODULE_LICENSE("GPL");
