@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes the window in try_stop_module() a wide one: each delete_module() waits for a tenth
- * of a second between the last reference to the module and the mark that it is going. It
+ * Makes the window in try_stop_module() a wide one: each delete_module() waits for a while
+ * between the last reference to the module and the mark that it is going. It
  * finds that place by the code of x86, "movl $MODULE_STATE_GOING, (%register)".
  */
 
@@ -11,9 +11,13 @@
 
 static_assert(!offsetof(struct module, state));
 
+static uint ms = 100;
+module_param(ms, uint, 0);
+MODULE_PARM_DESC(ms, "for how long");
+
 static int hold_up_handler(struct kprobe *probe, struct pt_regs *regs)
 {
-	mdelay(100);
+	mdelay(ms);
 	return 0;
 }
 
