@@ -8,7 +8,7 @@
 # While a module goes there is a moment in which its files can not be opened and it is not
 # marked as going yet. debugfs of 7.3 then warns, which no module can avoid: see
 # upstream/debugfs-going-module.
-# ksft-allow-splat: WARNING: .* at full_proxy_open_regular\+
+# ksft-allow-splat: WARNING: .*full_proxy_open_regular\+
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# upstream-splat: WARNING: .* at full_proxy_open_regular\+
+# upstream-splat: WARNING: .*full_proxy_open_regular\+
 
 file=/sys/kernel/debug/going
 
