@@ -41,15 +41,15 @@ static void ran_fn(struct kthread_work *work)
 static int queue_fn(void *unused)
 {
 	kthread_queue_delayed_work(worker, &dwork, TICKS);
-	smp_store_release(&queued, true);
-	while (!smp_load_acquire(&done))
+	WRITE_ONCE(queued, true);
+	while (!READ_ONCE(done))
 		cpu_relax();
 	return 0;
 }
 
 static int cancel_fn(void *unused)
 {
-	smp_store_release(&waits, true);
+	WRITE_ONCE(waits, true);
 	if (changes)
 		result = kthread_mod_delayed_work(worker, &dwork, 1000 * HZ);
 	else
@@ -93,12 +93,12 @@ static int one_round(void)
 	}
 
 	wake_up_process(queues);
-	while (!smp_load_acquire(&queued))
+	while (!READ_ONCE(queued))
 		cpu_relax();
 
 	raw_spin_lock_irqsave(&worker->lock, flags);
 	wake_up_process(cancels);
-	while (!smp_load_acquire(&waits))
+	while (!READ_ONCE(waits))
 		cpu_relax();
 	/* It is on its way to the lock, where it gets before the timer. */
 	for (tries = 0; timer_pending(&dwork.timer) && tries < 1000; tries++)
@@ -109,7 +109,7 @@ static int one_round(void)
 	mdelay(5);
 	raw_spin_unlock_irqrestore(&worker->lock, flags);
 
-	smp_store_release(&done, true);
+	WRITE_ONCE(done, true);
 	end(queues);
 	end(cancels);
 	kthread_flush_worker(worker);

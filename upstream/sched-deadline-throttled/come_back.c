@@ -4,10 +4,11 @@
  * if it then never runs again, with 0 if it does each time.
  */
 
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -55,7 +56,7 @@ static int other(pid_t pid)
 }
 
 /* Each round ends as SCHED_OTHER, with what is left of the last one forgotten. */
-static int child(volatile int *rounds)
+static int child(atomic_int *rounds)
 {
 	while (*rounds < ROUNDS) {
 		uint64_t begin;
@@ -81,7 +82,7 @@ static int child(volatile int *rounds)
 
 int main(void)
 {
-	volatile int *rounds = mmap(NULL, sizeof(*rounds), PROT_READ | PROT_WRITE,
+	atomic_int *rounds = mmap(NULL, sizeof(*rounds), PROT_READ | PROT_WRITE,
 				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int before = -1, status;
 	pid_t pid = fork();
