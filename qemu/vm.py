@@ -65,6 +65,9 @@ def parse_args(argv):
         args.smp = 1
     if (args.count or 0) < 0:
         parser.error("--count wants no negative number")
+    for source in args.program:
+        if not source.endswith(".c") or not os.path.isfile(source):
+            parser.error("--program %s: there is no such file in C" % source)
     return args
 
 
@@ -175,9 +178,7 @@ def compile_programs(args, run_dir):
     """The programs that --program means, as pairs (name in the guest, bytes)."""
     found = []
     for source in args.program:
-        name, ext = os.path.splitext(os.path.basename(source))
-        if ext != ".c" or not os.path.isfile(source):
-            raise SetupError("--program %s: there is no such file in C" % source)
+        name = os.path.basename(source)[:-2]
         program = run_dir.file(name)
         initramfs.compile_program(source, program)
         with open(program, "rb") as f:
@@ -351,7 +352,8 @@ def run_interactive(kernel, args):
     choice = accel.choose(kernel, run_dir)
     output.say("# accel: %s" % choice)
     initrd = run_dir.file("initrd")
-    initramfs.write(initrd, kernel, "mode=shell\n" + share_conf(args), modules=modules(kernel, args))
+    initramfs.write(initrd, kernel, "mode=shell\n" + share_conf(args), modules=modules(kernel, args),
+                    extra=compile_programs(args, run_dir))
     append = (["nokaslr"] if args.gdb else []) + args.boot.split()
     qemu = [guest.find_qemu(), *kernel.machine.args(choice, args.smp, args.mem or kernel.mem),
             "-kernel", kernel.image, "-initrd", initrd,
