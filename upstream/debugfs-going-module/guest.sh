@@ -6,12 +6,18 @@
 file=/sys/kernel/debug/going
 
 # The window is a wide one, which it is not by itself.
-modprobe going && modprobe hold_up || exit 2
+modprobe going && modprobe hold_up ms=300 || exit 2
 : > /tmp/on
 while [ -e /tmp/on ]; do
 	cat "$file"
 done > /tmp/out 2>&1 &
-rmmod going || exit 2
+until grep -q here /tmp/out; do
+	usleep 10000
+done
+# It may be open just now.
+until rmmod going 2> /dev/null; do
+	:
+done
 rm /tmp/on
 wait
 rmmod hold_up || exit 2

@@ -23,6 +23,29 @@ static int hold_up_handler(struct kprobe *probe, struct pt_regs *regs)
 
 static struct kprobe probe;
 
+/*
+ * Whether so many bytes are those of an instruction that stores what follows at the
+ * address in a register.
+ */
+static bool stores(const u8 *code, int length)
+{
+	/* The prefix for one of the upper registers. */
+	if ((code[0] & 0xf0) == 0x40) {
+		code++;
+		length--;
+	}
+	if (length < 2 || code[0] != 0xc7 || code[1] & 0x38)
+		return false;
+	switch (code[1] >> 6) {
+	case 0:
+		return true;
+	case 1:
+		/* Some registers take a displacement. */
+		return !code[length - 1];
+	}
+	return false;
+}
+
 /* Whether an address is in that function, and the probe could be put there. */
 static bool hold_up_at(u8 *address, const char *function)
 {
@@ -43,10 +66,11 @@ static int __init hold_up_init(void)
 	static const char function[] = "__x64_sys_delete_module";
 	static const u8 going[] = { MODULE_STATE_GOING, 0, 0, 0 };
 	u8 *code;
+	int length;
 	int err;
 	int i;
 
-	/* That the function is there is asked of a probe, too: it has an address then. */
+	/* Where the function is tells a probe, too. */
 	probe.symbol_name = function;
 	err = register_kprobe(&probe);
 	if (err)
@@ -54,13 +78,16 @@ static int __init hold_up_init(void)
 	code = (u8 *)probe.addr;
 	unregister_kprobe(&probe);
 
-	for (i = 0; i < 1024; i++) {
-		/* The opcode, and a register without displacement. */
-		if (code[i] != 0xc7 || code[i + 1] > 7 || memcmp(code + i + 2, going, sizeof(going)))
+	for (i = 4; i < 1024; i++) {
+		if (memcmp(code + i, going, sizeof(going)))
 			continue;
-		if (hold_up_at(code + i, function)) {
-			pr_info("holds up at %pS\n", code + i);
-			return 0;
+		for (length = 2; length <= 4; length++) {
+			u8 *address = code + i - length;
+
+			if (stores(address, length) && hold_up_at(address, function)) {
+				pr_info("holds up at %pS\n", address);
+				return 0;
+			}
 		}
 	}
 	return -ENOENT;

@@ -12,7 +12,7 @@ cd /sys/kernel/tracing || exit 2
 echo 'p:credit add_hwgenerator_randomness bits=%dx:u64' > kprobe_events
 echo 1 > events/kprobes/credit/enable
 modprobe half_a_bit || exit 2
-for _ in $(seq 300); do
+for _ in $(seq 900); do
 	[ "$(credited | grep -c .)" -lt 4 ] || break
 	usleep 100000
 done

@@ -2,8 +2,8 @@
 /*
  * Has the timer of a delayed work end just while the work is cancelled, or its delay is
  * changed: who cancels waits for the lock of the worker first, then the function of the timer
- * does, and only then is it released. A queued spinlock lets them in in that order. The one
- * of a guest need not, so that there are some rounds. Needs three CPUs.
+ * does, and only then is it released. A queued spinlock keeps that order. The one of a guest
+ * need not, so that there are some rounds. Needs three CPUs.
  */
 
 #include <linux/delay.h>
