@@ -99,6 +99,7 @@ place=$CACHE/patched/$({
 	echo "$src"
 	cat upstream/*/*.patch
 } | hash_of)
+need_space "$CACHE" 500 "a tree with patches"
 mkdir -p "$place" || exit 1
 lock "$place/lock" "the patched tree"
 # A tree of the user's own may have changed.
