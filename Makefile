@@ -147,6 +147,11 @@ rust-analyzer:
 	@scripts/rust-analyzer.sh "$$KERNEL" $${MODULE:+"$$MODULE"}
 endif
 
+proofs:
+	$(check)
+	@scripts/setup.sh --proofs
+	@scripts/proofs.sh
+
 kunit:
 	$(check)
 	@scripts/setup.sh
@@ -172,5 +177,5 @@ help:
 	@scripts/help.sh
 
 .PHONY: modules modules_install metadata demo coverage trace ports compare test test-all test-distro soak vm shell \
-	gdb new-module doctor lint bench rust-analyzer kunit upstream rustdoc clean cache help
+	gdb new-module doctor lint bench rust-analyzer kunit upstream proofs rustdoc clean cache help
 endif

@@ -144,6 +144,7 @@ impl Histogram {
     /// Makes a change that no reader sees half of.
     #[inline]
     fn change(&self, change: impl FnOnce()) {
+        // ORDERING: proofs/litmus/histogram.litmus
         let sequence = self.sequence.get();
 
         self.sequence.set(sequence.wrapping_add(1));
@@ -154,6 +155,7 @@ impl Histogram {
     }
 
     fn record(&self, value: u64) {
+        // ORDERING: proofs/litmus/histogram.litmus
         self.change(|| {
             if let Some(bucket) = self.buckets.get(bucket_of(value)) {
                 bucket.add(1);
@@ -205,6 +207,7 @@ impl Histogram {
 
     /// Reads the numbers, and tells whether they belong together.
     fn read_into(&self, snapshot: &mut Snapshot) -> bool {
+        // ORDERING: proofs/litmus/histogram.litmus
         let sequence = self.sequence.get();
 
         // Many have never been used, and then the snapshot has not been, either.

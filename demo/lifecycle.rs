@@ -80,6 +80,8 @@ impl Lifecycle {
     }
 
     fn record_at(&self, event: Event, ns: u64) {
+        // ORDERING: proofs/litmus/lifecycle.litmus
+        // ORDERING: proofs/litmus/lifecycle-read.litmus
         let place = self.next.fetch_add(1, Relaxed) % LEN;
 
         if let Some(entry) = self.ring.get(place) {
@@ -91,6 +93,7 @@ impl Lifecycle {
 impl fmt::Display for Lifecycle {
     /// The events, oldest first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // ORDERING: proofs/litmus/lifecycle-read.litmus
         let mut entries = [0; LEN];
         for (to, from) in entries.iter_mut().zip(&self.ring) {
             *to = from.load(Relaxed);

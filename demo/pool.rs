@@ -72,6 +72,7 @@ struct Slot {
 impl Slot {
     /// Takes the worker away from other commands, which answer from then on that there is none.
     fn take_handle(&self) -> Result<Handle> {
+        // ORDERING: proofs/litmus/wakes-stop.litmus
         match core::mem::replace(&mut *self.handle.lock(), Handle::None) {
             Handle::None => Err(ENOENT),
             handle => Ok(handle),
@@ -256,6 +257,8 @@ impl Pool {
     }
 
     fn wake(&self, name: Name) -> Result {
+        // ORDERING: proofs/litmus/wakes-stop.litmus
+        // ORDERING: proofs/litmus/wakes-time.litmus
         self.with_started(name, |worker, thread| {
             if matches!(worker.stats.kind(), Kind::Periodic { .. }) {
                 return Err(EINVAL);
@@ -289,6 +292,7 @@ impl Pool {
     }
 
     fn unpark(&self, name: Name) -> Result {
+        // ORDERING: proofs/litmus/unpark-count.litmus
         self.with_started(name, |worker, thread| {
             if !thread.is_parked() {
                 return Err(EBUSY);
@@ -364,6 +368,8 @@ impl Pool {
         name: Name,
         f: impl FnOnce(&Worker, &mut Thread<()>) -> Result,
     ) -> Result {
+        // ORDERING: proofs/litmus/single-writer.litmus
+        // ORDERING: proofs/litmus/wakes-stop.litmus
         let slot = self.find(name)?;
         let mut handle = slot.handle.lock();
 

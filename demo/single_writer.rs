@@ -29,6 +29,8 @@ impl SingleWriter {
     /// Reads the number, as `READ_ONCE()` of C does.
     #[inline]
     pub(super) fn get(&self) -> u64 {
+        // ORDERING: proofs/litmus/single-reader.litmus
+        // ORDERING: proofs/litmus/single-writer.litmus
         if cfg!(CONFIG_64BIT) {
             // SAFETY: The pointer is valid. A volatile read of one word is not torn, and does not
             // race with the volatile writes of `set`.
@@ -41,6 +43,8 @@ impl SingleWriter {
     /// Writes the number, as `WRITE_ONCE()` of C does.
     #[inline]
     pub(super) fn set(&self, value: u64) {
+        // ORDERING: proofs/litmus/single-reader.litmus
+        // ORDERING: proofs/litmus/single-writer.litmus
         if cfg!(CONFIG_64BIT) {
             // SAFETY: The pointer is valid. A volatile write of one word is not torn, and does not
             // race with the volatile accesses of others.
@@ -52,6 +56,7 @@ impl SingleWriter {
 
     #[inline]
     pub(super) fn add(&self, value: u64) {
+        // ORDERING: proofs/litmus/single-writer.litmus
         self.set(self.get().wrapping_add(value));
     }
 
@@ -69,6 +74,8 @@ impl SingleWriter {
 /// Whoever reads needs `smp_mb(Read)` in between.
 #[inline]
 pub(super) fn write_barrier() {
+    // ORDERING: proofs/litmus/histogram.litmus
+    // ORDERING: proofs/litmus/run-time.litmus
     if cfg!(CONFIG_X86) {
         // All see the stores of a CPU in their order, so that it is the compiler alone that must keep
         // to that. C has no instruction here either, and `smp_mb` would be a call.

@@ -148,16 +148,21 @@ impl WorkerStats {
 
     /// Asks for one unit of work. The worker has to be woken after this.
     pub(super) fn add_wake(&self) {
+        // ORDERING: proofs/litmus/wakes-stop.litmus
+        // ORDERING: proofs/litmus/wakes-time.litmus
         self.wakes.fetch_add(1, Release);
     }
 
     /// Tells whether units of work have been asked for that have not been done.
     pub(super) fn is_work_pending(&self) -> bool {
+        // ORDERING: proofs/litmus/wakes-stop.litmus
+        // ORDERING: proofs/litmus/wakes-time.litmus
         self.runs.get() < self.wakes.load(Acquire)
     }
 
     /// Counts a unit of work that took `time`. Only the worker calls this.
     pub(super) fn add_run(&self, time: Delta) {
+        // ORDERING: proofs/litmus/run-time.litmus
         // CAST: The clock is monotonic.
         let ns = time.as_nanos() as u64;
 
@@ -173,10 +178,12 @@ impl WorkerStats {
     }
 
     pub(super) fn add_unpark(&self) {
+        // ORDERING: proofs/litmus/unpark-count.litmus
         self.unparks.fetch_add(1, Relaxed);
     }
 
     pub(super) fn unparks(&self) -> u64 {
+        // ORDERING: proofs/litmus/unpark-count.litmus
         self.unparks.load(Relaxed)
     }
 
@@ -200,6 +207,7 @@ impl WorkerStats {
 
     /// Shows all of it, of a worker whose body will not run any more if it is `finished`.
     pub(super) fn show(&self, finished: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // ORDERING: proofs/litmus/run-time.litmus
         let runs = self.runs.get();
         smp_mb(Read);
         let wakes = match self.kind {

@@ -88,6 +88,7 @@ impl Worker {
     }
 
     pub(super) fn set_observer(&self, observer: Observer) {
+        // ORDERING: proofs/litmus/once.litmus
         self.observer.populate(observer);
     }
 
@@ -100,6 +101,7 @@ impl Worker {
 
     /// Someone is about to wake the thread.
     pub(super) fn about_to_wake(&self) {
+        // ORDERING: proofs/litmus/wakes-time.litmus
         self.lifecycle.record(Event::Woken);
         // An earlier wake-up that it has not answered counts on.
         let _ = self.woken_ns.cmpxchg(0, monotonic_ns(), Relaxed);
@@ -107,6 +109,7 @@ impl Worker {
 
     /// The thread has woken up, for the first time or to work.
     fn has_woken(&self, measure: Measure) {
+        // ORDERING: proofs/litmus/wakes-time.litmus
         let since_ns = self.woken_ns.xchg(0, Relaxed);
 
         if since_ns != 0 {
@@ -131,6 +134,7 @@ impl Worker {
     /// Does one unit of work for every wake, and keeps those that are pending while it is parked. Those
     /// that are pending when it is stopped are done before it returns.
     fn run_event(&self, ctx: &Context<'_>) {
+        // ORDERING: proofs/litmus/wakes-stop.litmus
         while ctx.wait_until(|| self.stats.is_work_pending()) == Wake::Ready {
             self.note_thaw(ctx);
             self.answer_wake();
@@ -156,6 +160,7 @@ impl Worker {
 
     /// Does one unit of work per period, at times that do not depend on when the last one ended.
     fn run_periodic(&self, ctx: &Context<'_>, period_us: u64) {
+        // ORDERING: proofs/litmus/unpark-count.litmus
         // CAST: The parser allows no period that does not fit.
         let period = Delta::from_micros(period_us as i64);
         let mut deadline = Instant::<Monotonic>::now() + period;
@@ -216,6 +221,7 @@ pub(super) struct Done<'a>(pub(super) &'a Worker);
 
 impl fmt::Display for Done<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // ORDERING: proofs/litmus/once.litmus
         let Self(worker) = self;
         let finished = worker.observer.as_ref().is_some_and(Observer::is_finished);
 
@@ -228,6 +234,7 @@ pub(super) struct Who<'a>(pub(super) &'a Worker);
 
 impl fmt::Display for Who<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // ORDERING: proofs/litmus/once.litmus
         let Self(worker) = self;
         let Some(who) = worker.observer.as_ref().map(Observer::identity) else {
             return Ok(());

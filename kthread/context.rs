@@ -292,6 +292,8 @@ impl<M> Context<'_, M> {
     /// Returns whether there may be something that ends any wait. Works in every task state.
     #[inline]
     fn is_urgent(&self) -> bool {
+        // ORDERING: proofs/litmus/asked-wait.litmus
+        // ORDERING: proofs/litmus/signal-wait.litmus
         let asked = self.core.asked();
 
         asked != 0 && (asked != Asked::SIGNALS || signal::is_pending())
@@ -314,6 +316,7 @@ impl<M> Context<'_, M> {
     /// A request that is not seen yet wakes the thread once it can be.
     #[inline]
     fn is_to_park(&self) -> bool {
+        // ORDERING: proofs/litmus/park-wait.litmus
         self.core.is_being_parked() && self.should_park()
     }
 
@@ -341,6 +344,11 @@ impl<M> Context<'_, M> {
     ///
     /// Sleeps.
     pub fn wait_deadline(&self, deadline: Option<Instant<Monotonic>>) -> Wake {
+        // ORDERING: proofs/litmus/asked-wait.litmus
+        // ORDERING: proofs/litmus/park-wait.litmus
+        // ORDERING: proofs/litmus/queue-sleep.litmus
+        // ORDERING: proofs/litmus/signal-wait.litmus
+        // ORDERING: proofs/litmus/wake-wait.litmus
         might_sleep();
         loop {
             if self.core.options.freezable {
@@ -622,6 +630,9 @@ impl<M> Context<'_, M> {
     /// It must not while someone parks it: `kthread_park()` of a thread that exits instead of
     /// parking never returns.
     pub(super) fn finish(&self) {
+        // ORDERING: proofs/litmus/finish-park.litmus
+        // ORDERING: proofs/litmus/finish-unasked.litmus
+        // ORDERING: proofs/litmus/park-wait.litmus
         while !self.core.finish() {
             if self.core.options.freezable {
                 self.freeze_point();

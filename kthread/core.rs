@@ -359,6 +359,7 @@ impl Core {
 
     #[inline]
     fn task_and_exit(&self) -> &(ARef<Task>, Exit) {
+        // ORDERING: proofs/litmus/publish-task.litmus
         // SAFETY: By the type invariants `task` is there before anybody gets here, and does not
         // change.
         unsafe { (*self.task.get()).as_ref().unwrap_unchecked() }
@@ -394,6 +395,7 @@ impl Core {
     /// If it has, what is read after this is not older: a closure that has returned is seen to have.
     #[inline]
     pub(super) fn is_exiting(&self) -> bool {
+        // ORDERING: proofs/litmus/exiting.litmus
         if task_flags(self.task()) & bindings::PF_EXITING == 0 {
             return false;
         }
@@ -403,17 +405,20 @@ impl Core {
 
     /// Returns whether the closure has returned, or never will.
     pub(super) fn is_finished(&self) -> bool {
+        // ORDERING: proofs/litmus/finished.litmus
         self.state.load(Acquire) == State::Done || self.is_exiting()
     }
 
     /// Returns whether the thread has died: its task exits, and its closure has not returned.
     pub(super) fn has_died(&self) -> bool {
-        self.is_exiting() && self.state.load(Acquire) == State::Entered
+        // ORDERING: proofs/litmus/exiting.litmus
+        self.is_exiting() && self.last_state() == State::Entered
     }
 
     /// Returns how far the thread has come, or had a moment ago.
     #[inline]
     pub(super) fn last_state(&self) -> State {
+        // ORDERING: proofs/litmus/wake-start.litmus
         read_once(&self.state)
     }
 
@@ -425,12 +430,15 @@ impl Core {
     /// Returns what the thread is asked for, or was a moment ago.
     #[inline]
     pub(super) fn asked(&self) -> u32 {
+        // ORDERING: proofs/litmus/asked-wait.litmus
         read_once(&self.asked)
     }
 
     /// Changes what the thread is asked for, and returns what it was asked for before. A full
     /// barrier.
     fn change_asked(&self, change: impl Fn(u32) -> u32) -> u32 {
+        // ORDERING: proofs/litmus/interrupt-stop.litmus
+        // ORDERING: proofs/litmus/stop-start.litmus
         let mut old = self.asked();
 
         while let Err(now) = self.asked.cmpxchg(old, change(old), Full) {
@@ -442,12 +450,18 @@ impl Core {
     /// Takes the token, if there is one. What was done before it was left has happened.
     #[inline]
     pub(super) fn take_token(&self) -> bool {
+        // ORDERING: proofs/litmus/wake-data.litmus
+        // ORDERING: proofs/litmus/wake-start.litmus
+        // ORDERING: proofs/litmus/wake-wait.litmus
         read_once(&self.token) && self.token.xchg(false, Acquire)
     }
 
     /// Leaves a token and wakes the task, unless that would be its first wake-up.
     #[inline]
     pub(super) fn wake(&self) {
+        // ORDERING: proofs/litmus/wake-data.litmus
+        // ORDERING: proofs/litmus/wake-start.litmus
+        // ORDERING: proofs/litmus/wake-wait.litmus
         if self.last_state() == State::New {
             self.token.xchg(true, Full);
             // The barrier pairs with the one of `wake_up_process()` in `start`: either the state is
@@ -475,6 +489,13 @@ impl Core {
     ///
     /// May be called from any context.
     pub(super) fn request_stop(&self) {
+        // ORDERING: proofs/litmus/asked-join.litmus
+        // ORDERING: proofs/litmus/asked-wait.litmus
+        // ORDERING: proofs/litmus/interrupt-stop.litmus
+        // ORDERING: proofs/litmus/stop-finished.litmus
+        // ORDERING: proofs/litmus/stop-parked.litmus
+        // ORDERING: proofs/litmus/stop-start.litmus
+        // ORDERING: proofs/litmus/stop-unpark.litmus
         if !self.raise_stop() {
             return;
         }
@@ -487,6 +508,10 @@ impl Core {
 
     /// Ends the interruptible sleeps of the task, now and later, and wakes it. It has been started.
     pub(super) fn end_sleeps(&self) {
+        // ORDERING: proofs/litmus/asked-join.litmus
+        // ORDERING: proofs/litmus/asked-sleep.litmus
+        // ORDERING: proofs/litmus/asked-wait.litmus
+        // ORDERING: proofs/litmus/interrupt-stop.litmus
         set_notify_signal(self.task());
         self.task().wake_up();
     }
@@ -496,6 +521,9 @@ impl Core {
     ///
     /// May be called from any context.
     pub(super) fn interrupt(&self) {
+        // ORDERING: proofs/litmus/asked-sleep.litmus
+        // ORDERING: proofs/litmus/asked-wait.litmus
+        // ORDERING: proofs/litmus/interrupt-flag.litmus
         // The lock of a completion that nobody waits for any more, or for long.
         self.entered.with_lock(|| {
             self.change_asked(|asked| asked | Asked::INTERRUPT);
@@ -507,6 +535,8 @@ impl Core {
     /// Takes the interrupt, if there is one. What was done before it was sent has happened. The
     /// caller is the thread itself.
     pub(super) fn take_interrupt(&self) -> bool {
+        // ORDERING: proofs/litmus/interrupt-flag.litmus
+        // ORDERING: proofs/litmus/interrupt-stop.litmus
         if self.asked() & Asked::INTERRUPT == 0 {
             return false;
         }
@@ -525,6 +555,10 @@ impl Core {
 
     /// First wake-up. Does nothing if the group has reaped the thread already.
     pub(super) fn start(&self) {
+        // ORDERING: proofs/litmus/publish-task.litmus
+        // ORDERING: proofs/litmus/start-reap.litmus
+        // ORDERING: proofs/litmus/stop-start.litmus
+        // ORDERING: proofs/litmus/wake-start.litmus
         let control = self.control.lock();
 
         if control.reaped {
@@ -551,6 +585,8 @@ impl Core {
     /// - With a `cpu`, the caller keeps [CPU hotplug off](hotplug::lock).
     /// - It stays where it is until the task has exited.
     pub(super) unsafe fn fork(&self, name: &CStr, node: c_int, cpu: Option<CpuId>) -> Result {
+        // ORDERING: proofs/litmus/close-create.litmus
+        // ORDERING: proofs/litmus/publish-task.litmus
         might_sleep();
 
         let data = core::ptr::from_ref(self).cast_mut().cast::<c_void>();
@@ -593,6 +629,7 @@ impl Core {
 
     /// Says that the thread function runs, and owns the closure.
     pub(super) fn enter(&self) {
+        // ORDERING: proofs/litmus/enter-stop.litmus
         self.options.signals.allow();
         if !self.options.memallocs.is_empty() {
             self.options.memallocs.save();
@@ -607,14 +644,17 @@ impl Core {
 
     /// Says that the closure has returned.
     pub(super) fn done(&self) {
+        // ORDERING: proofs/litmus/exiting.litmus
+        // ORDERING: proofs/litmus/finished.litmus
         self.state.store(State::Done, Release);
     }
 
     /// Says that there is nothing to park any more. Fails while the thread is parked or about to
     /// be.
     pub(super) fn finish(&self) -> bool {
+        // ORDERING: proofs/litmus/finish-park.litmus
         self.park
-            .cmpxchg(Park::Running, Park::Finished, Full)
+            .cmpxchg(Park::Running, Park::Finished, Release)
             .is_ok()
     }
 
@@ -648,6 +688,7 @@ impl Core {
 
     /// Waits until the thread function runs. The thread has been started.
     pub(super) fn wait_entered(&self) {
+        // ORDERING: proofs/litmus/enter-stop.litmus
         // Most threads have done so long ago.
         if self.last_state() < State::Entered {
             self.entered.wait();
@@ -657,16 +698,18 @@ impl Core {
     /// Says that the value is stored, and returns whether someone may take it. If not, it is the
     /// caller's.
     pub(super) fn hand_over(&self) -> bool {
+        // ORDERING: proofs/litmus/value.litmus
         // Abandoned stays so: it says that there is no value any more, too.
         self.handover
-            .cmpxchg(Handover::Open, Handover::Stored, Full)
+            .cmpxchg(Handover::Open, Handover::Stored, Release)
             .is_ok()
     }
 
     /// Says that nobody else will take the value, and returns whether the caller can: it has been
     /// stored.
     pub(super) fn abandon(&self) -> bool {
-        self.handover.xchg(Handover::Abandoned, Full) == Handover::Stored
+        // ORDERING: proofs/litmus/value.litmus
+        self.handover.xchg(Handover::Abandoned, Acquire) == Handover::Stored
     }
 
     /// Returns whether the thread is parked.
@@ -676,11 +719,17 @@ impl Core {
 
     /// Returns whether someone parks the thread just now, and waits for that.
     pub(super) fn is_being_parked(&self) -> bool {
+        // ORDERING: proofs/litmus/stop-park.litmus
         read_once(&self.park) == Park::Asked
     }
 
     /// Parks the thread. See `Thread::park`.
     pub(super) fn park(&self) -> Result {
+        // ORDERING: proofs/litmus/finish-park.litmus
+        // ORDERING: proofs/litmus/park-wait.litmus
+        // ORDERING: proofs/litmus/stop-finished.litmus
+        // ORDERING: proofs/litmus/stop-park.litmus
+        // ORDERING: proofs/litmus/stop-unpark.litmus
         // A thread that parks before its first instruction would have to be unparked again by
         // whoever stops it, for its closure to run.
         self.wait_entered();
@@ -714,6 +763,12 @@ impl Core {
 
     /// Calls `kthread_park()`. The thread is asked to park, by the caller.
     fn wait_parked(&self) -> Result {
+        // ORDERING: proofs/litmus/finish-unasked.litmus
+        // ORDERING: proofs/litmus/park-wait.litmus
+        // ORDERING: proofs/litmus/parked-unpark.litmus
+        // ORDERING: proofs/litmus/stop-park.litmus
+        // ORDERING: proofs/litmus/stop-parked.litmus
+        // ORDERING: proofs/litmus/stop-unpark.litmus
         // The barrier of `park` pairs with that of `request_stop`: whoever asks the thread to stop
         // sees that it is asked to park, and leaves it alone, or is seen here.
         if !self.stop_requested() {
@@ -733,7 +788,7 @@ impl Core {
                 return Err(ESRCH);
             }
         }
-        self.park.xchg(Park::Running, Full);
+        self.park.xchg(Park::Running, Relaxed);
         // It may have found that it can not finish.
         self.task().wake_up();
         Err(ESRCH)
@@ -743,11 +798,16 @@ impl Core {
     ///
     /// May be called from any context.
     pub(super) fn unpark(&self) -> bool {
+        // ORDERING: proofs/litmus/finished-unpark.litmus
+        // ORDERING: proofs/litmus/parked-unpark.litmus
+        // ORDERING: proofs/litmus/stop-finished.litmus
+        // ORDERING: proofs/litmus/stop-parked.litmus
+        // ORDERING: proofs/litmus/stop-unpark.litmus
         match read_once(&self.park) {
             Park::Parked => {
                 if self
                     .park
-                    .cmpxchg(Park::Parked, Park::Running, Full)
+                    .cmpxchg(Park::Parked, Park::Running, Acquire)
                     .is_err()
                 {
                     return false;
@@ -759,7 +819,7 @@ impl Core {
             }
             Park::FinishedParked => self
                 .park
-                .cmpxchg(Park::FinishedParked, Park::Finished, Full)
+                .cmpxchg(Park::FinishedParked, Park::Finished, Relaxed)
                 .is_ok(),
             _ => false,
         }

@@ -86,6 +86,8 @@ impl Exit {
     ///
     /// May be false for a moment after it has, while someone gets through who waited.
     pub(super) fn has_come(self) -> bool {
+        // ORDERING: proofs/litmus/exit-seen.litmus
+        // ORDERING: proofs/litmus/leave.litmus
         // SAFETY: By the type invariants the completion is valid, and others change the number with
         // single writes.
         unsafe { atomic_load(&raw mut (*self.0.as_ptr()).done, Relaxed) != 0 }
@@ -110,6 +112,7 @@ impl Exit {
     ///
     /// Sleeps.
     pub(super) fn wait_with(self, done: &Completion) -> bool {
+        // ORDERING: proofs/litmus/worker-call.litmus
         // SAFETY: The completion is valid.
         let also = unsafe { &raw mut (*done.as_raw()).wait };
 
@@ -129,6 +132,9 @@ impl Exit {
         queues: [*mut bindings::swait_queue_head; N],
         is_ready: impl Fn() -> bool,
     ) -> bool {
+        // ORDERING: proofs/litmus/asked-join.litmus
+        // ORDERING: proofs/litmus/exit-seen.litmus
+        // ORDERING: proofs/litmus/exit-sleep.litmus
         might_sleep();
 
         // Only a few functions of C look at these, none of which unwinds.
@@ -167,10 +173,10 @@ impl Exit {
             // SAFETY: Both are initialised.
             unsafe { bindings::finish_swait(*queue, waiter.get()) };
         }
-        // The exit wakes one of those that wait, and this may have been the one, although it leaves
-        // for another reason. The barrier pairs with the one of C between counting and waking: if
-        // the queue was left by being woken, the count is seen.
+        // What the thread used is the caller's from here on if it has exited.
         smp_mb(Full);
+        // The exit wakes one of those that wait, and this may have been the one, although it leaves
+        // for another reason. If the queue was left by being woken, the count is seen.
         if self.has_come() {
             self.pass();
         }

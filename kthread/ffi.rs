@@ -59,6 +59,7 @@ pub(super) fn __set_current_state(state: u32) {
 /// than the state.
 #[inline]
 pub(super) fn set_current_state(state: u32) {
+    // ORDERING: proofs/litmus/wake-wait.litmus
     __set_current_state(state);
     smp_mb(Full);
 }
@@ -66,6 +67,7 @@ pub(super) fn set_current_state(state: u32) {
 /// `READ_ONCE(task->flags)`.
 #[inline]
 pub(super) fn task_flags(task: &Task) -> u32 {
+    // ORDERING: proofs/litmus/exiting.litmus
     // FIXME(read_once): Replace with `atomic_load(.., Relaxed)`, which is a call today.
     //
     // SAFETY: The task is valid. Others read the flags of a task as it changes them in C, too.
@@ -75,6 +77,7 @@ pub(super) fn task_flags(task: &Task) -> u32 {
 /// `set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL)`: ends interruptible sleeps of the task, the next
 /// ones included, once it is woken.
 pub(super) fn set_notify_signal(task: &Task) {
+    // ORDERING: proofs/litmus/asked-sleep.litmus
     // SAFETY: The task is valid, and the word is changed atomically.
     unsafe {
         bindings::set_bit(
@@ -86,6 +89,7 @@ pub(super) fn set_notify_signal(task: &Task) {
 
 /// `clear_thread_flag(TIF_NOTIFY_SIGNAL)`.
 pub(super) fn clear_notify_signal() {
+    // ORDERING: proofs/litmus/interrupt-stop.litmus
     // SAFETY: The current task is alive. The word is changed atomically.
     unsafe {
         bindings::clear_bit(

@@ -141,6 +141,7 @@ impl Identity {
     }
 
     fn of(task: &Task) -> Self {
+        // ORDERING: proofs/litmus/parent.litmus
         let task = task.as_ptr();
         let guard = rcu::read_lock();
 

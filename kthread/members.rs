@@ -146,6 +146,7 @@ impl Table {
 
     /// Takes out one of the entries that have exited by themselves, if one of the first few has.
     fn take_exited(&mut self, few: usize) -> Option<Arc<dyn Entry>> {
+        // ORDERING: proofs/litmus/leave.litmus
         let index = self
             .entries
             .iter()
@@ -211,6 +212,8 @@ impl Members {
     ///
     /// Fails with [`ENODEV`] once these are closed.
     pub(super) fn insert(&self, entry: Arc<dyn Entry>) -> Result<Creation<'_>> {
+        // ORDERING: proofs/litmus/close-count.litmus
+        // ORDERING: proofs/litmus/close-create.litmus
         let mut table = self.table.lock();
 
         if table.closed {
@@ -228,6 +231,8 @@ impl Members {
     ///
     /// Does not wait.
     fn refuse_more(&self) -> bool {
+        // ORDERING: proofs/litmus/close-count.litmus
+        // ORDERING: proofs/litmus/close-create.litmus
         let mut table = self.table.lock();
         let were_open = !table.closed;
 
@@ -259,6 +264,7 @@ impl Members {
     /// module, so it lets go of others that have gone before. One that `has_value` which nobody has
     /// taken stays in a scope, which is to drop that.
     pub(super) fn leave(&self, place: &Place, has_value: bool) {
+        // ORDERING: proofs/litmus/leave.litmus
         if self.drops_values && has_value {
             return;
         }
@@ -282,6 +288,7 @@ impl Members {
 
     /// Lets go of what has left and exited.
     pub(super) fn drop_exited(&self) {
+        // ORDERING: proofs/litmus/leave.litmus
         loop {
             let Some(gone) = self.table.lock().take_exited(self.few) else {
                 return;
@@ -323,6 +330,7 @@ impl Members {
     ///
     /// All are asked before the first is waited for. Nobody may insert entries meanwhile.
     pub(super) fn stop_all(&self) {
+        // ORDERING: proofs/litmus/close-settled.litmus
         might_sleep();
 
         for entry in self.table.lock().entries.iter() {
@@ -340,6 +348,8 @@ impl Members {
     /// Two kinds of caller only ask: a callback of per-CPU threads, for which those may wait that
     /// create something; and a member, if somebody else has closed these, who may wait for it.
     pub(super) fn close(&self) {
+        // ORDERING: proofs/litmus/close-create.litmus
+        // ORDERING: proofs/litmus/close-settled.litmus
         might_sleep();
 
         let were_open = self.refuse_more();
@@ -411,6 +421,9 @@ pub(super) struct Creation<'a>(&'a Members);
 
 impl Drop for Creation<'_> {
     fn drop(&mut self) {
+        // ORDERING: proofs/litmus/close-count.litmus
+        // ORDERING: proofs/litmus/close-create.litmus
+        // ORDERING: proofs/litmus/close-settled.litmus
         // Whoever waits sees all that the creation has done.
         if self.0.creations.fetch_sub(2, Release) == 3 {
             self.0.settled.complete_all();

@@ -14,7 +14,6 @@ use kernel::{
         atomic::{
             Acquire,
             Atomic,
-            Full,
             Relaxed,
             Release, //
         },
@@ -67,7 +66,8 @@ impl ModuleThreads {
     /// What the first call returns must be dropped before the text of `module`, which creates the
     /// threads, is freed, and by none of its threads.
     pub unsafe fn open(&'static self, module: &'static ThisModule) -> Result<ModuleGuard> {
-        if self.taken.xchg(true, Full) {
+        // ORDERING: proofs/litmus/module-open.litmus
+        if self.taken.xchg(true, Relaxed) {
             return Err(EBUSY);
         }
         // SAFETY: The memory is there for good, and only who has set `taken` gets here, once.
@@ -81,6 +81,7 @@ impl ModuleThreads {
     }
 
     fn groups(&self) -> Result<&Members> {
+        // ORDERING: proofs/litmus/module-open.litmus
         match self.is_open.load(Acquire) {
             // SAFETY: By the type invariants. Nobody has a mutable reference.
             true => Ok(unsafe { &*self.groups.get() }),
@@ -100,6 +101,7 @@ impl ModuleThreads {
 
     /// Returns whether `driver` is one of the module, by its `owner`.
     pub(super) fn owns(&self, driver: &bindings::device_driver) -> bool {
+        // ORDERING: proofs/litmus/module-open.litmus
         driver.owner.addr() == self.module.load(Relaxed)
     }
 

@@ -142,6 +142,7 @@ impl<F, T> Packet<F, T> {
     ///
     /// By the type invariants, `value` must be uninitialised and be the caller's.
     pub(super) unsafe fn put_value(&self, value: T) {
+        // ORDERING: proofs/litmus/value.litmus
         // SAFETY: By the requirements of this function.
         unsafe { (*self.value.get()).write(value) };
     }
@@ -166,6 +167,7 @@ impl<F: Send, T: Send> Member for Packet<F, T> {
 
 impl<F: Send, T: Send> Returns<T> for Packet<F, T> {
     unsafe fn take_value(&self) -> T {
+        // ORDERING: proofs/litmus/value.litmus
         // SAFETY: By the requirements of this function.
         unsafe { (*self.value.get()).assume_init_read() }
     }
@@ -283,6 +285,7 @@ where
     F: FnOnce(&Context<'_>) -> T + Send,
     T: Send,
 {
+    // ORDERING: proofs/litmus/value.litmus
     // SAFETY: By the requirements of this function `core` is the first field of a packet of this
     // type, which by the invariants of `Core` stays in the table of members until this task has
     // exited.
@@ -333,6 +336,10 @@ pub(super) unsafe fn own<F: Send, T: Send>(core: *const Core) -> Arc<dyn Member>
 ///
 /// What this waits for has to be told to lockdep before, with no lock of this function's held.
 pub(super) fn reap<M: Member + ?Sized>(member: &M) {
+    // ORDERING: proofs/litmus/enter-stop.litmus
+    // ORDERING: proofs/litmus/start-reap.litmus
+    // ORDERING: proofs/litmus/stop-park.litmus
+    // ORDERING: proofs/litmus/wakes-stop.litmus
     might_sleep();
 
     let core = member.core();

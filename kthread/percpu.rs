@@ -289,6 +289,8 @@ impl<T: PerCpuThread> Shared<T> {
     ///
     /// Must only be called by a thread of `T`, as the callback `thread_should_run`.
     unsafe extern "C" fn should_run(cpu: c_uint) -> c_int {
+        // ORDERING: proofs/litmus/percpu-setup.litmus
+        // ORDERING: proofs/litmus/percpu-wake.litmus
         // The thread is not in `TASK_RUNNING` here, and must not be preempted.
         //
         // SAFETY: By the requirements of this function.
@@ -301,6 +303,9 @@ impl<T: PerCpuThread> Shared<T> {
     ///
     /// Must only be called by a thread of `T`, as the callback `thread_fn`.
     unsafe extern "C" fn run(cpu: c_uint) {
+        // ORDERING: proofs/litmus/percpu-data.litmus
+        // ORDERING: proofs/litmus/percpu-idle.litmus
+        // ORDERING: proofs/litmus/percpu-stop.litmus
         // SAFETY: By the requirements of this function.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
@@ -312,7 +317,7 @@ impl<T: PerCpuThread> Shared<T> {
                     set_notify_signal(kernel::current!());
                 }
                 shared.value.run(cpu);
-                if on_cpu.phase.xchg(IDLE, Full) == INTERRUPTED {
+                if on_cpu.phase.xchg(IDLE, Relaxed) == INTERRUPTED {
                     on_cpu.interrupted.wait();
                 }
                 // `smpboot_thread_fn()` sleeps interruptibly, and would not sleep any more.
@@ -327,6 +332,8 @@ impl<T: PerCpuThread> Shared<T> {
     ///
     /// Must only be called by a thread of `T`, as the callback `setup`.
     unsafe extern "C" fn setup(cpu: c_uint) {
+        // ORDERING: proofs/litmus/once.litmus
+        // ORDERING: proofs/litmus/percpu-setup.litmus
         // SAFETY: By the requirements of this function.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
@@ -372,6 +379,9 @@ impl<T: PerCpuThread> Shared<T> {
 
     /// Ends what the threads wait for interruptibly in [`PerCpuThread::run`], now and later.
     fn interrupt(&self) {
+        // ORDERING: proofs/litmus/once.litmus
+        // ORDERING: proofs/litmus/percpu-idle.litmus
+        // ORDERING: proofs/litmus/percpu-stop.litmus
         if self.stop_requested.xchg(true, Full) {
             return;
         }
@@ -381,7 +391,7 @@ impl<T: PerCpuThread> Shared<T> {
             };
 
             // It does not go idle, where it must not find the signal, before this is through.
-            if on_cpu.phase.cmpxchg(RUNS, INTERRUPTED, Full).is_ok() {
+            if on_cpu.phase.cmpxchg(RUNS, INTERRUPTED, Relaxed).is_ok() {
                 set_notify_signal(task);
                 task.wake_up();
                 on_cpu.interrupted.complete();
@@ -391,6 +401,7 @@ impl<T: PerCpuThread> Shared<T> {
 
     /// Leaves the slot to others. There are no threads, and the caller has it.
     fn give_up_slot() {
+        // ORDERING: proofs/litmus/percpu-slot.litmus
         // SAFETY: By the type invariants of `Slot` only the caller may access this now.
         unsafe { *T::slot().shared.get() = None };
         T::slot().taken.store(false, Release);
@@ -519,6 +530,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
     }
 
     fn create(builder: &Builder<'_>, group: &ThreadGroup, value: T) -> Result<Self> {
+        // ORDERING: proofs/litmus/percpu-slot.litmus
         might_sleep();
         if is_percpu_thread() {
             return Err(edeadlk());
@@ -596,6 +608,10 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
     ///
     /// May be called from any context.
     pub fn wake(&self, cpu: CpuId) {
+        // ORDERING: proofs/litmus/once.litmus
+        // ORDERING: proofs/litmus/percpu-data.litmus
+        // ORDERING: proofs/litmus/percpu-setup.litmus
+        // ORDERING: proofs/litmus/percpu-wake.litmus
         let Some(on_cpu) = self.shared.cpus.get(cpu.as_u32() as usize) else {
             return;
         };

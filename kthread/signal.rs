@@ -148,6 +148,7 @@ fn sigaction(number: u32, handler: usize) {
 /// interruptibly.
 #[inline]
 pub(super) fn is_pending() -> bool {
+    // ORDERING: proofs/litmus/signal-wait.litmus
     // SAFETY: The current task is alive, and the word is changed atomically.
     let flags = unsafe { atomic_load(&raw mut (*Task::current_raw()).thread_info.flags, Relaxed) };
 

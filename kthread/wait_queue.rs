@@ -150,6 +150,8 @@ struct Waiter {
 impl Waiter {
     /// Takes the flag that the queue has raised, and returns whether it was.
     fn take(&self) -> bool {
+        // ORDERING: proofs/litmus/queue-sleep.litmus
+        // ORDERING: proofs/litmus/queue-take.litmus
         // SAFETY: The entry is initialised.
         let flags = unsafe { &raw mut (*self.entry.get()).flags };
 
@@ -221,6 +223,7 @@ impl Waiters {
         queue: &WaitQueue,
         f: impl FnOnce() -> R,
     ) -> Result<R> {
+        // ORDERING: proofs/litmus/queue-join.litmus
         let entry = bindings::wait_queue_entry {
             flags: 0,
             private: task.as_ptr().cast(),

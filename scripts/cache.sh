@@ -25,7 +25,7 @@ ours()
 	_hash=$_hex$_hex$_hex
 	# shellcheck disable=SC2254 # a pattern
 	case $1 in
-	kernels/*-$_hash | metadata/*-$_hash | toolbox/$_hash | packaged/* | kunit/$_hash | patched/$_hash | copies/$_hash | trees/$_hash | sources/linux-* | distro/bookworm | distro/trixie) ;;
+	kernels/*-$_hash | metadata/*-$_hash | toolbox/$_hash | toolbox/herd | packaged/* | kunit/$_hash | patched/$_hash | copies/$_hash | trees/$_hash | sources/linux-* | distro/bookworm | distro/trixie) ;;
 	*) return 1 ;;
 	esac
 }
@@ -42,6 +42,7 @@ what()
 	case $1 in
 	kernels/*) [ -f "$1/built" ] && echo "a kernel" || echo "a kernel that is not finished" ;;
 	metadata/*) echo "what modules for ${1#metadata/} are built against" ;;
+	toolbox/herd) echo "herd7, for make proofs" ;;
 	toolbox/*) echo "the compilers of a packaged kernel" ;;
 	kunit/*) echo "the kernel of make kunit" ;;
 	patched/*) echo "the tree of make upstream" ;;

@@ -16,6 +16,8 @@ The main job:
   make soak MINUTES=N   random commands, CPU hotplug, loads and unloads at once; a storm
   make kunit            the KUnit suites as in the kernel tree: built into User-Mode Linux,
                         run by its kunit.py, natively
+  make proofs           each ordering that kthread/ and demo/ rely on, proved by the kernel's memory
+                        model, and shown to need each of its barriers
   make upstream [BUG=NAME]
                         bugs of the kernel that were met here: happens on the kernel
                         as it is, and not on one with the patches of upstream/

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: setup.sh [--lint|--trace|--bench|--distro|--upstream|--metadata|--check] [NAME]
+# usage: setup.sh [--lint|--trace|--bench|--distro|--upstream|--metadata|--proofs|--check] [NAME]
 #
 # Installs what this machine lacks to build and boot the kernel NAME (fast by
-# default), and with --lint, --trace, --bench, --distro or --upstream also what only that
-# target of make needs; with --metadata only what that one needs. Looks for the
+# default), and with --lint, --trace, --bench, --distro or --upstream also what
+# only that target of make needs; with --metadata or --proofs only what that one needs. Looks for the
 # programs and files themselves, says which packages it takes and why, and does
 # nothing where all is there. With --lacking-metadata it only prints what --metadata
 # would install. With --check it prints what is missing, PACKAGE and WHY with a tab
@@ -20,6 +20,7 @@ bench=
 distro=
 upstream=
 metadata=
+proofs=
 only_list=
 only_check=
 case ${1:-} in
@@ -29,6 +30,7 @@ case ${1:-} in
 --distro) distro=yes ;;
 --upstream) upstream=yes ;;
 --metadata) metadata=yes ;;
+--proofs) proofs=yes ;;
 --lacking-metadata)
 	metadata=yes
 	only_list=yes
@@ -44,7 +46,7 @@ compiler=clang
 ! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
 # The compilers of a kernel that comes as a package are not installed: see toolbox.sh.
 package=$(kernel_package "${1:-fast}")
-[ -z "$metadata$package" ] || compiler=none
+[ -z "$metadata$proofs$package" ] || compiler=none
 
 wants=
 
@@ -82,6 +84,10 @@ beside_rustc()
 list()
 {
 	wants=
+	want python3 "runs the harness" has python3
+	want xz-utils "unpacks the kernel tree" has xz
+	want util-linux "keeps two runs apart" has flock
+	[ -z "$proofs" ] || return 0
 	if [ -z "$metadata" ]; then
 		want qemu-system-x86 "boots the guest" has qemu-system-x86_64
 		want busybox-static "the guest's user space" static_busybox
@@ -94,9 +100,6 @@ list()
 	want gcc "compiles C" has gcc
 	want libelf-dev "objtool, a part of the kernel build, reads ELF files" header gelf.h
 	want libc6-dev "programs that run during the kernel build" header stdlib.h
-	want python3 "runs the harness" has python3
-	want xz-utils "unpacks the kernel tree" has xz
-	want util-linux "keeps two runs apart" has flock
 	if [ $compiler = none ]; then
 		want libssl-dev "programs for signatures, a part of the kernel build" header openssl/opensslv.h
 		lacking=
@@ -193,7 +196,7 @@ if [ -n "$wants" ]; then
 	[ -z "$wants" ] ||
 		die "still missing after installing $names: $(names); the log: $log"
 	# What only one target needs is not part of what everybody waits for.
-	[ -n "$lint$trace$bench$distro$upstream$metadata$package" ] || took setup $(($(date +%s) - start))
+	[ -n "$lint$trace$bench$distro$upstream$metadata$proofs$package" ] || took setup $(($(date +%s) - start))
 	say "set-up: installed"
 fi
 

@@ -9,8 +9,10 @@ use super::super::{
 use kernel::{
     prelude::*,
     sync::atomic::{
+        Acquire,
         Atomic,
-        Full, //
+        Relaxed,
+        Release, //
     }, //
 };
 
@@ -35,9 +37,10 @@ impl Gate {
 
     /// May be called from any context.
     pub(super) fn enter(&self) -> Option<Inside<'_>> {
+        // ORDERING: proofs/litmus/gate.litmus
         let inside = Inside(self);
 
-        if self.users.fetch_add(1, Full) & Self::CLOSED != 0 {
+        if self.users.fetch_add(1, Relaxed) & Self::CLOSED != 0 {
             return None;
         }
         Some(inside)
@@ -45,6 +48,7 @@ impl Gate {
 
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
+        // ORDERING: proofs/litmus/gate-cancel.litmus
         read_once(&self.users) & Self::CLOSED != 0
     }
 
@@ -52,7 +56,10 @@ impl Gate {
     ///
     /// Sleeps.
     pub(super) fn close(&self) {
-        if self.users.fetch_add(Self::CLOSED, Full) != 0 {
+        // ORDERING: proofs/litmus/gate.litmus
+        // ORDERING: proofs/litmus/gate-cancel.litmus
+        // ORDERING: proofs/litmus/gate-empty.litmus
+        if self.users.fetch_add(Self::CLOSED, Acquire) != 0 {
             self.empty.wait();
         }
     }
@@ -63,7 +70,9 @@ pub(super) struct Inside<'a>(&'a Gate);
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        if self.0.users.fetch_sub(1, Full) == Gate::CLOSED | 1 {
+        // ORDERING: proofs/litmus/gate.litmus
+        // ORDERING: proofs/litmus/gate-empty.litmus
+        if self.0.users.fetch_sub(1, Release) == Gate::CLOSED | 1 {
             // Whoever is refused afterwards may get here as well, and the one that waits needs no
             // more than one. In a hard interrupt this is allowed, and `complete_all()` is not.
             self.0.empty.complete();

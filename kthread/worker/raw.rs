@@ -395,6 +395,7 @@ impl Shared {
         dwork: *mut bindings::kthread_delayed_work,
         is_refused: impl Fn() -> bool,
     ) -> Option<Locked<'_>> {
+        // ORDERING: proofs/litmus/gate-cancel.litmus
         loop {
             let locked = self.lock();
 
@@ -435,6 +436,8 @@ impl Shared {
         F: FnOnce(&Context<'_>) -> R + Send,
         R: Send,
     {
+        // ORDERING: proofs/litmus/exit-seen.litmus
+        // ORDERING: proofs/litmus/worker-call.litmus
         stack_pin_init!(let call = Call::new(f));
 
         // SAFETY: Both are initialised, and `call` lives until it has run or is cancelled below.
@@ -459,6 +462,7 @@ impl Shared {
     ///
     /// Must only be called by the task of the worker, in a work.
     pub(super) unsafe fn run_for_users(&self, f: impl FnOnce(&Context<'_>)) {
+        // ORDERING: proofs/litmus/worker-stop.litmus
         // SAFETY: By the requirements of this function. Between two works the task uses no address
         // space, and the context does not leave this function.
         let context = unsafe { Context::new(&self.core) };
@@ -499,6 +503,7 @@ impl Shared {
         &self,
         dwork: *mut bindings::kthread_delayed_work,
     ) -> Result<bool> {
+        // ORDERING: proofs/litmus/gate-cancel.litmus
         let worker = self.worker.get();
         // SAFETY: By the requirements of this function these are fields of a valid structure.
         let (work, node) = unsafe { (&raw mut (*dwork).work, &raw mut (*dwork).work.node) };
@@ -551,6 +556,8 @@ impl Shared {
     ///
     /// What begins to run later sees to that itself. May be called from any context.
     fn interrupt(&self) {
+        // ORDERING: proofs/litmus/worker-settle.litmus
+        // ORDERING: proofs/litmus/worker-stop.litmus
         let (worker, settle) = (self.worker.get(), self.settle.get());
         let task = self.core.task();
         let _locked = self.lock();
@@ -576,6 +583,7 @@ impl Member for Shared {
     }
 
     fn request_stop(&self) {
+        // ORDERING: proofs/litmus/worker-stop.litmus
         if self.core.raise_stop() {
             self.interrupt();
         }
@@ -591,6 +599,7 @@ impl Member for Shared {
 
     /// Drops what is still queued: what waits for its timer, or was queued by it since.
     unsafe fn reaped(&self) {
+        // ORDERING: proofs/litmus/gate-cancel.litmus
         let worker = self.worker.get();
 
         loop {
@@ -665,6 +674,7 @@ unsafe fn own(core: *const Core) -> Arc<dyn Member> {
 ///
 /// Must only be called by kthread_worker.
 unsafe extern "C" fn settle(_: *mut bindings::kthread_work) {
+    // ORDERING: proofs/litmus/worker-settle.litmus
     clear_notify_signal();
 }
 
@@ -741,6 +751,8 @@ where
     ///
     /// Must only be called by kthread_worker, for the work of the `Flush` of a `Call`.
     unsafe extern "C" fn run(work: *mut bindings::kthread_work) {
+        // ORDERING: proofs/litmus/exit-seen.litmus
+        // ORDERING: proofs/litmus/worker-call.litmus
         // SAFETY: By the type invariants of `Flush` someone waits, and so keeps the `Call`, until
         // the completion comes. Nothing touches it after that.
         let call = unsafe { &*work.cast::<Self>() };
