@@ -35,8 +35,9 @@ takes()
 	soak) echo "$_guest MINUTES STORM_SEED STORM_SECONDS" ;;
 	bench) echo "KERNEL CONFIG SEED $_build" ;;
 	trace | ports | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
+	kunit | patches) echo "KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
+	check-patches | build-matrix) echo "BUILDS KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH" ;;
 	proofs) echo "KERNEL_SRC" ;;
-	kunit) echo "KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
 	upstream) echo "BUG QEMU_ACCEL $_build" ;;
 	rust-analyzer) echo "KERNEL CONFIG KDIR MODULE $_build" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;

@@ -145,6 +145,8 @@ list()
 	want shellcheck "checks the shell scripts" has shellcheck
 	want "rustfmt$_web" "checks the format of the Rust code" beside_rustc RUSTFMT
 	want "$([ -n "$_web" ] && echo rust-web-clippy || echo rust-clippy)" "checks the Rust code" beside_rustc CLIPPY_DRIVER
+	want git "makes patches" has git
+	want codespell "finds typing errors" /usr/bin/python3 -c 'import codespell_lib'
 	want perl "runs the kernel's checkpatch" perl -MTerm::ANSIColor -MEncode -e 1
 }
 

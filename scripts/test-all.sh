@@ -35,6 +35,8 @@ for name in fast $(basename -s .config -a qemu/config/*.config | grep -vx fast);
 done
 if [ -z "${TESTS:-}" ]; then
 	part 'the KUnit suites in the tree' make kunit
+	part 'the series for the tree, patch by patch' make check-patches
+	part 'the series, other builds' make build-matrix
 	part 'the bugs of the kernel' make upstream
 	suite=$(other_release)
 	part "a bare Debian, $suite" scripts/test-distro.sh "$suite"

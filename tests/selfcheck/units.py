@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import unittest.mock
 import xml.etree.ElementTree as ET
@@ -425,7 +426,7 @@ class Judge(unittest.TestCase):
 
 
 class HostTests(unittest.TestCase):
-    def run_all(self, scripts, nested=None, **patches):
+    def run_all(self, scripts, nested=None, meanwhile=lambda: None, **patches):
         path = self.enterContext(tempfile.TemporaryDirectory())
         run_dir = argparse.Namespace(path=path, file=lambda name: os.path.join(path, name))
         report = argparse.Namespace(nested=nested or (lambda line: None), result=self.keep)
@@ -437,7 +438,9 @@ class HostTests(unittest.TestCase):
         os.mkdir(os.path.join(path, "tmp"))
         with unittest.mock.patch.object(tempfile, "tempdir", os.path.join(path, "tmp")):
             try:
-                hosttest.run(tests, report, argparse.Namespace(name="fast", factor=1), run_dir)
+                with hosttest.Runs(tests, argparse.Namespace(name="fast", factor=1), run_dir) as runs:
+                    meanwhile()
+                    runs.report(report)
             finally:
                 self.assertEqual(os.listdir(os.path.join(path, "tmp")), [])
         return self.kept
@@ -478,6 +481,19 @@ class HostTests(unittest.TestCase):
                              "echo ok 1 b; : >%s/b" % place, "echo not ok 1 c; exit 1"], nested=lines.append)
         self.assertEqual(kept, [("host/0", []), ("host/1", []), ("host/2", [("test", "failed: c")])])
         self.assertEqual([line[-1] for line in lines if "ok" in line], ["a", "b", "c"])
+
+    def test_beside(self):
+        # They run while the caller does something else, and are not reported before it is through with that.
+        place = self.enterContext(tempfile.TemporaryDirectory())
+        ran = os.path.join(place, "ran")
+
+        def wait():
+            end = time.monotonic() + 60
+            while not os.path.exists(ran):
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.01)
+            self.assertEqual(self.kept, [])
+        self.assertEqual(self.run_one("echo ok 1 a; : >%s" % ran, meanwhile=wait), [])
 
     def test_live(self):
         # A line is told while its test runs.
