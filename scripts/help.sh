@@ -23,6 +23,9 @@ The main job:
                         compiles the whole for many configurations, compilers, architectures
   make proofs           each ordering that kthread/ and demo/ rely on, proved by the kernel's memory
                         model, and shown to need each of its barriers
+  make upstream [BUG=NAME]
+                        bugs of the kernel that were met here: happens on the kernel
+                        as it is, and not on one with the patches of upstream/
   make bench            what threads cost in Rust and in C, in instructions
 
 How it works:

@@ -38,6 +38,7 @@ takes()
 	kunit | patches) echo "KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
 	check-patches | build-matrix) echo "BUILDS KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH" ;;
 	proofs) echo "KERNEL_SRC" ;;
+	upstream) echo "BUG QEMU_ACCEL $_build" ;;
 	rust-analyzer) echo "KERNEL CONFIG KDIR MODULE $_build" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
 	coverage) echo "$_mine SCRIPT LIMIT" ;;
@@ -168,6 +169,11 @@ if value TESTS; then
 	set -f
 	[ -n "$found" ] ||
 		refuse "TESTS='$value' matches no test: give a pattern for the names of tests/*.sh, as 'work*', or selfcheck, or 'host/*'"
+fi
+
+if value BUG; then
+	bugs=$(find "$TOP/upstream" -name report.md | sed 's,/report.md$,,; s,.*/,,' | LC_ALL=C sort | tr '\n' ' ')
+	among "$value" "$bugs" || refuse "BUG='$value' is no directory of upstream/: it is one of ${bugs% }"
 fi
 
 # readable NAME KIND TEST

@@ -401,6 +401,29 @@ class Judge(unittest.TestCase):
         self.assertEqual(self.kinds(counters="tainted 0 -> 512, console_loglevel 7 -> 1", **declared), ["counters"])
         self.assertEqual(self.kinds(left="process:sleep:9", **declared), ["left-behind"])
 
+    def test_allowed(self):
+        warning = ["[ cut here ]", "WARNING: fs/x.c:1 at f+0x1/0x2, CPU#0: cat/9", "---[ end trace 0 ]---"]
+        once = {"allows": ["at f\\+0x"], "console": warning}
+        twice = {**once, "console": warning * 2}
+        for reports in True, False:
+            self.assertEqual(self.kinds(reports=reports, **once), [])
+            self.assertEqual(self.kinds(reports=reports, counters="tainted 0 -> 512, warn_count 3 -> 4", **once), [])
+            self.assertEqual(self.kinds(reports=reports, counters="warn_count 3 -> 4", **once), [])
+        self.assertEqual(self.kinds(counters="tainted 64 -> 576, warn_count 3 -> 5", **twice), [])
+        # Neither more of these, nor anything else, and nothing at all without them.
+        for counters in ("warn_count 3 -> 5", "warn_count 4 -> 3", "tainted 0 -> 64", "tainted 0 -> 576", "tainted 512 -> 0",
+                         "tainted 576 -> 512", "oops_count 0 -> 1", "debug_locks 1 -> 0", "ignore_loglevel Y -> N",
+                         "tainted 0 -> 512, warn_count 3 -> 4, oops_count 0 -> 1"):
+            self.assertEqual(self.kinds(counters=counters, **once), ["counters"], counters)
+        self.assertEqual(self.kinds(counters="warn_count 3 -> 4", **twice), ["counters"])
+        self.assertEqual(self.kinds(counters="tainted 0 -> 512", **{**once, "console": []}), ["counters"])
+        for line in "BUG: x at f+0x1/0x2", "WARNING: possible circular locking dependency detected at f+0x1/0x2":
+            allowed = {**once, "console": [line]}
+            self.assertEqual(self.kinds(counters="warn_count 3 -> 4", **allowed), ["counters"], line)
+        other = [line.replace("at f", "at g") for line in warning]
+        self.assertEqual(self.kinds(counters="warn_count 3 -> 5", **{**once, "console": warning + other}),
+                         ["splat", "counters"])
+
 
 class HostTests(unittest.TestCase):
     def run_all(self, scripts, nested=None, meanwhile=lambda: None, **patches):
