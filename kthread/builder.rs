@@ -901,8 +901,7 @@ mod tests {
         let group = group()?;
         let here = |_: &Context<'_>| CpuId::current().as_u32();
 
-        // SAFETY: The number of CPUs that are online is no less than one.
-        for cpu in 0..unsafe { bindings::nr_cpu_ids } {
+        for cpu in 0..kernel::cpu::nr_cpu_ids() {
             let Some(cpu) = CpuId::from_u32(cpu) else {
                 continue;
             };

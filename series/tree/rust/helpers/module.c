@@ -14,3 +14,11 @@ __rust_helper void rust_helper_module_put(struct module *module)
 	module_put(module);
 }
 #endif
+
+#ifndef CONFIG_MODULES
+__rust_helper void __noreturn
+rust_helper___module_put_and_kthread_exit(struct module *module, long code)
+{
+	kthread_exit(code);
+}
+#endif
