@@ -306,6 +306,7 @@ impl<T: PerCpuThread> Shared<T> {
         // ORDERING: proofs/litmus/percpu-data.litmus
         // ORDERING: proofs/litmus/percpu-idle.litmus
         // ORDERING: proofs/litmus/percpu-stop.litmus
+        // ORDERING: proofs/litmus/percpu-stop-setup.litmus
         // SAFETY: By the requirements of this function.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
@@ -333,7 +334,9 @@ impl<T: PerCpuThread> Shared<T> {
     /// Must only be called by a thread of `T`, as the callback `setup`.
     unsafe extern "C" fn setup(cpu: c_uint) {
         // ORDERING: proofs/litmus/once.litmus
+        // ORDERING: proofs/litmus/percpu-policy.litmus
         // ORDERING: proofs/litmus/percpu-setup.litmus
+        // ORDERING: proofs/litmus/percpu-stop-setup.litmus
         // SAFETY: By the requirements of this function.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
@@ -382,6 +385,7 @@ impl<T: PerCpuThread> Shared<T> {
         // ORDERING: proofs/litmus/once.litmus
         // ORDERING: proofs/litmus/percpu-idle.litmus
         // ORDERING: proofs/litmus/percpu-stop.litmus
+        // ORDERING: proofs/litmus/percpu-stop-setup.litmus
         if self.stop_requested.xchg(true, Full) {
             return;
         }
@@ -512,6 +516,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
     ///
     /// Wraps what [`Thread::set_policy`](super::Thread::set_policy) wraps.
     pub fn set_policy(&self, policy: Policy) -> Result {
+        // ORDERING: proofs/litmus/percpu-policy.litmus
         might_sleep();
         policy.check_bound()?;
         if self.shared.stop_requested.load(Relaxed) {
