@@ -10,7 +10,7 @@ export LAB_GOALS := $(MAKECMDGOALS)
 # of a single run, on the command line: a CONFIG in the environment was meant for somebody else.
 lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V GDB_PORT QEMU_ACCEL
 single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH SCRIPT COMMAND MODULE SHARE \
-	SHARE_RW OUT NAME DIR CONFIG PRUNE SYMBOLS
+	SHARE_RW OUT NAME DIR CONFIG PRUNE SYMBOLS BUILDS BUG
 $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
 # It reaches the recipes through the environment, as it was given: make does not expand
@@ -157,6 +157,26 @@ kunit:
 	@scripts/setup.sh
 	@scripts/kunit.sh
 
+patches:
+	$(check)
+	@scripts/setup.sh --lint
+	@scripts/patches.sh
+
+check-patches:
+	$(check)
+	@scripts/setup.sh --lint
+	@scripts/build-series.sh patches $$BUILDS
+
+build-matrix:
+	$(check)
+	@scripts/setup.sh
+	@scripts/build-series.sh matrix $$BUILDS
+
+upstream:
+	$(check)
+	@scripts/setup.sh --upstream fast
+	@scripts/prepare.sh fast scripts/upstream.sh $${BUG:+"$$BUG"}
+
 rustdoc:
 	$(check)
 	@$(prepare) scripts/rustdoc.sh "$$KERNEL"
@@ -172,5 +192,5 @@ help:
 	@scripts/help.sh
 
 .PHONY: modules modules_install metadata demo coverage trace ports compare test test-all test-distro soak vm shell \
-	gdb new-module doctor lint bench rust-analyzer kunit proofs rustdoc clean cache help
+	gdb new-module doctor lint bench rust-analyzer kunit patches proofs check-patches build-matrix upstream rustdoc clean cache help
 endif

@@ -262,7 +262,7 @@ fn complete_wait(n: u32, _: &ThreadGroup) -> Result<u64> {
 
     for _ in 0..n {
         done.complete();
-        done.wait();
+        done.wait_for_completion();
     }
     Ok(monotonic_ns() - since)
 }
@@ -423,7 +423,7 @@ fn scale(n: u32, _: &ThreadGroup) -> Result<[u64; 7]> {
     for thread in created {
         threads.push(thread.start(), GFP_KERNEL)?;
     }
-    crowd.done.wait();
+    crowd.done.wait_for_completion();
     figures[1] = laps.lap();
     // SAFETY: As above.
     figures[6] = bytes.saturating_sub(unsafe { bench_free_bytes() });
@@ -433,7 +433,7 @@ fn scale(n: u32, _: &ThreadGroup) -> Result<[u64; 7]> {
     for thread in &threads {
         thread.wake();
     }
-    crowd.done.wait();
+    crowd.done.wait_for_completion();
     figures[2] = laps.lap();
     for thread in &mut threads {
         thread.park()?;
@@ -505,7 +505,7 @@ fn workqueue_queue(n: u32, _: &ThreadGroup) -> Result<u64> {
         workqueue::system()
             .enqueue(queued.clone())
             .map_err(|_| EBUSY)?;
-        queued.done.wait();
+        queued.done.wait_for_completion();
     }
     Ok(monotonic_ns() - since)
 }

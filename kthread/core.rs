@@ -392,7 +392,8 @@ impl Core {
 
     /// Returns whether the task has begun to exit.
     ///
-    /// If it has, what is read after this is not older: a closure that has returned is seen to have.
+    /// If it has, what is read after this is not older: a closure that has returned is seen to
+    /// have.
     #[inline]
     pub(super) fn is_exiting(&self) -> bool {
         // ORDERING: proofs/litmus/exiting.litmus
@@ -691,7 +692,7 @@ impl Core {
         // ORDERING: proofs/litmus/enter-stop.litmus
         // Most threads have done so long ago.
         if self.last_state() < State::Entered {
-            self.entered.wait();
+            self.entered.wait_for_completion();
         }
     }
 

@@ -248,7 +248,7 @@ mod tests {
                 assert!(references() > before);
             }
             waker.wake();
-            ran.wait();
+            ran.wait_for_completion();
         }
         // It has been dropped by the thread, whose end nobody can wait for.
         assert!(eventually(|| references() == before));

@@ -21,7 +21,7 @@ pub(super) fn set_nofreeze() {
 pub(super) fn set_freezable() -> bool {
     #[cfg(CONFIG_FREEZER)]
     // SAFETY: The function changes the flags of the current task, and may sleep.
-    return unsafe { bindings::set_freezable() };
+    return unsafe { kernel::bindings::set_freezable() };
     #[cfg(not(CONFIG_FREEZER))]
     false
 }

@@ -137,11 +137,11 @@ impl ThreadGroup {
     /// Refuses new members from now on, with [`ENODEV`], and stops all as
     /// [`ThreadGroup::stop_all`] does.
     ///
-    /// This is for a group that others share, who may create threads at the same time. What is being
-    /// created is stopped, too. A member that calls this is asked, and otherwise left alone; if
-    /// somebody else has closed the group before, it only asks the others. Neither does a callback
-    /// of [`PerCpuThreads`](super::PerCpuThreads) wait for anybody. That members of two groups close
-    /// each other's at once is a circle, in which both wait for ever.
+    /// This is for a group that others share, who may create threads at the same time. What is
+    /// being created is stopped, too. A member that calls this is asked, and otherwise left alone;
+    /// if somebody else has closed the group before, it only asks the others. Neither does a
+    /// callback of [`PerCpuThreads`](super::PerCpuThreads) wait for anybody. That members of two
+    /// groups close each other's at once is a circle, in which both wait for ever.
     ///
     /// Sleeps.
     pub fn close(&self) {

@@ -6,6 +6,7 @@
 //! message. So threads return, or count, what the test asserts.
 
 use super::{
+    core::Core,
     impl_has_slot,
     Context,
     ModuleGuard,
@@ -20,7 +21,6 @@ use kernel::{
     bindings,
     cpu::CpuId,
     cpumask::CpumaskVar,
-    error::to_result,
     prelude::*,
     sync::{
         atomic::{
@@ -107,6 +107,50 @@ pub(super) fn comm<T: Send>(thread: &Thread<T>) -> [u8; 16] {
     unsafe { (*thread.task().as_ptr()).comm }
 }
 
+/// What the task structure of a thread says at one moment.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    comm: [u8; 16],
+    pub(super) policy: u32,
+    pub(super) nice: i32,
+    pub(super) rt_priority: u32,
+    /// Where it may run, a bit for each CPU. The tests have no more than 64.
+    pub(super) cpus: u64,
+    pub(super) mm: bool,
+    pub(super) nofreeze: bool,
+}
+
+impl Seen {
+    pub(super) fn comm(&self) -> &[u8] {
+        self.comm.split(|byte| *byte == 0).next().unwrap_or(&[])
+    }
+
+    pub(super) fn is_fifo(&self) -> bool {
+        self.policy == bindings::SCHED_FIFO
+    }
+}
+
+pub(super) fn seen(core: &Core) -> Seen {
+    let task = core.task().as_ptr();
+
+    // SAFETY: `core` keeps the task, whose fields may change at any time, but for the name. The
+    // mask has a word or more.
+    unsafe {
+        let flags = atomic_load(&raw mut (*task).flags, Relaxed);
+
+        Seen {
+            comm: (*task).comm,
+            policy: atomic_load(&raw mut (*task).policy, Relaxed),
+            nice: atomic_load(&raw mut (*task).static_prio, Relaxed)
+                - bindings::DEFAULT_PRIO as i32,
+            rt_priority: atomic_load(&raw mut (*task).rt_priority, Relaxed),
+            cpus: atomic_load((&raw mut (*task).cpus_mask.bits).cast::<c_ulong>(), Relaxed) as u64,
+            mm: !atomic_load(&raw mut (*task).mm, Relaxed).is_null(),
+            nofreeze: flags & bindings::PF_NOFREEZE != 0,
+        }
+    }
+}
+
 /// Lets others run, in a loop that waits for them.
 pub(super) fn pause() {
     fsleep(Delta::from_micros(20));
@@ -149,7 +193,7 @@ pub(super) fn sleeps(task: &Task) -> bool {
 pub(super) fn plug(cpu: CpuId, online: bool) -> Result {
     #[cfg(CONFIG_HOTPLUG_CPU)]
     // SAFETY: The CPU exists, and this may sleep.
-    return to_result(unsafe {
+    return kernel::error::to_result(unsafe {
         if online {
             bindings::add_cpu(cpu.as_u32())
         } else {

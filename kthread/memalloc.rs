@@ -95,8 +95,8 @@ fn current_flags() -> *mut u32 {
 
 /// Calls `f`, and has all its allocations do as `memalloc` says.
 ///
-/// That goes for what `f` calls, too, and for nobody else. Scopes can be nested, in any order and as
-/// often as one likes: what an outer scope has said still holds when an inner one ends.
+/// That goes for what `f` calls, too, and for nobody else. Scopes can be nested, in any order and
+/// as often as one likes: what an outer scope has said still holds when an inner one ends.
 ///
 /// May be called from any context, but with [`Memalloc::NoReclaim`] not in an interrupt, which has
 /// no use of it.
@@ -250,7 +250,7 @@ mod tests {
     fn memalloc_scopes_nest_and_leave_what_others_have_said() -> Result {
         let group = group()?;
         let thread = group.spawn(fmt!("nests"), |ctx| {
-            let seen = memalloc_noio(|| {
+            let nested = memalloc_noio(|| {
                 // The same one again, within and beside another.
                 let inner = memalloc_noio(said);
                 let between = said();
@@ -259,10 +259,10 @@ mod tests {
                 [inner, between, both.0, both.1, said()]
             });
             // Other flags that change in a scope stay as they are.
-            let before = ctx.identity().nofreeze;
+            let before = seen(ctx.core()).nofreeze;
             // SAFETY: The current task alone writes its flags.
             memalloc_nofs(|| unsafe { *current_flags() &= !bindings::PF_NOFREEZE });
-            (seen, said(), before, ctx.identity().nofreeze)
+            (nested, said(), before, seen(ctx.core()).nofreeze)
         })?;
         let both = NOFS | NOIO;
 

@@ -357,7 +357,7 @@ impl Members {
             return;
         }
         if self.creations.load(Acquire) > 1 {
-            self.settled.wait();
+            self.settled.wait_for_completion();
         }
         self.stop_all();
     }

@@ -29,8 +29,8 @@ use kernel::{
 ///
 /// # Safety
 ///
-/// The current task must be a kernel thread that uses none. Neither `f` nor what it calls may change
-/// that, nor have a reference to the current task from before, or leave one behind.
+/// The current task must be a kernel thread that uses none. Neither `f` nor what it calls may
+/// change that, nor have a reference to the current task from before, or leave one behind.
 unsafe fn with_mm<R>(mm: &MmWithUser, f: impl FnOnce() -> R) -> R {
     might_sleep();
 
@@ -52,8 +52,8 @@ unsafe fn with_mm<R>(mm: &MmWithUser, f: impl FnOnce() -> R) -> R {
 /// Calls `f` while the current task, a kernel thread, uses `mm` for its address space.
 ///
 /// This is for kernel threads that have no [`Context`]: those of a workqueue or an interrupt, and
-/// [`PerCpuThreads`](super::PerCpuThreads). All that [`Context::use_mm`] says of `f` holds here, but
-/// that it gets no context.
+/// [`PerCpuThreads`](super::PerCpuThreads). All that [`Context::use_mm`] says of `f` holds here,
+/// but that it gets no context.
 ///
 /// Sleeps: must not be called with interrupts off, which this would switch on. Fails with
 /// [`EINVAL`], and drops `f`, if the caller is no kernel thread, or uses an address space already,
@@ -121,9 +121,9 @@ pub fn use_mm<R: Send>(mm: &MmWithUser, f: impl FnOnce() -> R + Send) -> Result<
     if flags & bindings::PF_KTHREAD == 0 || !own.is_null() {
         return Err(EINVAL);
     }
-    // SAFETY: As has just been found. `f` has no `Context` by which to use another, as it is `Send`,
-    // and this function would refuse to. For the same reason it has no reference to the task, and
-    // leaves none.
+    // SAFETY: As has just been found. `f` has no `Context` by which to use another, as it is
+    // `Send`, and this function would refuse to. For the same reason it has no reference to the
+    // task, and leaves none.
     Ok(unsafe { with_mm(mm, f) })
 }
 
@@ -236,7 +236,7 @@ mod tests {
         let used = mm.clone();
 
         let thread = group.spawn(fmt!("user"), move |ctx| -> Result<[bool; 4]> {
-            let before = ctx.identity().mm;
+            let before = seen(ctx.core()).mm;
             let within = ctx.use_mm(&used, |_| -> Result<bool> {
                 UserSlice::new(UserPtr::from_addr(addr), 4)
                     .writer()
@@ -247,7 +247,7 @@ mod tests {
             })?;
             // It can be done again, and says what the closure says.
             let again = ctx.use_mm(&used, |_| 7) == 7;
-            Ok([before, within, again, ctx.identity().mm])
+            Ok([before, within, again, seen(ctx.core()).mm])
         })?;
 
         assert_eq!(thread.join()??, [false, true, true, false]);
@@ -299,7 +299,7 @@ mod tests {
                 }
                 Ok(sum)
             });
-            (served, ctx.identity().mm)
+            (served, seen(ctx.core()).mm)
         })?;
         let mut expected = 0;
 
@@ -308,7 +308,7 @@ mod tests {
             expected += round;
             // It is parked with the address space, and goes on with it.
             thread.park()?;
-            assert!(thread.observer().identity().mm);
+            assert!(seen(thread.core()).mm);
             thread.unpark()?;
             thread.wake();
             assert!(eventually(|| steps.load(Relaxed) == round as usize));
@@ -332,7 +332,7 @@ mod tests {
             *stored.lock() = Some((written, read));
             told.complete();
         })?;
-        done.wait();
+        done.wait_for_completion();
         assert_eq!(results.lock().take(), Some((Ok(Ok(())), Ok(Ok(7)))));
 
         // A thread of this code may do so as well.
@@ -340,7 +340,7 @@ mod tests {
         let used = mm.clone();
         let thread = group.spawn(fmt!("user"), move |ctx| {
             let read = use_mm(&used, || at(addr).reader().read::<u32>());
-            (read, ctx.identity().mm)
+            (read, seen(ctx.core()).mm)
         })?;
         assert_eq!(thread.join(), Ok((Ok(Ok(7)), false)));
         Ok(())
@@ -364,7 +364,7 @@ mod tests {
         let thread = group.spawn(fmt!("nests"), move |ctx| {
             let within = ctx.use_mm(&used, |_| use_mm(&used, || ()));
             let nested = use_mm(&used, || use_mm(&used, || ()));
-            (within, nested, use_mm(&used, || 7), ctx.identity().mm)
+            (within, nested, use_mm(&used, || 7), seen(ctx.core()).mm)
         })?;
         assert_eq!(
             thread.join(),

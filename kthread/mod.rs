@@ -26,18 +26,19 @@
 //! # State diagram
 //!
 //! ```text
-//!  ┌─────┐ start ┌─────────┐ return of the closure ┌──────────┐
-//!  │ New ├──────►│ Running ├──────────────────────►│ Finished │
-//!  └──┬──┘       └┬──────▲─┘                       └────┬─────┘
-//!     │      park │      │ unpark, request_stop         │
-//!     │          ┌▼──────┴─┐                            │
-//!     │          │ Parked  │                            │
-//!     │          └─────────┘                            │
-//!     │ drop                                            │ stop, join, drop,
-//!     ▼                                                 ▼ or nobody has a handle
-//!  ┌─────────────────────────────────────────────────────────┐
-//!  │                          Gone                           │
-//!  └─────────────────────────────────────────────────────────┘
+//!  +-----+ start +---------+ return of the closure +----------+
+//!  | New |------>| Running |---------------------->| Finished |
+//!  +-----+       +---------+                       +----------+
+//!     |      park |      ^ unpark, request_stop         |
+//!     |           v      |                              |
+//!     |          +---------+                            |
+//!     |          | Parked  |                            |
+//!     |          +---------+                            |
+//!     | drop                                            | stop, join, drop,
+//!     v                                                 v or nobody has a handle
+//!  +---------------------------------------------------------+
+//!  |                          Gone                           |
+//!  +---------------------------------------------------------+
 //! ```
 //!
 //! To stop a thread is to ask it ([`Context::should_stop`]), to end its interruptible sleeps,

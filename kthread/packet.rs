@@ -192,10 +192,11 @@ pub(super) struct Birth<'a> {
 }
 
 impl Birth<'_> {
-    /// Keeps CPUs from coming and going if the task is to be bound to one, until it has been forked.
+    /// Keeps CPUs from coming and going if the task is to be bound to one, until it has been
+    /// forked.
     ///
-    /// A CPU that is going offline is still in the mask, but no place to run any more. Whoever waits
-    /// for what is being created may be waited for by CPU hotplug: so this comes first.
+    /// A CPU that is going offline is still in the mask, but no place to run any more. Whoever
+    /// waits for what is being created may be waited for by CPU hotplug: so this comes first.
     pub(super) fn keep_cpus(&self) -> Result<Option<impl Drop>> {
         self.cpu.map(|_| hotplug::lock()).transpose()
     }
@@ -211,8 +212,8 @@ impl Birth<'_> {
     }
 }
 
-/// Creates a thread that will run `closure` and is a member of `members`. Nobody stops it before the
-/// `Creation` is dropped.
+/// Creates a thread that will run `closure` and is a member of `members`. Nobody stops it before
+/// the `Creation` is dropped.
 ///
 /// On failure `closure` has been dropped, and nothing is left behind.
 ///

@@ -303,6 +303,8 @@ impl<T: PerCpuThread> Shared<T> {
     ///
     /// Must only be called by a thread of `T`, as the callback `thread_fn`.
     unsafe extern "C" fn run(cpu: c_uint) {
+        let task = kernel::current!();
+
         // ORDERING: proofs/litmus/percpu-data.litmus
         // ORDERING: proofs/litmus/percpu-idle.litmus
         // ORDERING: proofs/litmus/percpu-stop.litmus
@@ -315,11 +317,11 @@ impl<T: PerCpuThread> Shared<T> {
                 // The barrier pairs with that of `interrupt`: one sees the other.
                 on_cpu.phase.xchg(RUNS, Full);
                 if shared.stop_requested.load(Relaxed) {
-                    set_notify_signal(kernel::current!());
+                    set_notify_signal(task);
                 }
                 shared.value.run(cpu);
                 if on_cpu.phase.xchg(IDLE, Relaxed) == INTERRUPTED {
-                    on_cpu.interrupted.wait();
+                    on_cpu.interrupted.wait_for_completion();
                 }
                 // `smpboot_thread_fn()` sleeps interruptibly, and would not sleep any more.
                 if shared.stop_requested.load(Relaxed) {
@@ -333,6 +335,8 @@ impl<T: PerCpuThread> Shared<T> {
     ///
     /// Must only be called by a thread of `T`, as the callback `setup`.
     unsafe extern "C" fn setup(cpu: c_uint) {
+        let task = kernel::current!();
+
         // ORDERING: proofs/litmus/once.litmus
         // ORDERING: proofs/litmus/percpu-policy.litmus
         // ORDERING: proofs/litmus/percpu-setup.litmus
@@ -342,7 +346,7 @@ impl<T: PerCpuThread> Shared<T> {
             Self::on(cpu, |shared, cpu, on_cpu| {
                 let policy = shared.policy.lock();
 
-                on_cpu.task.populate(ARef::from(&**kernel::current!()));
+                on_cpu.task.populate(ARef::from(&**task));
                 if let Some(policy) = *policy {
                     // It has been checked, and does not fail.
                     //
@@ -637,8 +641,8 @@ impl Builder<'_> {
     /// starts them.
     ///
     /// They are named by the name that was chosen, a slash, and the number of the CPU. Each has the
-    /// policy that was chosen before [`PerCpuThread::setup`] is called, also one of a CPU that comes
-    /// up later.
+    /// policy that was chosen before [`PerCpuThread::setup`] is called, also one of a CPU that
+    /// comes up later.
     ///
     /// Sleeps, and waits for CPU hotplug. Fails with
     /// - [`EINVAL`] if the name is empty, holds a NUL, or can not be displayed,
@@ -735,7 +739,6 @@ mod tests {
         cpu::CpuId,
         new_mutex,
         prelude::*,
-        str::CString,
         sync::{
             atomic::{
                 Atomic,
@@ -897,7 +900,7 @@ mod tests {
             .placement(Placement::Cpu(cpu))
             .spawn(&group, |ctx| {
                 while ctx.wait() != Wake::Stop {}
-                CString::try_from_fmt(fmt!("{}", ctx.identity().cpus_allowed))
+                seen(ctx.core()).cpus
             })?;
 
         expect(&logs, cpu, [1, 0, 0, 0, 0, 0]);
@@ -910,7 +913,7 @@ mod tests {
             plug(cpu, true)?;
             expect(&logs, cpu, [1, round, round, round, 0, 0]);
         }
-        assert!(bound.stop()??.to_bytes().len() > 1);
+        assert!(bound.stop()?.count_ones() > 1);
 
         plug(cpu, false)?;
         // The thread of a CPU that is offline cleans up on another one.

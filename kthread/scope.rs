@@ -175,8 +175,13 @@ mod tests {
                 Relaxed, //
             },
             Arc, //
+        },
+        time::{
+            delay::fsleep,
+            Delta, //
         }, //
     };
+    use pin_init::stack_pin_init;
 
     const ROUNDS: usize = 50;
 
@@ -342,5 +347,29 @@ mod tests {
             assert_eq!(drops.load(Relaxed), 7);
         }
         Ok(())
+    }
+
+    #[test]
+    fn a_timeout_may_be_as_long_as_it_can() -> Result {
+        let done = Completion::new();
+        stack_pin_init!(let done = done);
+        let done = done.into_ref();
+
+        scope(|s| -> Result {
+            let waits = s.spawn(fmt!("patient"), |_| {
+                (
+                    done.wait_timeout(usize::MAX),
+                    done.wait_killable_timeout(usize::MAX),
+                    done.wait_interruptible_timeout(usize::MAX),
+                )
+            })?;
+
+            for _ in 0..3 {
+                fsleep(Delta::from_millis(20));
+                done.complete();
+            }
+            assert_eq!(waits.join(), Ok((true, Ok(true), Ok(true))));
+            Ok(())
+        })?
     }
 }

@@ -24,8 +24,8 @@ use kernel::{
 /// A signal that a kernel thread can take.
 ///
 /// To a kernel thread, other than to a process, all of these are the same: it takes them, and none
-/// kills or stops it. Those that an exception or the end of a child causes are not here, as a kernel
-/// thread is sent none.
+/// kills or stops it. Those that an exception or the end of a child causes are not here, as a
+/// kernel thread is sent none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// `SIGHUP`
@@ -139,13 +139,13 @@ fn sigaction(number: u32, handler: usize) {
     // SAFETY: C has numbers for functions that it does not call, which are not null.
     let handler = unsafe { core::mem::transmute::<usize, bindings::__sighandler_t>(handler) };
 
-    // SAFETY: The current task is a kernel thread, whose handlers are its own. The number is that of
-    // a signal.
+    // SAFETY: The current task is a kernel thread, whose handlers are its own. The number is that
+    // of a signal.
     unsafe { bindings::kernel_sigaction(number as c_int, handler) };
 }
 
-/// Returns whether the current task has a signal to take, or looks as if. Such a task does not sleep
-/// interruptibly.
+/// Returns whether the current task has a signal to take, or looks as if. Such a task does not
+/// sleep interruptibly.
 #[inline]
 pub(super) fn is_pending() -> bool {
     // ORDERING: proofs/litmus/signal-wait.litmus
@@ -238,8 +238,8 @@ impl<T: Send, S> Thread<T, S> {
 }
 
 impl<M> Context<'_, M> {
-    /// Takes the interrupt that someone has sent by [`Thread::interrupt`], and returns whether there
-    /// was one. From then on the thread sleeps again.
+    /// Takes the interrupt that someone has sent by [`Thread::interrupt`], and returns whether
+    /// there was one. From then on the thread sleeps again.
     ///
     /// Does not sleep.
     #[doc(alias = "flush_signals")]
@@ -333,7 +333,7 @@ mod tests {
 
                 told.fetch_add(1, Relaxed);
                 if is_early {
-                    goes.wait();
+                    goes.wait_for_completion();
                 }
                 // It lasts until it is taken.
                 let ended = (never.wait_interruptible(), never.wait_interruptible());
@@ -430,7 +430,7 @@ mod tests {
                     while ctx.wait() != Wake::Stop {}
                     // From here on nobody interrupts it. To take what is left must not give it back
                     // the sleep that the request to stop has taken from it.
-                    quiet.wait();
+                    quiet.wait_for_completion();
                     ctx.take_interrupt();
                     let _ = waits.wait_interruptible();
                 })?,
@@ -596,7 +596,7 @@ mod tests {
         assert_eq!(kill(thread.task(), bindings::SIGTERM), 0);
         assert!(sleeps(thread.task()) && !go.is_done());
         assert_eq!(kill(thread.task(), bindings::SIGKILL), 0);
-        go.wait();
+        go.wait_for_completion();
         assert_eq!(
             thread.join(),
             Ok((

@@ -191,7 +191,7 @@ impl<T: Send, S> Thread<T, S> {
     /// # fn f(thread: &Thread<()>) -> Result {
     /// // To wait for it here would be a deadlock otherwise.
     /// if !thread.is_current() {
-    ///     pr_info!("{} is someone else\n", thread.observer().identity().comm);
+    ///     thread.wake();
     /// }
     /// # Ok(())
     /// # }
@@ -254,11 +254,12 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Parks the thread, and returns once it sleeps and will not run until it is unparked.
     ///
-    /// That is when it reaches a wait or a park point, or when its closure has returned; a wait of one
-    /// that [parks itself](super::Builder::parks_itself) only tells it. A closure that does none of
-    /// these keeps the caller waiting, and so does one that waits for something else, which a park
-    /// does not interrupt. A thread in the refrigerator parks once it is thawed. One that dies before
-    /// it parks keeps the caller waiting for ever, as what `kthread_park()` waits for is out of reach.
+    /// That is when it reaches a wait or a park point, or when its closure has returned; a wait of
+    /// one that [parks itself](super::Builder::parks_itself) only tells it. A closure that does
+    /// none of these keeps the caller waiting, and so does one that waits for something else, which
+    /// a park does not interrupt. A thread in the refrigerator parks once it is thawed. One that
+    /// dies before it parks keeps the caller waiting for ever, as what `kthread_park()` waits for
+    /// is out of reach.
     ///
     /// Sleeps. Fails with
     /// - [`EBUSY`] if the thread is parked already,
@@ -726,7 +727,7 @@ mod tests {
             let waker = thread.waker();
             *slot.lock() = Some(thread);
             waker.wake();
-            answer.wait();
+            answer.wait_for_completion();
         }
         // Nobody can join them any more, so that they leave by themselves.
         assert!(eventually(|| group.is_empty()));
@@ -1018,7 +1019,7 @@ mod tests {
             let is_asked = eventually(|| ctx.should_park());
 
             told.complete();
-            goes.wait();
+            goes.wait_for_completion();
             is_asked
         })?;
         let packet = thread.packet.clone();
@@ -1028,7 +1029,7 @@ mod tests {
             (result, thread.is_parked(), thread)
         })?;
 
-        asked.wait();
+        asked.wait_for_completion();
         packet.request_stop();
         go.complete();
         let (result, is_parked, thread) = parker.join()?;
@@ -1051,6 +1052,19 @@ mod tests {
         let group = group()?;
 
         assert!(spawn_large(&group)?.join().is_ok_and(|len| len > 0));
+        Ok(())
+    }
+
+    #[test]
+    fn a_stop_interrupts_the_interruptible_waits_alone() -> Result {
+        let group = group()?;
+        let never = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let waits = never.clone();
+        let thread = group.spawn(fmt!("waits"), move |_| {
+            (waits.wait_interruptible(), waits.wait_killable_timeout(1))
+        })?;
+
+        assert_eq!(thread.stop(), Ok((Err(ERESTARTSYS), Ok(false))));
         Ok(())
     }
 }

@@ -355,7 +355,7 @@ mod tests {
         for _ in 0..TIMES {
             ping.fetch_add(1, Relaxed);
             queue.wake_up();
-            pong.wait();
+            pong.wait_for_completion();
         }
         assert_eq!(thread.stop(), Ok(Ok(TIMES)));
         Ok(())
@@ -404,7 +404,7 @@ mod tests {
             let seven = ctx.with_wait_queue(&waits, || 7)?;
 
             told.fetch_add(1, Relaxed);
-            goes.wait();
+            goes.wait_for_completion();
             Ok((seven, ctx.wait_timeout(Delta::from_millis(1))))
         })?;
 

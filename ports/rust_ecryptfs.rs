@@ -156,7 +156,7 @@ impl Opener {
             None => return Err(EIO),
         }
         self.thread.wake();
-        answer.done.wait();
+        answer.done.wait_for_completion();
 
         let opened = core::mem::replace(&mut *answer.file.lock(), Err(EIO));
         opened

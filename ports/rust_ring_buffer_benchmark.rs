@@ -244,7 +244,7 @@ impl Shared {
         if let Some(consumer) = consumer {
             self.finish.store(true, Release);
             consumer.wake();
-            self.done.wait();
+            self.done.wait_for_completion();
         }
 
         let (entries, overruns) = writer.entries_and_overruns();
@@ -278,7 +278,7 @@ impl Shared {
             if let Some(consumer) = consumer {
                 self.begin.store(true, Release);
                 consumer.wake();
-                self.started.wait();
+                self.started.wait_for_completion();
             }
             self.hammer(ctx, writer, consumer);
             if ctx.wait_timeout(pause) == Wake::Stop {

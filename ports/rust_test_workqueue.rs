@@ -105,7 +105,7 @@ fn bench(queue: &Queue, start: &Completion, latencies: &mut [u64]) -> Result {
         let _ = queue.enqueue(item.clone());
         // CAST: Time does not run backwards.
         *latency = begin.elapsed().as_nanos() as u64;
-        item.done.wait();
+        item.done.wait_for_completion();
     }
     Ok(())
 }

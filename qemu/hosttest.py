@@ -2,8 +2,8 @@
 """Run the tests that belong on the host: tests/host/*.sh and the self-check.
 
 They report like the tests in the guest: KTAP on stdout, exit status 0 for pass,
-1 for fail, 4 for skip. The name of the kernel is in $KERNEL. Two run at once, for
-one often waits for a guest, and each is reported as if it ran alone.
+1 for fail, 4 for skip. The name of the kernel is in $KERNEL. Two run at once, beside
+the tests in the guest, and each is reported as if it ran alone.
 """
 
 import concurrent.futures
@@ -144,28 +144,36 @@ class HostTest:
             yield rest.decode(errors="replace")
 
 
-def run(tests, report, kernel, run_dir):
-    """Run tests and report them in their order, a test's lines as they come once those before it are through."""
-    pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
-    runs = []
-    try:
+class Runs:
+    """Tests that run from now on, beside what the caller does until it wants their reports."""
+
+    def __init__(self, tests, kernel, run_dir):
+        self.pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
+        self.runs = []
         for test in tests:
-            job = pool.submit(test.run, kernel, run_dir)
+            job = self.pool.submit(test.run, kernel, run_dir)
             job.add_done_callback(lambda _, lines=test.lines: lines.put(None))
-            runs.append(job)
-        for test, job in zip(tests, runs, strict=True):
+            self.runs.append((test, job))
+
+    def report(self, report):
+        """In their order, a test's lines as they come once those before it are through."""
+        for test, job in self.runs:
             for line in iter(test.lines.get, None):
                 report.nested("  " + line)
             report.result(test.name, *job.result())
-    finally:
-        for job in runs:
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for _, job in self.runs:
             job.cancel()
         # A test may start its process just now.
-        while not all(job.done() for job in runs):
-            for test in tests:
+        while not all(job.done() for _, job in self.runs):
+            for test, _ in self.runs:
                 test.kill()
             time.sleep(0.01)
-        pool.shutdown()
+        self.pool.shutdown()
 
 
 def find(once=True):

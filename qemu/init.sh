@@ -115,6 +115,7 @@ fi
 # dl_server_timer() of 7.3 forwards its timer although accounting for the task that runs
 # may just have started it, and then warns: more often where the host is slow. And the
 # server is active in some boots only, which would show in what `make bench` counts.
+# See upstream/sched-deadline-server-timer.
 for runtime in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do
 	[ ! -e "$runtime" ] || echo 0 > "$runtime"
 done

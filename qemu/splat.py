@@ -10,6 +10,8 @@ import re
 
 # The kernel proper has races of its own, which concern nobody here.
 RACE = re.compile(r"BUG: KCSAN: ")
+# What WARN() says of itself, between its marks; lockdep and others have another line with that word.
+WARN = re.compile(r"WARNING: .* at ")
 IN_MODULE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[\w+\]")
 MARKER = re.compile(r"kdemo-test: (begin|end) (\S+)$")
 # Patterns that belong to a complaint, but do not say what it is about.
@@ -51,6 +53,11 @@ class Splat:
 
     def matches(self, pattern):
         return any(re.search(pattern, line) for line in self.lines)
+
+    @property
+    def is_warn(self):
+        """Whether it is that of a WARN(), which the kernel counts and which taints it."""
+        return any(map(CUT_HERE.search, self.lines)) and any(map(WARN.match, self.lines))
 
     @property
     def fingerprint(self):

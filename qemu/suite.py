@@ -24,7 +24,8 @@ class Headers:
 
     # ksft-timeout: SECONDS       it is killed after this time (on the fast kernel)
     # ksft-expect-splat: REGEX    the kernel must complain like this; may be repeated
-    # ksft-allow-splat: REGEX     the kernel may complain like this, in its log alone; may be repeated
+    # ksft-allow-splat: REGEX     the kernel may complain like this; may be repeated. Of the counters
+                                this excuses what a WARNING moves, once for each that came
     # ksft-cmdline: WORDS         it needs a guest with these words on the kernel's command line
     """
 

@@ -110,7 +110,6 @@ class Report:
 
 def guest_tests(report, kernel, choice, run_dir, tests, args):
     limit = args.limit or 600.0 * kernel.factor + args.long
-    kernel.demo_module()
     guests, failures = suite.run(kernel, choice, run_dir, tests, report, limit, args.smp,
                                  args.mem or kernel.mem, boot=args.boot.split(), modules=kernel.modules())
     for n, vm in enumerate(guests):
@@ -174,8 +173,11 @@ def run(args):
     report.note("accel: %s" % choice)
     try:
         if tests:
-            guest_tests(report, kernel, choice, run_dir, tests, args)
-        hosttest.run(hosts, report, kernel, run_dir)
+            kernel.demo_module()
+        with hosttest.Runs(hosts, kernel, run_dir) as runs:
+            if tests:
+                guest_tests(report, kernel, choice, run_dir, tests, args)
+            runs.report(report)
     except KeyboardInterrupt:
         report.note("interrupted, QEMU was killed; logs are in %s" % run_dir)
         stdout.drain(1)

@@ -41,6 +41,8 @@ def parse_args(argv):
     options.add(parser)
     parser.add_argument("--module", metavar="DIR",
                         help="a module of yours for modprobe in the guest, built in DIR/build/NAME")
+    parser.add_argument("--program", metavar="FILE.c", action="append", default=[],
+                        help="a program in C, compiled for the guest; may be repeated")
     parser.add_argument("--coverage", metavar="FILE",
                         help="take the module built by scripts/coverage.sh, and write what of it ran to FILE")
     parser.add_argument("--limit", type=options.above_zero, default=600, metavar="SECONDS",
@@ -63,6 +65,9 @@ def parse_args(argv):
         args.smp = 1
     if (args.count or 0) < 0:
         parser.error("--count wants no negative number")
+    for source in args.program:
+        if not source.endswith(".c") or not os.path.isfile(source):
+            parser.error("--program %s: there is no such file in C" % source)
     return args
 
 
@@ -169,6 +174,18 @@ def judge_script(vm, headers):
     return facts, failures, result
 
 
+def compile_programs(args, run_dir):
+    """The programs that --program means, as pairs (name in the guest, bytes)."""
+    found = []
+    for source in args.program:
+        name = os.path.basename(source)[:-2]
+        program = run_dir.file(name)
+        initramfs.compile_program(source, program)
+        with open(program, "rb") as f:
+            found.append(("bin/" + name, f.read()))
+    return found
+
+
 def share_conf(args):
     """What the guest has to know of a directory that it shares with the host."""
     return "share=%s\n" % ("rw" if args.share_rw else "ro") if args.share else ""
@@ -221,7 +238,8 @@ def run_script(kernel, args):
     if args.coverage:
         conf += "coverage=yes\n"
         ports.append("coverage")
-    initramfs.write(initrd, kernel, conf, modules=modules(kernel, args), extra=[("script", script)])
+    initramfs.write(initrd, kernel, conf, modules=modules(kernel, args),
+                    extra=[("script", script), *compile_programs(args, run_dir)])
     streams = {"stdout": output.Stream(1, "standard output"), "stderr": output.Stream(2, "standard error")}
     vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ports, streams=streams,
                      smp=args.smp, mem=args.mem or kernel.mem, append=append + headers.cmdline + args.boot.split(),
@@ -334,7 +352,8 @@ def run_interactive(kernel, args):
     choice = accel.choose(kernel, run_dir)
     output.say("# accel: %s" % choice)
     initrd = run_dir.file("initrd")
-    initramfs.write(initrd, kernel, "mode=shell\n" + share_conf(args), modules=modules(kernel, args))
+    initramfs.write(initrd, kernel, "mode=shell\n" + share_conf(args), modules=modules(kernel, args),
+                    extra=compile_programs(args, run_dir))
     append = (["nokaslr"] if args.gdb else []) + args.boot.split()
     qemu = [guest.find_qemu(), *kernel.machine.args(choice, args.smp, args.mem or kernel.mem),
             "-kernel", kernel.image, "-initrd", initrd,

@@ -25,7 +25,7 @@ ours()
 	_hash=$_hex$_hex$_hex
 	# shellcheck disable=SC2254 # a pattern
 	case $1 in
-	kernels/*-$_hash | metadata/*-$_hash | toolbox/$_hash | toolbox/herd | packaged/* | kunit/$_hash | copies/$_hash | trees/$_hash | sources/linux-* | distro/bookworm | distro/trixie) ;;
+	kernels/*-$_hash | metadata/*-$_hash | toolbox/$_hash | toolbox/herd | packaged/* | kunit/$_hash | patched/$_hash | copies/$_hash | trees/$_hash | sources/linux-* | distro/bookworm | distro/trixie) ;;
 	*) return 1 ;;
 	esac
 }
@@ -45,6 +45,7 @@ what()
 	toolbox/herd) echo "herd7, for make proofs" ;;
 	toolbox/*) echo "the compilers of a packaged kernel" ;;
 	kunit/*) echo "the kernel of make kunit" ;;
+	patched/*) echo "the tree of make upstream" ;;
 	packaged/*) echo "a kernel of Debian, $(cat "$1/whole" 2>/dev/null)" ;;
 	trees/*) echo "a clean copy of $(cat "$1/whole" "$1/origin" 2>/dev/null | head -n 1)" ;;
 	copies/*) echo "a copy of $(cat "$1/origin" 2>/dev/null)" ;;
@@ -63,7 +64,7 @@ is_default()
 # The files in a tree are as old as its release, so they do not tell.
 user_of()
 {
-	for _source in kernels/*/source metadata/*/source kunit/*/source; do
+	for _source in kernels/*/source metadata/*/source kunit/*/source patched/*/source; do
 		case $(readlink -m "$_source")/ in
 		"$real/$1"/*)
 			[ -L "$_source" ] || continue
@@ -118,7 +119,7 @@ remove()
 			return
 		fi
 		;;
-	sources/* | trees/*)
+	sources/* | trees/* | patched/*)
 		if _user=$(user_of "$1"); then
 			kept "$1" "$_user was built from it, and needs it"
 			return
@@ -152,7 +153,7 @@ esac
 
 found=
 kept=
-for dir in kernels/* metadata/* packaged/* kunit/* toolbox/* copies/* trees/* sources/linux-* distro/*; do
+for dir in kernels/* metadata/* packaged/* kunit/* patched/* toolbox/* copies/* trees/* sources/linux-* distro/*; do
 	ours "$dir" || continue
 	days=$(((now - $(used "$dir")) / 86400))
 	if [ -n "$prune" ] && ! wanted "$dir" "$days"; then

@@ -16,8 +16,16 @@ The main job:
   make soak MINUTES=N   random commands, CPU hotplug, loads and unloads at once; a storm
   make kunit            the KUnit suites as in the kernel tree: built into User-Mode Linux,
                         run by its kunit.py, natively
+  make patches          the series for the kernel tree, in build/patches
+  make check-patches [BUILDS='um ...']
+                        compiles each prefix of it for several architectures; clippy, rustdoc
+  make build-matrix [BUILDS='um ...']
+                        compiles the whole for many configurations, compilers, architectures
   make proofs           each ordering that kthread/ and demo/ rely on, proved by the kernel's memory
                         model, and shown to need each of its barriers
+  make upstream [BUG=NAME]
+                        bugs of the kernel that were met here: happens on the kernel
+                        as it is, and not on one with the patches of upstream/
   make bench            what threads cost in Rust and in C, in instructions
 
 How it works:

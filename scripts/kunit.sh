@@ -3,9 +3,9 @@
 #
 # usage: kunit.sh
 #
-# Runs the KUnit suites of kthread/ as they run in the kernel tree: built into User-Mode
-# Linux, with no guest, by the tree's own kunit.py. First with two CPUs and then with
-# one, where what never sleeps keeps all else from running.
+# Runs the KUnit suites and the examples of kthread/ as they run in the kernel tree: built
+# into User-Mode Linux, with no guest, by the tree's own kunit.py. First with two CPUs and
+# then with one, where what never sleeps keeps all else from running.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -14,6 +14,8 @@ need_build
 src=$("$TOP/scripts/kernel-source.sh") || exit 1
 src=$(cd "$src" && pwd -P) || exit 1
 tools=$("$TOP/scripts/toolchain.sh" | grep -E '^(RUSTC|HOSTRUSTC|BINDGEN|LIBCLANG_PATH)=')
+# The examples are made into tests by rustdoc, which has to be that of the compiler.
+rustdoc=$("$TOP/scripts/toolchain.sh" | grep '^RUSTDOC=')
 make_cache
 place=$CACHE/kunit/$(printf '%s\n' "$src" "$tools" | hash_of)
 need_space "$CACHE" 600 "a kernel to run the KUnit tests in"
@@ -40,12 +42,12 @@ made()
 }
 
 set --
-for tool in $tools; do
+for tool in $tools $rustdoc; do
 	set -- "$@" --make_options "$tool"
 done
 say "KUnit: building User-Mode Linux from $(basename "$src") with kthread/ in it, log in $log"
 progress_start "KUnit: building" "$(cat "$place/work" 2>/dev/null || echo 886)" made
-if ! kunit build --kunitconfig "$TOP/scripts/kunit.config" --jobs "$(nproc)" "$@" >"$log" 2>&1; then
+if ! kunit build --kunitconfig "$tree/rust/kernel/kthread" --jobs "$(nproc)" "$@" >"$log" 2>&1; then
 	progress_stop
 	first_errors "$log" >&2
 	sed -n '/^ERROR/,/^Missing/p' "$log" >&2
@@ -55,8 +57,14 @@ progress_stop
 made >"$place/work"
 
 status=0
-for cpus in 2 1; do
-	say "KUnit: with $cpus CPU$([ "$cpus" = 1 ] || echo s)"
-	kunit exec --timeout 600 --kernel_args seccomp=on --kernel_args "ncpus=$cpus" 'rust_kthread*' || status=1
-done
+# run CPUS FILTER WHAT
+run()
+{
+	say "KUnit: $3, with $1 CPU$([ "$1" = 1 ] || echo s)"
+	kunit exec --timeout 600 --kernel_args seccomp=on --kernel_args "ncpus=$1" "$2" || status=1
+}
+
+run 2 'rust_kthread*' 'the suites'
+run 1 'rust_kthread*' 'the suites'
+run 2 'rust_doctests_kernel.*kthread*' 'the examples'
 [ $status = 0 ] || die "some tests failed: see above; all that was printed is in $place/um/test.log"

@@ -56,6 +56,8 @@ files '*.rs' | check rustfmt "$(tool RUSTFMT)" --check --edition 2021 --config-p
 	files '*.sh'
 	echo ./.ci/run
 } | check shellcheck shellcheck -x -P SCRIPTDIR -P tests
+# The busybox of Debian 12 takes the letters of a class for themselves.
+files '*.sh' | grep -v '^./scripts/' | check 'tr without classes' sh -c '! grep -nE "\\btr [^|]*\[:[a-z]+:\]" "$@"' sh
 files '*.py' | check python python3 -c '
 import sys
 for name in sys.argv[1:]:

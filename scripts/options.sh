@@ -35,8 +35,10 @@ takes()
 	soak) echo "$_guest MINUTES STORM_SEED STORM_SECONDS" ;;
 	bench) echo "KERNEL CONFIG SEED $_build" ;;
 	trace | ports | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
+	kunit | patches) echo "KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
+	check-patches | build-matrix) echo "BUILDS KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH" ;;
 	proofs) echo "KERNEL_SRC" ;;
-	kunit) echo "KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
+	upstream) echo "BUG QEMU_ACCEL $_build" ;;
 	rust-analyzer) echo "KERNEL CONFIG KDIR MODULE $_build" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
 	coverage) echo "$_mine SCRIPT LIMIT" ;;
@@ -167,6 +169,11 @@ if value TESTS; then
 	set -f
 	[ -n "$found" ] ||
 		refuse "TESTS='$value' matches no test: give a pattern for the names of tests/*.sh, as 'work*', or selfcheck, or 'host/*'"
+fi
+
+if value BUG; then
+	bugs=$(find "$TOP/upstream" -name report.md | sed 's,/report.md$,,; s,.*/,,' | LC_ALL=C sort | tr '\n' ' ')
+	among "$value" "$bugs" || refuse "BUG='$value' is no directory of upstream/: it is one of ${bugs% }"
 fi
 
 # readable NAME KIND TEST

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: setup.sh [--lint|--trace|--bench|--distro|--metadata|--proofs|--check] [NAME]
+# usage: setup.sh [--lint|--trace|--bench|--distro|--upstream|--metadata|--proofs|--check] [NAME]
 #
 # Installs what this machine lacks to build and boot the kernel NAME (fast by
-# default), and with --lint, --trace, --bench or --distro also what only that
-# target of make needs; with --metadata or --proofs only what that one needs. Looks for the
+# default), and with --lint, --trace, --bench, --distro or --upstream also what
+# only that target of make needs; with --metadata or --proofs only what that one needs. Looks for the
 # programs and files themselves, says which packages it takes and why, and does
 # nothing where all is there. With --lacking-metadata it only prints what --metadata
 # would install. With --check it prints what is missing, PACKAGE and WHY with a tab
@@ -18,6 +18,7 @@ lint=
 trace=
 bench=
 distro=
+upstream=
 metadata=
 proofs=
 only_list=
@@ -27,6 +28,7 @@ case ${1:-} in
 --trace) trace=yes ;;
 --bench) bench=yes ;;
 --distro) distro=yes ;;
+--upstream) upstream=yes ;;
 --metadata) metadata=yes ;;
 --proofs) proofs=yes ;;
 --lacking-metadata)
@@ -136,12 +138,15 @@ list()
 	# The distribution's Python, which need not be the first on PATH.
 	[ -z "$bench" ] || want python3-matplotlib "draws the plots" /usr/bin/python3 -c 'import matplotlib'
 	[ -z "$distro" ] || want debootstrap "makes the root of another release" [ -x /usr/sbin/debootstrap ]
+	[ -z "$upstream" ] || want patch "applies the patches to a copy of the tree" has patch
 	[ -n "$lint" ] || return 0
 	_web=
 	version_ok "$(offered rustc)" "$MIN_RUSTC" || _web=-web
 	want shellcheck "checks the shell scripts" has shellcheck
 	want "rustfmt$_web" "checks the format of the Rust code" beside_rustc RUSTFMT
 	want "$([ -n "$_web" ] && echo rust-web-clippy || echo rust-clippy)" "checks the Rust code" beside_rustc CLIPPY_DRIVER
+	want git "makes patches" has git
+	want codespell "finds typing errors" /usr/bin/python3 -c 'import codespell_lib'
 	want perl "runs the kernel's checkpatch" perl -MTerm::ANSIColor -MEncode -e 1
 }
 
@@ -193,7 +198,7 @@ if [ -n "$wants" ]; then
 	[ -z "$wants" ] ||
 		die "still missing after installing $names: $(names); the log: $log"
 	# What only one target needs is not part of what everybody waits for.
-	[ -n "$lint$trace$bench$distro$metadata$proofs$package" ] || took setup $(($(date +%s) - start))
+	[ -n "$lint$trace$bench$distro$upstream$metadata$proofs$package" ] || took setup $(($(date +%s) - start))
 	say "set-up: installed"
 fi
 

@@ -4,7 +4,7 @@
 # usage: test-all.sh
 #
 # Runs "make test" for every kernel that has a fragment, the fast one first, and
-# then, unless TESTS chooses some, "make kunit" and a bare Debian of the release that
+# then, unless TESTS chooses some, "make kunit", "make upstream" and a bare Debian of the release that
 # this machine is not. Sums the totals.
 
 . "$(dirname "$0")/lib.sh"
@@ -35,6 +35,9 @@ for name in fast $(basename -s .config -a qemu/config/*.config | grep -vx fast);
 done
 if [ -z "${TESTS:-}" ]; then
 	part 'the KUnit suites in the tree' make kunit
+	part 'the series for the tree, patch by patch' make check-patches
+	part 'the series, other builds' make build-matrix
+	part 'the bugs of the kernel' make upstream
 	suite=$(other_release)
 	part "a bare Debian, $suite" scripts/test-distro.sh "$suite"
 fi

@@ -4,6 +4,11 @@
 # Files that are gone while someone has a reference to them that keeps nothing open, as
 # O_PATH gives one. Linux 7.3 reads the operations of such a file when it is then opened
 # for the first time, and whoever freed them is to blame.
+#
+# While a module goes there is a moment in which its files can not be opened and it is not
+# marked as going yet. debugfs of 7.3 then warns, which no module can avoid: see
+# upstream/debugfs-going-module.
+# ksft-allow-splat: WARNING: .*full_proxy_open_regular\+
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"

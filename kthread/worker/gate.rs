@@ -60,7 +60,7 @@ impl Gate {
         // ORDERING: proofs/litmus/gate-cancel.litmus
         // ORDERING: proofs/litmus/gate-empty.litmus
         if self.users.fetch_add(Self::CLOSED, Acquire) != 0 {
-            self.empty.wait();
+            self.empty.wait_for_completion();
         }
     }
 }

@@ -312,9 +312,9 @@ impl<S> Worker<S> {
     /// Calls `f` in the thread of the worker, once all work that is queued now has run, and returns
     /// what it returns.
     ///
-    /// The caller waits for that, so that `f` may borrow from it, and nothing is allocated. A request
-    /// to stop the caller does not end the wait. What [`WorkItem::run`] says of the context holds for
-    /// that of `f`, too.
+    /// The caller waits for that, so that `f` may borrow from it, and nothing is allocated. A
+    /// request to stop the caller does not end the wait. What [`WorkItem::run`] says of the context
+    /// holds for that of `f`, too.
     ///
     /// Sleeps. Fails with
     /// - [`EDEADLK`] if the caller is a work of this worker,
@@ -436,7 +436,8 @@ impl Builder<'_> {
     /// Creates a worker of a scope, and starts it.
     ///
     /// What it does may borrow what outlives the scope. It is stopped when the scope ends, as it is
-    /// when its handle is dropped: what is queued runs, what waits for the end of a delay is dropped.
+    /// when its handle is dropped: what is queued runs, what waits for the end of a delay is
+    /// dropped.
     ///
     /// Context and errors are those of [`Builder::spawn_worker`].
     ///
@@ -612,9 +613,9 @@ mod tests {
 
             worker.spawn(GFP_KERNEL, move |_| {
                 reached.complete();
-                go.wait();
+                go.wait_for_completion();
             })?;
-            block.reached.wait();
+            block.reached.wait_for_completion();
             Ok(block)
         }
     }
@@ -765,7 +766,7 @@ mod tests {
         let slow = Work::new_arc(Slow(Block::new()?, Atomic::new(0)), GFP_KERNEL)?;
 
         assert!(worker.queue(slow.clone()).is_ok());
-        slow.0.reached.wait();
+        slow.0.reached.wait_for_completion();
         assert!(worker.cancel_sync(&slow)?.is_none());
         assert_eq!(slow.1.load(Relaxed), 1);
         Ok(())
@@ -803,7 +804,7 @@ mod tests {
 
         assert!(worker.queue_delayed(other, msecs_to_jiffies(HOUR)).is_ok());
         assert!(worker.queue(Work::new_arc(selfish, GFP_KERNEL)?).is_ok());
-        done.wait();
+        done.wait_for_completion();
         worker.flush()?;
         assert_eq!(counts.get(), (0, 1));
         Ok(())
@@ -931,9 +932,9 @@ mod tests {
         })?;
         worker.flush()?;
         assert_eq!(ran_on.load(Relaxed), cpu);
-        let identity = worker.observer().identity();
-        assert!(identity.is_fifo());
-        assert_eq!(identity.nofreeze, !cfg!(CONFIG_FREEZER));
+        let seen = seen(worker.core());
+        assert!(seen.is_fifo());
+        assert_eq!(seen.nofreeze, !cfg!(CONFIG_FREEZER));
         let node = Builder::new(fmt!("nowhere")).placement(Placement::Node(u32::MAX));
         assert_eq!(node.spawn_worker(&group).err(), Some(ENODEV));
         Ok(())
@@ -1088,7 +1089,7 @@ mod tests {
             };
             // The queue has the only reference.
             worker.queue(Work::new_arc(first, GFP_KERNEL)?)?;
-            done.wait();
+            done.wait_for_completion();
         }
         assert_eq!(wrong.load(Relaxed), 0);
         Ok(())
@@ -1101,21 +1102,20 @@ mod tests {
             .policy(Policy::FifoLow)
             .spawn_worker(&group)?;
         let counts = Counts::new()?;
-        let observer = worker.observer();
-        let mut seen = KVec::new();
+        let mut pushed = KVec::new();
 
         for round in 0..ROUNDS {
             worker.queue(Counter::work(&counts)?)?;
             let runs = worker.call(|ctx| {
                 // All that was queued before has run, and this is the worker.
-                let is_it = observer.is_current() && ctx.identity().is_fifo();
-                let pushed = seen.push(round, GFP_KERNEL);
+                let is_it = worker.core().is_current() && seen(ctx.core()).is_fifo();
 
-                pushed.map(|()| (counts.runs.load(Relaxed), is_it))
+                pushed.push(round, GFP_KERNEL)?;
+                Ok::<_, Error>((counts.runs.load(Relaxed), is_it))
             })??;
             assert_eq!(runs, (round + 1, true));
         }
-        assert!(seen.iter().copied().eq(0..ROUNDS));
+        assert!(pushed.iter().copied().eq(0..ROUNDS));
         // A value that owns something is dropped once, by the caller.
         let counted = worker.call(|_| Counted(counts.drops.clone()))?;
         assert_eq!(counts.drops.load(Relaxed), ROUNDS);
@@ -1365,7 +1365,7 @@ mod tests {
         impl WorkItem for Again {
             fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
                 this.block.reached.complete();
-                this.block.go.wait();
+                this.block.go.wait_for_completion();
                 // It is cancelled by now, or about to be.
                 let refused = |queued: Result<(), Refused<Arc<Work<Self>>>>| {
                     queued.is_err_and(|refused| refused.reason == Refusal::Canceling)
@@ -1390,7 +1390,7 @@ mod tests {
         let work = Work::new_arc(work, GFP_KERNEL)?;
 
         worker.queue(work.clone())?;
-        work.block.reached.wait();
+        work.block.reached.wait_for_completion();
         work.block.go.complete();
         let _ = worker.cancel_sync(&work)?;
         assert_eq!(refused.load(Relaxed), 2);
@@ -1426,7 +1426,7 @@ mod tests {
                     }
                 })?;
             }
-            began.wait();
+            began.wait_for_completion();
             match way < 2 {
                 true => drop(worker),
                 false => {
@@ -1456,7 +1456,7 @@ mod tests {
             let _ = never.wait_interruptible();
             ended.fetch_add(1, Relaxed);
         })?;
-        began.wait();
+        began.wait_for_completion();
         // It is waited for before the worker, and goes when that is off its CPU.
         let watcher = group.spawn(fmt!("watches"), move |ctx| {
             until_stopped(ctx);

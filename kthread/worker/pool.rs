@@ -77,7 +77,8 @@ pub struct WorkerPool {
 }
 
 impl WorkerPool {
-    /// Returns the worker of a level, which is an index of the policies that the pool was made with.
+    /// Returns the worker of a level, which is an index of the policies that the pool was made
+    /// with.
     ///
     /// May be called from any context. Fails with [`EINVAL`] if there is no such level.
     pub fn worker(&self, level: usize) -> Result<&Worker> {
@@ -187,9 +188,9 @@ mod tests {
 
         worker.spawn(GFP_KERNEL, move |_| {
             told.complete();
-            gone.wait();
+            gone.wait_for_completion();
         })?;
-        reached.wait();
+        reached.wait_for_completion();
         Ok(go)
     }
 
@@ -198,12 +199,11 @@ mod tests {
         let group = group()?;
         let pool = Builder::new(fmt!("pool")).spawn_pool(&group, &LEVELS)?;
         let found = |level| -> Result<_> {
-            let identity = pool.worker(level)?.observer().identity();
-            let comm = CString::try_from_fmt(fmt!("{}", identity.comm))?;
+            let seen = seen(pool.worker(level)?.core());
             let name = CString::try_from_fmt(fmt!("pool/{level}"))?;
 
-            assert_eq!(comm.to_bytes(), name.to_bytes());
-            Ok((identity.policy, identity.rt_priority, identity.nice))
+            assert_eq!(seen.comm(), name.to_bytes());
+            Ok((seen.policy, seen.rt_priority, seen.nice))
         };
 
         assert_eq!(found(0), Ok((bindings::SCHED_FIFO, 7, 0)));
@@ -340,7 +340,7 @@ mod tests {
         })?;
         drop(pool);
         go.complete();
-        done.wait();
+        done.wait_for_completion();
         assert_eq!(asked.load(Relaxed), 0);
         assert_eq!(group.len(), 1);
         Ok(())

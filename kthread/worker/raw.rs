@@ -231,11 +231,11 @@ impl Shared {
         pin_init!(Self {
             core <- core,
             worker <- Opaque::ffi_init(move |slot| {
+                let key = site.key(What::Lock);
+
                 // SAFETY: `slot` is valid for writes, and pinned from here on. Name and key are
                 // static.
-                unsafe {
-                    bindings::__kthread_init_worker(slot, LOCK_NAME.as_char_ptr(), site.key(What::Lock))
-                }
+                unsafe { bindings::__kthread_init_worker(slot, LOCK_NAME.as_char_ptr(), key) }
             }),
             settle <- Opaque::ffi_init(|slot| {
                 // SAFETY: `slot` is valid for writes, and pinned from here on.
@@ -446,8 +446,8 @@ impl Shared {
             // SAFETY: It has run, and is not touched by the worker any more.
             return unsafe { (*call.value.get()).take() }.ok_or(ESRCH);
         }
-        // SAFETY: The thread has exited. If it took this to run, it died of it, and there is nothing
-        // to take out of the queue. If not, it is as in `await_flush`.
+        // SAFETY: The thread has exited. If it took this to run, it died of it, and there is
+        // nothing to take out of the queue. If not, it is as in `await_flush`.
         unsafe {
             if (*call.closure.get()).is_some() {
                 bindings::kthread_cancel_work_sync(call.flush.work.get());

@@ -72,7 +72,7 @@ left()
 }
 
 ln -s real "$work/link"
-ktap_plan 33
+ktap_plan 36
 
 fresh
 prune
@@ -101,6 +101,22 @@ for dir in $older $tree; do
 	ktap_match "$dir: a kernel needs it" '2 kept *: kernels/* was built from it*' "$status $(cat "$work/log")"
 done
 left 'it stays' $one $two $new $source $older $tree $copy $debian
+
+# A tree of links, which a kernel needs, and which needs another tree.
+fresh
+patched=patched/00112233aabb
+mkdir -p "$cache/$patched/tree"
+ln -sfn "$cache/$patched/tree" "$cache/$two/source"
+ln -s "$cache/$oldest" "$cache/$patched/source"
+prune "PRUNE=$patched"
+ktap_match 'a tree with patches: its kernel needs it' "2 kept $patched: $two was built from it*" "$status $(cat "$work/log")"
+prune "PRUNE=$oldest"
+ktap_match 'and it needs the tree that it links to' "2 kept $oldest: $patched was built from it*" "$status $(cat "$work/log")"
+for dir in $two $patched $oldest; do
+	prune "PRUNE=$dir"
+	[ $status -eq 0 ] || ktap_diag "$(cat "$work/log")"
+done
+ktap_ok_if 'one after the other they go' [ ! -e "$cache/$patched" -a ! -e "$cache/$oldest" ]
 
 # In use.
 fresh

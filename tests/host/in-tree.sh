@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: what scripts/in-tree.sh makes is the kernel tree with kthread/ in it,
-# by links, and leaves the tree itself alone. "make kunit" builds it.
+# Runs on the host: the series for the kernel tree is what scripts/in-tree.sh has there,
+# applies with git, and is made for no tree that it does not fit. Neither touches the
+# tree. "make kunit" and "make check-patches" build it.
 #
 # ksft-kernel: any
 
@@ -11,29 +12,42 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
+kernel=$("$top/scripts/kernel-source.sh") || exit 1
+RUSTFMT=$("$top/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')
+export RUSTFMT
+count=$("$top/scripts/series.py" list "$kernel" | grep -c '')
 
+# The part of the kernel tree that the series touches, and a little more.
 tree()
 {
 	rm -rf "$work/tree"
-	mkdir -p "$work/tree/rust/kernel/sub" "$work/tree/tools/testing/kunit"
-	printf 'pub mod irq;\npub mod jump_label;\npub mod list;\n' >"$work/tree/rust/kernel/lib.rs"
-	echo kept >"$work/tree/rust/kernel/sub/kept.rs"
+	mkdir -p "$work/tree/tools/testing/kunit"
+	(cd "$kernel" && cp --parents MAINTAINERS .rustfmt.toml Documentation/rust/index.rst rust/bindings/bindings_helper.h \
+		rust/helpers/helpers.c rust/helpers/spinlock.c rust/kernel/lib.rs rust/kernel/error.rs rust/kernel/sync.rs \
+		rust/kernel/sync/completion.rs samples/rust/Kconfig samples/rust/Makefile "$work/tree")
 	echo tool >"$work/tree/tools/testing/kunit/kunit.py"
 }
 
 in_tree()
 {
-	said=$("$top/scripts/in-tree.sh" "$work/tree" "$work/dir" 2>&1)
+	said=$("$top/scripts/in-tree.sh" "$work/tree" "$work/dir" "$@" 2>&1)
 	status=$?
 }
 
 refused()
 {
+	rm -rf "$work/dir"
 	in_tree
 	ktap_match "$1" "1 1 in-tree.sh: *$2*" "$status $(printf '%s\n' "$said" | grep -c '') $said"
 }
 
-ktap_plan 12
+# sums DIR: of all files that are none of git's, by name.
+sums()
+{
+	(cd "$1" && find -L . -name .git -prune -o ! -name .linked -type f -exec sha256sum {} + | sort -k 2)
+}
+
+ktap_plan 21
 
 refused 'no tree' 'there is no tree'
 tree
@@ -44,18 +58,32 @@ mkdir "$work/tree/rust/kernel/kthread"
 refused 'a tree that has it' 'a rust/kernel/kthread of its own'
 tree
 echo >"$work/tree/rust/kernel/lib.rs"
-refused 'another lib.rs' "rust/kernel/lib.rs has no line 'pub mod jump_label;'"
+refused 'another lib.rs' "12-threads does not apply to *: rust/kernel/lib.rs has no line 'pub mod jump_label;'"
+tree
+echo 'impl Completion {}' >"$work/tree/rust/kernel/sync/completion.rs"
+refused 'another completion.rs' '10-completion does not apply to *: rust/kernel/sync/completion.rs is another one'
+tree
+rm "$work/tree/samples/rust/Kconfig"
+refused 'a file that lacks' '25-samples does not apply to *: samples/rust/Kconfig is not there'
+ktap_ok_if 'nothing has been made' [ ! -e "$work/dir/rust" ]
 
 tree
-find "$work/tree" -type f -exec sha256sum {} + | sort >"$work/before"
+sums "$work/tree" >"$work/before"
 in_tree
 ktap_eq 'it is made' '0 ' "$status $said"
-ktap_eq 'with the module in the crate' 'pub mod irq; pub mod jump_label; pub mod kthread; pub mod list;' \
-	"$(paste -sd ' ' "$work/dir/rust/kernel/lib.rs")"
-ktap_eq 'with all its files' "$(cd "$top/kthread" && find . -name '*.rs' | sort)" \
+ktap_eq 'with the module in the crate' 'pub mod jump_label; pub mod kthread;' \
+	"$(grep -A 1 '^pub mod jump_label;' "$work/dir/rust/kernel/lib.rs" | paste -sd ' ')"
+ktap_eq 'with all files but those that the lab alone needs' \
+	"$(cd "$top/kthread" && find . -name '*.rs' | grep -vE '/(completion|errno|identity)\.rs$' | sort)" \
 	"$(cd "$work/dir/rust/kernel/kthread" && find . -name '*.rs' | sort)"
-ktap_eq 'whose tests KUnit decides about' '' "$(grep -rl kthread_kunit "$work/dir/rust/kernel/kthread")"
-ktap_eq 'the rest are links' "$work/tree/rust/kernel/sub/kept.rs" "$([ -L "$work/dir/rust/kernel/sub/kept.rs" ] && readlink -f "$work/dir/rust/kernel/sub/kept.rs")"
+ktap_eq 'with all tests but those of these' \
+	"$(grep -h -A 1 '#\[test\]' "$top"/kthread/*.rs "$top"/kthread/*/*.rs | sed -n 's/^ *fn \([a-z0-9_]*\).*/\1/p' | sort |
+		grep -vxE "$(sed -n '/#\[test\]/{n;s/^ *fn \([a-z0-9_]*\).*/\1/p}' "$top/kthread/identity.rs" | paste -sd '|')")" \
+	"$(grep -rh -A 1 '#\[test\]' "$work/dir/rust" | sed -n 's/^ *fn \([a-z0-9_]*\).*/\1/p' | sort)"
+ktap_eq 'with nothing of the lab' '' "$(grep -rlE 'kthread_kunit|proofs/|rust_kthread_demo|Observer|enametoolong|#\[path' "$work/dir/rust/kernel/kthread" \
+	"$work/dir/samples")"
+ktap_eq 'the rest are links' "$work/tree/rust/kernel/sync.rs" \
+	"$([ -L "$work/dir/rust/kernel/sync.rs" ] && readlink -f "$work/dir/rust/kernel/sync.rs")"
 
 # What has not changed is not built again, and what is gone is not built either.
 touch -d @1 "$work/dir/rust/kernel/lib.rs" "$work/dir/rust/kernel/kthread/mod.rs"
@@ -66,5 +94,29 @@ ktap_eq 'again: what is the same stays' '0 1 1' \
 	"$status $(stat -c %Y "$work/dir/rust/kernel/lib.rs" "$work/dir/rust/kernel/kthread/mod.rs" | paste -sd ' ')"
 ktap_eq 'and what is not is mended' 'same' \
 	"$([ ! -e "$work/dir/rust/kernel/kthread/gone.rs" ] && grep -q 'struct Core' "$work/dir/rust/kernel/kthread/core.rs" && echo same)"
-ktap_eq 'the tree is as it was' "$(cat "$work/before")" "$(find "$work/tree" -type f -exec sha256sum {} + | sort)"
+
+# The patches, as somebody has them who has no lab.
+ktap_ok_if 'the patches are made' "$top/scripts/series.py" patches "$work/tree" "$work/patches"
+cp -R "$work/tree" "$work/git"
+git_there()
+{
+	git -C "$work/git" -c user.name=me -c user.email=me@example.org -c commit.gpgsign=false "$@" >"$work/log" 2>&1
+}
+git_there init -q && git_there add -A && git_there commit -q -m base
+ktap_eq 'there is a letter and one for each' "$((count + 1))" "$(find "$work/patches" -name '*.patch' | grep -c '')"
+prefixes=
+for n in 1 $((count / 2)) "$count"; do
+	while [ "$(git -C "$work/git" rev-list --count HEAD)" -le "$n" ]; do
+		next=$(printf %04d "$(git -C "$work/git" rev-list --count HEAD)")
+		git_there am -q "$work/patches/$next"-*.patch || break 2
+	done
+	rm -rf "$work/dir"
+	cp -R "$work/tree" "$work/dir"
+	"$top/scripts/series.py" write "$work/tree" "$work/dir" "$n"
+	[ "$(sums "$work/git" | grep -v MAINTAINERS)" != "$(sums "$work/dir" | grep -v MAINTAINERS)" ] || prefixes="$prefixes $n"
+done
+ktap_eq 'git applies them, and has then what is built here' " 1 $((count / 2)) $count" "$prefixes"
+ktap_eq 'they are signed off' "$count" "$(grep -l '^Signed-off-by: .* <.*@.*>$' "$work"/patches/*.patch | grep -c '')"
+ktap_eq 'MAINTAINERS says who by' 1 "$(grep -A 1 '^RUST \[KTHREAD\]' "$work/git/MAINTAINERS" | grep -c '^M:.*<.*@.*>$')"
+ktap_eq 'the tree is as it was' "$(cat "$work/before")" "$(sums "$work/tree")"
 ktap_finished

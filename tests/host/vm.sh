@@ -29,7 +29,7 @@ show()
 	ktap_diag "$(tail -n 20 "$work/out" "$work/err")"
 }
 
-ktap_plan 27
+ktap_plan 30
 
 out="$work/a, b"
 mkdir -p "$out/d"
@@ -76,6 +76,15 @@ ktap_match 'is named as a reason' '*larger than the guest*memory*' "$(cat "$work
 vm --limit 4 --command 'sleep 1000'
 ktap_eq 'a limit' 107 $status || show
 ktap_match 'tells how to set it' '*limit of 4 s*LIMIT=*' "$(cat "$work/err")"
+
+echo 'int main(void) { return 9; }' >"$work/nine.c"
+vm --program "$work/nine.c" --command nine
+ktap_eq 'a program of ours' 9 $status || show
+echo 'int main(void) { return nine; }' >"$work/nine.c"
+vm --program "$work/nine.c" --command nine
+ktap_match 'refused: one that does not compile' '125 *vm.py: cannot compile *nine.c *' "$status $(cat "$work/err")"
+vm --program "$work/ten.c" --command ten
+ktap_match 'refused: one that is not there' '125 vm.py: --program *ten.c: there is no such file in C*' "$status $(cat "$work/err")"
 
 vm --smp 9999 --command true
 ktap_match 'refused: more CPUs than the kernel takes' '125 vm.py: --smp 9999: *takes at most * CPUs' \

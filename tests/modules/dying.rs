@@ -97,7 +97,7 @@ impl Deadly {
 impl WorkItem for Deadly {
     fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
         this.begun.complete();
-        this.go.wait();
+        this.go.wait_for_completion();
         panic!("a work that is to die");
     }
 }
@@ -120,7 +120,7 @@ fn cancel_what_dies(threads: &ThreadGroup) -> Result<Result<bool>> {
     let worker = Builder::new(fmt!("deadly")).spawn_worker(threads)?;
 
     worker.queue(work.clone())?;
-    work.begun.wait();
+    work.begun.wait_for_completion();
 
     let worker = Arc::new(worker, GFP_KERNEL)?;
     let (theirs, cancelled) = (worker.clone(), work.clone());
@@ -157,7 +157,7 @@ fn call_what_dies(threads: &ThreadGroup) -> Result<[Result<u32>; 2]> {
     let work = Work::new_arc(Deadly::new(), GFP_KERNEL)?;
 
     behind.queue(work.clone())?;
-    work.begun.wait();
+    work.begun.wait_for_completion();
     let theirs = behind.clone();
     let caller = threads.spawn(fmt!("caller"), move |_| theirs.call(|_| 7))?;
     until_it_waits(caller.task());

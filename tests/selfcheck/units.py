@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import unittest.mock
 import xml.etree.ElementTree as ET
@@ -400,9 +401,32 @@ class Judge(unittest.TestCase):
         self.assertEqual(self.kinds(counters="tainted 0 -> 512, console_loglevel 7 -> 1", **declared), ["counters"])
         self.assertEqual(self.kinds(left="process:sleep:9", **declared), ["left-behind"])
 
+    def test_allowed(self):
+        warning = ["[ cut here ]", "WARNING: fs/x.c:1 at f+0x1/0x2, CPU#0: cat/9", "---[ end trace 0 ]---"]
+        once = {"allows": ["at f\\+0x"], "console": warning}
+        twice = {**once, "console": warning * 2}
+        for reports in True, False:
+            self.assertEqual(self.kinds(reports=reports, **once), [])
+            self.assertEqual(self.kinds(reports=reports, counters="tainted 0 -> 512, warn_count 3 -> 4", **once), [])
+            self.assertEqual(self.kinds(reports=reports, counters="warn_count 3 -> 4", **once), [])
+        self.assertEqual(self.kinds(counters="tainted 64 -> 576, warn_count 3 -> 5", **twice), [])
+        # Neither more of these, nor anything else, and nothing at all without them.
+        for counters in ("warn_count 3 -> 5", "warn_count 4 -> 3", "tainted 0 -> 64", "tainted 0 -> 576", "tainted 512 -> 0",
+                         "tainted 576 -> 512", "oops_count 0 -> 1", "debug_locks 1 -> 0", "ignore_loglevel Y -> N",
+                         "tainted 0 -> 512, warn_count 3 -> 4, oops_count 0 -> 1"):
+            self.assertEqual(self.kinds(counters=counters, **once), ["counters"], counters)
+        self.assertEqual(self.kinds(counters="warn_count 3 -> 4", **twice), ["counters"])
+        self.assertEqual(self.kinds(counters="tainted 0 -> 512", **{**once, "console": []}), ["counters"])
+        for line in "BUG: x at f+0x1/0x2", "WARNING: possible circular locking dependency detected at f+0x1/0x2":
+            allowed = {**once, "console": [line]}
+            self.assertEqual(self.kinds(counters="warn_count 3 -> 4", **allowed), ["counters"], line)
+        other = [line.replace("at f", "at g") for line in warning]
+        self.assertEqual(self.kinds(counters="warn_count 3 -> 5", **{**once, "console": warning + other}),
+                         ["splat", "counters"])
+
 
 class HostTests(unittest.TestCase):
-    def run_all(self, scripts, nested=None, **patches):
+    def run_all(self, scripts, nested=None, meanwhile=lambda: None, **patches):
         path = self.enterContext(tempfile.TemporaryDirectory())
         run_dir = argparse.Namespace(path=path, file=lambda name: os.path.join(path, name))
         report = argparse.Namespace(nested=nested or (lambda line: None), result=self.keep)
@@ -414,7 +438,9 @@ class HostTests(unittest.TestCase):
         os.mkdir(os.path.join(path, "tmp"))
         with unittest.mock.patch.object(tempfile, "tempdir", os.path.join(path, "tmp")):
             try:
-                hosttest.run(tests, report, argparse.Namespace(name="fast", factor=1), run_dir)
+                with hosttest.Runs(tests, argparse.Namespace(name="fast", factor=1), run_dir) as runs:
+                    meanwhile()
+                    runs.report(report)
             finally:
                 self.assertEqual(os.listdir(os.path.join(path, "tmp")), [])
         return self.kept
@@ -455,6 +481,19 @@ class HostTests(unittest.TestCase):
                              "echo ok 1 b; : >%s/b" % place, "echo not ok 1 c; exit 1"], nested=lines.append)
         self.assertEqual(kept, [("host/0", []), ("host/1", []), ("host/2", [("test", "failed: c")])])
         self.assertEqual([line[-1] for line in lines if "ok" in line], ["a", "b", "c"])
+
+    def test_beside(self):
+        # They run while the caller does something else, and are not reported before it is through with that.
+        place = self.enterContext(tempfile.TemporaryDirectory())
+        ran = os.path.join(place, "ran")
+
+        def wait():
+            end = time.monotonic() + 60
+            while not os.path.exists(ran):
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.01)
+            self.assertEqual(self.kept, [])
+        self.assertEqual(self.run_one("echo ok 1 a; : >%s" % ran, meanwhile=wait), [])
 
     def test_live(self):
         # A line is told while its test runs.

@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: patched-tree.sh TREE DIR
+#
+# Has in DIR the kernel tree TREE with the patches of upstream/ applied. What they do not
+# touch is a link to TREE, where nothing is written.
+
+. "$(dirname "$0")/lib.sh"
+
+[ $# = 2 ] || die "usage: patched-tree.sh TREE DIR"
+src=$(cd -- "$1" 2>/dev/null && pwd -P) || die "there is no tree '$1'"
+mkdir -p "$2" || exit 1
+dir=$(cd -- "$2" && pwd -P) || exit 1
+
+# touched PATCH...: the files that they change.
+touched()
+{
+	sed -n 's,^+++ b/\([^[:blank:]]*\).*,\1,p' "$@" | LC_ALL=C sort -u
+}
+
+find "$dir" -mindepth 1 -delete
+cp -rs "$src/." "$dir" || die "no room for the links in $dir"
+touched "$TOP"/upstream/*/*.patch | while IFS= read -r file; do
+	[ ! -e "$src/$file" ] || { rm "$dir/$file" && cp "$src/$file" "$dir/$file"; } || exit 1
+done || exit 1
+for patch in "$TOP"/upstream/*/*.patch; do
+	# Without fuzz, as git am takes it.
+	said=$(patch -d "$dir" -p1 -N -s -F0 --no-backup-if-mismatch <"$patch" 2>&1) && continue
+	failed=$(printf '%s\n' "$said" | sed -n 's/.* saving rejects to file \(.*\)\.rej$/\1/p' | head -n 1)
+	[ -n "$failed" ] || failed=$(touched "$patch" | while IFS= read -r file; do
+		[ -e "$src/$file" ] || echo "$file"
+	done | head -n 1)
+	die "${patch#"$TOP/"} does not apply to $src: ${failed:-$said} is not as the patch expects it: name another tree with KERNEL_SRC=, or remove the patch"
+done

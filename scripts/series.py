@@ -1,0 +1,805 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Make the series for the kernel tree out of kthread/.
+
+usage: series.py list TREE
+       series.py check TREE
+       series.py write TREE DIR [N]
+       series.py patches TREE DIR
+
+"check" tells whether the series applies to TREE. "write" has in DIR the files that the first N patches (default: all) add to TREE or
+change in it. "patches" has the series itself in DIR, with a cover letter. Nothing is
+written into TREE. What a patch brings is said by series/NN-NAME.toml:
+
+files    the files of kthread/ that come with it
+items    items that come with it, though their file has come before: FILE: NAME, FILE:
+         TYPE::NAME, or FILE: NAME of an enum's or a struct's, with a dot: TYPE.NAME
+lines    lines likewise, as they stand without their indentation
+blocks   statements likewise, from such a line to the brace that closes it
+without  tables file, text, was: before this patch there is `was` in place of `text`
+tree     files of series/tree/
+insert   tables file, after or before, text: what goes into a file of the tree, and beside which line
+samples  files of samples/
+unless   a table file, text: it is left out for a tree that has this already
+
+Of what is left out, imports and tests follow by themselves: an import of what is not
+there goes, a test that uses it waits for the patch that brings it, and so does what
+is private and used by nobody.
+"""
+
+import collections
+import functools
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+SERIES = os.path.join(TOP, "series")
+WORD = re.compile(r"\w+")
+CALL = re.compile(r"(?<!fn )\b(\w+)(?=!?(?:::<[^>]*>)?\()")
+KINDS = r"(?:fn|struct|enum|union|trait|const|static|type|mod|macro_rules!)"
+QUALIFIERS = r"(?:pub(?:\([^)]*\))? )?(?:default )?(?:const )?(?:async )?(?:unsafe )?(?:extern \"C\" )?"
+ITEM = re.compile(r"^(\s*)%s(%s) (?:ref )?(?:mut )?(\w+)" % (QUALIFIERS, KINDS))
+IMPL = re.compile(r"^(\s*)(?:unsafe )?impl\b(.*)$")
+
+
+class SeriesError(Exception):
+    pass
+
+
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+class Patch:
+    """A patch as its file describes it."""
+
+    def __init__(self, path):
+        self.name = os.path.splitext(os.path.basename(path))[0]
+        with open(path, "rb") as f:
+            try:
+                table = tomllib.load(f)
+            except tomllib.TOMLDecodeError as e:
+                raise SeriesError("%s: %s" % (path, e)) from None
+        self.subject = table.pop("subject")
+        self.body = table.pop("body").strip("\n")
+        self.unless = table.pop("unless", None)
+        for key in ("files", "items", "lines", "blocks", "without", "tree", "insert", "samples", "words"):
+            setattr(self, key, table.pop(key, []))
+        if table:
+            raise SeriesError("%s: there is no key '%s'" % (path, next(iter(table))))
+
+
+def patches(tree):
+    """Those that the tree wants, in their order."""
+    found = [Patch(os.path.join(SERIES, name)) for name in sorted(os.listdir(SERIES)) if name.endswith(".toml")]
+    return [patch for patch in found
+            if not patch.unless or patch.unless["text"] not in tree.read(patch.unless["file"], patch)]
+
+
+def indent(line):
+    return len(line) - len(line.lstrip(" "))
+
+
+def header_start(lines, at):
+    """Where the comments and attributes of the item at a line begin."""
+    depth = indent(lines[at])
+    while at > 0 and indent(lines[at - 1]) >= depth and re.match(r"\s*(///|//(?!!)|#\[|\)\]|\]$)", lines[at - 1]):
+        at -= 1
+    return at
+
+
+def item_end(lines, at):
+    """The line behind the item that begins at a line. The text is formatted by rustfmt."""
+    depth = indent(lines[at])
+    for n in range(at, len(lines)):
+        line = lines[n]
+        if indent(line) != depth or not line.strip():
+            continue
+        if re.search(r"(;|\{\}|\{ [^{}]* \}|,)$", line) or (n > at and re.match(r"\s*[})\]]+[;,]?$", line)):
+            return n + 1
+    return len(lines)
+
+
+class Item:
+    def __init__(self, start, end, name, owner, public, kind):
+        self.start, self.end, self.name, self.owner, self.public, self.kind = start, end, name, owner, public, kind
+
+    @property
+    def path(self):
+        return (self.owner + "::" if self.owner else "") + self.name
+
+
+def items(lines, start=0, end=None, owner=""):
+    """All items of a file, those in others after these."""
+    end = len(lines) if end is None else end
+    found = []
+    at = start
+    while at < end:
+        line = lines[at]
+        impl, item = IMPL.match(line), ITEM.match(line)
+        call = None if item else re.match(r"\s*(\w+)![({ ]", line)
+        if not impl and not item and not call:
+            at += 1
+            continue
+        stop = item_end(lines, at)
+        if call:
+            found.append(Item(header_start(lines, at), stop, call.group(1) + "!", owner, True, "call"))
+        elif impl:
+            header = " ".join(text.strip() for text in lines[at:stop]).split("{")[0].strip()
+            target = re.sub(r"^(?:unsafe )?impl(?:<(?:[^<>]|<[^<>]*>)*>)? ?", "", header)
+            trait, _, name = target.rpartition(" for ")
+            name = re.match(r"[\w:]+", (name or target).lstrip("&'_ "))
+            name = name.group(0).split("::")[-1] if name else ""
+            trait = re.sub(r"<.*", "", trait).split("::")[-1]
+            label = "impl %s for %s" % (trait, name) if trait else "impl " + name
+            found.append(Item(header_start(lines, at), stop, label, owner, True, "impl"))
+            inner = items(lines, at + 1, stop, label if trait else name)
+            for one in inner if trait else ():
+                # What a trait asks for is not by itself.
+                one.kind = "method"
+            found += inner
+        else:
+            kind, name = item.group(2), item.group(3)
+            public = kind == "macro_rules!" or re.match(r"\s*pub ", line) is not None
+            found.append(Item(header_start(lines, at), stop, name, owner, public, kind))
+            if kind in ("mod", "trait"):
+                found += items(lines, at + 1, stop, name)
+        at = stop
+    return found
+
+
+@functools.cache
+def items_in(text):
+    return items(text.split("\n"))
+
+
+@functools.cache
+def words_in(text):
+    """How often each word is in a file, but for its comments."""
+    return collections.Counter(WORD.findall(strip_comments(text)))
+
+
+@functools.cache
+def used_in(text):
+    """The names that a text uses, beside those that it imports."""
+    return frozenset(re.findall(r"(?<!::)\b\w+", strip_comments(USE.sub("", text))))
+
+
+@functools.cache
+def names_in(text, public=False):
+    """The names of the items of a file. What a trait asks for has none of its own."""
+    return frozenset(item.name for item in items_in(text)
+                     if item.kind not in ("impl", "call", "mod", "method") and (item.public or not public))
+
+
+@functools.cache
+def methods_in(text):
+    """For each trait of a file the names of its methods."""
+    methods = {}
+    lines = text.split("\n")
+    for item in items_in(text):
+        if item.kind == "trait":
+            methods[item.name] = {m.group(3) for m in map(ITEM.match, lines[item.start + 1:item.end]) if m}
+    return methods
+
+
+@functools.cache
+def strip_comments(text):
+    return re.sub(r"(?m)//.*$", "", text)
+
+
+def tidy(lines):
+    """No blank lines that the removal of something between them has left."""
+    out = []
+    for line in lines:
+        if not line.strip() and (not out or not out[-1].strip() or out[-1].rstrip().endswith("{")):
+            continue
+        if re.match(r"\s*[})]", line):
+            while out and not out[-1].strip():
+                out.pop()
+        out.append(line)
+    return out
+
+
+class State:
+    """The files of rust/kernel/kthread/, from the whole back to what the first patches bring."""
+
+    def __init__(self, files):
+        self.files = files  # name -> text
+        self.pruned = {}  # name -> with what its imports were looked at
+
+    def lines(self, name):
+        return self.files[name].split("\n")
+
+    def put(self, name, lines):
+        self.files[name] = "\n".join(tidy(lines))
+
+    def remove_item(self, where, must=True):
+        name, _, path = where.partition(": ")
+        if name not in self.files:
+            raise SeriesError("there is no file '%s' to take '%s' out of" % (name, path))
+        lines = self.lines(name)
+        if "." in path:
+            holder, _, member = path.partition(".")
+            hit = [item for item in items(lines) if item.path == holder]
+            for item in hit:
+                for at in range(item.start, item.end):
+                    if re.match(r"\s*(?:pub(?:\([^)]*\))? )?%s\b(?: =|:|,|\()" % member, lines[at]):
+                        del lines[header_start(lines, at):item_end(lines, at)]
+                        self.put(name, lines)
+                        return
+            raise SeriesError("%s: there is no '%s'" % (name, path))
+        hits = [item for item in items(lines) if item.path == path]
+        if not hits and must:
+            raise SeriesError("%s: there is no item '%s'" % (name, path))
+        for item in reversed(hits):
+            del lines[item.start:item.end]
+        self.put(name, lines)
+
+    def remove_line(self, where, block):
+        name, _, text = where.partition(": ")
+        lines = self.lines(name)
+        hits = [n for n, line in enumerate(lines) if line.strip() == text]
+        if not hits:
+            raise SeriesError("%s: there is no line '%s'" % (name, text))
+        for at in reversed(hits):
+            end = at + 1
+            if block:
+                end = next(n for n in range(at + 1, len(lines))
+                           if indent(lines[n]) == indent(lines[at]) and lines[n].lstrip().startswith("}")) + 1
+            while at > 0 and re.match(r"\s*//(?!/)", lines[at - 1]):
+                at -= 1
+            del lines[at:end]
+        self.put(name, lines)
+
+    def without(self, name, text, was):
+        if name not in self.files or text not in self.files[name]:
+            raise SeriesError("%s: there is no text '%s'" % (name, text.strip().split("\n")[0]))
+        self.files[name] = self.files[name].replace(text, was)
+
+    def defined(self, public=False):
+        """The names of all items."""
+        return {name for text in self.files.values() for name in names_in(text, public)}
+
+    def take_back(self, patch):
+        """Undo what a patch brings."""
+        before = self.defined(public=True)
+        for table in patch.without:
+            self.without(table["file"], table["text"], table["was"])
+        for where in patch.lines:
+            self.remove_line(where, False)
+        for where in patch.blocks:
+            self.remove_line(where, True)
+        for where in patch.items:
+            if not where.startswith("completion.rs: "):
+                self.remove_item(where)
+        for name in patch.files:
+            if name != "completion.rs" and self.files.pop(name, None) is None:
+                raise SeriesError("%s: there is no file '%s'" % (patch.name, name))
+        self.settle(before - self.defined() | set(patch.words))
+
+    def settle(self, gone):
+        """Have what hangs on the names `gone` follow, until nothing changes."""
+        while True:
+            old = dict(self.files)
+            for name in list(self.files):
+                self.prune_uses(name)
+                self.drop_tests(name, gone)
+            self.drop_unused()
+            if self.files == old:
+                return
+
+    def drop_tests(self, name, gone):
+        if not words_in(self.files[name]).keys() & gone:
+            return
+        lines = self.lines(name)
+        at = next((n for n, line in enumerate(lines) if line.startswith("mod tests {")), None)
+        if at is None and name != "kunit.rs":
+            return
+        outermost = [item for item in items(lines, 0 if at is None else at + 1) if not item.owner]
+        for item in reversed(outermost):
+            text = strip_comments("\n".join(lines[item.start:item.end]))
+            # A field may have the name of a method.
+            if {name for name in WORD.findall(text) if not name.islower()} & gone or set(CALL.findall(text)) & gone:
+                del lines[item.start:item.end]
+        if at is not None and not any("#[test]" in line for line in lines[at:]):
+            start = header_start(lines, at)
+            lines = lines[:start] + lines[item_end(lines, at):]
+        self.put(name, lines)
+
+    def drop_unused(self):
+        """Private items that nobody names."""
+        defined = self.defined()
+        words = sum((words_in(text) for text in self.files.values()), collections.Counter())
+        for name in self.files:
+            lines = self.lines(name)
+            hits = [item for item in items_in(self.files[name])
+                    if not item.public and item.kind not in ("impl", "mod", "call", "method") and words[item.name] == 1
+                    and item.name != "_" and not any("#[test]" in line for line in lines[item.start:item.end])]
+            for item in reversed(hits):
+                del lines[item.start:item.end]
+            if hits:
+                self.put(name, lines)
+            lines = self.lines(name)
+            before = len(lines)
+            for item in reversed(items_in(self.files[name])):
+                if item.kind != "impl":
+                    continue
+                names = set(WORD.findall(item.name)) - {"impl", "for"}
+                body = [line for line in lines[item.start:item.end] if line.strip()]
+                header = [n for n, line in enumerate(body) if IMPL.match(line)]
+                is_empty = header and len(body) - header[0] == 2 and " for " not in item.name
+                if is_empty or any(one in self.known and one not in defined for one in names):
+                    del lines[item.start:item.end]
+            if len(lines) != before:
+                self.put(name, lines)
+
+    def prune_uses(self, name):
+        """Drop imports of what is not there, or is not used."""
+        text = self.files[name]
+        modules = frozenset(os.path.splitext(part)[0] for path in self.files for part in path.split("/"))
+        defined = frozenset(self.defined())
+        if self.pruned.get(name) == (text, modules, defined):
+            return
+        tests = text.find("\nmod tests {")
+        methods = dict(TRAITS)
+        for other in self.files.values():
+            methods.update(methods_in(other))
+        is_root = name == "mod.rs" or name.endswith("/mod.rs")
+
+        def prune(match):
+            tree = Uses(match.group(3))
+            # Tests are a module of their own.
+            used = used_in(text[tests:] if match.group(1) and tests >= 0 else text)
+            exported = match.group(2).startswith("pub") and is_root
+
+            def keep(leaf):
+                path, alias = leaf
+                if path[0] in ("self", "super"):
+                    for part in path:
+                        if part not in ("self", "super", "*") and part not in modules and part not in defined:
+                            return False
+                if exported or path[-1] == "*":
+                    return True
+                shown = alias or (path[-2] if path[-1] == "self" else path[-1])
+                return shown == "_" or shown in used or bool(methods.get(shown, set()) & used)
+            tree.leaves = [leaf for leaf in tree.leaves if keep(leaf)]
+            return tree.declare(match) if tree.leaves else ""
+        if is_root:
+            text = re.sub(r"(?m)^(?:#\[.*\]\n)?((?:pub )?mod (\w+);\n)",
+                          lambda match: match.group(0) if match.group(2) in modules else "", text)
+        self.files[name] = USE.sub(prune, text)
+        self.pruned[name] = (self.files[name], modules, defined)
+
+    known = frozenset()
+
+
+# Traits of others whose methods alone are used.
+TRAITS = {"Write": {"write_fmt", "write_str"}, "Deref": {"deref"}}
+
+
+class Uses:
+    """The tree of a use declaration, as its leaves: pairs (path, alias)."""
+
+    def __init__(self, text):
+        self.tokens = re.findall(r"\w+|::|[{},*]", re.sub(r"//[^\n]*", "", text))
+        self.leaves = []
+        # A path that begins with colons.
+        self.rooted = self.tokens[:1] == ["::"]
+        self._read([])
+
+    def _read(self, above):
+        path = list(above)
+        while self.tokens:
+            token = self.tokens.pop(0)
+            if token == "{":
+                while self.tokens[0] != "}":
+                    self._read(path)
+                    if self.tokens[0] == ",":
+                        self.tokens.pop(0)
+                self.tokens.pop(0)
+                return
+            if token == "as":
+                self.leaves.append((path, self.tokens.pop(0)))
+                return
+            if token != "::":
+                path.append(token)
+            if not self.tokens or self.tokens[0] in (",", "}"):
+                self.leaves.append((path, None))
+                return
+
+    def write(self):
+        def rank(name):
+            return (0 if name == "self" else 1 if name == "super" else 2 if name == "crate" else 6 if name == "*" else
+                    3 if name.islower() else 5 if name.isupper() and len(name) > 1 else 4, name)
+
+        def text(leaves):
+            heads = {}
+            for path, alias in leaves:
+                heads.setdefault((path[0], alias if len(path) == 1 else None), []).append((path[1:], alias))
+            # A module and what is in it.
+            for (head, alias), below in list(heads.items()):
+                if alias is None and len(below) > 1 and ([], None) in below:
+                    below[below.index(([], None))] = (["self"], None)
+            parts = []
+            for (head, alias), below in sorted(heads.items(), key=lambda one: rank(one[0][0])):
+                inner = [one for one in below if one[0]]
+                if not inner:
+                    parts.append(head + (" as " + alias if alias else ""))
+                elif [one[0] for one in inner] == [["self"]]:
+                    parts.append(head)
+                else:
+                    parts.append(head + "::" + text(inner))
+            if len(parts) == 1:
+                return parts[0]
+            return "{\n" + ",\n".join(parts) + ", //\n}"
+        return ("::" if self.rooted else "") + text(self.leaves) if self.leaves else ""
+
+    def declare(self, match):
+        """The declaration in place of the one that `match` has found. Its form is left to rustfmt."""
+        return "%s%suse %s;\n" % (match.group(1), match.group(2), self.write().replace("\n", "\n" + match.group(1)))
+
+
+USE = re.compile(r"(?m)^( *)((?:pub(?:\([^)]*\))? )?)use ([^;]*);\n")
+
+
+def with_completion(text):
+    """Have the kernel's own completion in place of ours."""
+    if not re.search(r"\bCompletion\b", strip_comments(text)):
+        return text
+    parts = re.split(r"(?m)^(?=mod tests \{)", text)
+
+    def has(part):
+        return re.search(r"\bCompletion\b", strip_comments(USE.sub("", part)))
+
+    for n, part in enumerate(parts):
+        done = not has(part)
+
+        def change(match, done=done):
+            uses = Uses(match.group(3))
+            uses.leaves = [leaf for leaf in uses.leaves if leaf[0][-2:] != ["completion", "Completion"]]
+            if uses.leaves and uses.leaves[0][0][0] == "crate" and not change.done:
+                uses.leaves.append((["crate", "sync", "Completion"], None))
+                change.done = True
+            return uses.declare(match) if uses.leaves else ""
+        change.done = done
+        parts[n] = USE.sub(change, part)
+    return "".join(parts)
+
+
+def in_tree(name, text):
+    """A file of kthread/ as it is in the tree."""
+    text = text.replace("#[cfg(kthread_kunit)]", "#[cfg(CONFIG_KUNIT)]")
+    text = text.replace("bindings::_raw_spin_", "bindings::raw_spin_")
+    # Where it is proved is a place of the lab.
+    text = re.sub(r"(?m)^ *// ORDERING: .*\n", "", text)
+    text = re.sub(r"(?m)^// Where there is a copy of this folder in more than one module.*\n", "", text)
+    # The codes have a constant each.
+    text = re.sub(r"(?<=: )super::Completion\b", "crate::sync::Completion", text)
+    codes = "(ecanceled|edeadlk|enametoolong)"
+    text = re.sub(r"\bok_or_else\(%s\)" % codes, lambda m: "ok_or(%s)" % m.group(1).upper(), text)
+    text = re.sub(r"\b%s\(\)" % codes, lambda m: m.group(1).upper(), text)
+    text = re.sub(r"(?m)^(use|    use|pub use) kernel::", r"\1 crate::", text)
+    lines = text.split("\n")
+    out = []
+    in_macro = False
+    for line in lines:
+        in_macro = line.startswith("macro_rules!") or in_macro and not line.startswith("}")
+        if not in_macro and not re.match(r"\s*//", line):
+            line = re.sub(r"(?<![\w:$])(?:::)?kernel::", "crate::", line)
+        out.append(line)
+    text = "\n".join(out)
+    return text if name == "completion.rs" else with_completion(text)
+
+
+def whole():
+    """What there is when all patches are applied: name -> text."""
+    files = {}
+    base = os.path.join(TOP, "kthread")
+    for folder, _, names in os.walk(base):
+        for name in sorted(names):
+            # Of 7.3 the kernel crate has all error codes.
+            if name.endswith(".rs") and name != "errno.rs":
+                path = os.path.join(folder, name)
+                short = os.path.relpath(path, base)
+                files[short] = in_tree(short, read(path))
+    return files
+
+
+def completion(tree, patch, lab):
+    """The tree's completion.rs, with the waits that it lacks out of kthread/completion.rs."""
+    text = tree.read("rust/kernel/sync/completion.rs", patch)
+    ours = lab.split("\n")
+    found = {item.path: "\n".join(ours[item.start:item.end]) for item in items(ours)}
+    for path in ("Completion::new", "Completion::as_raw", "Completion::complete_all",
+                 "Completion::wait_for_completion", "Completion"):
+        found.pop(path)
+    methods = [one for path, one in found.items() if path.startswith("Completion::")]
+    rest = [one for path, one in found.items() if path in ("at_most", "from_remaining", "tests")]
+    uses = re.search(r"(?ms)^use crate::.*?;\n", lab).group(0)
+    old = re.search(r"(?m)^use crate::\{[^}]*\};\n", text)
+    if not old or "\n    fn as_raw(&self)" not in text or not text.endswith("}\n}\n"):
+        raise SeriesError("%s does not apply to %s: rust/kernel/sync/completion.rs is another one"
+                          % (patch.name, tree.path))
+    text = text.replace(old.group(0), uses)[:-2].rstrip() + "\n\n"
+    text += "\n\n".join(methods) + "\n}\n\n" + "\n\n".join(rest) + "\n"
+    # What the threads need of it is not theirs alone.
+    return text.replace("    fn as_raw(&self)", "    pub(crate) fn as_raw(&self)").replace("pub(super)", "pub(crate)")
+
+
+class Tree:
+    """A kernel tree, of which nothing is changed."""
+
+    def __init__(self, path):
+        self.path = path
+        if not os.path.exists(os.path.join(path, "rust/kernel/lib.rs")):
+            raise SeriesError("%s is no kernel tree with Rust: rust/kernel/lib.rs is not there" % path)
+        for own in "rust/kernel/kthread", "rust/kernel/kthread.rs":
+            if os.path.exists(os.path.join(path, own)):
+                raise SeriesError("%s has a %s of its own: name another tree with KERNEL_SRC=" % (path, own))
+
+    def read(self, name, patch):
+        try:
+            return read(os.path.join(self.path, name))
+        except FileNotFoundError:
+            raise SeriesError("%s does not apply to %s: %s is not there" % (patch.name, self.path, name)) from None
+
+
+def states(tree, series):
+    """For each patch what there is once it is applied: path in the tree -> text."""
+    files = whole()
+    lab_completion = files.pop("completion.rs")
+    omit = Patch(os.path.join(SERIES, "omit"))
+    state = State(files)
+    State.known = state.defined()
+    state.take_back(omit)
+    threads = [None] * len(series)
+    for n in range(len(series) - 1, -1, -1):
+        threads[n] = dict(state.files)
+        state.take_back(series[n])
+    if state.files:
+        raise SeriesError("no patch brings %s" % ", ".join(sorted(state.files)))
+
+    made = []
+    others = {}
+    has_completion = False
+    for n, (patch, kthread) in enumerate(zip(series, threads, strict=True)):
+        for name in patch.tree:
+            others[name] = read(os.path.join(SERIES, "tree", name))
+        for name in patch.samples:
+            others["samples/rust/rust_" + name] = sample(name[:-3], read(os.path.join(TOP, "samples", name)))
+        for table in patch.insert:
+            name, line = table["file"], table.get("after") or table["before"]
+            text = others.get(name) or tree.read(name, patch)
+            if text.count("\n" + line + "\n") != 1:
+                raise SeriesError("%s does not apply to %s: %s has no line '%s', or several"
+                                  % (patch.name, tree.path, name, line))
+            new = line + "\n" + table["text"] if "after" in table else table["text"] + line + "\n"
+            others[name] = text.replace("\n" + line + "\n", "\n" + new)
+        name = "rust/kernel/sync/completion.rs"
+        if "completion.rs" in patch.files:
+            tree.read(name, patch)
+            has_completion = True
+        if has_completion:
+            waits = State({"completion.rs": lab_completion})
+            for later in series[n + 1:]:
+                for where in later.items:
+                    if where.startswith("completion.rs: "):
+                        waits.remove_item(where)
+            others[name] = completion(tree, patch, waits.files["completion.rs"])
+        exported = set()
+        for match in USE.finditer(kthread.get("mod.rs", "")):
+            exported |= {path[-1] for path, _ in Uses(match.group(3)).leaves}
+        both = {**others, **{"rust/kernel/kthread/" + one: text for one, text in kthread.items()}}
+        made.append({one: with_uses(text, exported) if one.startswith("rust/kernel/kthread/") or
+                     one == "rust/kernel/sync/completion.rs" else text for one, text in both.items()})
+    return made
+
+
+# What a module of the lab has in scope, as it is part of it.
+MACROS = {"impl_has_slot", "impl_has_work_field", "threaded_module"}
+
+
+def sample(name, text):
+    """A sample as it is in the tree."""
+    text = re.sub(r'(?m)^#\[path = "\.\./kthread/mod\.rs"\]\npub mod kthread;\n\n', "", text)
+    text = text.replace('name: "%s"' % name, 'name: "rust_%s"' % name).replace(
+        "The rust_kthread_demo authors", "Rust for Linux Contributors")
+    uses = [Uses(match.group(3)) for match in USE.finditer(text) if not match.group(1)]
+    leaves = []
+    for use in uses:
+        for path, alias in use.leaves:
+            if path[0] == "kthread":
+                path = ["kernel", "sync", "Completion"] if path[-1] == "Completion" else ["kernel", *path]
+            leaves.append((path, alias))
+    if "kthread::" in USE.sub("", text):
+        leaves.append((["kernel", "kthread"], None))
+    for macro in sorted(MACROS):
+        if re.search(r"(?m)^%s!" % macro, text):
+            leaves.append((["kernel", "kthread", macro], None))
+    use = Uses("")
+    use.leaves = leaves
+    first, last = [match for match in USE.finditer(text) if not match.group(1)][::max(1, len(uses) - 1)][:2] \
+        if len(uses) > 1 else [next(USE.finditer(text))] * 2
+    return text[:first.start()] + "use " + use.write() + ";\n" + text[last.end():]
+
+
+# What the examples use, and where it is.
+EXAMPLES = {
+    "ARef": "sync::aref", "Arc": "sync", "Atomic": "sync::atomic", "Bound": "device", "Completion": "sync",
+    "Core": "device", "CpuId": "cpu", "Cpumask": "cpumask", "CpumaskVar": "cpumask", "Delta": "time",
+    "Device": "device", "MmWithUser": "mm", "Mutex": "sync", "Relaxed": "sync::atomic", "SetOnce": "sync",
+    "UserPtr": "uaccess", "UserSlice": "uaccess", "bindings": "", "fmt": "", "kthread": "",
+    "msecs_to_jiffies": "time", "platform": "",
+}
+
+
+def with_uses(text, exported):
+    """Have each example say what it uses, in lines that rustdoc does not show, for it is a test there."""
+    names = dict(EXAMPLES, **dict.fromkeys(exported, "kthread"))
+
+    def change(match):
+        lead, body = match.group(1), match.group(2)
+        code = re.sub(r"(?m)^ *//[/!] ?(?:# )?", "", body)
+        if re.search(r"(?m)^threaded_module!", code):
+            # This makes a module, which a test can not be.
+            return lead + "```ignore\n" + body + lead + "```\n"
+        said = set(WORD.findall(" ".join(re.findall(r"(?s)\buse [^;]*;", code))))
+        own = {m.group(3) for m in map(ITEM.match, code.split("\n")) if m}
+        bare = re.sub(r"(?s)\buse [^;]*;", "", re.sub(r"(?m)//.*$", "", re.sub(r'"(?:[^"\\]|\\.)*"', '""', code)))
+        used = {name for name in re.findall(r"(?<![:.\w])\w+", bare)
+                if name in names and name not in said | own and (name[0].isupper() or name in exported or
+                                                                re.search(r"(?<![:.\w])%s(::|\()" % name, bare))}
+        homes = {}
+        for name in used:
+            homes.setdefault(names[name], []).append(name)
+        lines = ""
+        for home, found in sorted(homes.items()):
+            found.sort(key=lambda name: (not name.islower(), name))
+            path = "kernel::" + (home + "::" if home else "")
+            lines += "%s# use %s%s;\n" % (lead, path, found[0] if len(found) == 1 else "{%s}" % ", ".join(found))
+        return lead + "```\n" + lines + body + lead + "```\n"
+    return re.sub(r"(?m)^( *//[/!] )```\n((?:\1.*\n| *//[/!]\n)*?)\1```\n", change, text)
+
+
+def put(base, files):
+    """Have `files` below `base`. What is there already keeps its time."""
+    for name, text in files.items():
+        path = os.path.join(base, name)
+        if not os.path.islink(path) and os.path.exists(path) and read(path) == text:
+            continue
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            f.write(text)
+        os.replace(path + ".new", path)
+
+
+def take_away(base, tree, names):
+    """Have below `base` what is in the tree, or nothing, in place of the files `names`."""
+    for name in names:
+        path, theirs = os.path.join(base, name), os.path.join(tree.path, name)
+        if os.path.lexists(path):
+            os.remove(path)
+        if os.path.exists(theirs):
+            os.symlink(theirs, path)
+
+
+def formatted(states_, tree):
+    """The same, formatted by the tree's rules if $RUSTFMT says by what. A build takes them as they are."""
+    rustfmt = os.environ.get("RUSTFMT")
+    if not rustfmt:
+        return states_
+    done = {}
+    out = []
+    with tempfile.TemporaryDirectory() as place:
+        jobs = sorted({text for state in states_ for name, text in state.items() if name.endswith(".rs")})
+        paths = []
+        for n, text in enumerate(jobs):
+            path = os.path.join(place, "%d.rs" % n)
+            with open(path, "w", encoding="utf-8") as f:
+                # Modules are files of their own here, and rustfmt would look for them.
+                f.write(re.sub(r"(?m)^((?:pub )?mod) (\w+);$", r"\1 \2 {}", text))
+            paths.append(path)
+        if paths:
+            end = subprocess.run([rustfmt, "--edition", "2021", "--config-path", os.path.join(tree.path, ".rustfmt.toml"),
+                                  *paths], stderr=subprocess.PIPE, text=True, check=False)
+            if end.returncode:
+                raise SeriesError("rustfmt: " + end.stderr)
+        for text, path in zip(jobs, paths, strict=True):
+            done[text] = re.sub(r"(?m)^((?:pub )?mod) (\w+) \{\}$", r"\1 \2;", read(path))
+    for state in states_:
+        out.append({name: done.get(text, text) for name, text in state.items()})
+    return out
+
+
+class Git:
+    """A repository of the files that the series touches, and no configuration but the author's name."""
+
+    def __init__(self, place):
+        self.place = place
+        self.author = [self._said("user.name", "Your Name"), self._said("user.email", "you@example.org")]
+        self.environment = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
+        for who in "AUTHOR", "COMMITTER":
+            self.environment["GIT_%s_NAME" % who], self.environment["GIT_%s_EMAIL" % who] = self.author
+
+    @staticmethod
+    def _said(key, default):
+        end = subprocess.run(["git", "config", key], stdout=subprocess.PIPE, text=True, check=False)
+        return end.stdout.strip() or default
+
+    def run(self, *args, text=None):
+        end = subprocess.run(["git", "-C", self.place, *args], input=text, text=True, check=False, env=self.environment,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        if end.returncode:
+            raise SeriesError("git %s: %s" % (args[0], end.stderr.strip()))
+
+
+def write_patches(tree, series, made, where):
+    with tempfile.TemporaryDirectory() as place:
+        git = Git(place)
+        made = [{name: text.replace("@AUTHOR@", "%s <%s>" % tuple(git.author)) for name, text in state.items()}
+                for state in made]
+        git.run("init", "-q", "-b", "base")
+        touched = sorted({name for state in made for name in state if os.path.exists(os.path.join(tree.path, name))})
+        put(place, {name: read(os.path.join(tree.path, name)) for name in touched})
+        git.run("add", "-A")
+        git.run("commit", "-q", "-m", "base")
+        git.run("checkout", "-q", "-b", "series")
+        for patch, state in zip(series, made, strict=True):
+            put(place, state)
+            git.run("add", "-A")
+            git.run("commit", "-q", "-s", "-F", "-", text="%s\n\n%s\n" % (patch.subject, patch.body))
+        git.run("config", "branch.series.description", cover(made))
+        os.makedirs(where, exist_ok=True)
+        for name in os.listdir(where):
+            if name.endswith(".patch"):
+                os.remove(os.path.join(where, name))
+        git.run("format-patch", "-q", "--cover-letter", "--cover-from-description=subject", "-o",
+                os.path.abspath(where), "base..series")
+
+
+def cover(made):
+    """The cover letter, with its figures."""
+    with open(os.path.join(TOP, "docs", "users.tsv"), encoding="utf-8") as f:
+        verdicts = [line.split("\t")[3] for line in f][1:]
+    safe = sum(verdict in ("Y", "R") for verdict in verdicts)
+    figures = {
+        "USERS": len(verdicts), "SAFE": safe, "PERCENT": "%.1f %%" % (100 * safe / len(verdicts)),
+        "TESTS": sum(text.count("    #[test]\n") for text in made[-1].values()),
+    }
+    return re.sub("@([A-Z]+)@", lambda match: str(figures[match.group(1)]), read(os.path.join(SERIES, "cover")))
+
+
+def main(argv):
+    if len(argv) < 3 or argv[1] not in ("list", "check", "write", "patches"):
+        sys.exit(__doc__.split("\n\n")[1])
+    tree = Tree(argv[2])
+    series = patches(tree)
+    if argv[1] == "list":
+        for patch in series:
+            print(patch.name)
+        return
+    made = states(tree, series)
+    if argv[1] == "check":
+        return
+    if argv[1] == "write":
+        count = int(argv[4]) if len(argv) > 4 else len(series)
+        state = formatted([made[count - 1]], tree)[0]
+        put(argv[3], state)
+        ours = {os.path.relpath(os.path.join(folder, name), argv[3])
+                for folder, _, names in os.walk(os.path.join(argv[3], "rust/kernel/kthread")) for name in names}
+        take_away(argv[3], tree, (set(made[-1]) | ours) - set(state))
+    else:
+        write_patches(tree, series, formatted(made, tree), argv[3])
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv)
+    except SeriesError as e:
+        sys.exit("series.py: %s" % e)

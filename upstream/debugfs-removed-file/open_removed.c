@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Opens a file that was removed since it was found. Exits with 0 if it is not there any
+ * more; does not come to its end where the kernel reads what has been freed.
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(void)
+{
+	int found = open("/sys/kernel/debug/removed", O_PATH);
+	char path[64];
+
+	if (found < 0 || system("rmmod removed")) {
+		perror("removed");
+		return 2;
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
+	if (open(path, O_RDONLY) >= 0)
+		return 3;
+	if (errno == ENOENT) {
+		puts("open: it is not there");
+		return 0;
+	}
+	perror("open");
+	return 4;
+}

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include "drivers/char/hw_random/core.c"
