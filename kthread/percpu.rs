@@ -308,6 +308,7 @@ impl<T: PerCpuThread> Shared<T> {
         // ORDERING: proofs/litmus/percpu-data.litmus
         // ORDERING: proofs/litmus/percpu-idle.litmus
         // ORDERING: proofs/litmus/percpu-stop.litmus
+        // ORDERING: proofs/litmus/percpu-stop-setup.litmus
         // SAFETY: By the requirements of this function.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
@@ -337,7 +338,9 @@ impl<T: PerCpuThread> Shared<T> {
         let task = kernel::current!();
 
         // ORDERING: proofs/litmus/once.litmus
+        // ORDERING: proofs/litmus/percpu-policy.litmus
         // ORDERING: proofs/litmus/percpu-setup.litmus
+        // ORDERING: proofs/litmus/percpu-stop-setup.litmus
         // SAFETY: By the requirements of this function.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
@@ -386,6 +389,7 @@ impl<T: PerCpuThread> Shared<T> {
         // ORDERING: proofs/litmus/once.litmus
         // ORDERING: proofs/litmus/percpu-idle.litmus
         // ORDERING: proofs/litmus/percpu-stop.litmus
+        // ORDERING: proofs/litmus/percpu-stop-setup.litmus
         if self.stop_requested.xchg(true, Full) {
             return;
         }
@@ -516,6 +520,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
     ///
     /// Wraps what [`Thread::set_policy`](super::Thread::set_policy) wraps.
     pub fn set_policy(&self, policy: Policy) -> Result {
+        // ORDERING: proofs/litmus/percpu-policy.litmus
         might_sleep();
         policy.check_bound()?;
         if self.shared.stop_requested.load(Relaxed) {

@@ -72,7 +72,7 @@ left()
 }
 
 ln -s real "$work/link"
-ktap_plan 34
+ktap_plan 36
 
 fresh
 prune
@@ -200,6 +200,12 @@ echo mine >"$work/elsewhere/00112233aabb/d/f"
 ln -s "$work/elsewhere" "$cache/copies"
 prune PRUNE=all
 ktap_ok_if 'a folder that is elsewhere is left alone' [ -f "$work/elsewhere/00112233aabb/d/f" ]
+
+fresh
+made toolbox/herd
+prune PRUNE=toolbox/herd
+left 'the herd7 of make proofs goes by its name' $one $two $new $source $older $oldest $tree $copy $debian
+ktap_match 'which is told' '0 removed toolbox/herd (herd7, for make proofs*' "$status $(cat "$work/log")"
 
 prune PRUEN=30
 ktap_match 'an option that is none is refused' '2 make cache: there is no option PRUEN*' "$status $(cat "$work/log")"
