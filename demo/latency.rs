@@ -6,13 +6,13 @@ use super::single_writer::{
     write_barrier,
     SingleWriter, //
 };
+use crate::kthread::barrier::{
+    smp_mb,
+    Read, //
+};
 use kernel::{
     fmt,
     prelude::*,
-    sync::barrier::{
-        smp_mb,
-        Read, //
-    },
     time::{
         delay::fsleep,
         Delta, //

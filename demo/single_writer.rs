@@ -5,15 +5,13 @@
 //! The operations of [`Atomic`] are calls where the compiler can not inline the helpers for functions
 //! of C, and those that read and write at once are not needed where nobody else writes.
 
-use kernel::sync::{
-    atomic::{
-        Atomic,
-        Relaxed, //
-    },
-    barrier::{
-        smp_mb,
-        Write, //
-    }, //
+use crate::kthread::barrier::{
+    smp_mb,
+    Write, //
+};
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
 };
 
 /// A number that one thread at a time changes, and all may read.

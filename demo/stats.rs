@@ -9,6 +9,10 @@ use super::{
         SingleWriter, //
     }, //
 };
+use crate::kthread::barrier::{
+    smp_mb,
+    Read, //
+};
 use kernel::{
     fmt,
     new_mutex,
@@ -19,10 +23,6 @@ use kernel::{
             Atomic,
             Relaxed,
             Release, //
-        },
-        barrier::{
-            smp_mb,
-            Read, //
         },
         Mutex, //
     },

@@ -24,6 +24,10 @@ use super::{
 use crate::{
     clock::monotonic_ns,
     kthread::{
+        barrier::{
+            smp_mb,
+            Read, //
+        },
         Context,
         Observer,
         Wake, //
@@ -36,10 +40,6 @@ use kernel::{
         atomic::{
             Atomic,
             Relaxed, //
-        },
-        barrier::{
-            smp_mb,
-            Read, //
         },
         Arc,
         SetOnce, //

@@ -67,6 +67,10 @@
 //! table.
 
 use super::{
+    barrier::{
+        smp_mb,
+        Read, //
+    },
     completion::Completion,
     exit::Exit,
     ffi::{
@@ -105,10 +109,6 @@ use kernel::{
             Full,
             Relaxed,
             Release, //
-        },
-        barrier::{
-            smp_mb,
-            Read, //
         },
         Arc,
         Mutex, //

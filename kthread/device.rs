@@ -12,7 +12,8 @@ use kernel::{
     bindings,
     device::{
         Bound,
-        Device, //
+        Device,
+        DeviceContext, //
     },
     devres,
     faux,
@@ -94,7 +95,7 @@ impl ThreadGroup {
         module: &'static ModuleThreads,
         device: &faux::Registration,
     ) -> Result<Arc<ThreadGroup>> {
-        Self::end_with(module, device.as_ref().as_ref())
+        Self::end_with(module, bound(device.as_ref().as_ref()))
     }
 
     fn end_with(module: &'static ModuleThreads, dev: &Device<Bound>) -> Result<Arc<ThreadGroup>> {
@@ -105,10 +106,19 @@ impl ThreadGroup {
     }
 }
 
+/// Returns the device of a faux device, which is bound for as long as that is there. Linux 7.3 says
+/// so by the type.
+fn bound<C: DeviceContext>(dev: &Device<C>) -> &Device<Bound> {
+    // SAFETY: Nobody can unbind a faux device, which is borrowed. The type differs in its context
+    // only, and begins with the structure of C.
+    unsafe { Device::from_raw(core::ptr::from_ref(dev).cast_mut().cast()) }
+}
+
 #[cfg(kthread_kunit)]
 #[kunit_tests(rust_kthread_device)]
 mod tests {
     use super::super::{
+        device::bound,
         kunit::*,
         *, //
     };
@@ -136,7 +146,7 @@ mod tests {
 
             // Its driver is none of this module.
             if !this_module().as_ptr().is_null() {
-                let refused = ThreadGroup::for_device(threads, device.as_ref().as_ref());
+                let refused = ThreadGroup::for_device(threads, bound(device.as_ref().as_ref()));
 
                 assert_eq!(refused.err(), Some(EINVAL));
             }

@@ -11,6 +11,7 @@
 //! [`kernel/fork.c`](srctree/kernel/fork.c)
 
 use super::{
+    barrier::smp_mb,
     completion::Completion,
     ffi::init_list_head, //
 };
@@ -18,15 +19,10 @@ use core::ptr::NonNull;
 use kernel::{
     bindings,
     prelude::*,
-    sync::{
-        atomic::{
-            atomic_load,
-            Relaxed, //
-        },
-        barrier::{
-            smp_mb,
-            Full, //
-        },
+    sync::atomic::{
+        atomic_load,
+        Full,
+        Relaxed, //
     },
     task::{
         might_sleep,

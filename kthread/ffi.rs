@@ -2,18 +2,14 @@
 
 //! What C has as macros and inline functions, and the bindings therefore lack.
 
+use super::barrier::smp_mb;
 use kernel::{
     bindings,
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            AtomicType, //
-        },
-        barrier::{
-            smp_mb,
-            Full, //
-        },
+    sync::atomic::{
+        Atomic,
+        AtomicType,
+        Full, //
     },
     task::Task, //
 };

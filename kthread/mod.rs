@@ -83,6 +83,7 @@
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 
+pub(crate) mod barrier;
 mod builder;
 mod completion;
 mod context;

@@ -11,6 +11,7 @@
 //! [`Placement::Cpu`]: super::Placement::Cpu
 
 use super::{
+    barrier::smp_mb,
     builder::Builder,
     completion::Completion,
     errno::edeadlk,
@@ -52,7 +53,6 @@ use kernel::{
             Relaxed,
             Release, //
         },
-        barrier::smp_mb,
         Arc,
         Mutex,
         SetOnce, //

@@ -12,6 +12,7 @@
 //!
 //! C header: [`include/linux/wait.h`](srctree/include/linux/wait.h)
 
+use super::barrier::smp_mb;
 use core::{
     cell::Cell,
     ptr::null_mut, //
@@ -21,10 +22,7 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
-        barrier::{
-            smp_mb,
-            Full, //
-        },
+        atomic::Full, //
     },
     task::Task,
     types::Opaque, //

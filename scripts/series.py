@@ -21,6 +21,7 @@ tree     files of series/tree/
 insert   tables file, after or before, text: what goes into a file of the tree, and beside which line
 samples  files of samples/
 unless   a table file, text: it is left out for a tree that has this already
+when     likewise: an omission that is for such trees alone
 
 Of what is left out, imports and tests follow by themselves: an import of what is not
 there goes, a test that uses it waits for the patch that brings it, and so does what
@@ -67,7 +68,7 @@ class Patch:
                 raise SeriesError("%s: %s" % (path, e)) from None
         self.subject = table.pop("subject")
         self.body = table.pop("body").strip("\n")
-        self.unless = table.pop("unless", None)
+        self.unless, self.when = table.pop("unless", None), table.pop("when", None)
         for key in ("files", "items", "lines", "blocks", "without", "tree", "insert", "samples", "words"):
             setattr(self, key, table.pop(key, []))
         if table:
@@ -279,7 +280,8 @@ class State:
             if not where.startswith("completion.rs: "):
                 self.remove_item(where)
         for name in patch.files:
-            if name != "completion.rs" and self.files.pop(name, None) is None:
+            # One with a question mark is not there for every tree.
+            if name != "completion.rs" and self.files.pop(name.rstrip("?"), None) is None and name[-1] != "?":
                 raise SeriesError("%s: there is no file '%s'" % (patch.name, name))
         self.settle(before - self.defined() | set(patch.words))
 
@@ -448,6 +450,26 @@ class Uses:
 USE = re.compile(r"(?m)^( *)((?:pub(?:\([^)]*\))? )?)use ([^;]*);\n")
 
 
+def with_barriers(text):
+    """Have the kernel's own barriers in place of ours."""
+    found = []
+
+    def take(match):
+        uses = Uses(match.group(3))
+        found.extend(path[-1] for path, _ in uses.leaves if path[:2] == ["super", "barrier"])
+        uses.leaves = [leaf for leaf in uses.leaves if leaf[0][:2] != ["super", "barrier"]]
+        return uses.declare(match) if uses.leaves else ""
+
+    def give(match):
+        uses = Uses(match.group(3))
+        if found and not match.group(1) and uses.leaves[0][0][0] == "crate":
+            uses.leaves += [(["crate", "sync", "barrier", name], None) for name in found]
+            found.clear()
+        return uses.declare(match)
+    text = USE.sub(take, text)
+    return USE.sub(give, text) if found else text
+
+
 def with_completion(text):
     """Have the kernel's own completion in place of ours."""
     if not re.search(r"\bCompletion\b", strip_comments(text)):
@@ -532,6 +554,12 @@ def completion(tree, patch, lab):
     return text.replace("    fn as_raw(&self)", "    pub(crate) fn as_raw(&self)").replace("pub(super)", "pub(crate)")
 
 
+def omitted(tree):
+    """What serves the lab alone, and what this tree does not need."""
+    found = [Patch(os.path.join(SERIES, name)) for name in sorted(os.listdir(SERIES)) if name.startswith("omit")]
+    return [omit for omit in found if not omit.when or omit.when["text"] in tree.read(omit.when["file"], omit)]
+
+
 class Tree:
     """A kernel tree, of which nothing is changed."""
 
@@ -553,11 +581,13 @@ class Tree:
 def states(tree, series):
     """For each patch what there is once it is applied: path in the tree -> text."""
     files = whole()
+    if "pub struct Read;" in tree.read("rust/kernel/sync/barrier.rs", series[0]):
+        files = {name: with_barriers(text) for name, text in files.items() if name != "barrier.rs"}
     lab_completion = files.pop("completion.rs")
-    omit = Patch(os.path.join(SERIES, "omit"))
     state = State(files)
     State.known = state.defined()
-    state.take_back(omit)
+    for omit in omitted(tree):
+        state.take_back(omit)
     threads = [None] * len(series)
     for n in range(len(series) - 1, -1, -1):
         threads[n] = dict(state.files)

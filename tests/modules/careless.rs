@@ -94,7 +94,7 @@ impl kernel::Module for Careless {
         let again = KBox::pin_init(LocalModule::init(module), GFP_KERNEL);
         pr_info!("again: {:?}\n", again.err());
         if value(module_parameters::fail.value()) != 0 {
-            return Err(ENODATA);
+            return Err(EIO);
         }
         Ok(Self {
             _device: device,

@@ -165,7 +165,7 @@ impl kernel::Module for Forgetful {
         drop(in_many);
         if value(module_parameters::fail.value()) != 0 {
             forget(in_dir);
-            return Err(ENODATA);
+            return Err(EIO);
         }
         Ok(Self {
             _root: root,

@@ -6,7 +6,7 @@
 pub mod kthread;
 
 use kernel::{
-    interrupt::local_interrupt_disable,
+    bindings,
     new_mutex,
     prelude::*,
     sync::{
@@ -20,7 +20,8 @@ use kernel::{
     time::{
         delay::fsleep,
         Delta, //
-    }, //
+    },
+    types::Opaque, //
 };
 use kthread::{
     Builder,
@@ -95,9 +96,17 @@ fn stop_with_lock_held(threads: &ThreadGroup) -> Result {
 fn use_mm_with_interrupts_off(threads: &ThreadGroup) -> Result {
     let mm = ARef::from(kernel::current!().mm().ok_or(EINVAL)?);
     let thread = threads.spawn(fmt!("irqs-off"), move |ctx| {
-        let _off = local_interrupt_disable();
+        let done = Opaque::<bindings::completion>::uninit();
 
-        ctx.use_mm(&mm, |_| ());
+        // SAFETY: The completion is initialised, is not moved, and nobody else uses its lock.
+        unsafe {
+            bindings::init_completion(done.get());
+            let lock = &raw mut (*done.get()).wait.lock;
+            let flags = bindings::_raw_spin_lock_irqsave(lock);
+
+            ctx.use_mm(&mm, |_| ());
+            bindings::_raw_spin_unlock_irqrestore(lock, flags);
+        }
     })?;
 
     let _ = thread.join();
