@@ -127,7 +127,7 @@ impl Completion {
 
     /// Waits until completed, or until the caller is killed, which gives [`ERESTARTSYS`].
     ///
-    /// A kernel thread is never killed: it ignores all signals.
+    /// Kernel threads ignore signals unless they allow them.
     ///
     /// Sleeps: must be called from process context.
     #[doc(alias = "wait_for_completion_killable")]

@@ -954,7 +954,7 @@ mod tests {
 
     #[test]
     fn what_has_not_been_frozen_is_not_thawed() -> Result {
-        // That the others are is shown by tests/freeze.sh, as it takes a system that is suspended.
+        // To freeze takes a system that is suspended, which KUnit has not.
         let group = group()?;
 
         for freezable in [false, true] {

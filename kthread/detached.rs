@@ -205,7 +205,16 @@ where
     // SAFETY: All values of this function are gone, so that nothing is leaked by not returning. The
     // reference to the module, if it is one, was given up above, and code of the module does not
     // run in this thread any more once it has been put.
-    unsafe { bindings::__module_put_and_kthread_exit(module, 0) }
+    #[cfg(CONFIG_MODULES)]
+    unsafe {
+        bindings::__module_put_and_kthread_exit(module, 0)
+    }
+    #[cfg(not(CONFIG_MODULES))]
+    // SAFETY: As above, but that there is no module.
+    unsafe {
+        let _ = module;
+        bindings::do_exit(0)
+    }
 }
 
 #[cfg(kthread_kunit)]

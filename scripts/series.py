@@ -373,7 +373,7 @@ class State:
             tree.leaves = [leaf for leaf in tree.leaves if keep(leaf)]
             return tree.declare(match) if tree.leaves else ""
         if is_root:
-            text = re.sub(r"(?m)^(?:#\[.*\]\n)?((?:pub )?mod (\w+);\n)",
+            text = re.sub(r"(?m)^(?:#\[.*\]\n)?((?:pub(?:\([^)]*\))? )?mod (\w+);\n)",
                           lambda match: match.group(0) if match.group(2) in modules else "", text)
         self.files[name] = USE.sub(prune, text)
         self.pruned[name] = (self.files[name], modules, defined)
@@ -588,6 +588,7 @@ def states(tree, series):
     State.known = state.defined()
     for omit in omitted(tree):
         state.take_back(omit)
+    everything = state.defined(public=True)
     threads = [None] * len(series)
     for n in range(len(series) - 1, -1, -1):
         threads[n] = dict(state.files)
@@ -626,8 +627,10 @@ def states(tree, series):
         for match in USE.finditer(kthread.get("mod.rs", "")):
             exported |= {path[-1] for path, _ in Uses(match.group(3)).leaves}
         both = {**others, **{"rust/kernel/kthread/" + one: text for one, text in kthread.items()}}
-        made.append({one: with_uses(text, exported) if one.startswith("rust/kernel/kthread/") or
-                     one == "rust/kernel/sync/completion.rs" else text for one, text in both.items()})
+        missing = everything - State(kthread).defined() if kthread else everything
+        made.append({one: with_uses(without_missing(text, missing), exported)
+                     if one.startswith("rust/kernel/kthread/") or one == "rust/kernel/sync/completion.rs" else text
+                     for one, text in both.items()})
     return made
 
 
@@ -667,6 +670,37 @@ EXAMPLES = {
     "UserPtr": "uaccess", "UserSlice": "uaccess", "bindings": "", "fmt": "", "kthread": "",
     "msecs_to_jiffies": "time", "platform": "",
 }
+
+
+def without_missing(text, missing):
+    """The documentation without links to what is not there yet, and without the examples that use it."""
+    def has(code):
+        return {name for name in WORD.findall(code) if not name.islower()} & missing or set(CALL.findall(code)) & missing
+
+    def example(match):
+        return "" if has(re.sub(r"(?m)^ *//[/!] ?", "", match.group(2))) else match.group(0)
+    text = re.sub(r"(?m)^( *//[/!] )```\n((?:\1.*\n| *//[/!]\n)*?)\1```\n", example, text)
+    # A heading of examples that are gone, and blank lines in a row.
+    text = re.sub(r"(?m)^( *//[/!]) # Examples\n\1\n(?!\1 )", "", text)
+    text = re.sub(r"(?m)^( *//[/!])\n(?:\1\n)+", r"\1\n", text)
+    text = re.sub(r"(?m)^( *//[/!])\n(?=(?! *//[/!]))", "", text)
+
+    gone = set()
+
+    def definition(match):
+        if set(WORD.findall(match.group(2))) & missing:
+            gone.add(match.group(1))
+            return ""
+        return match.group(0)
+    text = re.sub(r"(?m)^ *//[/!] \[([^\]]+)\]: (\S+)\n", definition, text)
+
+    def link(match):
+        label, target = match.group(1), match.group(2)
+        names = set(WORD.findall(target if target else label if label.startswith("`") else ""))
+        return label if names & missing or not target and label in gone else match.group(0)
+    return re.sub(r"(?<!#)\[([^\]\[]+)\](?:\(((?!srctree)[^)\s]*)\))?(?!:)",
+                  lambda match: link(match) if "//" in text[text.rfind("\n", 0, match.start()) + 1:match.start()] else
+                  match.group(0), text)
 
 
 def with_uses(text, exported):
@@ -733,7 +767,7 @@ def formatted(states_, tree):
             path = os.path.join(place, "%d.rs" % n)
             with open(path, "w", encoding="utf-8") as f:
                 # Modules are files of their own here, and rustfmt would look for them.
-                f.write(re.sub(r"(?m)^((?:pub )?mod) (\w+);$", r"\1 \2 {}", text))
+                f.write(re.sub(r"(?m)^((?:pub(?:\([^)]*\))? )?mod) (\w+);$", r"\1 \2 {}", text))
             paths.append(path)
         if paths:
             end = subprocess.run([rustfmt, "--edition", "2021", "--config-path", os.path.join(tree.path, ".rustfmt.toml"),
@@ -741,7 +775,7 @@ def formatted(states_, tree):
             if end.returncode:
                 raise SeriesError("rustfmt: " + end.stderr)
         for text, path in zip(jobs, paths, strict=True):
-            done[text] = re.sub(r"(?m)^((?:pub )?mod) (\w+) \{\}$", r"\1 \2;", read(path))
+            done[text] = re.sub(r"(?m)^((?:pub(?:\([^)]*\))? )?mod) (\w+) \{\}$", r"\1 \2;", read(path))
     for state in states_:
         out.append({name: done.get(text, text) for name, text in state.items()})
     return out
@@ -800,6 +834,7 @@ def cover(made):
     safe = sum(verdict in ("Y", "R") for verdict in verdicts)
     figures = {
         "USERS": len(verdicts), "SAFE": safe, "PERCENT": "%.1f %%" % (100 * safe / len(verdicts)),
+        "OTHER": verdicts.count("R"),
         "TESTS": sum(text.count("    #[test]\n") for text in made[-1].values()),
     }
     return re.sub("@([A-Z]+)@", lambda match: str(figures[match.group(1)]), read(os.path.join(SERIES, "cover")))

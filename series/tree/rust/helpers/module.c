@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 
-#include <linux/kthread.h>
 #include <linux/module.h>
 
 #ifndef CONFIG_MODULE_UNLOAD
@@ -12,13 +11,5 @@ __rust_helper bool rust_helper_try_module_get(struct module *module)
 __rust_helper void rust_helper_module_put(struct module *module)
 {
 	module_put(module);
-}
-#endif
-
-#ifndef CONFIG_MODULES
-__rust_helper void __noreturn
-rust_helper___module_put_and_kthread_exit(struct module *module, long code)
-{
-	kthread_exit(code);
 }
 #endif
