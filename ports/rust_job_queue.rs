@@ -14,6 +14,7 @@ mod cpu;
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
 mod own_queue;
+mod param;
 
 use cpu::online_cpus;
 use kernel::{
@@ -39,6 +40,7 @@ use kthread::{
     ThreadGroup, //
 };
 use own_queue::OwnQueue;
+use param::value;
 
 threaded_module! {
     type: JobQueue,
@@ -122,7 +124,7 @@ struct JobQueue;
 
 impl kernel::Module for JobQueue {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let jobs = module_parameters::jobs.value();
+        let jobs = value::<usize>(module_parameters::jobs.value());
         let (urgent, usual, other) = (
             Log::new("urgent", jobs)?,
             Log::new("usual", jobs)?,

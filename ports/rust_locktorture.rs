@@ -11,6 +11,7 @@
 mod cpu;
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
+mod param;
 
 use cpu::online_cpus;
 use kernel::{
@@ -42,6 +43,7 @@ use kthread::{
     ThreadGroup,
     Wake, //
 };
+use param::value;
 
 threaded_module! {
     type: LockTorture,
@@ -149,7 +151,7 @@ struct Torture {
 impl Torture {
     /// Calls `f` with the lock held.
     fn with_lock(&self, f: impl FnOnce()) {
-        if module_parameters::mutex.value() {
+        if value::<bool>(module_parameters::mutex.value()) {
             let _held = self.mutex.lock();
             f();
         } else {
@@ -161,27 +163,27 @@ impl Torture {
     /// Spends time with the lock held: mostly none, a little often, and much now and then.
     fn delay(&self, random: &mut Random) {
         let writers = self.stats.len() as u64;
-        let mut long_hold = u64::from(module_parameters::long_hold.value());
+        let mut long_hold = u64::from(value::<u32>(module_parameters::long_hold.value()));
 
         if long_hold > 0 && random.one_in(writers * 2000 * long_hold) {
-            if module_parameters::mutex.value() {
+            if value::<bool>(module_parameters::mutex.value()) {
                 long_hold *= 5;
             }
             for _ in 0..long_hold {
                 udelay(Delta::from_millis(1));
             }
         }
-        if !module_parameters::mutex.value() && random.one_in(writers * 400) {
+        if !value::<bool>(module_parameters::mutex.value()) && random.one_in(writers * 400) {
             udelay(Delta::from_micros(2));
         }
     }
 
     /// Becomes a real-time thread now and then, and no longer is one some time later.
     fn boost(&self, ctx: &Context<'_>, random: &mut Random, is_boosted: &mut bool) -> Result {
-        let often =
-            self.stats.len() as u64 * u64::from(module_parameters::rt_boost_factor.value().max(1));
+        let often = self.stats.len() as u64
+            * u64::from(value::<u32>(module_parameters::rt_boost_factor.value()).max(1));
 
-        if !module_parameters::rt_boost.value() {
+        if !value::<bool>(module_parameters::rt_boost.value()) {
             return Ok(());
         }
         if !*is_boosted && random.one_in(often) {
@@ -270,7 +272,7 @@ struct LockTorture {
 
 impl kernel::Module for LockTorture {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let writers = match module_parameters::nwriters_stress.value() {
+        let writers = match value::<i32>(module_parameters::nwriters_stress.value()) {
             0 => return Err(EINVAL),
             // CAST: It is positive.
             writers @ 1.. => writers as usize,
@@ -301,7 +303,9 @@ impl kernel::Module for LockTorture {
         let threads = ThreadGroup::for_module(&THREADS)?;
 
         pr_alert!("--- Start of test: nwriters_stress={writers}\n");
-        let period = Delta::from_millis(i64::from(module_parameters::stutter_ms.value()));
+        let period = Delta::from_millis(i64::from(value::<u32>(
+            module_parameters::stutter_ms.value(),
+        )));
         if !period.is_zero() {
             let shared = torture.clone();
             threads
@@ -316,7 +320,9 @@ impl kernel::Module for LockTorture {
                 })?
                 .detach();
         }
-        let interval = Delta::from_secs(i64::from(module_parameters::stat_interval.value()));
+        let interval = Delta::from_secs(i64::from(value::<u32>(
+            module_parameters::stat_interval.value(),
+        )));
         if !interval.is_zero() {
             let shared = torture.clone();
             threads

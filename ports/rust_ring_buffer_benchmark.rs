@@ -10,6 +10,7 @@
 mod cpu;
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
+mod param;
 mod ring_buffer;
 
 use cpu::online_cpus;
@@ -42,6 +43,7 @@ use kthread::{
     Wake,
     Waker, //
 };
+use param::value;
 use ring_buffer::{
     ring_buffer,
     Reader,
@@ -215,13 +217,13 @@ impl Shared {
 
     /// Writes for as long as it is to, and tells how that went.
     fn hammer(&self, ctx: &Context<'_>, writer: &Writer, consumer: Option<&Waker>) {
-        let time = Delta::from_millis(i64::from(module_parameters::run_ms.value()));
+        let time = Delta::from_millis(i64::from(value::<u32>(module_parameters::run_ms.value())));
         let begin = Instant::<Monotonic>::now();
         let (mut hit, mut missed, mut count) = (0usize, 0usize, 0u32);
 
         pr_info!("Starting ring buffer hammer\n");
         loop {
-            for _ in 0..module_parameters::write_iteration.value() {
+            for _ in 0..value::<u32>(module_parameters::write_iteration.value()) {
                 match writer.write_cpu() {
                     true => hit += 1,
                     false => missed += 1,
@@ -271,7 +273,8 @@ impl Shared {
     }
 
     fn produce(&self, ctx: &Context<'_>, writer: &mut Writer, consumer: Option<&Waker>) {
-        let pause = Delta::from_millis(i64::from(module_parameters::sleep_ms.value()));
+        let pause =
+            Delta::from_millis(i64::from(value::<u32>(module_parameters::sleep_ms.value())));
 
         while !self.is_over(ctx) {
             writer.reset();
@@ -313,7 +316,7 @@ impl kernel::Module for Benchmark {
             GFP_KERNEL,
         )?;
 
-        let consumer = match module_parameters::disable_reader.value() {
+        let consumer = match value::<bool>(module_parameters::disable_reader.value()) {
             true => None,
             false => {
                 let shared = shared.clone();
@@ -321,8 +324,8 @@ impl kernel::Module for Benchmark {
                 Some(
                     Builder::new(fmt!("rust_consumer"))
                         .policy(policy(
-                            module_parameters::consumer_fifo.value(),
-                            module_parameters::consumer_nice.value(),
+                            value::<u32>(module_parameters::consumer_fifo.value()),
+                            value::<i32>(module_parameters::consumer_nice.value()),
                         ))
                         .spawn(&threads, move |ctx| shared.consume(ctx, &mut reader))?,
                 )
@@ -331,8 +334,8 @@ impl kernel::Module for Benchmark {
         let waker = consumer.as_ref().map(Thread::waker);
         let producer = Builder::new(fmt!("rust_producer"))
             .policy(policy(
-                module_parameters::producer_fifo.value(),
-                module_parameters::producer_nice.value(),
+                value::<u32>(module_parameters::producer_fifo.value()),
+                value::<i32>(module_parameters::producer_nice.value()),
             ))
             .spawn(&threads, move |ctx| {
                 shared.produce(ctx, &mut writer, waker.as_ref())

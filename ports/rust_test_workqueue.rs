@@ -11,6 +11,7 @@ mod cpu;
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
 mod own_queue;
+mod param;
 mod write_file;
 
 use cpu::online_cpus;
@@ -36,6 +37,7 @@ use kthread::{
     Placement, //
 };
 use own_queue::OwnQueue;
+use param::value;
 use write_file::write_file;
 
 module! {
@@ -154,8 +156,8 @@ struct TestWorkqueue;
 
 impl kernel::Module for TestWorkqueue {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let items = module_parameters::wq_items.value();
-        let threads = match module_parameters::nr_threads.value() {
+        let items = value::<usize>(module_parameters::wq_items.value());
+        let threads = match value::<usize>(module_parameters::nr_threads.value()) {
             0 => usize::MAX,
             threads => threads,
         };

@@ -26,8 +26,8 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = ("kthread", "demo")
-# Helpers of KUnit tests, and what is below one of these lines is tests.
-TEST_FILES = ("kthread/kunit.rs",)
+# Helpers of KUnit tests, what the barriers are made of, and what is below one of these lines is tests.
+TEST_FILES = ("kthread/barrier.rs", "kthread/kunit.rs")
 TESTS_BEGIN = re.compile(r"#\[cfg\(kthread_kunit\)\]$|#\[(kernel::prelude::)?kunit_tests\(")
 
 REF = re.compile(r"// ((?:[\w.-]+/)+[\w.-]+\.(?:rs|c|h)) (\w+): (.+)$")
