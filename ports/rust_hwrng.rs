@@ -8,6 +8,7 @@
 
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
+mod param;
 mod random;
 
 use kernel::{
@@ -29,6 +30,7 @@ use kthread::{
     Thread,
     ThreadGroup, //
 };
+use param::value;
 use random::add_hwgenerator_randomness;
 
 threaded_module! {
@@ -171,11 +173,11 @@ impl kernel::Module for Driver {
             GFP_KERNEL,
         )?;
         let counter = Counter {
-            length: module_parameters::length.value(),
+            length: value::<usize>(module_parameters::length.value()),
             next: Atomic::new(0),
         };
 
-        core.register(counter, module_parameters::quality.value())?;
+        core.register(counter, value::<u16>(module_parameters::quality.value()))?;
         Ok(Self { core })
     }
 }
