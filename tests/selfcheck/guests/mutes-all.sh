@@ -5,6 +5,8 @@
 # ksft-expect-splat: WARNING: .*broken_warn
 # selfcheck: counters ignore_loglevel Y -> N
 # selfcheck: mute? its markers are missing
+# What the console has not printed by then is muted as well.
+# selfcheck: no-splat? should have complained of 'WARNING: .*broken_warn'
 # selfcheck-boot: own
 
 . "$(dirname "$0")/lib/ktap.sh"
