@@ -11,6 +11,9 @@ use kernel::{
 pub(crate) struct Read;
 
 /// What has been written before is written before what is written later.
+///
+/// Nothing here needs this order, and not every module that has this does.
+#[allow(dead_code)]
 pub(crate) struct Write;
 
 /// An ordering that a barrier can have.

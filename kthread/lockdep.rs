@@ -169,7 +169,7 @@ mod imp {
             // SAFETY: The current task is alive, and these are written by itself alone. What it
             // holds is there.
             unsafe {
-                let held = &*(&raw const (*task).held_locks);
+                let held = &(*task).held_locks;
 
                 held.iter()
                     .take((*task).lockdep_depth as usize)

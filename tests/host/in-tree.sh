@@ -31,7 +31,7 @@ tree()
 
 in_tree()
 {
-	said=$("$top/scripts/in-tree.sh" "$work/tree" "$work/dir" "$@" 2>&1)
+	said=$("$top/scripts/in-tree.sh" "$work/tree" "$work/dir" 2>&1)
 	status=$?
 }
 
