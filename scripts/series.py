@@ -7,9 +7,10 @@ usage: series.py list TREE
        series.py write TREE DIR [N]
        series.py patches TREE DIR
 
-"check" tells whether the series applies to TREE. "write" has in DIR the files that the first N patches (default: all) add to TREE or
-change in it. "patches" has the series itself in DIR, with a cover letter. Nothing is
-written into TREE. What a patch brings is said by series/NN-NAME.toml:
+"check" tells whether the series applies to TREE. "write" has in DIR the files that the
+first N patches (default: all) add to TREE or change in it. "patches" has the series itself
+in DIR, with a cover letter. Nothing is written into TREE. What a patch brings is said by
+series/NN-NAME.toml:
 
 files    the files of kthread/ that come with it
 items    items that come with it, though their file has come before: FILE: NAME, FILE:
@@ -41,10 +42,16 @@ TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 SERIES = os.path.join(TOP, "series")
 WORD = re.compile(r"\w+")
 CALL = re.compile(r"(?<!fn )\b(\w+)(?=!?(?:::<[^>]*>)?\()")
+VISIBLE = r"(?:pub(?:\([^)]*\))? )?"
 KINDS = r"(?:fn|struct|enum|union|trait|const|static|type|mod|macro_rules!)"
-QUALIFIERS = r"(?:pub(?:\([^)]*\))? )?(?:default )?(?:const )?(?:async )?(?:unsafe )?(?:extern \"C\" )?"
+QUALIFIERS = VISIBLE + r"(?:default )?(?:const )?(?:async )?(?:unsafe )?(?:extern \"C\" )?"
 ITEM = re.compile(r"^(\s*)%s(%s) (?:ref )?(?:mut )?(\w+)" % (QUALIFIERS, KINDS))
 IMPL = re.compile(r"^(\s*)(?:unsafe )?impl\b(.*)$")
+USE = re.compile(r"(?m)^( *)(%s)use ([^;]*);\n" % VISIBLE)
+# An example in the documentation.
+EXAMPLE = re.compile(r"(?m)^( *//[/!] )```\n((?:\1.*\n| *//[/!]\n)*?)\1```\n")
+# What has no name that others could use.
+NAMELESS = ("impl", "call", "mod", "method")
 
 
 class SeriesError(Exception):
@@ -69,7 +76,7 @@ class Patch:
         self.subject = table.pop("subject")
         self.body = table.pop("body").strip("\n")
         self.unless, self.when = table.pop("unless", None), table.pop("when", None)
-        for key in ("files", "items", "lines", "blocks", "without", "tree", "insert", "samples", "words"):
+        for key in ("files", "items", "lines", "blocks", "without", "tree", "insert", "samples"):
             setattr(self, key, table.pop(key, []))
         if table:
             raise SeriesError("%s: there is no key '%s'" % (path, next(iter(table))))
@@ -175,7 +182,7 @@ def used_in(text):
 def names_in(text, public=False):
     """The names of the items of a file. What a trait asks for has none of its own."""
     return frozenset(item.name for item in items_in(text)
-                     if item.kind not in ("impl", "call", "mod", "method") and (item.public or not public))
+                     if item.kind not in NAMELESS and (item.public or not public))
 
 
 @functools.cache
@@ -187,6 +194,11 @@ def methods_in(text):
         if item.kind == "trait":
             methods[item.name] = {m.group(3) for m in map(ITEM.match, lines[item.start + 1:item.end]) if m}
     return methods
+
+
+def uses_any(code, names):
+    """Whether code uses one of these names of items. A field may have the name of a method."""
+    return bool({word for word in WORD.findall(code) if not word.islower()} & names or set(CALL.findall(code)) & names)
 
 
 @functools.cache
@@ -220,7 +232,7 @@ class State:
     def put(self, name, lines):
         self.files[name] = "\n".join(tidy(lines))
 
-    def remove_item(self, where, must=True):
+    def remove_item(self, where):
         name, _, path = where.partition(": ")
         if name not in self.files:
             raise SeriesError("there is no file '%s' to take '%s' out of" % (name, path))
@@ -230,13 +242,13 @@ class State:
             hit = [item for item in items(lines) if item.path == holder]
             for item in hit:
                 for at in range(item.start, item.end):
-                    if re.match(r"\s*(?:pub(?:\([^)]*\))? )?%s\b(?: =|:|,|\()" % member, lines[at]):
+                    if re.match(r"\s*%s%s\b(?: =|:|,|\()" % (VISIBLE, member), lines[at]):
                         del lines[header_start(lines, at):item_end(lines, at)]
                         self.put(name, lines)
                         return
             raise SeriesError("%s: there is no '%s'" % (name, path))
         hits = [item for item in items(lines) if item.path == path]
-        if not hits and must:
+        if not hits:
             raise SeriesError("%s: there is no item '%s'" % (name, path))
         for item in reversed(hits):
             del lines[item.start:item.end]
@@ -283,7 +295,7 @@ class State:
             # One with a question mark is not there for every tree.
             if name != "completion.rs" and self.files.pop(name.rstrip("?"), None) is None and name[-1] != "?":
                 raise SeriesError("%s: there is no file '%s'" % (patch.name, name))
-        self.settle(before - self.defined() | set(patch.words))
+        self.settle(before - self.defined())
 
     def settle(self, gone):
         """Have what hangs on the names `gone` follow, until nothing changes."""
@@ -305,9 +317,7 @@ class State:
             return
         outermost = [item for item in items(lines, 0 if at is None else at + 1) if not item.owner]
         for item in reversed(outermost):
-            text = strip_comments("\n".join(lines[item.start:item.end]))
-            # A field may have the name of a method.
-            if {name for name in WORD.findall(text) if not name.islower()} & gone or set(CALL.findall(text)) & gone:
+            if uses_any(strip_comments("\n".join(lines[item.start:item.end])), gone):
                 del lines[item.start:item.end]
         if at is not None and not any("#[test]" in line for line in lines[at:]):
             start = header_start(lines, at)
@@ -321,7 +331,7 @@ class State:
         for name in self.files:
             lines = self.lines(name)
             hits = [item for item in items_in(self.files[name])
-                    if not item.public and item.kind not in ("impl", "mod", "call", "method") and words[item.name] == 1
+                    if not item.public and item.kind not in NAMELESS and words[item.name] == 1
                     and item.name != "_" and not any("#[test]" in line for line in lines[item.start:item.end])]
             for item in reversed(hits):
                 del lines[item.start:item.end]
@@ -373,7 +383,7 @@ class State:
             tree.leaves = [leaf for leaf in tree.leaves if keep(leaf)]
             return tree.declare(match) if tree.leaves else ""
         if is_root:
-            text = re.sub(r"(?m)^(?:#\[.*\]\n)?((?:pub(?:\([^)]*\))? )?mod (\w+);\n)",
+            text = re.sub(r"(?m)^(?:#\[.*\]\n)?(%smod (\w+);\n)" % VISIBLE,
                           lambda match: match.group(0) if match.group(2) in modules else "", text)
         self.files[name] = USE.sub(prune, text)
         self.pruned[name] = (self.files[name], modules, defined)
@@ -447,50 +457,26 @@ class Uses:
         return "%s%suse %s;\n" % (match.group(1), match.group(2), self.write().replace("\n", "\n" + match.group(1)))
 
 
-USE = re.compile(r"(?m)^( *)((?:pub(?:\([^)]*\))? )?)use ([^;]*);\n")
-
-
-def with_barriers(text):
-    """Have the kernel's own barriers in place of ours."""
-    found = []
-
-    def take(match):
-        uses = Uses(match.group(3))
-        found.extend(path[-1] for path, _ in uses.leaves if path[:2] == ["super", "barrier"])
-        uses.leaves = [leaf for leaf in uses.leaves if leaf[0][:2] != ["super", "barrier"]]
-        return uses.declare(match) if uses.leaves else ""
-
-    def give(match):
-        uses = Uses(match.group(3))
-        if found and not match.group(1) and uses.leaves[0][0][0] == "crate":
-            uses.leaves += [(["crate", "sync", "barrier", name], None) for name in found]
-            found.clear()
-        return uses.declare(match)
-    text = USE.sub(take, text)
-    return USE.sub(give, text) if found else text
-
-
-def with_completion(text):
-    """Have the kernel's own completion in place of ours."""
-    if not re.search(r"\bCompletion\b", strip_comments(text)):
-        return text
+def with_theirs(text, module, home, globbed=()):
+    """Have the kernel's own `home` in place of our `module`, and of the names in `globbed` wherever they are used."""
     parts = re.split(r"(?m)^(?=mod tests \{)", text)
-
-    def has(part):
-        return re.search(r"\bCompletion\b", strip_comments(USE.sub("", part)))
-
     for n, part in enumerate(parts):
-        done = not has(part)
+        names = [name for name in globbed if name in used_in(part)]
 
-        def change(match, done=done):
+        def take(match, names=names):
             uses = Uses(match.group(3))
-            uses.leaves = [leaf for leaf in uses.leaves if leaf[0][-2:] != ["completion", "Completion"]]
-            if uses.leaves and uses.leaves[0][0][0] == "crate" and not change.done:
-                uses.leaves.append((["crate", "sync", "Completion"], None))
-                change.done = True
+            ours = [leaf for leaf in uses.leaves if leaf[0][-2:-1] == [module]]
+            names += [path[-1] for path, _ in ours if path[-1] not in names + list(globbed)]
+            uses.leaves = [leaf for leaf in uses.leaves if leaf not in ours]
             return uses.declare(match) if uses.leaves else ""
-        change.done = done
-        parts[n] = USE.sub(change, part)
+
+        def give(match, names=names):
+            uses = Uses(match.group(3))
+            if uses.leaves[0][0][0] == "crate":
+                uses.leaves += [(["crate", *home.split("::"), name], None) for name in names]
+                names.clear()
+            return uses.declare(match)
+        parts[n] = USE.sub(give, USE.sub(take, part))
     return "".join(parts)
 
 
@@ -516,7 +502,7 @@ def in_tree(name, text):
             line = re.sub(r"(?<![\w:$])(?:::)?kernel::", "crate::", line)
         out.append(line)
     text = "\n".join(out)
-    return text if name == "completion.rs" else with_completion(text)
+    return text if name == "completion.rs" else with_theirs(text, "completion", "sync", ("Completion",))
 
 
 def whole():
@@ -582,7 +568,8 @@ def states(tree, series):
     """For each patch what there is once it is applied: path in the tree -> text."""
     files = whole()
     if "pub struct Read;" in tree.read("rust/kernel/sync/barrier.rs", series[0]):
-        files = {name: with_barriers(text) for name, text in files.items() if name != "barrier.rs"}
+        files = {name: with_theirs(text, "barrier", "sync::barrier") for name, text in files.items()
+                 if name != "barrier.rs"}
     lab_completion = files.pop("completion.rs")
     state = State(files)
     State.known = state.defined()
@@ -643,10 +630,10 @@ def sample(name, text):
     text = re.sub(r'(?m)^#\[path = "\.\./kthread/mod\.rs"\]\npub mod kthread;\n\n', "", text)
     text = text.replace('name: "%s"' % name, 'name: "rust_%s"' % name).replace(
         "The rust_kthread_demo authors", "Rust for Linux Contributors")
-    uses = [Uses(match.group(3)) for match in USE.finditer(text) if not match.group(1)]
+    found = [match for match in USE.finditer(text) if not match.group(1)]
     leaves = []
-    for use in uses:
-        for path, alias in use.leaves:
+    for match in found:
+        for path, alias in Uses(match.group(3)).leaves:
             if path[0] == "kthread":
                 path = ["kernel", "sync", "Completion"] if path[-1] == "Completion" else ["kernel", *path]
             leaves.append((path, alias))
@@ -657,9 +644,7 @@ def sample(name, text):
             leaves.append((["kernel", "kthread", macro], None))
     use = Uses("")
     use.leaves = leaves
-    first, last = [match for match in USE.finditer(text) if not match.group(1)][::max(1, len(uses) - 1)][:2] \
-        if len(uses) > 1 else [next(USE.finditer(text))] * 2
-    return text[:first.start()] + "use " + use.write() + ";\n" + text[last.end():]
+    return text[:found[0].start()] + "use " + use.write() + ";\n" + text[found[-1].end():]
 
 
 # What the examples use, and where it is.
@@ -674,12 +659,9 @@ EXAMPLES = {
 
 def without_missing(text, missing):
     """The documentation without links to what is not there yet, and without the examples that use it."""
-    def has(code):
-        return {name for name in WORD.findall(code) if not name.islower()} & missing or set(CALL.findall(code)) & missing
-
     def example(match):
-        return "" if has(re.sub(r"(?m)^ *//[/!] ?", "", match.group(2))) else match.group(0)
-    text = re.sub(r"(?m)^( *//[/!] )```\n((?:\1.*\n| *//[/!]\n)*?)\1```\n", example, text)
+        return "" if uses_any(re.sub(r"(?m)^ *//[/!] ?", "", match.group(2)), missing) else match.group(0)
+    text = EXAMPLE.sub(example, text)
     # A heading of examples that are gone, and blank lines in a row.
     text = re.sub(r"(?m)^( *//[/!]) # Examples\n\1\n(?!\1 )", "", text)
     text = re.sub(r"(?m)^( *//[/!])\n(?:\1\n)+", r"\1\n", text)
@@ -728,7 +710,7 @@ def with_uses(text, exported):
             path = "kernel::" + (home + "::" if home else "")
             lines += "%s# use %s%s;\n" % (lead, path, found[0] if len(found) == 1 else "{%s}" % ", ".join(found))
         return lead + "```\n" + lines + body + lead + "```\n"
-    return re.sub(r"(?m)^( *//[/!] )```\n((?:\1.*\n| *//[/!]\n)*?)\1```\n", change, text)
+    return EXAMPLE.sub(change, text)
 
 
 def put(base, files):
@@ -767,7 +749,7 @@ def formatted(states_, tree):
             path = os.path.join(place, "%d.rs" % n)
             with open(path, "w", encoding="utf-8") as f:
                 # Modules are files of their own here, and rustfmt would look for them.
-                f.write(re.sub(r"(?m)^((?:pub(?:\([^)]*\))? )?mod) (\w+);$", r"\1 \2 {}", text))
+                f.write(re.sub(r"(?m)^(%smod) (\w+);$" % VISIBLE, r"\1 \2 {}", text))
             paths.append(path)
         if paths:
             end = subprocess.run([rustfmt, "--edition", "2021", "--config-path", os.path.join(tree.path, ".rustfmt.toml"),
@@ -775,7 +757,7 @@ def formatted(states_, tree):
             if end.returncode:
                 raise SeriesError("rustfmt: " + end.stderr)
         for text, path in zip(jobs, paths, strict=True):
-            done[text] = re.sub(r"(?m)^((?:pub(?:\([^)]*\))? )?mod) (\w+) \{\}$", r"\1 \2;", read(path))
+            done[text] = re.sub(r"(?m)^(%smod) (\w+) \{\}$" % VISIBLE, r"\1 \2;", read(path))
     for state in states_:
         out.append({name: done.get(text, text) for name, text in state.items()})
     return out
