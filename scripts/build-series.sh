@@ -25,7 +25,8 @@ ln -sfn "$src" "$place/source"
 tree=$place/tree
 logs=$TOP/build/series
 mkdir -p "$logs"
-count=$("$TOP/scripts/series.py" list "$src" | grep -c '')
+names=$("$TOP/scripts/series.py" list "$src")
+count=$(printf '%s\n' "$names" | grep -c '')
 
 # table: the builds that were asked for, one a line.
 table()
@@ -45,16 +46,12 @@ for name; do
 	[ -n "$(table "$name")" ] || die "series/builds has no '$name': it has $(grep -v '^#' "$TOP/series/builds" | cut -d ' ' -f 1 | tr -d '*' | paste -sd ' ')"
 done
 
-# use ARCH COMPILER RUSTC: sets $tools, as make takes them, and $why if they are not to be had.
+# use COMPILER RUSTC: sets $tools, as make takes them, and $why if they are not to be had.
 use()
 {
 	why=
-	tools=$("$TOP/scripts/toolchain.sh" "$2" 2>/dev/null | grep -E '^(RUSTC|HOSTRUSTC|BINDGEN|LIBCLANG_PATH|RUSTFMT|RUSTDOC|CLIPPY_DRIVER)=')
-	case $2 in
-	clang) tools="$tools
-$("$TOP/scripts/toolchain.sh" clang 2>/dev/null | grep '^LLVM=')" ;;
-	esac
-	if [ "$3" = oldest ]; then
+	tools=$("$TOP/scripts/toolchain.sh" "$1" 2>/dev/null)
+	if [ "$2" = oldest ]; then
 		old=$(oldest_rustc) || why="no rustc $MIN_RUSTC was unpacked: make metadata KERNEL=debian does"
 		tools=$(printf '%s\n' "$tools" | sed "s|^\\(HOST\\)\\?RUSTC=.*|\\1RUSTC=$old|")
 	fi
@@ -168,13 +165,13 @@ echo "1..$total"
 shift $#
 printf '%s\n' "$builds" | {
 	while read -r name arch compiler rustc options; do
-		use "$arch" "$compiler" "$rustc"
+		use "$compiler" "$rustc"
 		dir=$place/$name
 		n=$count
 		[ "$what" = matrix ] || n=1
 		while [ "$n" -le "$count" ]; do
 			label=$name
-			[ "$what" = matrix ] || label="$name, $("$TOP/scripts/series.py" list "$src" | sed -n "${n}p")"
+			[ "$what" = matrix ] || label="$name, $(printf '%s\n' "$names" | sed -n "${n}p")"
 			if [ -n "$why" ]; then
 				result skip "$label" "$why"
 			else

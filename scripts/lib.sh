@@ -135,6 +135,13 @@ new_directory()
 	_new=$(mktemp -d "$1.XXXXXX") && chmod 755 "$_new" && echo "$_new"
 }
 
+# link_tree TREE DIR: has in DIR nothing but a link to each file of TREE.
+link_tree()
+{
+	find "$2" -mindepth 1 -delete
+	cp -rs "$1/." "$2" || die "no room for the links in $2"
+}
+
 # need_space DIR MIB WHAT: dies before the work starts rather than amid it.
 need_space()
 {

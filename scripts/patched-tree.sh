@@ -19,8 +19,7 @@ touched()
 	sed -n 's,^+++ b/\([^[:blank:]]*\).*,\1,p' "$@" | LC_ALL=C sort -u
 }
 
-find "$dir" -mindepth 1 -delete
-cp -rs "$src/." "$dir" || die "no room for the links in $dir"
+link_tree "$src" "$dir"
 touched "$TOP"/upstream/*/*.patch | while IFS= read -r file; do
 	[ ! -e "$src/$file" ] || { rm "$dir/$file" && cp "$src/$file" "$dir/$file"; } || exit 1
 done || exit 1
