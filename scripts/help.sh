@@ -10,6 +10,7 @@ To see kernel threads:
   make demo             everything from nothing: set-up, kernel, module, then a
                         guided tour of the life of kernel threads in a guest
   make shell            the same guest, interactive
+  make watch            the workers of the demo in a table that moves, and keys to drive them
   make trace            traces one life of a kernel thread, and draws it
   make compare          a process, threads and a kernel thread side by side: what
                         each is and shares, as found out in a guest
@@ -83,7 +84,7 @@ Variables:
   TESTS=GLOB            only the tests whose name matches
   JUNIT=FILE            "make test" and "make vm" write a report for CI there, too
   SEED=N                other random numbers in the guest of "make bench"
-  WITH='WORD...'        for test-distro: user, german, hostile, fresh, stock, quick (see docs/lab.md)
+  WITH='WORD...'        for test-distro: user, german, hostile, slow, fresh, stock, quick (see docs/lab.md)
   LLVM RUSTC BINDGEN LIBCLANG_PATH
                         tools to take rather than those that "make doctor" shows
   V=1                   what the builds print goes to the terminal
