@@ -693,7 +693,7 @@ def with_uses(text, exported):
         lead, body = match.group(1), match.group(2)
         code = re.sub(r"(?m)^ *//[/!] ?(?:# )?", "", body)
         if re.search(r"(?m)^threaded_module!", code):
-            # This makes a module, which a test can not be.
+            # This makes a module, which a test cannot be.
             return lead + "```ignore\n" + body + lead + "```\n"
         said = set(WORD.findall(" ".join(re.findall(r"(?s)\buse [^;]*;", code))))
         own = {m.group(3) for m in map(ITEM.match, code.split("\n")) if m}

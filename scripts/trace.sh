@@ -3,7 +3,7 @@
 #
 # usage: trace.sh NAME OUTDIR
 #
-# Traces one life of a kernel thread, and a work of a kthread_worker, in a guest with
+# Traces one life of a kernel thread, and a work item of a kthread_worker, in a guest with
 # the kernel NAME, checks that they went in the order of kernel/kthread.c, and draws
 # them. In OUTDIR it leaves
 #
@@ -45,7 +45,7 @@ if command -v trace-cmd >/dev/null; then
 	{
 		trace-cmd restore -c -t "$raw/tracing" -k "$raw/kallsyms" -o "$raw/head.dat" &&
 			trace-cmd restore -i "$raw/head.dat" -o "$out/trace.dat" "$raw"/raw/cpu*
-	} >"$raw/trace-cmd.log" 2>&1 || die "trace-cmd can not make $out/trace.dat; the log: $raw/trace-cmd.log"
+	} >"$raw/trace-cmd.log" 2>&1 || die "trace-cmd cannot make $out/trace.dat; the log: $raw/trace-cmd.log"
 	# What reads the file has to find all that the text has.
 	events=$(grep -vc '^#' "$out/trace.txt")
 	read_back=$(trace-cmd report -i "$out/trace.dat" 2>>"$raw/trace-cmd.log" |
