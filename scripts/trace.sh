@@ -9,6 +9,7 @@
 #
 #	trace.txt, trace.dat            the trace, for Perfetto and for KernelShark
 #	lifecycle.svg, lifecycle.txt    the picture, and the same as text
+#	lifecycle.html                  both, to point at: what each function does, and where it is
 #
 # Without trace-cmd (setup.sh --trace) there is no trace.dat.
 
@@ -41,6 +42,11 @@ cp "$raw/trace" "$out/trace.txt" || exit 1
 
 trace/order.py "$out/trace.txt" || die "the trace is not in order, see above; it is in $out/trace.txt"
 trace/picture.py "$out/trace.txt" "$(cat "$raw/release")" "$out/lifecycle.svg" "$out/lifecycle.txt" || exit 1
+# A packaged kernel's tree may not be here: the links then lead to names.
+source=build/$name/kernel/source
+[ -f "$source/kernel/kthread.c" ] || source=build/$name/kernel
+[ -f "$source/kernel/kthread.c" ] || source=
+trace/page.py "$out/trace.txt" "$(cat "$raw/release")" "$out/lifecycle.html" ${source:+"$source"} || exit 1
 if command -v trace-cmd >/dev/null; then
 	{
 		trace-cmd restore -c -t "$raw/tracing" -k "$raw/kallsyms" -o "$raw/head.dat" &&
@@ -54,5 +60,6 @@ if command -v trace-cmd >/dev/null; then
 		die "trace-cmd finds $read_back of $events events in $out/trace.dat; the log: $raw/trace-cmd.log"
 fi
 say "trace: the picture is $out/lifecycle.svg, the same as text $out/lifecycle.txt"
+say "trace: to point at and to zoom, open $out/lifecycle.html in a browser"
 say "trace: the trace is $out/trace.txt (the kernel's text, which https://ui.perfetto.dev reads)"
 [ ! -f "$out/trace.dat" ] || say "trace: and $out/trace.dat (for KernelShark and trace-cmd report)"
