@@ -52,7 +52,7 @@ check()
 }
 
 # What is wrong with these is wrong for all that follows.
-check need_x86_64 || finish
+check need_host || finish
 check "$TOP/scripts/kernel-options.sh" "$name" || finish
 check check_cache || finish
 check need_build
@@ -76,7 +76,7 @@ else
 	! "$TOP/scripts/kernel-options.sh" "$name" | built_with_gcc - || compiler=gcc
 	if [ -n "$(kernel_package "$name")" ]; then
 		note "compilers: those that the kernel $name was built with, unpacked into the cache where they are not here"
-	elif tools=$("$TOP/scripts/toolchain.sh" --explain $compiler 2>/dev/null); then
+	elif tools=$("$TOP/scripts/toolchain.sh" --explain $compiler "$(arch_of "$name")" 2>/dev/null); then
 		printf '%s\n' "$tools" | while read -r line; do
 			case $line in
 			"passed over: "*) note "$line" ;;

@@ -5,7 +5,7 @@
 # live on, and the module can still be unloaded. The lab builds a module whose workers
 # can, and one that joins and stops such threads by itself.
 #
-# ksft-expect-splat: BUG: (kernel NULL pointer dereference|KASAN: null-ptr-deref)
+# ksft-expect-splat: (BUG:|Unable to handle) (kernel NULL pointer dereference|KASAN: null-ptr-deref)
 # ksft-expect-splat: rust_kernel: panicked at .*tests/modules/dying\.rs
 # ksft-expect-splat: rust_kernel: panicked at .*demo/worker\.rs
 # ksft-expect-splat: kernel BUG at rust/helpers/bug\.c
