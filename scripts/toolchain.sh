@@ -332,7 +332,7 @@ if [ "$mode" = explain ]; then
 		[ -z "${LLVM:-}" ] || _why="as LLVM says"
 		echo "clang $llvm_version: LLVM=$llvm, $_why"
 	fi
-	[ -z "$cross" ] || echo "${cross}gcc $(version_of "${cross}gcc"): builds for $arch"
+	[ -z "$cross" ] || echo "${cross}gcc $("${cross}gcc" -dumpfullversion): builds for $arch"
 	printf '%s\n' "$passed_over" | grep .
 	exit 0
 fi
