@@ -85,7 +85,7 @@ Variables:
   TESTS=GLOB            only the tests whose name matches
   JUNIT=FILE            "make test" and "make vm" write a report for CI there, too
   SEED=N                other random numbers in the guest of "make bench"
-  WITH='WORD...'        for test-distro: user, german, hostile, fresh, stock, quick (see docs/lab.md)
+  WITH='WORD...'        for test-distro: user, german, hostile, slow, fresh, stock, quick (see docs/lab.md)
   LLVM RUSTC BINDGEN LIBCLANG_PATH
                         tools to take rather than those that "make doctor" shows
   V=1                   what the builds print goes to the terminal
