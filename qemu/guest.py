@@ -42,7 +42,7 @@ BOOT_TRIES = 20
 LINE_LENGTH = 1 << 16  # bytes, above which what comes is not a line of text
 
 # Where a CPU is, in the words of QEMU for any architecture.
-CPU_REGISTERS = re.compile(r"CPU#(\d+).*?\b(?:RIP|PC)=([0-9a-f]+)")
+CPU_REGISTERS = re.compile(r"CPU#(\d+).*?(?:RIP| PC)=([0-9a-f]+)")
 
 LAST_WORDS = (
     ("panic", "Kernel panic - not syncing"),

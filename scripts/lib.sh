@@ -99,7 +99,7 @@ host_arch()
 	arch_that_is MACHINE "$(uname -m)"
 }
 
-# need_host [ARCH]: dies unless this machine is one that the lab works on, or is an ARCH.
+# need_host: dies unless this machine is one that the lab works on.
 need_host()
 {
 	_machine=$(uname -m)
@@ -107,8 +107,13 @@ need_host()
 	_host=$(arch_that_is MACHINE "$_machine")
 	[ -n "$_host" ] ||
 		die "this machine is $_machine, and the lab works on $(archs | sed 's/ / and /g') alone: use such a machine with Debian 12 or 13"
-	[ -z "${1:-}" ] || [ "$_host" = "$1" ] ||
-		die "this machine is $_machine, and this works on $1 alone"
+}
+
+# need_arch ARCH: dies unless this machine is one.
+need_arch()
+{
+	need_host
+	[ "$_host" = "$1" ] || die "this machine is $_machine, and this works on $1 alone"
 }
 
 # A kernel is called FRAGMENT, FRAGMENT@ARCH where it is not for the architecture of this machine, and

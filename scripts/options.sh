@@ -61,6 +61,7 @@ among()
 }
 
 # What make sets itself in its environment would be taken for one that was exported for kbuild.
+# shellcheck disable=SC2034 # value() looks at it
 ARCH=${LAB_ARCH:-}
 
 known=$(for _goal in $target ${LAB_GOALS:-}; do takes "$_goal"; done | tr '\n' ' ')

@@ -103,6 +103,7 @@ mount -t tracefs tracefs $tracing 2>/dev/null || [ -d $tracing/events ] ||
 cd $tracing || exit 1
 [ -e kprobe_events ] || die 'this kernel lacks CONFIG_KPROBE_EVENTS'
 
+# shellcheck disable=SC2154 # see above
 from="from=$returns_to:symbol"
 # shellcheck disable=SC2016 # These are the arguments of functions, and no variables of the shell.
 probe kthread_create_on_node kthread_create_on_node 'threadfn=$arg1:symbol'
