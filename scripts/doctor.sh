@@ -104,8 +104,12 @@ elif check "$TOP/scripts/kernel-source.sh" --check; then
 	fi
 fi
 
+arch=$(arch_of "$name")
+suffix=
+[ "$arch" = "$(host_arch)" ] || suffix=@$arch
 for fragment in "$TOP"/qemu/config/*.config; do
-	kernel=$(basename "$fragment" .config)
+	kernel=$(basename "$fragment" .config)$suffix
+	"$TOP/scripts/kernel-options.sh" "$kernel" >/dev/null 2>&1 || continue
 	if [ -f "$TOP/build/$kernel/kernel/built" ]; then
 		good "kernel $kernel: built"
 	else
