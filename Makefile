@@ -122,6 +122,11 @@ shell:
 	@$(prepare) $(build_own)
 	@$(run) qemu/vm.py $(guest) $(own) $(share) --shell
 
+watch:
+	$(check)
+	@$(prepare)
+	@$(run) qemu/vm.py $(guest) --program watch/watch_demo.c --console watch_demo
+
 gdb:
 	$(check)
 	@$(prepare) $(build_own)
@@ -199,5 +204,5 @@ help:
 	@scripts/help.sh
 
 .PHONY: modules modules_install metadata demo coverage trace ports compare test test-all test-distro soak vm shell \
-	gdb new-module doctor lint bench rust-analyzer kunit patches proofs check-patches build-matrix upstream rustdoc clean cache help
+	watch gdb new-module doctor lint bench rust-analyzer kunit patches proofs check-patches build-matrix upstream rustdoc clean cache help
 endif

@@ -121,7 +121,7 @@ done
 # What guest.conf may set: how slow this kernel is, how long to wait for what is let go late, and what else
 # to look for.
 # shellcheck disable=SC2034 # run-tests.sh uses them
-mode=error factor=1 settle=3 share='' out='' leaks='' coverage='' trailer=''
+mode=error factor=1 settle=3 console='' share='' out='' leaks='' coverage='' trailer=''
 # shellcheck source=/dev/null
 . /etc/guest.conf
 # For wait_for of tests/lib/ktap.sh.
@@ -144,8 +144,13 @@ if [ "$mode" = shell ]; then
 	[ -z "$share" ] || mount_share
 	grep -q '\.resolution: 1 nsecs' /proc/timer_list ||
 		echo "warning: the clock is coarse in this boot, latencies will mean nothing"
-	echo "kernel $(uname -r); modprobe rust_kthread_demo loads the module; Ctrl-A X leaves"
-	setsid cttyhack sh -l
+	[ -n "$console" ] ||
+		echo "kernel $(uname -r); modprobe rust_kthread_demo loads the module; Ctrl-A X leaves"
+	if [ -n "$console" ]; then
+		setsid cttyhack "$console"
+	else
+		setsid cttyhack sh -l
+	fi
 	leave pass
 fi
 

@@ -33,6 +33,8 @@ import suite
 import verdict
 from verdict import SetupError
 
+# Of a terminal: the screen that scrolls, and a cursor on it.
+MAIN_SCREEN = "\033[?1049l\033[?25h\033[0m"
 TOUR = os.path.join(lab.ROOT, "qemu", "tour.sh")
 
 
@@ -59,6 +61,8 @@ def parse_args(argv):
     mode.add_argument("--script", metavar="FILE", help="run FILE as root and exit with its status, if nothing else is wrong")
     mode.add_argument("--command", metavar="TEXT", help="run TEXT as a script")
     mode.add_argument("--shell", action="store_true", help="an interactive shell")
+    mode.add_argument("--console", metavar="PROGRAM",
+                      help="like --shell, but with a program in place of the shell, such as one of --program")
     mode.add_argument("--gdb", action="store_true", help="like --shell, but wait for a debugger first")
     args = parser.parse_args(argv)
     if args.count is not None:
@@ -347,12 +351,13 @@ def gdb_word(path):
 
 def run_interactive(kernel, args):
     if not os.isatty(0):
-        raise SetupError("there is no terminal for the guest's shell: use --script or --command for what runs by itself")
+        raise SetupError("there is no terminal for the guest: use --script or --command for what runs by itself")
     run_dir = lab.RunDir(kernel, "vm")
     choice = accel.choose(kernel, run_dir)
     output.say("# accel: %s" % choice)
     initrd = run_dir.file("initrd")
-    initramfs.write(initrd, kernel, "mode=shell\n" + share_conf(args), modules=modules(kernel, args),
+    conf = "mode=shell\n" + ("console=%s\n" % shlex.quote(args.console) if args.console else "")
+    initramfs.write(initrd, kernel, conf + share_conf(args), modules=modules(kernel, args),
                     extra=compile_programs(kernel, args, run_dir))
     append = (["nokaslr"] if args.gdb else []) + args.boot.split()
     qemu = [guest.find_qemu(kernel.arch), *kernel.machine.args(choice, args.smp, args.mem or kernel.mem),
@@ -384,6 +389,9 @@ def run_interactive(kernel, args):
     finally:
         guest.end(process)
         termios.tcsetattr(0, termios.TCSANOW, terminal)
+        if args.console:
+            # The program may have been on a screen of its own when the guest was ended.
+            output.say(MAIN_SCREEN)
     status = process.returncode
     # Ctrl-A X gives 0, leaving the shell the code of the exit port.
     if status in (0, verdict.RC_PASS):
@@ -396,7 +404,7 @@ def run_interactive(kernel, args):
 def main(args):
     kernel = lab.Kernel(args.kernel)
     options.check(kernel, args)
-    return run_interactive(kernel, args) if args.shell or args.gdb else run_script(kernel, args)
+    return run_script(kernel, args) if args.script or args.command is not None else run_interactive(kernel, args)
 
 
 if __name__ == "__main__":

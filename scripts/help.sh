@@ -29,6 +29,7 @@ The main job:
   make bench            what threads cost in Rust and in C, in instructions
 
 How it works:
+  make watch            the workers of the demo in a table that moves, and keys to drive them
   make trace            traces one life of a kernel thread, and draws it
   make compare          a process, threads and a kernel thread side by side: what
                         each is and shares, as found out in a guest

@@ -30,7 +30,7 @@ takes()
 	case $1 in
 	modules | modules_install) echo "KDIR ARCH MODULE $_build INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP" ;;
 	metadata) echo "KDIR V" ;;
-	demo) echo "$_guest" ;;
+	demo | watch) echo "$_guest" ;;
 	test | test-all) echo "$_guest $_tests" ;;
 	test-distro) echo "SUITE WITH TESTS" ;;
 	soak) echo "$_guest MINUTES STORM_SEED STORM_SECONDS" ;;
@@ -257,8 +257,8 @@ if [ "$target" = gdb ]; then
 		refuse "the port $port is taken, perhaps by another guest that waits for a debugger: choose another with GDB_PORT="
 fi
 case $target in
-shell | gdb)
+shell | gdb | watch)
 	[ -t 0 ] ||
-		refuse "there is no terminal for the guest's shell: use make vm SCRIPT=FILE or COMMAND='...' for what runs by itself" ;;
+		refuse "there is no terminal for the guest: use make vm SCRIPT=FILE or COMMAND='...' for what runs by itself" ;;
 esac
 exit 0
