@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The stack of a CPU that has turned interrupts off can be had, as on a hang.
+# The stack of a CPU that has turned interrupts off can be had, as on a hang. On arm64 that takes a word.
+# ksft-cmdline: irqchip.gicv3_pseudo_nmi=1
 # ksft-expect-splat: Call [Tt]race:
 # selfcheck: hold
 # selfcheck-boot: own
