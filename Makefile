@@ -54,6 +54,9 @@ configured:
 .PHONY: configured $(MAKECMDGOALS)
 else
 
+# These are options of new-module, and of no make that it starts.
+MAKEOVERRIDES := $(filter-out NAME=% DIR=%,$(MAKEOVERRIDES))
+
 modules:
 	$(check)
 	@scripts/check-kdir.sh "$$KDIR"

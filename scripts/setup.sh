@@ -157,6 +157,7 @@ list()
 	want "$([ -n "$_web" ] && echo rust-web-clippy || echo rust-clippy)" "checks the Rust code" beside_rustc CLIPPY_DRIVER
 	want git "makes patches" has git
 	want codespell "finds typing errors" /usr/bin/python3 -c 'import codespell_lib'
+	want python3-editorconfig "reads .editorconfig" /usr/bin/python3 -c 'import editorconfig'
 	want perl "runs the kernel's checkpatch" perl -MTerm::ANSIColor -MEncode -e 1
 }
 
