@@ -182,11 +182,14 @@ stock()
 	step metadata make metadata "KDIR=/lib/modules/$release/build" || return
 	step modules make "KDIR=/lib/modules/$release/build" || return
 	step rust-analyzer make rust-analyzer "KDIR=/lib/modules/$release/build" || return
-	within root dkms remove rust_kthread_demo/1.0 --all >/dev/null 2>&1
-	rm -rf "$root/usr/src/rust_kthread_demo-1.0"
+	for _old in "$root"/usr/src/rust_kthread_demo-*; do
+		[ ! -d "$_old" ] || within root dkms remove "rust_kthread_demo/${_old##*-}" --all >/dev/null 2>&1
+		rm -rf "$_old"
+	done
 	user=root
 	step dkms-add dkms add . || return
-	step dkms-install dkms install rust_kthread_demo/1.0 -k "$release" || return
+	_version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$TOP/dkms.conf")
+	step dkms-install dkms install "rust_kthread_demo/$_version" -k "$release" || return
 	step installed scripts/boot-installed.sh "$release" || return
 	# A kernel that comes later, as by an upgrade: apt has dkms build for it, with nobody to ask.
 	_cloud=${release%-amd64}-cloud-amd64
