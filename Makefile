@@ -9,7 +9,7 @@ export LAB_GOALS := $(MAKECMDGOALS)
 # What the user sets. The first may be exported once and for all. The others are said
 # of a single run, on the command line: a CONFIG in the environment was meant for somebody else.
 lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V GDB_PORT QEMU_ACCEL
-single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH SCRIPT COMMAND MODULE SHARE \
+single := ARCH SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH SCRIPT COMMAND MODULE SHARE \
 	SHARE_RW OUT NAME DIR CONFIG PRUNE SYMBOLS BUILDS BUG
 $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
@@ -18,6 +18,13 @@ $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eva
 $(foreach v,$(lasting) $(single),$(if $(value $v),$(eval override $v := $$(value $v))))
 ifeq ($(KERNEL),)
 override KERNEL := fast
+endif
+# The kernel has another name where it is not for this machine's architecture, by which all else finds it.
+export LAB_ARCH := $(ARCH)
+ifneq ($(ARCH),)
+ifeq ($(findstring +,$(KERNEL))$(filter $(ARCH),$(basename $(notdir $(shell grep -lx "MACHINE=$$(uname -m)" qemu/arch/*.conf)))),)
+override KERNEL := $(KERNEL)@$(ARCH)
+endif
 endif
 ifeq ($(KDIR),)
 override KDIR := /lib/modules/$(shell uname -r)/build

@@ -42,7 +42,7 @@ For a kernel of yours:
 
 To change this project (see CONTRIBUTING.md):
   make test             all tests, ends with "N passed, N failed, N skipped"
-  make test-all         the tests on every kernel, and on the other release of Debian
+  make test-all         the tests on every kernel and architecture, and on the other release of Debian
   make test-distro SUITE=bookworm|trixie
                         "make demo" and "make test" in a bare Debian of that release
   make soak MINUTES=N   random commands, CPU hotplug, loads and unloads at once; a storm
@@ -69,6 +69,8 @@ For this machine:
                         what is in the cache; removes what was not used for so long
 
 Variables:
+  ARCH=NAME             the architecture of the guest, for all that boots one: one of
+                        $(archs) (that of this machine by default)
   KERNEL=NAME           one of: $(cd "$TOP/qemu/config" && printf '%s ' *.config | sed 's/\.config//g')(fast by default)
   CONFIG="CONFIG_X=y"   other options of that kernel: one of its own
   KERNEL_SRC=DIR        a linux tree ($MIN_KERNEL or newer) instead of the distribution's
