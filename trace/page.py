@@ -220,52 +220,52 @@ const size = [svg.width.baseVal.value, svg.height.baseVal.value];
 let zoom = 1, at = -1;
 
 function show(row, scroll) {
-	document.querySelectorAll(".on").forEach(element => element.classList.remove("on"));
-	at = row;
-	rows[row].classList.add("on");
-	entry[row].classList.add("on");
-	detail.innerHTML = entry[row].innerHTML;
-	if (scroll)
-		[rows[row], entry[row]].forEach(element => element.scrollIntoView({block: "nearest"}));
+    document.querySelectorAll(".on").forEach(element => element.classList.remove("on"));
+    at = row;
+    rows[row].classList.add("on");
+    entry[row].classList.add("on");
+    detail.innerHTML = entry[row].innerHTML;
+    if (scroll)
+        [rows[row], entry[row]].forEach(element => element.scrollIntoView({block: "nearest"}));
 }
 
 function resize(factor) {
-	zoom = factor ? Math.min(8, Math.max(0.25, zoom * factor)) : 1;
-	svg.setAttribute("width", size[0] * zoom);
-	svg.setAttribute("height", size[1] * zoom);
-	document.getElementById("zoom").textContent = Math.round(zoom * 100) + " %%";
+    zoom = factor ? Math.min(8, Math.max(0.25, zoom * factor)) : 1;
+    svg.setAttribute("width", size[0] * zoom);
+    svg.setAttribute("height", size[1] * zoom);
+    document.getElementById("zoom").textContent = Math.round(zoom * 100) + " %%";
 }
 
 [rows, entry].forEach(list => list.forEach((element, row) => {
-	element.addEventListener("mouseenter", () => {
-		show(row, false);
-		(list === rows ? entry : rows)[row].scrollIntoView({block: "nearest"});
-	});
-	element.addEventListener("focus", () => show(row, true));
+    element.addEventListener("mouseenter", () => {
+        show(row, false);
+        (list === rows ? entry : rows)[row].scrollIntoView({block: "nearest"});
+    });
+    element.addEventListener("focus", () => show(row, true));
 }));
 document.getElementById("in").onclick = () => resize(1.25);
 document.getElementById("out").onclick = () => resize(0.8);
 document.getElementById("reset").onclick = () => resize(0);
 document.getElementById("left").addEventListener("wheel", event => {
-	if (!event.ctrlKey)
-		return;
-	event.preventDefault();
-	resize(event.deltaY < 0 ? 1.1 : 1 / 1.1);
+    if (!event.ctrlKey)
+        return;
+    event.preventDefault();
+    resize(event.deltaY < 0 ? 1.1 : 1 / 1.1);
 }, {passive: false});
 document.addEventListener("keydown", event => {
-	if (event.ctrlKey || event.metaKey || event.altKey)
-		return;
-	if (event.key === "+")
-		resize(1.25);
-	else if (event.key === "-")
-		resize(0.8);
-	else if (event.key === "0")
-		resize(0);
-	else if (event.key === "ArrowDown" || event.key === "ArrowUp")
-		show(Math.min(rows.length - 1, Math.max(0, at + (event.key === "ArrowDown" ? 1 : -1))), true);
-	else
-		return;
-	event.preventDefault();
+    if (event.ctrlKey || event.metaKey || event.altKey)
+        return;
+    if (event.key === "+")
+        resize(1.25);
+    else if (event.key === "-")
+        resize(0.8);
+    else if (event.key === "0")
+        resize(0);
+    else if (event.key === "ArrowDown" || event.key === "ArrowUp")
+        show(Math.min(rows.length - 1, Math.max(0, at + (event.key === "ArrowDown" ? 1 : -1))), true);
+    else
+        return;
+    event.preventDefault();
 });
 </script>
 """
