@@ -553,7 +553,7 @@ impl<'a> Builder<'a> {
     ///
     /// ```
     /// # fn f(group: &ThreadGroup) -> Result {
-    /// // What takes long does not keep who loads the module waiting.
+    /// // A slow step does not delay loading the module.
     /// Builder::new(fmt!("scan")).spawn_member(group, |ctx| {
     ///     for bus in 0..4 {
     ///         if ctx.should_stop() {

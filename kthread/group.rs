@@ -29,7 +29,7 @@ use kernel::{
 ///     fn init(_module: &'static ThisModule) -> Result<Self> {
 ///         // SAFETY: The group is a field of the module, which is dropped when that is unloaded.
 ///         let threads = unsafe { ThreadGroup::new()? };
-///         // The handle is not needed: the group takes care of the thread.
+///         // The handle is not needed: the group stops the thread.
 ///         threads.spawn(fmt!("worker"), |ctx| while ctx.wait() != Wake::Stop {})?.detach();
 ///         Ok(Self { threads })
 ///     }

@@ -136,7 +136,7 @@ pub fn memalloc_scope<R>(memalloc: Memalloc, f: impl FnOnce() -> R) -> R {
 /// ```
 /// # use kernel::sync::Mutex;
 /// # fn f(log: &Mutex<KVec<u8>>) -> Result {
-/// // The file system waits for this lock when it is to free memory.
+/// // The file system takes this lock when it frees memory.
 /// let mut log = log.lock();
 ///
 /// memalloc_nofs(|| log.push(1, GFP_KERNEL))?;
@@ -160,7 +160,7 @@ pub fn memalloc_nofs<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// ```
 /// # fn reset() -> Result { Ok(()) }
-/// // Until the disk is back, nothing can be written to it.
+/// // The disk cannot be written to until it is back.
 /// memalloc_noio(reset)?;
 /// # Ok::<(), Error>(())
 /// ```
@@ -181,7 +181,7 @@ pub fn memalloc_noio<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// ```
 /// # fn write_back(_page: KBox<[u8; 64]>) {}
-/// // To write a page back frees it, and takes a little memory.
+/// // Writing a page back frees it, and needs a little memory.
 /// memalloc_noreclaim(|| -> Result {
 ///     write_back(KBox::new([0; 64], GFP_KERNEL)?);
 ///     Ok(())

@@ -73,9 +73,9 @@ use kernel::{
 ///         }
 ///     })?;
 ///
-/// // There are not that many priorities.
+/// // This priority is out of range.
 /// assert_eq!(sampler.set_policy(Policy::Rr { priority: 100 }), Err(EINVAL));
-/// // It is the thread's own to change.
+/// // Only the thread itself can change it.
 /// assert_eq!(sampler.set_policy(Policy::Idle), Err(EPERM));
 /// # Ok(())
 /// # }
@@ -398,9 +398,9 @@ impl<T: Send, S> Thread<T, S> {
     /// # fn f(group: &ThreadGroup) -> Result {
     /// let pump = group.spawn(fmt!("pump"), |ctx| while ctx.wait() != Wake::Stop {})?;
     ///
-    /// // A device has come that cannot wait.
+    /// // An urgent device has been plugged in.
     /// pump.set_policy(Policy::Fifo)?;
-    /// // It has gone. The thread is to stay behind others from now on.
+    /// // It is gone. From now on the thread has a low priority.
     /// pump.set_policy(Policy::Normal { nice: 5 })?;
     /// assert_eq!(pump.set_nice(20), Err(EINVAL));
     /// pump.set_nice(19)?;
@@ -457,7 +457,7 @@ impl<T: Send, S> Thread<T, S> {
     /// cpus.clear(CpuId::current());
     /// if !cpus.empty() {
     ///     match thread.set_cpus(&cpus) {
-    ///         // There is no other CPU online.
+    ///         // No other CPU is online.
     ///         Err(error) => assert_eq!(error, EINVAL),
     ///         Ok(()) => pr_info!("moved away\n"),
     ///     }
@@ -484,7 +484,7 @@ impl<M> Context<'_, M> {
     /// ```
     /// # fn f(group: &ThreadGroup) -> Result {
     /// let thread = group.spawn(fmt!("scanner"), |ctx| -> Result {
-    ///     // The first round is in a hurry, and those after that run when nothing else does.
+    ///     // The first round is urgent; later ones run when nothing else does.
     ///     ctx.set_policy(Policy::Rr { priority: 1 })?;
     ///     pr_info!("scanned\n");
     ///     ctx.set_policy(Policy::Idle)?;
@@ -533,7 +533,7 @@ impl<M> Context<'_, M> {
     ///         let mut seen = 0;
     ///
     ///         for cpu in (0..kernel::cpu::nr_cpu_ids()).filter_map(CpuId::from_u32) {
-    ///             // Those that are offline are left out.
+    ///             // Offline CPUs are left out.
     ///             seen += u32::from(ctx.run_on(cpu).is_ok());
     ///         }
     ///         seen

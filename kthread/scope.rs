@@ -67,7 +67,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// kthread::scope(|s| -> Result {
 ///     let all = s.spawn(fmt!("all"), |_ctx| words.iter().map(|word| word.len()).sum::<usize>())?;
 ///
-///     // Nobody keeps this handle, which stops the thread: but it does run.
+///     // Dropping this handle stops the thread, after it has run.
 ///     drop(s.spawn(fmt!("longest"), |_ctx| {
 ///         longest.store(words.iter().map(|word| word.len()).max().unwrap_or(0), Relaxed);
 ///     })?);

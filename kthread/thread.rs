@@ -190,7 +190,7 @@ impl<T: Send, S> Thread<T, S> {
     ///
     /// ```
     /// # fn f(thread: &Thread<()>) -> Result {
-    /// // To wait for it here would be a deadlock otherwise.
+    /// // Waiting for it here would otherwise be a deadlock.
     /// if !thread.is_current() {
     ///     thread.wake();
     /// }
@@ -415,7 +415,7 @@ impl<T: Send, S> Drop for Thread<T, S> {
 /// # fn f(thread: &mut Thread<()>) -> Result {
 /// let parked = thread.park_guard()?;
 ///
-/// // Here it does not run.
+/// // Here the thread does not run.
 /// assert!(parked.is_parked());
 /// drop(parked);
 /// assert!(!thread.is_parked());
@@ -456,7 +456,7 @@ impl<T: Send, S> Drop for Parked<'_, T, S> {
 ///
 /// waker.clone().wake();
 /// assert_eq!(sleeper.join(), Ok(Wake::Ready));
-/// // To wake a thread that is gone does nothing.
+/// // Waking a thread that is gone does nothing.
 /// waker.wake();
 /// # Ok(())
 /// # }

@@ -92,7 +92,7 @@ impl WaitQueue {
     ///
     /// impl Socket {
     ///     fn queue(&self) -> &WaitQueue {
-    ///         // SAFETY: The queue is there as long as the socket.
+    ///         // SAFETY: The queue is valid as long as the socket.
     ///         unsafe { WaitQueue::from_raw(self.0) }
     ///     }
     /// }

@@ -85,7 +85,7 @@ use kernel::{
 /// impl WorkItem for Poll {
 ///     fn run(this: &Arc<Work<Self>>, _ctx: &Context<'_>) {
 ///         if this.left.fetch_sub(1, Relaxed) > 1 {
-///             // That the worker is being stopped is a reason not to go on.
+///             // It does not continue when the worker is being stopped.
 ///             let _ = this.worker.queue_delayed(this.clone(), 1);
 ///         }
 ///     }
@@ -329,7 +329,7 @@ impl<S> Worker<S> {
     /// # fn f(bus: &Worker) -> Result {
     /// let mut reply = [0u8; 4];
     ///
-    /// // The worker has a priority that this caller does not have.
+    /// // The worker has a higher priority than this caller.
     /// let len = bus.call(|_ctx| {
     ///     reply[0] = 7;
     ///     1

@@ -51,7 +51,7 @@ use kernel::{
 ///
 /// impl Drop for Queue {
 ///     fn drop(&mut self) {
-///         // Its job does not run any more. Those of the other queue do.
+///         // Its job does not run any more. Jobs of the other queue do.
 ///         let _ = self.pool.worker(USUAL).map(|worker| worker.cancel_sync(&self.next));
 ///     }
 /// }
