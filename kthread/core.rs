@@ -2,7 +2,7 @@
 
 //! The state of a thread, and who may access which part of it, and when.
 //!
-//! # What there is
+//! # Ownership
 //!
 //! Every thread has one allocation, which begins with a [`Core`], followed by the part that depends
 //! on its type: closure and value of a thread (`packet.rs`, `detached.rs`), or the queue of a
@@ -15,7 +15,7 @@
 //! - the handle, of which there is at most one: `NewThread`, `Thread`, `Worker`.
 //! - any number of `Waker`s and `Observer`s.
 //!
-//! # How far it has come
+//! # States
 //!
 //! [`State`] only moves forward, and determines who owns the closure and the value:
 //!
@@ -30,7 +30,7 @@
 //! drops it. Taking or dropping the value sets Abandoned, the last state, so it happens once. A
 //! thread that died is in Entered when its task has exited, and has no value.
 //!
-//! # What it is asked for
+//! # Requests
 //!
 //! - To stop: [`Asked::STOP`] is set, and never cleared. The rest is what `kthread_stop()` does,
 //!   except the waiting: the thread is unparked, its interruptible sleeps end, and it is woken.
