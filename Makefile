@@ -9,7 +9,7 @@ export LAB_GOALS := $(MAKECMDGOALS)
 # What the user sets. The first may be exported once and for all. The others are said
 # of a single run, on the command line: a CONFIG in the environment was meant for somebody else.
 lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V GDB_PORT QEMU_ACCEL
-single := SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH SCRIPT COMMAND MODULE SHARE \
+single := ARCH SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH SCRIPT COMMAND MODULE SHARE \
 	SHARE_RW OUT NAME DIR CONFIG PRUNE SYMBOLS BUILDS BUG
 $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
@@ -18,6 +18,13 @@ $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eva
 $(foreach v,$(lasting) $(single),$(if $(value $v),$(eval override $v := $$(value $v))))
 ifeq ($(KERNEL),)
 override KERNEL := fast
+endif
+# The kernel has another name where it is not for this machine's architecture, by which all else finds it.
+export LAB_ARCH := $(ARCH)
+ifneq ($(ARCH),)
+ifeq ($(findstring +,$(KERNEL))$(filter $(ARCH),$(basename $(notdir $(shell grep -lx "MACHINE=$$(uname -m)" qemu/arch/*.conf)))),)
+override KERNEL := $(KERNEL)@$(ARCH)
+endif
 endif
 ifeq ($(KDIR),)
 override KDIR := /lib/modules/$(shell uname -r)/build
@@ -46,6 +53,9 @@ configured:
 		$(MAKE) --no-print-directory $$LAB_GOALS KERNEL="$$name"
 .PHONY: configured $(MAKECMDGOALS)
 else
+
+# These are options of new-module, and of no make that it starts.
+MAKEOVERRIDES := $(filter-out NAME=% DIR=%,$(MAKEOVERRIDES))
 
 modules:
 	$(check)
@@ -114,6 +124,11 @@ shell:
 	$(check)
 	@$(prepare) $(build_own)
 	@$(run) qemu/vm.py $(guest) $(own) $(share) --shell
+
+watch:
+	$(check)
+	@$(prepare)
+	@$(run) qemu/vm.py $(guest) --program watch/watch_demo.c --console watch_demo
 
 gdb:
 	$(check)
@@ -192,5 +207,5 @@ help:
 	@scripts/help.sh
 
 .PHONY: modules modules_install metadata demo coverage trace ports compare test test-all test-distro soak vm shell \
-	gdb new-module doctor lint bench rust-analyzer kunit patches proofs check-patches build-matrix upstream rustdoc clean cache help
+	watch gdb new-module doctor lint bench rust-analyzer kunit patches proofs check-patches build-matrix upstream rustdoc clean cache help
 endif

@@ -21,6 +21,7 @@ sys.path[:0] = [os.path.join(TOP, "bench"), os.path.join(TOP, "qemu")]
 
 import accel  # noqa: E402 (the path has to be set first)
 import guest  # noqa: E402
+import machine  # noqa: E402
 import report  # noqa: E402
 import size  # noqa: E402
 
@@ -38,14 +39,16 @@ def configuration(kernel, seed):
         options = dict(re.findall(r"^(CONFIG_\w+)=(.*)$", f.read(), re.M))
     with open(os.path.join(build, "include", "config", "kernel.release"), encoding="ascii") as f:
         release = f.read().strip()
+    arch = machine.arch_of(kernel)
     wanted = ("CC_VERSION_TEXT", "RUSTC_VERSION_TEXT", "BINDGEN_VERSION_TEXT", "PREEMPT", "HZ", "SMP",
               "FUNCTION_TRACER", "CC_OPTIMIZE_FOR_PERFORMANCE", "RUST_INLINE_HELPERS")
     return {
         "kernel": release,
         "kernel name": kernel,
         "options": {name: options.get("CONFIG_" + name, "n").strip('"') for name in wanted},
-        "qemu": first_line(guest.find_qemu(), "--version"),
-        "accelerator": " ".join(accel.Counting(seed).args("single")),
+        "architecture": arch.name,
+        "qemu": first_line(guest.find_qemu(arch), "--version"),
+        "accelerator": " ".join(accel.Counting(arch, seed).args("single")),
         "ns per instruction": accel.Counting.NS_PER_INSTRUCTION,
         "commit": first_line("git", "describe", "--always", "--dirty"),
     }

@@ -21,11 +21,10 @@ from verdict import RC_PASS, SetupError
 BUDGET = 10.0
 KVM = "/dev/kvm"
 CPUINFO = "/proc/cpuinfo"
-CPUS = ("host", "host,-arch-capabilities")
 
 
 class Accel:
-    tsc_khz = None  # that of the host
+    tsc_khz = None  # where it is not that of the host
 
     def __init__(self, kind, cpu, reason):
         self.kind = kind
@@ -55,8 +54,8 @@ class Counting(Accel):
     NS_PER_INSTRUCTION = 1 << SHIFT
     tsc_khz = 1_000_000
 
-    def __init__(self, seed):
-        super().__init__("tcg", "max", "counts instructions")
+    def __init__(self, arch, seed):
+        super().__init__("tcg", arch["COUNTING_CPU"], "counts instructions")
         self.seed = seed
 
     def args(self, thread):
@@ -64,8 +63,8 @@ class Counting(Accel):
                 "-seed", str(self.seed), "-rtc", "base=2026-01-01,clock=vm", "-global", "virtio-mmio.ioeventfd=off"]
 
 
-def _tcg(reason):
-    return Accel("tcg", "max", reason)
+def _tcg(kernel, reason):
+    return Accel("tcg", kernel.arch["TCG_CPU"], reason)
 
 
 def _cpu_model():
@@ -73,7 +72,7 @@ def _cpu_model():
     with open(CPUINFO) as f:
         first = f.read().split("\n\n")[0]
     return [line.split(":", 1)[1].strip() for line in first.splitlines()
-            if line.startswith(("vendor_id", "cpu family", "model", "stepping", "microcode"))]
+            if line.startswith(("vendor_id", "cpu family", "model", "stepping", "microcode", "CPU "))]
 
 
 def _key(kernel):
@@ -82,7 +81,7 @@ def _key(kernel):
     with open(kernel.image, "rb") as f:
         while chunk := f.read(1 << 20):
             digest.update(chunk)
-    qemu = os.path.realpath(guest.find_qemu())
+    qemu = os.path.realpath(guest.find_qemu(kernel.arch))
     version = subprocess.run([qemu, "--version"], stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()[0]
     binary = os.stat(qemu)
@@ -109,12 +108,12 @@ def _probe(kernel, cpu, run_dir):
 
 
 def _auto(kernel, run_dir):
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return _tcg("the host is no x86-64 machine")
+    if not kernel.arch.is_host:
+        return _tcg(kernel, "the host is no %s machine" % kernel.arch.name)
     if not os.path.exists(KVM):
-        return _tcg("no /dev/kvm")
+        return _tcg(kernel, "no /dev/kvm")
     if not os.access(KVM, os.R_OK | os.W_OK):
-        return _tcg("/dev/kvm may not be opened")
+        return _tcg(kernel, "/dev/kvm may not be opened")
     cache = os.path.join(kernel.dir, "accel.json")
     key = _key(kernel)
     try:
@@ -127,7 +126,7 @@ def _auto(kernel, run_dir):
     output.say("# accel: trying KVM with this kernel, at most %.0f s a CPU model" % BUDGET)
     verdicts = []
     found = None
-    for cpu in CPUS:
+    for cpu in kernel.arch["KVM_CPUS"].split():
         start = time.monotonic()
         answer = _probe(kernel, cpu, run_dir)
         if answer is True:
@@ -135,7 +134,7 @@ def _auto(kernel, run_dir):
             break
         verdicts.append("-cpu %s: %s" % (cpu, answer))
     if found is None:
-        found = _tcg("kvm boot probe: " + "; ".join(verdicts))
+        found = _tcg(kernel, "kvm boot probe: " + "; ".join(verdicts))
         if os.getloadavg()[0] > 2 * os.cpu_count():
             # The guest may have had no time to answer, and is asked again next time.
             return found
@@ -148,11 +147,13 @@ def _auto(kernel, run_dir):
 
 def choose(kernel, run_dir):
     """The accelerator for this kernel on this machine, with the reason."""
-    guest.find_qemu()
+    guest.find_qemu(kernel.arch)
     wish = os.environ.get("QEMU_ACCEL", "") or "auto"
     if wish == "tcg":
-        return _tcg("QEMU_ACCEL=tcg")
+        return _tcg(kernel, "QEMU_ACCEL=tcg")
     if wish == "kvm":
+        if not kernel.arch.is_host:
+            raise SetupError("QEMU_ACCEL=kvm: this machine runs no %s guest by KVM: leave it out" % kernel.arch.name)
         return Accel("kvm", "host", "QEMU_ACCEL=kvm")
     if wish == "auto":
         return _auto(kernel, run_dir)

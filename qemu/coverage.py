@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tell which lines of modules ran, by what qemu/coverage/lab_coverage.c noted.
 
-usage: coverage.py SOURCE BUILT REACHED INFO
+usage: coverage.py KERNEL SOURCE BUILT REACHED INFO
 
-SOURCE is the directory of the modules, BUILT that of their .ko files, REACHED what the
+KERNEL is the name of the kernel, SOURCE the directory of the modules, BUILT that of their .ko files, REACHED what the
 guest noted. Writes INFO for genhtml, and prints a summary. A line is one where a block
 of code begins, which is what the compiler makes count.
 """
@@ -15,41 +15,42 @@ import subprocess
 import sys
 
 import layout
+import machine
 
 SECTION = re.compile(r"^Disassembly of section (\S+):$")
-CALL = re.compile(r"^\t+([0-9a-f]+): R_X86_64_PLT32\t__sanitizer_cov_trace_pc\b")
+CALL = re.compile(r"^\t+([0-9a-f]+): R_\w+\t__sanitizer_cov_trace_pc\b")
 INSTRUCTION = re.compile(r"^ *([0-9a-f]+):\t+(\S+)")
 PLACE = re.compile(r"^(/.*):([1-9][0-9]*)(?: \(discriminator [0-9]+\))?$")
 
 
-def calls(path):
+def calls(arch, path):
     """What is noted by the code of a module: (section, address, whether it is that of a block).
 
     A block is noted by the address after its call. One that ends its function with that has none: it
     jumps, and what is noted is the address after the call of that function.
     """
-    run = subprocess.run(["objdump", "-dr", "--no-show-raw-insn", path], stdout=subprocess.PIPE, check=True, text=True,
+    run = subprocess.run([arch.cross + "objdump", "-dr", "--no-show-raw-insn", path], stdout=subprocess.PIPE, check=True, text=True,
                          errors="replace")
     section, operation, notes = None, "", False
     for line in run.stdout.splitlines():
         header, call, instruction = SECTION.match(line), CALL.match(line), INSTRUCTION.match(line)
         if header:
             section, operation = header.group(1), ""
-        elif call and operation == "call":
+        elif call and operation == arch["CALL"]:
             notes = True
-            # The place of the address is the last of the instruction.
+            # The place of the address is the last of the instruction, or all of it, which is as long.
             yield section, int(call.group(1), 16) + 4, True
         elif instruction:
-            if operation == "call" and not notes:
+            if operation == arch["CALL"] and not notes:
                 yield section, int(instruction.group(1), 16), False
             operation, notes = instruction.group(2), False
 
 
-def lines(path, section, addresses):
+def lines(arch, path, section, addresses):
     """For each address the (file, line) that it belongs to, those included that it was inlined into."""
     # The call ends where the next instruction begins.
     text = "".join("0x%x\n" % (address - 1) for address in addresses)
-    run = subprocess.run(["addr2line", "-a", "-i", "-j", section, "-e", path], input=text, stdout=subprocess.PIPE,
+    run = subprocess.run([arch.cross + "addr2line", "-a", "-i", "-j", section, "-e", path], input=text, stdout=subprocess.PIPE,
                          check=True, text=True, errors="replace")
     found = []
     for line in run.stdout.splitlines():
@@ -61,7 +62,7 @@ def lines(path, section, addresses):
     return found
 
 
-def measure(source, built, reached):
+def measure(arch, source, built, reached):
     """{file: {line: whether it was reached}}"""
     result = {}
     seen = {}
@@ -79,7 +80,7 @@ def measure(source, built, reached):
             places = layout.places(path)
             blocks = {}
             known = set()
-            for section, address, is_block in calls(path):
+            for section, address, is_block in calls(arch, path):
                 if section in places:
                     known.add((places[section][0], places[section][1] + address))
                     if is_block:
@@ -89,7 +90,7 @@ def measure(source, built, reached):
                                  "modules out in another way" % (len(here - known), len(here), item))
             for section, addresses in blocks.items():
                 kind, start = places[section]
-                for address, found in zip(addresses, lines(path, section, addresses)):
+                for address, found in zip(addresses, lines(arch, path, section, addresses)):
                     ran = (kind, start + address) in here
                     for file, number in found:
                         if file.startswith(source + "/"):
@@ -109,9 +110,9 @@ def ranges(numbers):
     return ", ".join("%d" % a if a == b else "%d-%d" % (a, b) for a, b in found)
 
 
-def main(source, built, reached, info):
+def main(kernel, source, built, reached, info):
     source = os.path.realpath(source)
-    result = measure(source, built, reached)
+    result = measure(machine.arch_of(kernel), source, built, reached)
     if not result:
         raise SystemExit("coverage.py: no module in %s has code that tells when it runs" % built)
     total = hit = 0
@@ -132,6 +133,6 @@ def main(source, built, reached, info):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if len(sys.argv) != 6:
         sys.exit(__doc__)
     main(*sys.argv[1:])

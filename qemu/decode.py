@@ -17,8 +17,10 @@ CYCLE = 8  # functions that call each other in a circle
 
 # Registers, bytes of code, frames that the unwinder does not believe in itself.
 NOISE = re.compile(r" *(\? |(R[A-D]X|R[SD]I|R[BS]P|R\d\d|[CDEFG]S|CR\d|DR\d|PKRU|ORIG_RAX|RIP: 0033|Code|"
-                   r"Modules linked in): ?)")
-RIP = re.compile(r" *RIP: ")
+                   r"pstate|lr ?|sp ?|x\d+ ?|pmr(_save)?|Mem abort info|Data abort info|user pgtable|"
+                   r"Modules linked in): ?|(ESR|EC|SET|EA|FSC|ISV|CM|GCS) = |\[[0-9a-f]+\] pgd=)")
+# Where it happened, rather than where that was called.
+RIP = re.compile(r" *(RIP|pc ?): ")
 LINE = re.compile(r":[0-9]+[ )]")
 # Which of several blocks of code on a line it is; whether it is told depends on the release of the tools.
 DISCRIMINATOR = re.compile(r" \(discriminator [0-9]+\)")
@@ -118,11 +120,11 @@ class Decoder:
                     decoded.update(zip(chosen, self._run(command, chosen)))
         return [self._tidy(line, decoded[line], source) for line in lines]
 
-    @staticmethod
-    def _run(command, lines):
+    def _run(self, command, lines):
         # The script is to use binutils, which read what either compiler writes.
-        env = {name: value for name, value in os.environ.items() if name not in ("LLVM", "CROSS_COMPILE")}
+        env = {name: value for name, value in os.environ.items() if name != "LLVM"}
         env["LC_ALL"] = "C.UTF-8"
+        env["CROSS_COMPILE"] = self.kernel.arch.cross
         run = subprocess.run(command, env=env, timeout=LIMIT, input="\n".join(lines) + "\n",
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
         found = run.stdout.splitlines()
@@ -146,10 +148,15 @@ class Decoder:
         if path is None:
             return
         # In a module each section begins at address 0, where addr2line would look into .text.
-        moves = [word for n, section in enumerate(code_sections(path)) if section != ".text"
+        moves = [word for n, section in enumerate(self._code_sections(path)) if section != ".text"
                  for word in ("--change-section-address", "%s=0x%x" % (section, (n + 1) << 28))]
-        subprocess.run(["objcopy", *moves, path, os.path.join(directory, name + ".ko")],
+        subprocess.run([self.kernel.arch.cross + "objcopy", *moves, path, os.path.join(directory, name + ".ko")],
                        stderr=subprocess.PIPE, check=True)
+
+    def _code_sections(self, path):
+        run = subprocess.run([self.kernel.arch.cross + "objdump", "-h", path], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, check=True)
+        return [name for name, flags in SECTION.findall(run.stdout) if "CODE" in flags.split(", ")]
 
 
 def whole(name, modules):
@@ -162,11 +169,6 @@ def whole(name, modules):
                     if item == os.path.basename(stripped):
                         return os.path.join(top, item)
     return None
-
-
-def code_sections(path):
-    run = subprocess.run(["objdump", "-h", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True)
-    return [name for name, flags in SECTION.findall(run.stdout) if "CODE" in flags.split(", ")]
 
 
 def command(kernel, args, *words):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs in gdb: `lab-modules FILE...` has it know these modules from before their init runs.
+"""Runs in gdb: `lab-modules ARGUMENT FILE...` has it know these modules from before their init runs.
+
+ARGUMENT is the first one of a function, as gdb has it.
 
 The kernel's own lx-symbols needs a kernel with debug information, and leaves the sections of init out.
 """
@@ -18,14 +20,15 @@ import layout  # noqa: E402
 class Loading(gdb.Breakpoint):
     """Where the kernel is about to call a module's init."""
 
-    def __init__(self, files):
+    def __init__(self, argument, files):
         super().__init__("*(unsigned long)&do_init_module", internal=True)
         self.silent = True
+        self.argument = argument
         self.files = files
         self.known = {}
 
     def stop(self):
-        module = gdb.parse_and_eval("(struct module *)$rdi")
+        module = gdb.parse_and_eval("(struct module *)" + self.argument)
         name = module["name"].string()
         path = self.files.get(name)
         if path is None:
@@ -48,15 +51,15 @@ class Loading(gdb.Breakpoint):
 
 
 class Modules(gdb.Command):
-    """lab-modules FILE...: what these modules' functions, lines and variables are, as each is loaded."""
+    """lab-modules ARGUMENT FILE...: what these modules' functions, lines and variables are, as each is loaded."""
 
     def __init__(self):
         super().__init__("lab-modules", gdb.COMMAND_FILES, gdb.COMPLETE_FILENAME)
 
     def invoke(self, arg, from_tty):
         self.dont_repeat()
-        files = gdb.string_to_argv(arg)
-        Loading({layout.module_name(path): path for path in files})
+        argument, *files = gdb.string_to_argv(arg)
+        Loading(argument, {layout.module_name(path): path for path in files})
 
 
 Modules()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boot one guest in QEMU, relay its channels and say how it ended.
 
-Channels: console (ttyS0, the kernel log), qmp (QEMU's own control), and the
+Channels: console (a serial port, the kernel log), qmp (QEMU's own control), and the
 virtio ports by name: `status` (the guest's init reports its progress), `ktap`,
 `stdout` and `stderr`. Each is also written to a file of its own in the run
 directory. All but the console are socket pairs, so that nothing in the file
@@ -28,8 +28,6 @@ import clock
 import output
 from verdict import RC_FAIL, RC_INIT, RC_PASS, Failure, SetupError
 
-QEMU = "qemu-system-x86_64"
-
 BOOT_LIMIT = 20.0  # from QEMU's start to the first word of user space
 IDLE_LIMIT = 30.0  # between two tests, and from the last word to the end
 GRACE = 10.0  # what the guest gets to end an overdue test by itself
@@ -43,7 +41,8 @@ BOOT_TRIES = 20
 
 LINE_LENGTH = 1 << 16  # bytes, above which what comes is not a line of text
 
-CPU_REGISTERS = re.compile(r"CPU#(\d+).*?RIP=([0-9a-f]+)")
+# Where a CPU is, in the words of QEMU for any architecture.
+CPU_REGISTERS = re.compile(r"CPU#(\d+).*?(?:RIP| PC)=([0-9a-f]+)")
 
 LAST_WORDS = (
     ("panic", "Kernel panic - not syncing"),
@@ -54,10 +53,10 @@ LAST_WORDS = (
 )
 
 
-def find_qemu():
-    path = shutil.which(QEMU)
+def find_qemu(arch):
+    path = shutil.which(arch["QEMU"])
     if path is None:
-        raise SetupError("%s is not installed: install the package qemu-system-x86" % QEMU)
+        raise SetupError("%s is not installed: install the package %s" % (arch["QEMU"], arch["QEMU_PACKAGE"]))
     return path
 
 
@@ -117,12 +116,11 @@ def share_devices(kernel, path, writable=False):
 
 def command_line(kernel, accel, extra=()):
     """The kernel's command line."""
-    # Patching mitigations in and calibrating a delay loop would take a third of the boot under TCG,
-    # and the check whether the timer ticks at all panics where the host is busy.
+    # Patching mitigations in and calibrating a delay loop would take a third of the boot under TCG.
     # Nothing that runs in the guest can mute the console, or keep its markers from it.
-    words = ["console=ttyS0", "loglevel=7", "ignore_loglevel", "printk.devkmsg=on", "panic=-1", "reboot=t", "kunit.enable=1", "mitigations=off",
-             "no_timer_check"]
-    khz = accel.tsc_khz or clock.tsc_khz()
+    words = [*kernel.arch["BOOT"].split(), "loglevel=7", "ignore_loglevel", "printk.devkmsg=on", "panic=-1",
+             "kunit.enable=1", "mitigations=off"]
+    khz = kernel.arch["CLOCK"] == "tsc" and (accel.tsc_khz or clock.tsc_khz())
     if khz:
         words += ["tsc=reliable", "tsc_early_khz=%d" % khz, "lpj=%d" % (khz * 1000 // kernel.hz)]
     return " ".join([*words, *extra])
@@ -347,15 +345,14 @@ class Guest:
                 channel.close()
 
     def _start(self):
-        qemu = find_qemu()
+        qemu = find_qemu(self.kernel.arch)
         self._channel("console", on_line=self._console_line)
         self._channel("qmp")
         args = [qemu, *self.kernel.machine.args(self.accel, self.smp, self.mem),
                 "-kernel", self.kernel.image, "-initrd", self.initrd,
                 "-append", command_line(self.kernel, self.accel, self.append),
                 "-serial", "chardev:console",
-                "-mon", "chardev=qmp,mode=control",
-                "-device", self.kernel.machine.virtio("serial"), *self.devices]
+                "-mon", "chardev=qmp,mode=control", *self.devices]
         for port in self.ports:
             if port == "status":
                 self._channel(port, on_line=self._status_line)

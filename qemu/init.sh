@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # PID 1 of the guest: sets up, does what /etc/guest.conf says, reports on the
-# virtio port `status`, and leaves through the ISA debug exit port, whose value
-# V the host sees as QEMU's exit status 2 * V + 1.
+# virtio port `status`, and leaves through the port `exit`, on which "Vq" has QEMU
+# end with the status 2 * V + 1.
 #
 # busybox has read -t.
 # shellcheck disable=SC3045,SC1091,SC2154
@@ -13,16 +13,11 @@ export PATH=/bin HOME=/root TERM="${TERM:-linux}"
 leave()
 {
 	case $1 in
-	pass) code=020 ;;
-	fail) code=021 ;;
-	*) code=022 ;;
+	pass) code=16 ;;
+	fail) code=17 ;;
+	*) code=18 ;;
 	esac
-	if [ -c /dev/port ]; then
-		# shellcheck disable=SC2059 # it is a character in octal
-		printf "\\$code" | dd of=/dev/port bs=1 seek=244 2>/dev/null
-	else
-		outb 0xf4 "$code"
-	fi
+	! find_port exit || echo "${code}q" >"$port"
 	# Only reached when the exit port does not work.
 	echo "kdemo-init: the exit port did not end the guest"
 	poweroff -f
@@ -106,9 +101,12 @@ mount -t tmpfs run /run
 mount -t debugfs debugfs /sys/kernel/debug
 
 # The boot has a race of its own, so that KCSAN begins later. So has every sleep that
-# a timer ends, which is no fault of those who sleep.
+# a timer ends, which is no fault of those who sleep; and every kthread_stop() of a thread
+# that is awake: the thread sets PF_EXITING while to_kthread() looks for PF_KTHREAD.
 if [ -e /sys/kernel/debug/kcsan ]; then
-	echo '!hrtimer_wakeup' > /sys/kernel/debug/kcsan
+	for function in hrtimer_wakeup exit_signals; do
+		echo "!$function" > /sys/kernel/debug/kcsan
+	done
 	echo on > /sys/kernel/debug/kcsan
 fi
 
@@ -123,7 +121,7 @@ done
 # What guest.conf may set: how slow this kernel is, how long to wait for what is let go late, and what else
 # to look for.
 # shellcheck disable=SC2034 # run-tests.sh uses them
-mode=error factor=1 settle=3 share='' out='' leaks='' coverage='' trailer=''
+mode=error factor=1 settle=3 console='' share='' out='' leaks='' coverage='' trailer=''
 # shellcheck source=/dev/null
 . /etc/guest.conf
 # For wait_for of tests/lib/ktap.sh.
@@ -146,8 +144,13 @@ if [ "$mode" = shell ]; then
 	[ -z "$share" ] || mount_share
 	grep -q '\.resolution: 1 nsecs' /proc/timer_list ||
 		echo "warning: the clock is coarse in this boot, latencies will mean nothing"
-	echo "kernel $(uname -r); modprobe rust_kthread_demo loads the module; Ctrl-A X leaves"
-	setsid cttyhack sh -l
+	[ -n "$console" ] ||
+		echo "kernel $(uname -r); modprobe rust_kthread_demo loads the module; Ctrl-A X leaves"
+	if [ -n "$console" ]; then
+		setsid cttyhack "$console"
+	else
+		setsid cttyhack sh -l
+	fi
 	leave pass
 fi
 

@@ -96,7 +96,13 @@ def is_static(path):
     return True
 
 
-def busybox():
+def busybox(arch=None):
+    """That of an architecture, or of this machine."""
+    if arch and not arch.is_host:
+        path = os.path.join(lab.CACHE, "busybox", arch.name, "busybox")
+        if not os.path.exists(path):
+            raise SetupError("there is no busybox for %s: run scripts/busybox.sh %s" % ((arch.name,) * 2))
+        return path
     path = shutil.which("busybox")
     if path is None or not is_static(path):
         raise SetupError("the guest needs a static busybox: install the package busybox-static")
@@ -105,13 +111,17 @@ def busybox():
 
 @functools.lru_cache(maxsize=None)
 def applets():
-    """The names of busybox' programs."""
+    """The names of busybox' programs. They are the same on each architecture, for the release is."""
     return subprocess.run([busybox(), "--list"], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, check=True, text=True).stdout.split()
 
 
-def compiler():
-    """The command that compiles C for the guest; any C compiler does."""
+def compiler(arch):
+    """The command that compiles C for the guest; for one of this machine's architecture any C compiler does."""
+    if arch.cross:
+        if not shutil.which(arch.cross + "gcc"):
+            raise SetupError("there is no %sgcc: install the package %s" % (arch.cross, arch["CROSS_PACKAGE"]))
+        return arch.cross + "gcc"
     names = [os.environ.get("CC", ""), "cc", "gcc", "clang"]
     names += ["clang-%d" % v for v in range(30, 13, -1)]
     for name in names:
@@ -120,28 +130,27 @@ def compiler():
     raise SetupError("no C compiler found for tests/programs: install clang or gcc")
 
 
-def compile_program(source, program):
+def compile_program(arch, source, program):
     """Compile one program, complete or not at all: another run may want it too."""
     part = "%s.%d" % (program, os.getpid())
-    run = subprocess.run([compiler(), *STATIC_CFLAGS, "-o", part, source],
+    run = subprocess.run([compiler(arch), *STATIC_CFLAGS, "-o", part, source],
                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if run.returncode != 0:
         raise SetupError("cannot compile %s for the guest:\n%s" % (source, run.stderr.rstrip()))
     os.rename(part, program)
 
 
-# Where the sources of programs are: for tests and the benchmark, and for init itself.
-FOR_TESTS = (os.path.join(lab.TESTS, "programs"), os.path.join(lab.ROOT, "bench", "programs"))
-FOR_INIT = (os.path.join(lab.ROOT, "qemu", "programs"),)
+# Where the sources of programs are, for tests and the benchmark.
+SOURCES = (os.path.join(lab.TESTS, "programs"), os.path.join(lab.ROOT, "bench", "programs"))
 
 
-def programs(sources=FOR_TESTS):
+def programs(arch):
     """Compile the guest's programs where that was not yet done. Returns their paths by name."""
-    out_dir = os.path.join(lab.ROOT, "build", "programs")
+    out_dir = os.path.join(lab.ROOT, "build", "programs" if arch.is_host else "programs@" + arch.name)
     built = {}
     os.makedirs(out_dir, exist_ok=True)
     with COMPILING:
-        for source_dir in sources:
+        for source_dir in SOURCES:
             items = sorted(os.listdir(source_dir)) if os.path.isdir(source_dir) else []
             headers = [os.path.join(source_dir, item) for item in items if item.endswith(".h")]
             for item in items:
@@ -151,7 +160,7 @@ def programs(sources=FOR_TESTS):
                 program = os.path.join(out_dir, item[:-2])
                 newest = max(os.path.getmtime(path) for path in [source, *headers])
                 if not os.path.exists(program) or os.path.getmtime(program) < newest:
-                    compile_program(source, program)
+                    compile_program(arch, source, program)
                 built[item[:-2]] = program
     return built
 
@@ -199,7 +208,7 @@ def write(path, kernel, conf, modules=(), extra=(), tests=True):
     conf: text of /etc/guest.conf, which init.sh reads as shell.
     extra: pairs (name in the guest, bytes or text), for example the script to run.
     """
-    box = busybox()
+    box = busybox(kernel.arch)
     with open(path, "wb") as out:
         cpio = Cpio(out)
         for name in ("dev", "proc", "sys", "tmp", "run", "etc", "root"):
@@ -215,12 +224,10 @@ def write(path, kernel, conf, modules=(), extra=(), tests=True):
         cpio.data("etc/guest.conf", conf, 0o644)
         cpio.data("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644)
         add_modules(cpio, kernel.release, modules)
-        if "\nCONFIG_DEVPORT=y\n" not in kernel.config:
-            cpio.file("bin/outb", programs(FOR_INIT)["outb"])
         if tests:
             cpio.tree("tests", lab.TESTS, without=("host", "selfcheck", "programs", "__pycache__"))
             cpio.file("docs/debugfs.md", os.path.join(lab.ROOT, "docs", "debugfs.md"), 0o644)
-            for name, program in programs().items():
+            for name, program in programs(kernel.arch).items():
                 cpio.file("bin/" + name, program)
             add_kselftest(cpio, kernel)
         for name, data in extra:

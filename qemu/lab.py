@@ -13,6 +13,7 @@ from verdict import SetupError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 TESTS = os.path.join(ROOT, "tests")
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "rust-kthread-demo")
 
 # How much longer than the fast kernel a kernel takes for the same work.
 SLOWNESS = {"debug": 8, "kcsan": 8, "rt": 4, "debian": 4, "debian-rt": 8, "debian-cloud": 4}
@@ -28,13 +29,16 @@ class Kernel:
     """A finished kernel build, as scripts/build-kernel.sh leaves it in build/NAME/kernel."""
 
     def __init__(self, name):
-        if not re.fullmatch(r"[A-Za-z0-9_.+-]+", name) or name.startswith("."):
+        if not re.fullmatch(r"[A-Za-z0-9_.+@-]+", name) or name.startswith("."):
             raise SetupError("'%s' is no kernel name: use a name from qemu/config" % name)
+        self.arch = machine.arch_of(name)
+        if self.arch is None:
+            raise SetupError("'%s' is a kernel for an architecture that is not in qemu/arch" % name)
         self.name = name
         self.dir = os.path.join(ROOT, "build", name)
         self.build = os.path.join(self.dir, "kernel")
         self.vmlinux = os.path.join(self.build, "vmlinux")
-        base = name.partition("+")[0]  # NAME+HASH is NAME with more options
+        base = re.split("[+@]", name)[0]  # NAME@ARCH is the same for another architecture, NAME+HASH with more options
         self.factor = SLOWNESS.get(base, 1)
         self.mem = MEMORY.get(base, 512)
         if not os.path.exists(self.vmlinux):
@@ -47,17 +51,17 @@ class Kernel:
             self.release = f.read().strip()
         with open(os.path.join(self.build, ".config")) as f:
             self.config = f.read()
-        self.machine = machine.of(self.config)
         # A distribution's kernel is packed, and what is beside it has no code.
         packed = os.path.join(self.build, "vmlinuz")
         symbols = os.path.join(self.build, "vmlinux.debug")
         self.symbols = symbols if os.path.exists(symbols) else self.vmlinux
-        self.image = packed if os.path.exists(packed) else self.vmlinux
+        self.image = packed if os.path.exists(packed) else os.path.join(self.build, self.arch["IMAGE"])
+        self.machine = machine.Machine(self.arch, self.image == packed)
         self.hz = int(re.search(r"^CONFIG_HZ=(\d+)$", self.config, re.M).group(1))
 
     def function_at(self, address):
         """The name of what is at an address; the lab's kernels run where they were linked."""
-        found = "user space"
+        found = "user space" if address < 1 << 63 else "a module, at 0x%x" % address
         with open(os.path.join(self.build, "System.map")) as f:
             for line in f:
                 words = line.split()

@@ -1,15 +1,57 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The machines that QEMU emulates for a guest, and what differs between them."""
+"""The architectures of guests, as qemu/arch tells of them, and the machines that QEMU emulates for these."""
 
+import glob
+import os
+import platform
 
+HERE = os.path.dirname(os.path.realpath(__file__))
 MAX_CPUS = 255  # on every machine here
+
+# What leaves the guest: a virtio port of this name, on which "16q" has QEMU end with the status 2 * 16 + 1.
+EXIT = ["-chardev", "testdev,id=exit", "-device", "virtserialport,chardev=exit,name=exit"]
+
+
+class Arch:
+    """What qemu/arch/NAME.conf says, as arch["KEY"]."""
+
+    def __init__(self, path):
+        self.name = os.path.basename(path)[:-len(".conf")]
+        with open(path) as f:
+            self.keys = dict(line.rstrip("\n").split("=", 1) for line in f if line[0].isupper() and "=" in line)
+
+    def __getitem__(self, key):
+        return self.keys.get(key, "")
+
+    @property
+    def is_host(self):
+        """Whether this machine is one."""
+        return self["MACHINE"] == platform.machine()
+
+    @property
+    def cross(self):
+        """The prefix of the commands that build for it, empty where these are the machine's own."""
+        return "" if self.is_host else self["CROSS"]
+
+
+def archs():
+    return [Arch(path) for path in sorted(glob.glob(os.path.join(glob.escape(HERE), "arch", "*.conf")))]
+
+
+def arch_of(kernel):
+    """That of the kernel with this name, NAME[@ARCH][+HASH]; None if there is no such architecture."""
+    name = kernel.partition("+")[0].partition("@")[2]
+    return next((arch for arch in archs() if (arch.name == name if name else arch.is_host)), None)
 
 
 class Machine:
-    def __init__(self, model, bus, thread):
-        self.model = model
-        self.bus = bus  # how QEMU calls a virtio device on it
-        self.thread = thread  # whether an emulated CPU has a thread of its own: multi or single
+    """The one for a kernel of an architecture; those that distributions package want another than the lab's own."""
+
+    def __init__(self, arch, packaged):
+        prefix = "PACKAGED_" if packaged else ""
+        self.model = arch[prefix + "MODEL"]
+        self.bus = arch[prefix + "BUS"]
+        self.thread = arch[prefix + "THREAD"]
 
     def args(self, accel, smp, mem):
         """The QEMU arguments that every guest on it has."""
@@ -18,21 +60,9 @@ class Machine:
             *accel.args(self.thread),
             "-smp", str(smp), "-m", str(mem),
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+            "-device", self.virtio("serial"), *EXIT,
         ]
 
     def virtio(self, kind):
         """The name of a virtio device, such as serial."""
         return "virtio-%s-%s" % (kind, self.bus)
-
-
-# Boots fastest, and takes the ELF file of a kernel that finds its devices on the command line.
-MICROVM = Machine("microvm,acpi=off,pcie=off,rtc=on", "device", "multi")
-# What the kernels of distributions are for. They patch their code while they run (CONFIG_JUMP_LABEL), and a QEMU
-# with several threads may go on with what another CPU has just replaced: seen as an Oops by int3.
-PC = Machine("q35", "pci", "single")
-
-
-def of(config):
-    """The machine for a kernel with this configuration."""
-    return MICROVM if "\nCONFIG_VIRTIO_MMIO=y\n" in config else PC

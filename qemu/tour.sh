@@ -156,6 +156,7 @@ printf '\nAll %d steps gave what they should.\n' "$steps"
 cat << 'EOF'
 
 From here:
+  make watch                  the workers in a table that moves, and a key for each step
   make shell                  the same guest, to do it all yourself
   make test                   what shows that it works
   make trace                  one such life as a picture, from the kernel's own trace

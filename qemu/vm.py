@@ -33,6 +33,8 @@ import suite
 import verdict
 from verdict import SetupError
 
+# Of a terminal: the screen that scrolls, and a cursor on it.
+MAIN_SCREEN = "\033[?1049l\033[?25h\033[0m"
 TOUR = os.path.join(lab.ROOT, "qemu", "tour.sh")
 
 
@@ -59,6 +61,8 @@ def parse_args(argv):
     mode.add_argument("--script", metavar="FILE", help="run FILE as root and exit with its status, if nothing else is wrong")
     mode.add_argument("--command", metavar="TEXT", help="run TEXT as a script")
     mode.add_argument("--shell", action="store_true", help="an interactive shell")
+    mode.add_argument("--console", metavar="PROGRAM",
+                      help="like --shell, but with a program in place of the shell, such as one of --program")
     mode.add_argument("--gdb", action="store_true", help="like --shell, but wait for a debugger first")
     args = parser.parse_args(argv)
     if args.count is not None:
@@ -174,13 +178,13 @@ def judge_script(vm, headers):
     return facts, failures, result
 
 
-def compile_programs(args, run_dir):
+def compile_programs(kernel, args, run_dir):
     """The programs that --program means, as pairs (name in the guest, bytes)."""
     found = []
     for source in args.program:
         name = os.path.basename(source)[:-2]
         program = run_dir.file(name)
-        initramfs.compile_program(source, program)
+        initramfs.compile_program(kernel.arch, source, program)
         with open(program, "rb") as f:
             found.append(("bin/" + name, f.read()))
     return found
@@ -209,8 +213,8 @@ def take_out(out, vm, run_dir):
 
 
 def run_script(kernel, args):
-    guest.find_qemu()
-    programs = initramfs.applets() + list(initramfs.programs())
+    guest.find_qemu(kernel.arch)
+    programs = initramfs.applets() + list(initramfs.programs(kernel.arch))
     script, headers = read_script(args, programs)
     tour = args.script is not None and os.path.samefile(args.script, TOUR)
     if args.junit:
@@ -220,7 +224,7 @@ def run_script(kernel, args):
     out = args.out and outdir.OutDir(args.out)
     run_dir = lab.RunDir(kernel, "vm")
     counts = args.count is not None
-    choice = accel.Counting(args.count) if counts else accel.choose(kernel, run_dir)
+    choice = accel.Counting(kernel.arch, args.count) if counts else accel.choose(kernel, run_dir)
     output.say("# accel: %s" % choice)
     initrd = run_dir.file("initrd")
     # The same for the same script, that the same boot comes of it.
@@ -239,7 +243,7 @@ def run_script(kernel, args):
         conf += "coverage=yes\n"
         ports.append("coverage")
     initramfs.write(initrd, kernel, conf, modules=modules(kernel, args),
-                    extra=[("script", script), *compile_programs(args, run_dir)])
+                    extra=[("script", script), *compile_programs(kernel, args, run_dir)])
     streams = {"stdout": output.Stream(1, "standard output"), "stderr": output.Stream(2, "standard error")}
     vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ports, streams=streams,
                      smp=args.smp, mem=args.mem or kernel.mem, append=append + headers.cmdline + args.boot.split(),
@@ -321,7 +325,7 @@ def report_script(kernel, args, run_dir, splats, tour):
 
 
 GDB_HELP = """# The guest waits for a debugger on port %(port)s. In another terminal:
-#   gdb -x %(script)s
+#   %(gdb)s -x %(script)s
 # There `break %(function)s` or `break FILE.rs:LINE`, then `continue`, and here `modprobe %(module)s`.
 """
 
@@ -333,7 +337,7 @@ def gdb_script(kernel, path, port, files):
         lines.append("add-symbol-file %s 0" % gdb_word(os.path.join(kernel.dir, "types", "kernel_types.ko")))
     lines += ["set breakpoint pending on", "target remote %s" % port,
               "source %s" % os.path.join(lab.ROOT, "qemu", "gdb.py"),
-              "lab-modules %s" % " ".join(map(gdb_word, files))]
+              "lab-modules %s %s" % (kernel.arch["ARGUMENT"], " ".join(map(gdb_word, files)))]
     scripts = os.path.join(kernel.build, "vmlinux-gdb.py")
     if os.path.exists(scripts):
         lines.append("source %s" % scripts)
@@ -347,15 +351,16 @@ def gdb_word(path):
 
 def run_interactive(kernel, args):
     if not os.isatty(0):
-        raise SetupError("there is no terminal for the guest's shell: use --script or --command for what runs by itself")
+        raise SetupError("there is no terminal for the guest: use --script or --command for what runs by itself")
     run_dir = lab.RunDir(kernel, "vm")
     choice = accel.choose(kernel, run_dir)
     output.say("# accel: %s" % choice)
     initrd = run_dir.file("initrd")
-    initramfs.write(initrd, kernel, "mode=shell\n" + share_conf(args), modules=modules(kernel, args),
-                    extra=compile_programs(args, run_dir))
+    conf = "mode=shell\n" + ("console=%s\n" % shlex.quote(args.console) if args.console else "")
+    initramfs.write(initrd, kernel, conf + share_conf(args), modules=modules(kernel, args),
+                    extra=compile_programs(kernel, args, run_dir))
     append = (["nokaslr"] if args.gdb else []) + args.boot.split()
-    qemu = [guest.find_qemu(), *kernel.machine.args(choice, args.smp, args.mem or kernel.mem),
+    qemu = [guest.find_qemu(kernel.arch), *kernel.machine.args(choice, args.smp, args.mem or kernel.mem),
             "-kernel", kernel.image, "-initrd", initrd,
             "-append", guest.command_line(kernel, choice, append),
             "-serial", "mon:stdio"]
@@ -370,7 +375,7 @@ def run_interactive(kernel, args):
         files = [path for path in (decode.whole(layout.module_name(item), stripped) for item in stripped) if path]
         gdb_script(kernel, script, ":" + port, files)
         name = layout.module_name(stripped[-1]) if args.module else "rust_kthread_demo"
-        output.say(GDB_HELP.rstrip("\n") % {"port": port, "script": shlex.quote(script), "module": name,
+        output.say(GDB_HELP.rstrip("\n") % {"port": port, "gdb": "gdb" if kernel.arch.is_host else kernel.arch["GDB"], "script": shlex.quote(script), "module": name,
                                      "function": "init_module"})
     # The terminal belongs to the guest: Ctrl-C goes there, Ctrl-A X ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -384,6 +389,9 @@ def run_interactive(kernel, args):
     finally:
         guest.end(process)
         termios.tcsetattr(0, termios.TCSANOW, terminal)
+        if args.console:
+            # The program may have been on a screen of its own when the guest was ended.
+            output.say(MAIN_SCREEN)
     status = process.returncode
     # Ctrl-A X gives 0, leaving the shell the code of the exit port.
     if status in (0, verdict.RC_PASS):
@@ -396,7 +404,7 @@ def run_interactive(kernel, args):
 def main(args):
     kernel = lab.Kernel(args.kernel)
     options.check(kernel, args)
-    return run_interactive(kernel, args) if args.shell or args.gdb else run_script(kernel, args)
+    return run_script(kernel, args) if args.script or args.command is not None else run_interactive(kernel, args)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@
 
 SUITE=trixie
 
-need_x86_64
+need_host
 check_cache
 [ ! -x "$CACHE/bindgen/bindgen" ] || exit 0
 [ ! -d "$CACHE/bindgen" ] || [ -x "$CACHE/bindgen" ] ||

@@ -19,30 +19,37 @@ case ${1:-} in
 	;;
 esac
 name=${1:?usage: build-kernel.sh [--is-built|--check] NAME}
-fragment=$TOP/qemu/config/${name%%+*}.config
-asked=qemu/config/$name.config
-[ "$fragment" = "$TOP/$asked" ] || asked="CONFIG with qemu/config/${name%%+*}.config"
+need_host
+fragment=$TOP/qemu/config/$(fragment_of "$name").config
+asked=qemu/config/${fragment##*/}
+[ "$name" = "${name%%+*}" ] || asked="CONFIG with $asked"
 options=$("$TOP/scripts/kernel-options.sh" "$name") || exit 1
+arch=$(arch_of "$name")
+cross=$(cross "$arch")
+image=$(arch "$arch" IMAGE)
 
 package=$(kernel_package "$name")
 if [ -n "$package" ]; then
 	exec "$TOP/scripts/packaged-kernel.sh" ${only_ask:+"$only_ask"} "$name" "$package"
 fi
 
-need_x86_64
 check_cache
 src=$("$TOP/scripts/kernel-source.sh" ${only_ask:+--check}) || exit 1
+if [ -n "$src$cross" ] && ! grep -qs HAVE_RUST "$src/arch/$(arch "$arch" SRCARCH)/Kconfig" &&
+	{ [ -n "$cross" ] || [ -d "$src/arch" ]; }; then
+	die "the tree $src has no Rust for $arch: leave ARCH out, or name a newer tree with KERNEL_SRC="
+fi
 # The fragment says which compiler it is for.
 compiler=clang
 ! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
-tools=$("$TOP/scripts/toolchain.sh" $compiler) || exit 1
+tools=$("$TOP/scripts/toolchain.sh" $compiler "$arch") || exit 1
 
 tool()
 {
 	printf '%s\n' "$tools" | sed -n "s/^$1=//p"
 }
 
-cc=gcc
+cc=${cross}gcc
 [ $compiler = gcc ] || cc=$(llvm_tool "$(tool LLVM)" clang)
 
 key=$({
@@ -65,7 +72,7 @@ link()
 
 whole()
 {
-	[ -s "$out/vmlinux" ] && [ -s "$out/Module.symvers" ]
+	[ -s "$out/vmlinux" ] && [ -s "$out/Module.symvers" ] && [ -s "$out/$image" ]
 }
 
 # A tree of the user's own may change under a finished build. A file that was moved to
@@ -143,16 +150,16 @@ work()
 }
 
 # The fragment names what a whole build comes to; a finished build knows better.
-total=$(cat "$CACHE/kernels/$name.work" "$CACHE/kernels/${name%%+*}.work" 2>/dev/null | sed -n '1p' | grep . || sed -n 's/^# Work: //p' "$fragment")
+total=$(cat "$CACHE/kernels/$name.work" "$CACHE/kernels/${name%%+*}.work" "$CACHE/kernels/${name%%[+@]*}.work" 2>/dev/null | sed -n '1p' | grep . || sed -n 's/^# Work: //p' "$fragment")
 say "kernel $name: building $(basename "$src"), log in $log, with"
-"$TOP/scripts/toolchain.sh" --explain $compiler | sed 's/^/  /' >&2
+"$TOP/scripts/toolchain.sh" --explain $compiler "$arch" | sed 's/^/  /' >&2
 start=$(date +%s)
 progress_start "kernel $name: building" "${total:-0}" work
 # Of "all" these are what the lab needs; the kernel's own commands for gdb come with debug information.
 gdb=
 ! grep -qx CONFIG_GDB_SCRIPTS=y "$out/.config" || gdb=scripts_gdb
 # shellcheck disable=SC2086 # it may be no word
-kmake -j"$(nproc)" vmlinux modules $gdb || failed "kernel $name could not be built"
+kmake -j"$(nproc)" "${image##*/}" modules $gdb || failed "kernel $name could not be built"
 progress_stop
 whole || failed "kernel $name came out empty"
 work >"$CACHE/kernels/$name.work"

@@ -38,6 +38,9 @@ target=${1:-modules}
 [ $# -eq 0 ] || shift
 log=$out.log
 
+cross=
+! arch=$(arch_of_config "$kdir/include/config/auto.conf") || cross=$(cross "$arch")
+
 # Modules want the tools that their kernel was built with.
 tools=$("$TOP/scripts/toolchain.sh" "$kdir") || exit 1
 
@@ -138,6 +141,6 @@ if [ -n "$lab" ]; then
 	mkdir "$out/stripped"
 	# shellcheck disable=SC2016 # the inner shell expands
 	find "$out" -name stripped -prune -o -name '*.ko' -print0 |
-		xargs -0 -I MODULE sh -c 'strip --strip-debug -o "$1/stripped/${2##*/}" "$2"' sh "$out" MODULE ||
+		xargs -0 -I MODULE sh -c '"$1" --strip-debug -o "$2/stripped/${3##*/}" "$3"' sh "${cross}strip" "$out" MODULE ||
 		die "the modules in $out could not be stripped"
 fi

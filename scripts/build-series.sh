@@ -11,7 +11,7 @@
 
 what=${1:?usage: build-series.sh patches|matrix [NAME...]}
 shift
-need_x86_64
+need_host
 need_build
 src=$("$TOP/scripts/kernel-source.sh") || exit 1
 src=$(cd "$src" && pwd -P) || exit 1

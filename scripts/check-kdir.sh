@@ -10,7 +10,7 @@
 
 kdir=${1:?usage: check-kdir.sh KDIR}
 
-need_x86_64
+need_host
 
 cannot()
 {
@@ -46,6 +46,10 @@ if [ ! -f "$config" ]; then
 		cannot "is a tree that was never configured: configure it with CONFIG_RUST=y and build it; $use"
 	config=$kdir/.config
 fi
+
+arch=$(arch_of_config "$config")
+[ -z "${LAB_ARCH:-}" ] || [ "${arch:-none of those known here}" = "$LAB_ARCH" ] ||
+	cannot "is a kernel for ${arch:-an unknown architecture}, and ARCH says $LAB_ARCH: leave ARCH out, or name another; make demo ARCH=$LAB_ARCH builds one"
 
 if [ "$(conf "$config" CONFIG_RUST)" != y ]; then
 	clang=$(conf "$config" CONFIG_CLANG_VERSION)

@@ -27,6 +27,6 @@ if [ ! -s "$out/reached" ]; then
 	[ $status -ne 0 ] || status=1
 	exit $status
 fi
-"$TOP/qemu/coverage.py" "$dir" "$out" "$out/reached" "$out/coverage.info" || exit 1
+"$TOP/qemu/coverage.py" "$name" "$dir" "$out" "$out/reached" "$out/coverage.info" || exit 1
 say "coverage: for pages to look at: genhtml -o '$out/html' '$out/coverage.info'"
 exit $status

@@ -135,11 +135,12 @@ check_mirror()
 	rm -f "$_try"
 }
 
-# debian_suite SUITE: fetches the suite's package index; the functions below then
-# see that suite alone. What apt said is in $CACHE/apt/SUITE/log.
+# debian_suite SUITE [ARCHITECTURE]: fetches the suite's package index, that of another
+# architecture if Debian's name for it is given; the functions below then
+# see that suite alone. What apt said is in $APT/log.
 debian_suite()
 {
-	APT=$CACHE/apt/$1
+	APT=$CACHE/apt/$1${2:+-$2}
 	mkdir -p "$APT/lists/partial" "$APT/cache/archives/partial"
 	_signed=
 	for _keyring in /usr/share/keyrings/debian-archive-keyring.pgp /usr/share/keyrings/debian-archive-keyring.gpg; do
@@ -170,7 +171,11 @@ debian_suite()
 		Acquire::IndexTargets::deb::DEP-11-icons-hidpi::DefaultEnabled "false";
 		Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
 	EOF
-	progress_start "fetching the package index of $1" 0 nothing
+	if [ -n "${2:-}" ]; then
+		# Of two lists the second adds to the first, which has to be emptied.
+		printf '%s\n' "APT::Architecture \"$2\";" '#clear APT::Architectures;' "APT::Architectures { \"$2\"; };" >>"$APT/apt.conf"
+	fi
+	progress_start "fetching the package index of $1${2:+ for $2}" 0 nothing
 	_status=0
 	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-get -q update >"$APT/log" 2>&1 || _status=$?
 	progress_stop

@@ -52,7 +52,7 @@ check()
 }
 
 # What is wrong with these is wrong for all that follows.
-check need_x86_64 || finish
+check need_host || finish
 check "$TOP/scripts/kernel-options.sh" "$name" || finish
 check check_cache || finish
 check need_build
@@ -76,7 +76,7 @@ else
 	! "$TOP/scripts/kernel-options.sh" "$name" | built_with_gcc - || compiler=gcc
 	if [ -n "$(kernel_package "$name")" ]; then
 		note "compilers: those that the kernel $name was built with, unpacked into the cache where they are not here"
-	elif tools=$("$TOP/scripts/toolchain.sh" --explain $compiler 2>/dev/null); then
+	elif tools=$("$TOP/scripts/toolchain.sh" --explain $compiler "$(arch_of "$name")" 2>/dev/null); then
 		printf '%s\n' "$tools" | while read -r line; do
 			case $line in
 			"passed over: "*) note "$line" ;;
@@ -104,8 +104,12 @@ elif check "$TOP/scripts/kernel-source.sh" --check; then
 	fi
 fi
 
+arch=$(arch_of "$name")
+suffix=
+[ "$arch" = "$(host_arch)" ] || suffix=@$arch
 for fragment in "$TOP"/qemu/config/*.config; do
-	kernel=$(basename "$fragment" .config)
+	kernel=$(basename "$fragment" .config)$suffix
+	"$TOP/scripts/kernel-options.sh" "$kernel" >/dev/null 2>&1 || continue
 	if [ -f "$TOP/build/$kernel/kernel/built" ]; then
 		good "kernel $kernel: built"
 	else

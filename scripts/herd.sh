@@ -35,7 +35,7 @@ told()
 	return 1
 }
 
-need_x86_64
+need_arch x86_64
 check_cache
 ! told || exit 0
 need_writable

@@ -5,13 +5,19 @@
 #
 # Prints what qemu/config/NAME.config asks for, one CONFIG_X=VALUE a line, where
 # n stands for "not set". A line "# Base: OTHER" in the fragment takes over what
-# OTHER asks for; of several words on one option the last counts.
+# OTHER asks for; of several words on one option the last counts. For "# Place: WORD" stands
+# what the architecture's file in qemu/arch has below such a line; a fragment with "# Only: ARCH"
+# is for no other.
+#
+# The kernel NAME@ARCH is the same for another architecture than this machine's.
 #
 # A kernel NAME+HASH has more options, which build/NAME+HASH/options lists. With
 # --name that is made from NAME and CONFIG="CONFIG_X=VALUE ...", and its name printed.
 # With SHARE the guest is to mount a directory of the host, and the kernel knows how.
 
 . "$(dirname "$0")/lib.sh"
+
+need_host
 
 only_name=
 if [ "${1:-}" = --name ]; then
@@ -20,12 +26,27 @@ if [ "${1:-}" = --name ]; then
 fi
 name=${1:?usage: kernel-options.sh [--name] NAME}
 base_name=${name%%+*}
-fragment=$TOP/qemu/config/$base_name.config
-case $base_name in
+wish=$(fragment_of "$name")
+fragment=$TOP/qemu/config/$wish.config
+case $wish in
 '' | *[!a-zA-Z0-9_-]*) fragment= ;;
 esac
 [ -f "$fragment" ] ||
 	die "there is no kernel '$name': KERNEL is one of $(cd "$TOP/qemu/config" && printf '%s ' *.config | sed 's/\.config//g')"
+arch=$(arch_of "$name")
+case $base_name in
+*@*)
+	case $arch in
+	'' | *[!a-z0-9_]*) known= ;;
+	*) known=$TOP/qemu/arch/$arch.conf ;;
+	esac
+	[ -f "$known" ] || die "there is no architecture '$arch' here: ARCH is one of $(archs)"
+	[ "$arch" != "$(host_arch)" ] || die "this machine is $arch, so its kernel is called '$wish': leave @$arch out"
+	;;
+esac
+only=$(sed -n 's/^# Only: //p' "$fragment")
+[ "${only:-$arch}" = "$arch" ] ||
+	die "the kernel '$wish' is for $only alone: leave ARCH out, or choose another kernel"
 
 # The last word on each option, in the order of the first.
 last()
@@ -103,10 +124,24 @@ fi
 base=$(sed -n 's/^# Base: //p' "$fragment")
 inherited=
 if [ -n "$base" ]; then
+	case $base_name in
+	*@*) base=$base@$arch ;;
+	esac
 	inherited=$("$0" "$base") || exit 1
 fi
+
+# whole: the fragment with what the architecture adds to it.
+whole()
+{
+	awk '
+		/^# Place: / { place = $3 }
+		FNR == NR { text[place] = text[place] $0 "\n"; next }
+		/^# Place: / { printf "%s", text[$3] }
+		1' "$TOP/qemu/arch/$arch.conf" "$fragment"
+}
+
 {
 	printf '%s\n' "$inherited"
-	sed -n 's/^# \(CONFIG_[A-Za-z0-9_]*\) is not set.*/\1=n/p; s/^\(CONFIG_[^#]*[^#[:blank:]]\).*/\1/p' "$fragment"
+	whole | sed -n 's/^# \(CONFIG_[A-Za-z0-9_]*\) is not set.*/\1=n/p; s/^\(CONFIG_[^#]*[^#[:blank:]]\).*/\1/p'
 	printf '%s\n' "$more"
 } | last

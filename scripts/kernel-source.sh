@@ -14,7 +14,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
 
-need_x86_64
+need_host
 TESTED=7.3
 SUITES=$KERNEL_SUITES
 

@@ -9,7 +9,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-need_x86_64
+need_host
 need_build
 src=$("$TOP/scripts/kernel-source.sh") || exit 1
 src=$(cd "$src" && pwd -P) || exit 1

@@ -15,7 +15,7 @@ KEPT="PATH HOME TERM USER LOGNAME TMPDIR XDG_CACHE_HOME RUSTUP_HOME SUDO_ASKPASS
 	SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH
 	SCRIPT COMMAND MODULE SHARE SHARE_RW OUT NAME DIR BUG GDB_PORT SYMBOLS QEMU_ACCEL BUILDS
 	FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS LAB_GIVEN LAB_GOALS
-	INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP LAB"
+	INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP LAB LAB_ARCH"
 
 # The number of the process stays the same through exec, so this tells who has just
 # come in from who was started by somebody that had.
@@ -69,15 +69,86 @@ die()
 	exit 1
 }
 
-# What is built and booted here is for x86-64, and built by a machine that is one.
-need_x86_64()
+# arch ARCH KEY: what qemu/arch/ARCH.conf says of an architecture.
+arch()
+{
+	conf "$TOP/qemu/arch/$1.conf" "$2"
+}
+
+# archs: the architectures that a guest can have.
+archs()
+{
+	# No pattern, as some who ask have these turned off.
+	find "$TOP/qemu/arch" -name '*.conf' 2>/dev/null | sed 's|.*/||; s|\.conf$||' | LC_ALL=C sort | paste -sd ' '
+}
+
+# arch_that_is KEY VALUE: the architecture of which this is so; nothing, and a failure, where there is none.
+arch_that_is()
+{
+	for _arch in $(archs); do
+		if [ "$(arch "$_arch" "$1")" = "$2" ]; then
+			echo "$_arch"
+			return
+		fi
+	done
+	return 1
+}
+
+host_arch()
+{
+	arch_that_is MACHINE "$(uname -m)"
+}
+
+# need_host: dies unless this machine is one that the lab works on.
+need_host()
 {
 	_machine=$(uname -m)
-	if [ "$_machine" = x86_64 ] && [ "$(getconf LONG_BIT)" != 64 ]; then
-		_machine="x86_64 with a user space of 32 bit"
-	fi
-	[ "$_machine" = x86_64 ] ||
-		die "this machine is $_machine, and the lab works on x86-64 alone: use an x86-64 machine with Debian 12 or 13"
+	[ "$(getconf LONG_BIT)" = 64 ] || _machine="$_machine with a user space of 32 bit"
+	_host=$(arch_that_is MACHINE "$_machine")
+	[ -n "$_host" ] ||
+		die "this machine is $_machine, and the lab works on $(archs | sed 's/ / and /g') alone: use such a machine with Debian 12 or 13"
+}
+
+# need_arch ARCH: dies unless this machine is one.
+need_arch()
+{
+	need_host
+	[ "$_host" = "$1" ] || die "this machine is $_machine, and this works on $1 alone"
+}
+
+# A kernel is called FRAGMENT, FRAGMENT@ARCH where it is not for the architecture of this machine, and
+# +HASH is behind that where it has options of its own. These take that apart.
+fragment_of()
+{
+	_fragment=${1%%+*}
+	echo "${_fragment%%@*}"
+}
+
+arch_of()
+{
+	_name=${1%%+*}
+	case $_name in
+	*@*) echo "${_name#*@}" ;;
+	*) host_arch ;;
+	esac
+}
+
+# arch_of_config CONFIG: that of a kernel with this configuration.
+arch_of_config()
+{
+	for _arch in $(archs); do
+		if grep -qx "$(arch "$_arch" OPTION)=y" "$1" 2>/dev/null; then
+			echo "$_arch"
+			return
+		fi
+	done
+	return 1
+}
+
+# cross ARCH: the prefix of the commands that build for it, nothing where these are the machine's own.
+cross()
+{
+	[ "$1" = "$(host_arch)" ] || arch "$1" CROSS
 }
 
 check_cache()
@@ -199,7 +270,7 @@ kernel_series()
 # kernel_package NAME: the package of Debian that the kernel NAME is, if it is one.
 kernel_package()
 {
-	sed -n 's/^# Package: //p' "$TOP/qemu/config/${1%%+*}.config" 2>/dev/null
+	sed -n 's/^# Package: //p' "$TOP/qemu/config/$(fragment_of "$1").config" 2>/dev/null
 }
 
 # other_release: of the releases of Debian that are supported the one that this is not.

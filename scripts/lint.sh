@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: lint.sh NAME
+# usage: lint.sh NAME [text]
 #
 # Format, warnings and style of everything in the project, with the rules of the
 # kernel tree that the kernel NAME was built from. Fails if any kind of check finds
-# something, after all have had their say.
+# something, after all have run. With "text" it leaves out clippy, which builds.
 
 . "$(dirname "$0")/lib.sh"
 
-name=${1:?usage: lint.sh NAME}
+name=${1:?usage: lint.sh NAME [text]}
 cd "$TOP" || exit 1
 src=$("$TOP/scripts/kernel-source.sh") || exit 1
 tools=$("$TOP/scripts/toolchain.sh") || exit 1
@@ -33,8 +33,8 @@ files()
 	set +f
 }
 
-# check WHAT COMMAND...: tells what runs, and remembers a failure. The files are
-# given on standard input, one a line.
+# check WHAT COMMAND...: runs it on the files of standard input, one a line, and says
+# how that ended. It fails if the command does.
 check()
 {
 	_what=$1
@@ -47,28 +47,39 @@ check()
 		say "lint: $_what: clean ($(printf '%s\n' "$_list" | grep -c '') files)"
 	else
 		say "lint: $_what: see above"
-		status=1
+		return 1
 	fi
 }
 
-files '*.rs' | check rustfmt "$(tool RUSTFMT)" --check --edition 2021 --config-path "$src/.rustfmt.toml"
+files '*.rs' | check rustfmt "$(tool RUSTFMT)" --check --edition 2021 --config-path "$src/.rustfmt.toml" || status=1
 {
 	files '*.sh'
 	echo ./.ci/run
-} | check shellcheck shellcheck -x -P SCRIPTDIR -P tests
+} | check shellcheck shellcheck -x -P SCRIPTDIR -P tests || status=1
 # The busybox of Debian 12 takes the letters of a class for themselves.
-files '*.sh' | grep -v '^./scripts/' | check 'tr without classes' sh -c '! grep -nE "\\btr [^|]*\[:[a-z]+:\]" "$@"' sh
+files '*.sh' | grep -v '^./scripts/' | check 'tr without classes' sh -c '! grep -nE "\\btr [^|]*\[:[a-z]+:\]" "$@"' sh || status=1
 files '*.py' | check python python3 -c '
 import sys
 for name in sys.argv[1:]:
     with open(name, encoding="utf-8") as source:
         compile(source.read(), name, "exec")
-'
+' || status=1
 # The kernel's style where it is meant for: C, and the SPDX line and blanks of all
 # else. Types of message that only make sense for a patch or in the tree are off.
 files '*.[ch]' '*.rs' '*.sh' '*.py' |
 	check checkpatch "$src/scripts/checkpatch.pl" --no-tree --terse --quiet --no-summary --show-types \
-		--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,EMBEDDED_FILENAME,REPEATED_WORD,PREFER_DEFINED_ATTRIBUTE_MACRO,LONG_LINE,LONG_LINE_STRING,LONG_LINE_COMMENT,MAINTAINERS_STYLE -f
+		--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,EMBEDDED_FILENAME,REPEATED_WORD,PREFER_DEFINED_ATTRIBUTE_MACRO,LONG_LINE,LONG_LINE_STRING,LONG_LINE_COMMENT,MAINTAINERS_STYLE -f || status=1
+
+texts()
+{
+	files '*.[ch]' '*.rs' '*.sh' '*.py' '*.md' '*.rst' '*.toml' '*.config' '*.conf' '*.litmus' '*.tsv' '*.txt' \
+		Kbuild Makefile
+	echo ./.ci/run
+}
+
+texts | check codespell codespell || status=1
+texts | check .editorconfig scripts/check-editorconfig.py || status=1
+[ "${2:-}" != text ] || exit $status
 
 # clippy WHAT OUTDIR [VARIABLE=VALUE]
 clippy()

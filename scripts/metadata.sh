@@ -22,7 +22,7 @@ case ${1:-} in
 esac
 given=${1:?usage: metadata.sh [--find|--check] KDIR}
 
-need_x86_64
+need_arch x86_64
 check_cache
 kdir=$(cd -- "$given" 2>/dev/null && pwd -P) || die "KDIR=$given does not exist: install the kernel's headers"
 

@@ -23,29 +23,30 @@ refuse()
 takes()
 {
 	_build="KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V"
-	_guest="KERNEL CONFIG SMP MEM BOOT QEMU_ACCEL $_build"
+	_kernel="KERNEL ARCH CONFIG $_build"
+	_guest="$_kernel SMP MEM BOOT QEMU_ACCEL"
 	_mine="$_guest MODULE"
 	_tests="TESTS JUNIT FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS"
 	case $1 in
-	modules | modules_install) echo "KDIR MODULE $_build INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP" ;;
+	modules | modules_install) echo "KDIR ARCH MODULE $_build INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP" ;;
 	metadata) echo "KDIR V" ;;
-	demo) echo "$_guest" ;;
+	demo | watch) echo "$_guest" ;;
 	test | test-all) echo "$_guest $_tests" ;;
 	test-distro) echo "SUITE WITH TESTS" ;;
 	soak) echo "$_guest MINUTES STORM_SEED STORM_SECONDS" ;;
-	bench) echo "KERNEL CONFIG SEED $_build" ;;
-	trace | ports | compare | lint | rustdoc) echo "KERNEL CONFIG QEMU_ACCEL $_build" ;;
+	bench) echo "$_kernel SEED" ;;
+	trace | ports | compare | lint | rustdoc) echo "$_kernel QEMU_ACCEL" ;;
 	kunit | patches) echo "KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
 	check-patches | build-matrix) echo "BUILDS KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH" ;;
 	proofs) echo "KERNEL_SRC" ;;
 	upstream) echo "BUG QEMU_ACCEL $_build" ;;
-	rust-analyzer) echo "KERNEL CONFIG KDIR MODULE $_build" ;;
+	rust-analyzer) echo "$_kernel KDIR MODULE" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
 	coverage) echo "$_mine SCRIPT LIMIT" ;;
 	shell) echo "$_mine SHARE SHARE_RW" ;;
 	gdb) echo "$_mine SHARE SHARE_RW GDB_PORT SYMBOLS" ;;
 	new-module) echo "NAME DIR $_guest" ;;
-	doctor) echo "KDIR KERNEL $_build" ;;
+	doctor) echo "KDIR KERNEL ARCH $_build" ;;
 	cache) echo PRUNE ;;
 	esac
 }
@@ -58,6 +59,10 @@ among()
 	*) return 1 ;;
 	esac
 }
+
+# What make sets itself in its environment would be taken for one that was exported for kbuild.
+# shellcheck disable=SC2034 # value() looks at it
+ARCH=${LAB_ARCH:-}
 
 known=$(for _goal in $target ${LAB_GOALS:-}; do takes "$_goal"; done | tr '\n' ' ')
 mine=$(takes "$target")
@@ -91,6 +96,20 @@ whole()
 	refuse "$1='$value' is no $4: give a whole number from $2 to $3"
 }
 
+if value ARCH; then
+	arch=$value
+	case $arch in
+	*[!a-z0-9_]*) ;;
+	*) among "$arch" "$(archs)" && known_arch=yes ;;
+	esac
+	[ -n "${known_arch:-}" ] || refuse "there is no architecture '$arch' here: ARCH is one of $(archs)"
+	case ${KERNEL:-}@ in
+	*@*@"$arch"@) refuse "KERNEL='${KERNEL%@*}' names an architecture already: leave ARCH out" ;;
+	esac
+	[ "$(arch_of "${KERNEL:-fast}")" = "$arch" ] ||
+		refuse "KERNEL='$KERNEL' is a kernel for another architecture than ARCH='$arch': leave one of the two out"
+fi
+
 if value KERNEL; then
 	case $value in
 	*/* | .*) refuse "there is no kernel '$value': see 'make help'" ;;
@@ -121,7 +140,7 @@ if value MEM; then
 	*[Gg]) mib=$((number * 1024)) ;;
 	*) mib=$number ;;
 	esac
-	case ${KERNEL%%+*} in
+	case $(fragment_of "${KERNEL:-fast}") in
 	debug | kcsan) least=256 ;;
 	*) least=96 ;;
 	esac
@@ -152,6 +171,8 @@ whole SYMBOLS 0 1 "switch"
 
 if value QEMU_ACCEL; then
 	among "$value" "auto kvm tcg" || refuse "QEMU_ACCEL='$value' is not known: give kvm, tcg or auto"
+	[ "$value" != kvm ] || [ "$(arch_of "${KERNEL:-fast}")" = "$(host_arch)" ] ||
+		refuse "QEMU_ACCEL=kvm: this machine runs no $(arch_of "${KERNEL:-fast}") guest by KVM; leave it out to have the guest emulated"
 	[ "$value" != kvm ] || [ -w /dev/kvm ] ||
 		refuse "QEMU_ACCEL=kvm: /dev/kvm is not there or may not be opened; leave it out to have the guest emulated"
 fi
@@ -236,8 +257,8 @@ if [ "$target" = gdb ]; then
 		refuse "the port $port is taken, perhaps by another guest that waits for a debugger: choose another with GDB_PORT="
 fi
 case $target in
-shell | gdb)
+shell | gdb | watch)
 	[ -t 0 ] ||
-		refuse "there is no terminal for the guest's shell: use make vm SCRIPT=FILE or COMMAND='...' for what runs by itself" ;;
+		refuse "there is no terminal for the guest: use make vm SCRIPT=FILE or COMMAND='...' for what runs by itself" ;;
 esac
 exit 0

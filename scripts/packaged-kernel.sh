@@ -28,7 +28,7 @@ if [ -z "$package" ]; then
 	die "the kernel '$name' is no package"
 fi
 
-need_x86_64
+need_arch x86_64
 check_cache
 flavour=${package#linux-image-}
 place=$CACHE/packaged

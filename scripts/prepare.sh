@@ -13,7 +13,6 @@ shift
 cd "$TOP" || exit 1
 scripts/kernel-options.sh "$name" >/dev/null || exit 1
 
-need_x86_64
 need_build
 mkdir -p build || exit 1
 if command -v flock >/dev/null; then

@@ -8,7 +8,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-need_x86_64
+need_host
 src=$("$TOP/scripts/kernel-source.sh") || exit 1
 [ -f "$src/tools/memory-model/linux-kernel.cfg" ] ||
 	die "the kernel tree $src has no tools/memory-model: name a whole one by KERNEL_SRC"

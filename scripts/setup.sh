@@ -40,8 +40,10 @@ esac
 case ${1:-} in
 --*) shift ;;
 esac
-need_x86_64
+need_host
 options=$("$TOP/scripts/kernel-options.sh" "${1:-fast}") || exit 1
+arch=$(arch_of "${1:-fast}")
+cross=$(cross "$arch")
 compiler=clang
 ! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
 # The compilers of a kernel that comes as a package are not installed: see toolbox.sh.
@@ -78,7 +80,13 @@ static_busybox()
 
 beside_rustc()
 {
-	"$TOP/scripts/toolchain.sh" $compiler 2>/dev/null | grep "^$1="
+	"$TOP/scripts/toolchain.sh" $compiler "$arch" 2>/dev/null | grep "^$1="
+}
+
+# The programs of the guest are static.
+cross_libc()
+{
+	[ -f "$("${cross}gcc" -print-file-name=libc.a)" ]
 }
 
 list()
@@ -89,8 +97,9 @@ list()
 	want util-linux "keeps two runs apart" has flock
 	[ -z "$proofs" ] || return 0
 	if [ -z "$metadata" ]; then
-		want qemu-system-x86 "boots the guest" has qemu-system-x86_64
+		want "$(arch "$arch" QEMU_PACKAGE)" "boots the guest" has "$(arch "$arch" QEMU)"
 		want busybox-static "the guest's user space" static_busybox
+		[ -z "$cross" ] || want "$(arch "$arch" LIBC_PACKAGE)" "programs of the guest are linked with it" cross_libc
 		want rsync "kselftest installs tests with it" has rsync
 	fi
 	want make "drives the builds" has make
@@ -104,10 +113,11 @@ list()
 		want libssl-dev "programs for signatures, a part of the kernel build" header openssl/opensslv.h
 		lacking=
 	else
-		lacking=$("$TOP/scripts/toolchain.sh" --missing $compiler) || exit 1
+		lacking=$("$TOP/scripts/toolchain.sh" --missing $compiler "$arch") || exit 1
 	fi
 	for _lacking in $lacking; do
 		case $_lacking in
+		cross) want "$(arch "$arch" CROSS_PACKAGE)" "compiles C for the guest" false ;;
 		llvm)
 			_suffix=
 			version_ok "$(offered clang)" "$MIN_LLVM" || _suffix=-19
@@ -147,6 +157,7 @@ list()
 	want "$([ -n "$_web" ] && echo rust-web-clippy || echo rust-clippy)" "checks the Rust code" beside_rustc CLIPPY_DRIVER
 	want git "makes patches" has git
 	want codespell "finds typing errors" /usr/bin/python3 -c 'import codespell_lib'
+	want python3-editorconfig "reads .editorconfig" /usr/bin/python3 -c 'import editorconfig'
 	want perl "runs the kernel's checkpatch" perl -MTerm::ANSIColor -MEncode -e 1
 }
 
@@ -203,7 +214,8 @@ if [ -n "$wants" ]; then
 fi
 
 [ $compiler != none ] || exit 0
-missing=$("$TOP/scripts/toolchain.sh" --missing $compiler) || exit 1
+missing=$("$TOP/scripts/toolchain.sh" --missing $compiler "$arch") || exit 1
 case $missing in
-*bindgen*) "$TOP/scripts/bindgen.sh" ${only_check:+--check} ;;
+*bindgen*) "$TOP/scripts/bindgen.sh" ${only_check:+--check} || exit 1 ;;
 esac
+[ -z "$cross" ] || "$TOP/scripts/busybox.sh" ${only_check:+--check} "$arch"

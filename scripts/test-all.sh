@@ -3,8 +3,8 @@
 #
 # usage: test-all.sh
 #
-# Runs "make test" for every kernel that has a fragment, the fast one first, and
-# then, unless TESTS chooses some, "make kunit", "make upstream" and a bare Debian of the release that
+# Runs "make test" for every kernel that has a fragment, the fast one first, on each
+# architecture or on ARCH, and then, unless one of these or TESTS chooses some, "make kunit", "make upstream" and a bare Debian of the release that
 # this machine is not. Sums the totals.
 
 . "$(dirname "$0")/lib.sh"
@@ -29,11 +29,16 @@ part()
 	fi
 }
 
-for name in fast $(basename -s .config -a qemu/config/*.config | grep -vx fast); do
-	part "kernel $name" make test KERNEL="$name" ${SMP:+SMP="$SMP"} ${MEM:+MEM="$MEM"} ${BOOT:+BOOT="$BOOT"} \
-		${CONFIG:+CONFIG="$CONFIG"} ${TESTS:+TESTS="$TESTS"} ${V:+V="$V"}
+own=$(host_arch)
+for arch in ${LAB_ARCH:-$own $(archs | tr ' ' '\n' | grep -vx "$own")}; do
+	for name in fast $(basename -s .config -a qemu/config/*.config | grep -vx fast); do
+		only=$(sed -n 's/^# Only: //p' "qemu/config/$name.config")
+		[ "${only:-$arch}" = "$arch" ] || continue
+		part "kernel $name, $arch" make test KERNEL="$name" ARCH="$arch" ${SMP:+SMP="$SMP"} ${MEM:+MEM="$MEM"} \
+			${BOOT:+BOOT="$BOOT"} ${CONFIG:+CONFIG="$CONFIG"} ${TESTS:+TESTS="$TESTS"} ${V:+V="$V"}
+	done
 done
-if [ -z "${TESTS:-}" ]; then
+if [ -z "${TESTS:-}${LAB_ARCH:-}" ]; then
 	part 'the KUnit suites in the tree' make kunit
 	part 'the series for the tree, patch by patch' make check-patches
 	part 'the series, other builds' make build-matrix

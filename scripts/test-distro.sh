@@ -11,6 +11,7 @@
 #	user	a user with sudo does it rather than root
 #	german	the locale is de_DE.UTF-8
 #	hostile	the variables of tests/lib/hostile.env are set
+#	slow	the mirror is slow: it is behind tests/lib/slow_proxy.py
 #	fresh	what an earlier run left in the root is removed first
 #	stock	on the release's own kernel rather than the lab's: metadata for its headers,
 #		the modules, dkms, and a boot of that root with systemd
@@ -20,7 +21,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
 
-usage="usage: make test-distro SUITE=bookworm|trixie|other [WITH='user german hostile fresh stock quick']"
+usage="usage: make test-distro SUITE=bookworm|trixie|other [WITH='user german hostile slow fresh stock quick']"
 
 # lacks WHY: this is no place to try a release in, which tells nothing about the release.
 lacks()
@@ -69,6 +70,19 @@ network()
 		[ ! -f "$_crt" ] || cp "$_crt" "$root/usr/local/share/ca-certificates/"
 	done
 	within root update-ca-certificates >/dev/null 2>&1
+}
+
+# slow_mirror: has what runs in the root fetch slowly.
+slow_mirror()
+{
+	rm -f "$state/port"
+	"$TOP/tests/lib/slow_proxy.py" "$state/port" </dev/null >"$logs/slow_proxy.log" 2>&1 &
+	for _ in $(seq 100); do
+		[ ! -f "$state/port" ] || break
+		sleep 0.1
+	done
+	[ -f "$state/port" ] || die "the proxy that is to be slow did not start; its log: $logs/slow_proxy.log"
+	proxies="http_proxy=http://127.0.0.1:$(cat "$state/port")"
 }
 
 # mounted WHERE ARGUMENT...: mounts that in the root.
@@ -168,11 +182,14 @@ stock()
 	step metadata make metadata "KDIR=/lib/modules/$release/build" || return
 	step modules make "KDIR=/lib/modules/$release/build" || return
 	step rust-analyzer make rust-analyzer "KDIR=/lib/modules/$release/build" || return
-	within root dkms remove rust_kthread_demo/1.0 --all >/dev/null 2>&1
-	rm -rf "$root/usr/src/rust_kthread_demo-1.0"
+	for _old in "$root"/usr/src/rust_kthread_demo-*; do
+		[ ! -d "$_old" ] || within root dkms remove "rust_kthread_demo/${_old##*-}" --all >/dev/null 2>&1
+		rm -rf "$_old"
+	done
 	user=root
 	step dkms-add dkms add . || return
-	step dkms-install dkms install rust_kthread_demo/1.0 -k "$release" || return
+	_version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$TOP/dkms.conf")
+	step dkms-install dkms install "rust_kthread_demo/$_version" -k "$release" || return
 	step installed scripts/boot-installed.sh "$release" || return
 	# A kernel that comes later, as by an upgrade: apt has dkms build for it, with nobody to ask.
 	_cloud=${release%-amd64}-cloud-amd64
@@ -228,6 +245,7 @@ inside()
 	[ -d "$root" ] || new_root
 	mounts
 	network
+	[ -z "$slow" ] || slow_mirror
 	find "$root/tmp" "$root/var/tmp" -mindepth 1 -delete
 	# An earlier run may have ended in the midst of dpkg.
 	within root dpkg --configure -a >"$logs/dpkg.log" 2>&1 ||
@@ -284,11 +302,11 @@ inside()
 
 suite=${1:-}
 [ $# -eq 0 ] || shift
-as_user='' german='' hostile='' fresh='' stock='' quick='' within_namespaces=
+as_user='' german='' hostile='' slow='' fresh='' stock='' quick='' within_namespaces=
 for word; do
 	case $word in
 	user) as_user=yes ;;
-	german | hostile | fresh | stock | quick) eval "$word=yes" ;;
+	german | hostile | slow | fresh | stock | quick) eval "$word=yes" ;;
 	--namespaces) within_namespaces=yes ;;
 	--mirror=*) mirror=${word#*=} ;;
 	--security=*) security=${word#*=} ;;
@@ -302,6 +320,7 @@ other) suite=$(other_release) ;;
 *) die "SUITE='$suite' is not a release that this project promises to run on; $usage" ;;
 esac
 
+[ -z "$slow" ] || [ -z "${http_proxy:-}" ] || die "'slow' takes a machine without a proxy"
 label="test-distro $suite"
 state=$CACHE/distro/$suite
 root=$state/root
@@ -373,7 +392,7 @@ end()
 	$sudo env -i --default-signal=INT,QUIT PATH="$PATH:/usr/sbin:/sbin" HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-}" \
 		${TESTS:+TESTS="$TESTS"} $proxies unshare --mount --pid --fork --kill-child \
 		"$0" "$suite" --namespaces --mirror="$mirror" --security="$security" \
-		${as_user:+user} ${german:+german} ${hostile:+hostile} ${fresh:+fresh} ${stock:+stock} ${quick:+quick} \
+		${as_user:+user} ${german:+german} ${hostile:+hostile} ${slow:+slow} ${fresh:+fresh} ${stock:+stock} ${quick:+quick} \
 		<"$state/alive" 7<&- 8>&- &
 	inside=$!
 	wait "$inside"

@@ -20,7 +20,7 @@ fi
 config=${1:?usage: toolbox.sh [--check] CONFIG}
 SUITES="trixie forky sid experimental"
 
-need_x86_64
+need_arch x86_64
 check_cache
 
 cc=$(conf "$config" CONFIG_CC_VERSION_TEXT)

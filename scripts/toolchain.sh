@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: toolchain.sh [--missing|--explain] [gcc|clang|KDIR]
+# usage: toolchain.sh [--missing|--explain] [gcc|clang|KDIR [ARCH]]
 #
 # Chooses rustc, bindgen, libclang and LLVM as a set that fits together, for a
 # kernel that is built with gcc or clang, or for modules of the kernel in KDIR,
 # which want the tools that it was built with. Without either, LLVM is part of
-# the set where it is there.
+# the set where it is there. A kernel for another architecture than this machine's,
+# as ARCH or KDIR tells, also takes a gcc that builds for it.
 #
 # Prints the make variables that name them, one a line. With --missing it prints
-# what lacks, one word a line out of "llvm", "rustc", "bindgen" and "libclang",
+# what lacks, one word a line out of "cross", "llvm", "rustc", "bindgen" and "libclang",
 # and with --explain what was chosen and why, and what was passed over.
 #
 # LLVM, RUSTC, BINDGEN and LIBCLANG_PATH in the environment replace the search
@@ -27,6 +28,7 @@ esac
 
 kdir=
 compiler=${1:-any}
+arch=${2:-}
 case $compiler in
 any | gcc | clang) ;;
 *)
@@ -34,8 +36,11 @@ any | gcc | clang) ;;
 	[ -f "$kdir/include/config/auto.conf" ] || die "KDIR=$kdir is not a kernel that was configured and built"
 	compiler=clang
 	! built_with_gcc "$kdir/include/config/auto.conf" || compiler=gcc
+	arch=$(arch_of_config "$kdir/include/config/auto.conf")
 	;;
 esac
+cross=
+[ -z "$arch" ] || cross=$(cross "$arch")
 
 # Kernels of a distribution name theirs; see metadata.sh.
 if [ -f "$kdir/tools.mk" ]; then
@@ -284,6 +289,7 @@ if [ -z "$set_of" ] && [ -n "$bindgens" ] && [ -n "$libclangs" ]; then
 fi
 
 if [ "$mode" = missing ]; then
+	[ -z "$cross" ] || command -v "${cross}gcc" >/dev/null || echo cross
 	[ "$compiler" = gcc ] || [ -n "$llvms" ] || echo llvm
 	[ -n "$rustc" ] || echo rustc
 	[ -n "$bindgens" ] || echo bindgen
@@ -300,6 +306,9 @@ fi
 if [ -z "$kdir" ]; then
 	[ -n "$bindgens" ] || die "no bindgen of version $MIN_BINDGEN or newer: run scripts/setup.sh, or set BINDGEN="
 	[ -n "$set_of" ] || die "${bad:-"no libclang $MIN_LLVM or newer for bindgen"}: run scripts/setup.sh, or set LIBCLANG_PATH="
+fi
+if [ -n "$cross" ] && ! command -v "${cross}gcc" >/dev/null; then
+	die "there is no ${cross}gcc, which builds for $arch: run scripts/setup.sh, or install the package $(arch "$arch" CROSS_PACKAGE)"
 fi
 if [ "$compiler" = clang ] && [ -z "$llvms" ]; then
 	die "${kdir:-this kernel} needs clang, lld and llvm of version $MIN_LLVM or newer: run scripts/setup.sh, or set LLVM="
@@ -323,10 +332,15 @@ if [ "$mode" = explain ]; then
 		[ -z "${LLVM:-}" ] || _why="as LLVM says"
 		echo "clang $llvm_version: LLVM=$llvm, $_why"
 	fi
+	[ -z "$cross" ] || echo "${cross}gcc $("${cross}gcc" -dumpfullversion): builds for $arch"
 	printf '%s\n' "$passed_over" | grep .
 	exit 0
 fi
 
+if [ -n "$cross" ]; then
+	echo "ARCH=$(arch "$arch" KBUILD)"
+	[ "$compiler" = clang ] || echo "CROSS_COMPILE=$cross"
+fi
 [ "$llvm" = - ] || echo "LLVM=$llvm"
 echo "RUSTC=$rustc"
 echo "HOSTRUSTC=$rustc"

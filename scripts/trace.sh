@@ -30,6 +30,7 @@ list=$(awk '$3 == "kthread_create_list" { print "0x" $1 }' "build/$name/kernel/S
 {
 	echo '#!/bin/sh'
 	echo "kthread_create_list=$list"
+	echo "returns_to='$(arch "$(arch_of "$name")" RETURNS_TO)'"
 	cat trace/guest.sh
 } >"$raw/guest.sh"
 

@@ -9,7 +9,8 @@
 #	raw/cpu*               the pages of the ring buffer of each CPU
 #	tracing/, kallsyms     what it takes to read these
 #
-# scripts/trace.sh puts $kthread_create_list, an address, in front of this.
+# scripts/trace.sh puts $kthread_create_list, an address, and $returns_to, what has the address that a function
+# returns to, in front of this.
 #
 # The caller is this shell. It starts no process while the life is traced, so that
 # nothing else is seen to fork, and waits by polling what it can read by itself.
@@ -102,23 +103,26 @@ mount -t tracefs tracefs $tracing 2>/dev/null || [ -d $tracing/events ] ||
 cd $tracing || exit 1
 [ -e kprobe_events ] || die 'this kernel lacks CONFIG_KPROBE_EVENTS'
 
-# The rdi, rsi, rdx and rcx of x86-64 hold the first arguments, the stack where it returns to.
-# shellcheck disable=SC2016 # It is no variable of the shell.
-from='from=$stack0:symbol'
-probe kthread_create_on_node kthread_create_on_node 'threadfn=%di:symbol'
+# shellcheck disable=SC2154 # see above
+from="from=$returns_to:symbol"
+# shellcheck disable=SC2016 # These are the arguments of functions, and no variables of the shell.
+probe kthread_create_on_node kthread_create_on_node 'threadfn=$arg1:symbol'
 returns kthread_create_on_node_return kthread_create_on_node
-probe kernel_thread kernel_thread 'fn=%di:symbol' 'name=+0(%dx):string' \
+# shellcheck disable=SC2016
+probe kernel_thread kernel_thread 'fn=$arg1:symbol' 'name=+0($arg3):string' \
 	"first=@$kthread_create_list:x64" "list=\\$kthread_create_list:x64"
 probe wake_up_process wake_up_process "first=@$kthread_create_list:x64" "list=\\$kthread_create_list:x64"
 probe kthread kthread
-probe complete_all complete_all 'x=%di:x64'
+# shellcheck disable=SC2016
+first='x=$arg1:x64'
+probe complete_all complete_all "$first"
 probe ktime_get ktime_get "$from"
 returns kthread_should_park kthread_should_park u8
-probe complete complete 'x=%di:x64'
+probe complete complete "$first"
 probe kthread_queue_work kthread_queue_work
-probe wait_for_completion_killable wait_for_completion_killable 'x=%di:x64'
-probe wait_for_completion wait_for_completion 'x=%di:x64'
-probe prepare_to_swait_exclusive prepare_to_swait_exclusive 'wait=%di:x64'
+probe wait_for_completion_killable wait_for_completion_killable "$first"
+probe wait_for_completion wait_for_completion "$first"
+probe prepare_to_swait_exclusive prepare_to_swait_exclusive "wait=${first#*=}"
 probe kthread_park kthread_park
 returns kthread_park_return kthread_park
 probe kthread_parkme kthread_parkme

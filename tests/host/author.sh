@@ -145,9 +145,9 @@ ktap_eq 'it builds' 0 $? || ktap_diag "$(cat "$work/log")"
 
 guest 'modprobe own_c; modprobe own_rust'
 ktap_eq 'an oops is a failure' 113 $?
-told 'in C it is told with file and line' '^#  *RIP: .*second \(second\.c:8\) own_c'
+told 'in C it is told with file and line' '^#  *(RIP|pc ?): .*second \(second\.c:8\) own_c'
 told 'and so is the function that called it, in another section' '^#  *.*init.* \(first\.c:9\) own_c'
-told 'in Rust, too' '^#  *RIP: .*(own_rust|oops)::writes \(.* rust/oops\.rs:18\) own_rust'
+told 'in Rust, too' '^#  *(RIP|pc ?): .*(own_rust|oops)::writes \(.* rust/oops\.rs:18\) own_rust'
 
 if grep -qx CONFIG_DEBUG_KMEMLEAK=y "$top/build/$KERNEL/kernel/.config"; then
 	guest 'modprobe own_leaks'

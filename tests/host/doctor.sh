@@ -102,7 +102,7 @@ healthy()
 	rm -f "$work"/bin/*
 }
 
-ktap_plan 22
+ktap_plan 23
 
 healthy
 said=$("$top/scripts/doctor.sh" /nowhere 2>&1)
@@ -110,11 +110,13 @@ ktap_eq "this machine is healthy" "0 nothing to mend" "$? $(printf '%s\n' "$said
 ktap_match "and a KDIR that would not do is told of" "*note     a plain 'make' would fail: $(
 	"$top/scripts/check-kdir.sh" /nowhere 2>&1 | sed 's/^check-kdir.sh: //')*" "$said"
 
-fake uname 'echo aarch64'
-broken "another architecture" "this machine is aarch64"
+fake uname 'echo mips64'
+broken "another architecture" "this machine is mips64"
 healthy
 kernel=nonsense
 broken "no such kernel" "there is no kernel 'nonsense'"
+kernel=fast@nonsense
+broken "no such architecture of a guest" "there is no architecture 'nonsense'"
 healthy
 kernel=debug
 broken "LLVM that is not there" "LLVM=-3 cannot be used" LLVM=-3

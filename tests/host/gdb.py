@@ -64,19 +64,19 @@ class Guest:
 def main(kernel, directory, module, *commands):
     guest = Guest(kernel, directory, free_port())
     try:
-        recipe = guest.wait_for(r"#   gdb (-x .*?)\r?\n").group(1)
+        gdb, recipe = guest.wait_for(r"#   (gdb\S*) (-x .*?)\r?\n").groups()
         guest.wait_for(r"modprobe %s" % module)
-        words = ["gdb", "-nx", "-batch", *shlex.split(recipe)]
+        words = [gdb, "-nx", "-batch", *shlex.split(recipe)]
         for command in commands:
             words += ["-ex", command]
-        gdb = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        debugger = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             guest.wait_for(r"Ctrl-A X leaves")
             os.write(guest.terminal, b"modprobe %s\n" % module.encode())
-            print(gdb.communicate(timeout=LIMIT)[0])
+            print(debugger.communicate(timeout=LIMIT)[0])
         finally:
-            gdb.kill()
-            gdb.wait()
+            debugger.kill()
+            debugger.wait()
     finally:
         guest.close()
 

@@ -8,7 +8,13 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 KERNEL=${1:-${KERNEL:-fast}}
 . "$top/tests/lib/ktap.sh"
 
-gdb -nx -batch -ex 'python print(1)' 2>/dev/null | grep -qx 1 || ktap_skip_all 'there is no gdb that has Python'
+# Debian's gdb knows this machine's architecture alone.
+gdb=gdb
+name=${KERNEL%%+*}
+case $name in
+*@*) gdb=$(sed -n 's/^GDB=//p' "$top/qemu/arch/${name#*@}.conf") ;;
+esac
+"$gdb" -nx -batch -ex 'python print(1)' 2>/dev/null | grep -qx 1 || ktap_skip_all "there is no $gdb that has Python"
 
 "$top/scripts/packaged-kernel.sh" --symbols "$KERNEL" 2>/dev/null ||
 	ktap_skip_all "the symbols of this packaged kernel are not here: make gdb KERNEL=$KERNEL SYMBOLS=1 fetches them"

@@ -30,6 +30,9 @@ fake_tree()
 		>@echo built >$(O)/vmlinux
 		>@echo built >$(O)/Module.symvers
 		modules: vmlinux
+		Image: vmlinux
+		>@mkdir -p $(O)/arch/$(ARCH)/boot
+		>@echo "$(ARCH) $(CROSS_COMPILE)" >$(O)/arch/$(ARCH)/boot/Image
 		mrproper:
 		>@rm -rf .config include arch
 	END
@@ -53,7 +56,7 @@ fake_lab()
 	mkdir -p "$1"
 	cp -R "${top:?}/scripts" "$1"
 	mkdir "$1/qemu"
-	cp -R "$top/qemu/config" "$1/qemu"
+	cp -R "$top/qemu/config" "$top/qemu/arch" "$1/qemu"
 	cp "$top/Makefile" "$1"
 	printf '#!/bin/sh\n' >"$1/scripts/setup.sh"
 	: >"$1/Kbuild"

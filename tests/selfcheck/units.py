@@ -6,6 +6,7 @@ import contextlib
 import glob
 import io
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -27,6 +28,7 @@ import judge  # noqa: E402
 import junit  # noqa: E402
 import ktap  # noqa: E402
 import lab  # noqa: E402
+import machine  # noqa: E402
 import output  # noqa: E402
 import splat  # noqa: E402
 import suite  # noqa: E402
@@ -202,7 +204,8 @@ class Decode(unittest.TestCase):
         if script is not None:
             with open(os.path.join(path, "scripts", "decode_stacktrace.sh"), "w") as f:
                 f.write(script)
-        kernel = argparse.Namespace(name="fast", build=path, dir=path, vmlinux="vmlinux", symbols="vmlinux")
+        kernel = argparse.Namespace(name="fast", build=path, dir=path, vmlinux="vmlinux", symbols="vmlinux",
+                                    arch=argparse.Namespace(cross=""))
         return decode.Decoder(kernel, os.path.join(path, "splats.txt"), [])
 
     def tell(self, script, lines):
@@ -245,6 +248,14 @@ cat >/dev/null; echo BUG: x
 for n in $(seq 0 %d); do echo "f ($(addr2line -e '%s' $n))"; done""" % (count - 1, program),
                          ["BUG: x", *(" f+0x%x/0x99" % n for n in range(count))])
         self.assertEqual(told[2:], ["   f (%s:1)" % source] * count)
+
+    def test_arm64(self):
+        """Its registers say as little as those of x86, but for where it was."""
+        lines = ["Unable to handle kernel x", "Mem abort info:", "  ESR = 0x96000005", "  FSC = 0x05: level 1 translation fault",
+                 "user pgtable: 4k pages", "[0000000000000000] pgd=0", "pstate: 60400005 (nZCv)", "pc : a+0x1/0x2",
+                 "lr : no+0x1/0x2", "sp : ffff", "x29: ffff x28: 0", "Call trace:", " b+0x1/0x2", "Code: 0"]
+        self.assertEqual(self.tell("cat", lines), ["kernel, in here:", "  Unable to handle kernel x", "  pc : a+0x1/0x2",
+                                                   "  Call trace:", "   b+0x1/0x2"])
 
     def test_failed(self):
         raw = ["  BUG: x", "  RIP: 0010:a+0x1/0x2", "   b+0x1/0x2", "   c+0x1/0x2"]
@@ -616,15 +627,14 @@ class Acceleration(unittest.TestCase):
 
     def setUp(self):
         self.path = self.enterContext(tempfile.TemporaryDirectory())
-        self.kernel = argparse.Namespace(dir=self.path, image=self.write("vmlinux", "a"))
         self.qemu = self.write("qemu", "#!/bin/sh\necho QEMU 1\n", 0o755)
+        self.kernel = argparse.Namespace(dir=self.path, image=self.write("vmlinux", "a"), arch=self.arch(platform.machine()))
         self.cpuinfo = self.write("cpuinfo", "vendor_id : A\nmodel name : B\ncpu MHz : 1\n\nvendor_id : A\n")
         self.kvm = self.write("kvm", "")
         self.answer = "no"
         self.load = 0
-        for where, name, value in ((accel, "KVM", self.kvm), (accel, "CPUINFO", self.cpuinfo), (accel.guest, "QEMU", self.qemu),
-                                   (accel, "_probe", self.probe), (accel.output, "say", lambda text: None),
-                                   (accel.platform, "machine", lambda: "x86_64"),
+        for where, name, value in ((accel, "KVM", self.kvm), (accel, "CPUINFO", self.cpuinfo), (accel, "_probe", self.probe),
+                                   (accel.output, "say", lambda text: None),
                                    (accel.os, "getloadavg", lambda: (self.load, 0, 0)),
                                    (accel.platform, "release", lambda: self.release)):
             self.enterContext(unittest.mock.patch.object(where, name, value))
@@ -638,6 +648,11 @@ class Acceleration(unittest.TestCase):
             f.write(text)
         os.chmod(path, mode)
         return path
+
+    def arch(self, machine_name):
+        """An architecture of machines that `uname -m` calls so."""
+        return machine.Arch(self.write("made-up.conf", "# None\nMACHINE=%s\nQEMU=%s\nTCG_CPU=max\n"
+                                       "KVM_CPUS=host host,-arch-capabilities\n" % (machine_name, self.qemu)))
 
     def probe(self, kernel, cpu, run_dir):
         self.probes.append(cpu)
@@ -694,6 +709,14 @@ class Acceleration(unittest.TestCase):
             self.found([], "tcg")
         # What was found out before still holds.
         self.found([], "tcg")
+
+    def test_another_architecture(self):
+        self.answer = True
+        self.release = "2"
+        self.kernel.arch = self.arch("another")
+        self.found([], "tcg")
+        with unittest.mock.patch.dict(os.environ, {"QEMU_ACCEL": "kvm"}), self.assertRaises(verdict.SetupError):
+            accel.choose(self.kernel, None)
 
 
 class Junit(unittest.TestCase):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A null pointer in the kernel.
-# selfcheck: splat BUG: kernel NULL pointer dereference
+# selfcheck: splat (BUG:|Unable to handle) kernel NULL pointer dereference
 # selfcheck: counters oops_count 0 -> 1
 # selfcheck-boot: own
 

@@ -4,7 +4,7 @@
 # A WARN in Rust, and where it came from.
 # selfcheck: splat WARNING: .*broken_rust
 # selfcheck: counters warn_count [0-9]+ -> [0-9]+
-# selfcheck-decoded: ^ *RIP: .*broken_rust::warns \(tests/selfcheck/modules/broken_rust\.rs:1[89]\) broken_rust
+# selfcheck-decoded: ^ *(RIP|pc ?): .*broken_rust::warns \(tests/selfcheck/modules/broken_rust\.rs:1[89]\) broken_rust
 # selfcheck-decoded: ^ *broken_rust::calls \(tests/selfcheck/modules/broken_rust\.rs:25\) broken_rust
 
 . "$(dirname "$0")/lib/ktap.sh"

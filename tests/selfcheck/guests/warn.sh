@@ -4,7 +4,7 @@
 # A WARN that the test does not declare.
 # selfcheck: splat WARNING: .*broken_warn
 # selfcheck: counters warn_count [0-9]+ -> [0-9]+
-# selfcheck-decoded: ^ *RIP: .*init \(tests/selfcheck/modules/broken_warn\.c:9\) broken_warn
+# selfcheck-decoded: ^ *(RIP|pc ?): .*init \(tests/selfcheck/modules/broken_warn\.c:9\) broken_warn
 
 . "$(dirname "$0")/lib/ktap.sh"
 

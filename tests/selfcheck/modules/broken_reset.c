@@ -1,15 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Broken on purpose: an exception without handlers resets the machine at once. */
+/* Broken on purpose: it resets the machine at once, without a word. */
 
 #include <linux/module.h>
+
+#ifdef CONFIG_X86
 #include <asm/desc.h>
 
-static int __init broken_init(void)
+/* An exception without handlers. */
+static void broken_reset(void)
 {
 	static const struct desc_ptr nothing;
 
 	load_idt(&nothing);
 	asm volatile("int3");
+}
+#else
+#include <linux/arm-smccc.h>
+#include <uapi/linux/psci.h>
+
+/* The firmware is asked to. */
+static void broken_reset(void)
+{
+	arm_smccc_1_1_invoke(PSCI_0_2_FN_SYSTEM_RESET, NULL);
+}
+#endif
+
+static int __init broken_init(void)
+{
+	broken_reset();
 	return 0;
 }
 

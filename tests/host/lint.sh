@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# ksft-kernel: any
+#
+# Runs on the host: "make lint" finds a typing error, and what .editorconfig forbids, in
+# each kind of file, and tells where.
+
+KERNEL=${1:-${KERNEL:-fast}}
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/lib/ktap.sh"
+
+{ /usr/bin/python3 -c 'import codespell_lib, editorconfig' && command -v shellcheck; } >/dev/null 2>&1 ||
+	ktap_skip_all "what lint runs is not installed (make lint installs it)"
+[ -n "$("$top/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')" ] || ktap_skip_all "there is no rustfmt (make lint installs it)"
+
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/lab/scripts" "$work/lab/.ci" "$work/lab/docs" "$work/lab/demo"
+cp "$top"/.editorconfig "$top"/.codespellrc "$work/lab"
+cp "$top"/scripts/*.sh "$top/scripts/check-editorconfig.py" "$work/lab/scripts"
+cp "$top/.ci/run" "$work/lab/.ci"
+cp "$top/demo/command.rs" "$work/lab/demo"
+cd "$work/lab" || exit 1
+
+# lint: its status is in $status, what it said in $said.
+lint()
+{
+	said=$(scripts/lint.sh "$KERNEL" text 2>&1)
+	status=$?
+}
+
+# finds NAME FILE PATTERN TEXT: FILE, which has the text (a format of printf), is the only fault.
+# What lint would find in this very file has a - in it, which is taken out.
+finds()
+{
+	# shellcheck disable=SC2059 # it is a format
+	printf "$(printf %s "$4" | tr -d -)" >"$2"
+	lint
+	ktap_match "$1" "1 *$2*$3*" "$status $said"
+	rm "$2"
+}
+
+ktap_plan 12
+lint
+ktap_eq "what is right is clean" 0 $status || ktap_diag "$said"
+ktap_match "and it says what was looked at" "*codespell: clean*editorconfig: clean*" "$said"
+
+finds "a typing error in a page" docs/page.md ':1: * ==> received' 'It is rec-ieved.\n'
+finds "in a comment" demo/one.rs ':3: * ==> Which' '// \n\n// W-ich one.\n'
+finds "in another text" docs/one.toml ':1: * ==> the' 'title = "te-h"\n'
+finds "a blank at the end of a line" docs/page.md ':1: has blanks at its end' 'A blank at the end. \n'
+finds "a last line that does not end" docs/page.md ':1: the last line does not end' 'No end'
+finds "a tab where there are spaces" docs/one.py ':3: is indented with a tab' '# A comment.\nif True:\n\tpass\n'
+finds "another encoding" docs/page.md ':1: is not UTF-8' 'B\344r\n'
+finds "format of Rust" demo/one.rs 'lint: rustfmt: see above' '// A comment.\n\nfn f(){}\n'
+finds "a script's fault" docs/one.sh ' line 2:' '#!/bin/sh\ncd /tmp\n'
+finds "what checkpatch forbids" demo/one.c '' 'int f(void) { return 0; }\n'
+ktap_finished
