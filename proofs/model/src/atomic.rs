@@ -88,7 +88,13 @@ impl<T: AtomicType> Atomic<T> {
         let is_same = |one: T, other: T| {
             let bytes = |value: &T| {
                 // SAFETY: A value of an atomic type has no padding.
-                unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast::<u8>(), size_of::<T>()) }.to_vec()
+                unsafe {
+                    std::slice::from_raw_parts(
+                        std::ptr::from_ref(value).cast::<u8>(),
+                        size_of::<T>(),
+                    )
+                }
+                .to_vec()
             };
             bytes(&one) == bytes(&other)
         };

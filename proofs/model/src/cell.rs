@@ -23,7 +23,9 @@ impl<T> UnsafeCell<T> {
     pub fn get(&self) -> *mut T {
         machine::check(self, "a cell");
         // SAFETY: There is one thread.
-        unsafe { (*self.accesses.get()).write(&format!("the cell at {}", std::panic::Location::caller())) };
+        unsafe {
+            (*self.accesses.get()).write(&format!("the cell at {}", std::panic::Location::caller()))
+        };
         self.value.get()
     }
 
@@ -32,7 +34,9 @@ impl<T> UnsafeCell<T> {
     pub fn get_to_read(&self) -> *mut T {
         machine::check(self, "a cell");
         // SAFETY: There is one thread.
-        unsafe { (*self.accesses.get()).read(&format!("the cell at {}", std::panic::Location::caller())) };
+        unsafe {
+            (*self.accesses.get()).read(&format!("the cell at {}", std::panic::Location::caller()))
+        };
         self.value.get()
     }
 }

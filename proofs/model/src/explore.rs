@@ -83,11 +83,19 @@ impl Scheduler for Exhaustive {
         if AT.get().is_some() {
             TRACES.set(AT.get() == Some(self.runs));
         }
-        say(format!("interleaving {} with {} preemptions", self.runs, self.bound));
+        say(format!(
+            "interleaving {} with {} preemptions",
+            self.runs, self.bound
+        ));
         Some(Schedule::new(0))
     }
 
-    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, yields: bool) -> Option<TaskId> {
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        yields: bool,
+    ) -> Option<TaskId> {
         if machine::machine().is_over {
             return None;
         }
@@ -148,7 +156,12 @@ impl<S: Scheduler> Scheduler for Seeded<S> {
         self.0.new_execution()
     }
 
-    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, yields: bool) -> Option<TaskId> {
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        yields: bool,
+    ) -> Option<TaskId> {
         if machine::machine().is_over {
             return None;
         }

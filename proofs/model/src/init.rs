@@ -27,7 +27,9 @@ unsafe impl<T, E> PinInit<T, E> for T {
 pub struct InitClosure<F, T: ?Sized, E>(F, PhantomData<fn(*mut T) -> E>);
 
 // SAFETY: By the requirements of `pin_init_from_closure`.
-unsafe impl<T: ?Sized, F: FnOnce(*mut T) -> Result<(), E>, E> PinInit<T, E> for InitClosure<F, T, E> {
+unsafe impl<T: ?Sized, F: FnOnce(*mut T) -> Result<(), E>, E> PinInit<T, E>
+    for InitClosure<F, T, E>
+{
     unsafe fn __pinned_init(self, slot: *mut T) -> Result<(), E> {
         (self.0)(slot)
     }
@@ -44,7 +46,10 @@ pub unsafe fn pin_init_from_closure<T: ?Sized, E>(
 
 /// The first closure tells the type.
 #[doc(hidden)]
-pub fn __init_of<T, E>(_: impl Fn(T), f: impl FnOnce(*mut T) -> Result<(), E>) -> impl PinInit<T, E> {
+pub fn __init_of<T, E>(
+    _: impl Fn(T),
+    f: impl FnOnce(*mut T) -> Result<(), E>,
+) -> impl PinInit<T, E> {
     InitClosure(f, PhantomData)
 }
 
@@ -90,7 +95,8 @@ macro_rules! __init_fields {
 #[macro_export]
 macro_rules! stack_pin_init {
     (let $name:ident = $init:expr) => {
-        let mut on_stack = match $crate::prelude::KBox::pin_init($init, $crate::prelude::GFP_KERNEL) {
+        let mut on_stack = match $crate::prelude::KBox::pin_init($init, $crate::prelude::GFP_KERNEL)
+        {
             Ok(on_stack) => on_stack,
             Err(_) => unreachable!(),
         };

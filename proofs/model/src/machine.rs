@@ -65,6 +65,8 @@ pub struct Machine {
     pub tasks: HashMap<usize, *mut crate::bindings::task_struct>,
     /// How many kernel tasks have not exited.
     pub running: usize,
+    /// How many of them run the function that they were made for.
+    pub in_text: usize,
     waits_for_end: Option<usize>,
     pub is_over: bool,
     pub now_ns: i64,
@@ -110,7 +112,11 @@ pub fn current_id() -> usize {
 
 pub fn trace(what: &str) {
     if crate::explore::traces() {
-        eprintln!("#   {:>4} {:<12} {what}", machine().steps, crate::c::sched::name_of_current());
+        eprintln!(
+            "#   {:>4} {:<12} {what}",
+            machine().steps,
+            crate::c::sched::name_of_current()
+        );
     }
 }
 
@@ -175,18 +181,20 @@ pub fn wait_for_all() {
 pub fn wait_until_all_sleep() {
     let own = current_id();
 
-    while machine()
-        .tasks
-        .keys()
-        .any(|id| *id != own && ExecutionState::with(|state| state.get(TaskId::from(*id)).runnable()))
-    {
+    while machine().tasks.keys().any(|id| {
+        *id != own && ExecutionState::with(|state| state.get(TaskId::from(*id)).runnable())
+    }) {
         give_way();
     }
 }
 
-/// Waits for all tasks, and ends the execution.
-pub fn finish() {
-    wait_for_all();
+/// Whether a thread runs code that a module may have.
+pub fn runs_text() -> bool {
+    machine().in_text > 0
+}
+
+/// Ends the execution, and does not return.
+pub fn end() {
     machine().is_over = true;
     thread::switch();
 }
@@ -372,7 +380,10 @@ impl Accesses {
         let id = current_id();
 
         self.refresh();
-        assert!(self.write_is_known(), "data race: {what} is read, and written at once");
+        assert!(
+            self.write_is_known(),
+            "data race: {what} is read, and written at once"
+        );
         now().tick(id);
         let at = now().at(id);
         if self.reads.0.len() <= id {
@@ -385,9 +396,15 @@ impl Accesses {
         let id = current_id();
 
         self.refresh();
-        assert!(self.write_is_known(), "data race: {what} is written twice at once");
+        assert!(
+            self.write_is_known(),
+            "data race: {what} is written twice at once"
+        );
         for (task, at) in self.reads.0.iter().enumerate() {
-            assert!(now().at(task) >= *at, "data race: {what} is written, and read at once");
+            assert!(
+                now().at(task) >= *at,
+                "data race: {what} is written, and read at once"
+            );
         }
         now().tick(id);
         self.written = (id, now().at(id));

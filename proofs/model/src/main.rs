@@ -6,7 +6,13 @@
 
 // What the `kernel` crate uses for its own `Arc`.
 #![feature(arbitrary_self_types, coerce_unsized, dispatch_from_dyn, unsize)]
-#![allow(clippy::all, unexpected_cfgs, dead_code, unused_imports, static_mut_refs)]
+#![allow(
+    clippy::all,
+    unexpected_cfgs,
+    dead_code,
+    unused_imports,
+    static_mut_refs
+)]
 
 extern crate self as kernel;
 extern crate self as pin_init;
@@ -28,9 +34,20 @@ pub use stand_in::*;
 
 include!(concat!(env!("OUT_DIR"), "/kthread.rs"));
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
-const USAGE: &str = "usage: model [--list] [--test NAME] [--seed N] [--seeds N] [--first N] [--preemptions N] [--limit SECONDS] [--trace] [--trace-one N]";
+/// What is broken of all that can be, or zero.
+static BROKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// What build.rs has put where something can be broken.
+pub fn is_broken(number: usize) -> bool {
+    BROKEN.load(Ordering::Relaxed) == number
+}
+
+const USAGE: &str = "usage: model [--list] [--test NAME] [--break NAME] [--seed N] [--seeds N] [--first N] [--preemptions N] [--limit SECONDS] [--trace] [--trace-one N]";
 
 fn fail(why: &str) -> ! {
     eprintln!("model: {why}\n{USAGE}");
@@ -43,8 +60,16 @@ fn main() {
     let (mut first, mut seeds, mut preemptions, mut limit) = (0, 64, 1, 60);
 
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().unwrap_or_else(|| fail(&format!("{argument} needs a value")));
-        let number = |value: String| value.parse::<u64>().unwrap_or_else(|_| fail(&format!("'{value}' is no number")));
+        let mut value = || {
+            arguments
+                .next()
+                .unwrap_or_else(|| fail(&format!("{argument} needs a value")))
+        };
+        let number = |value: String| {
+            value
+                .parse::<u64>()
+                .unwrap_or_else(|_| fail(&format!("'{value}' is no number")))
+        };
 
         match argument.as_str() {
             "--list" => {
@@ -52,6 +77,15 @@ fn main() {
                     println!("{name} {bound}");
                 }
                 return;
+            }
+            "--break" => {
+                let name = value();
+                let number = BREAKS.iter().position(|known| *known == name);
+
+                BROKEN.store(
+                    number.unwrap_or_else(|| fail(&format!("there is no break '{name}'"))) + 1,
+                    Ordering::Relaxed,
+                );
             }
             "--test" => only = Some(value()),
             "--seed" => seed = Some(number(value())),
@@ -68,9 +102,16 @@ fn main() {
     std::panic::set_hook(Box::new(|info| {
         let why = match info.payload().downcast_ref::<&str>() {
             Some(why) => why.to_string(),
-            None => info.payload().downcast_ref::<String>().cloned().unwrap_or_default(),
+            None => info
+                .payload()
+                .downcast_ref::<String>()
+                .cloned()
+                .unwrap_or_default(),
         };
-        let at = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
+        let at = info
+            .location()
+            .map(|at| format!("{}:{}", at.file(), at.line()))
+            .unwrap_or_default();
 
         println!("{}: {why} ({at})", explore::which());
         std::process::exit(1);
@@ -88,7 +129,8 @@ fn main() {
             continue;
         }
         let begin = Instant::now();
-        let (runs, all) = explore::run_all(*test, preemptions.min(*bound), Duration::from_secs(limit));
+        let (runs, all) =
+            explore::run_all(*test, preemptions.min(*bound), Duration::from_secs(limit));
         let took = begin.elapsed().as_secs_f32();
         let mut at_random = 0;
         for seed in first..first + seeds {

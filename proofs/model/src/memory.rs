@@ -85,7 +85,12 @@ impl<T> Arc<T> {
         // SAFETY: By the requirements of this function.
         unsafe {
             Self {
-                inner: NonNull::new_unchecked(pointer.byte_sub(offset_of!(Inner<T>, value)).cast_mut().cast()),
+                inner: NonNull::new_unchecked(
+                    pointer
+                        .byte_sub(offset_of!(Inner<T>, value))
+                        .cast_mut()
+                        .cast(),
+                ),
                 _owns: PhantomData,
             }
         }
@@ -192,7 +197,10 @@ impl<T> KBox<T> {
                 machine::free(pointer.cast(), Layout::new::<T>());
                 return Err(error.into());
             }
-            Ok(Pin::new_unchecked(Self(NonNull::new_unchecked(pointer), PhantomData)))
+            Ok(Pin::new_unchecked(Self(
+                NonNull::new_unchecked(pointer),
+                PhantomData,
+            )))
         }
     }
 }

@@ -488,7 +488,10 @@ macro_rules! current {
 
 pub mod time {
     use crate::machine::machine;
-    use ::core::{marker::PhantomData, ops::{Add, Sub}};
+    use ::core::{
+        marker::PhantomData,
+        ops::{Add, Sub},
+    };
 
     pub type Jiffies = crate::ffi::c_ulong;
 
@@ -683,7 +686,11 @@ pub mod faux {
 }
 
 pub mod devres {
-    use crate::{device::{Bound, Device}, error::Result, memory::Flags};
+    use crate::{
+        device::{Bound, Device},
+        error::Result,
+        memory::Flags,
+    };
 
     pub fn register<T>(_: &Device<Bound>, _: T, _: Flags) -> Result {
         unimplemented!("devices")
@@ -771,7 +778,12 @@ pub mod bindings {
 
     pub unsafe fn cpus_read_unlock() {}
 
-    pub unsafe fn pcpu_alloc_noprof(size: usize, _align: usize, _reserved: bool, _gfp: c_uint) -> *mut c_void {
+    pub unsafe fn pcpu_alloc_noprof(
+        size: usize,
+        _align: usize,
+        _reserved: bool,
+        _gfp: c_uint,
+    ) -> *mut c_void {
         Box::into_raw(vec![0usize; size].into_boxed_slice()).cast()
     }
 

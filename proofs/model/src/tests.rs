@@ -9,8 +9,7 @@ use crate::{
     c::sched,
     cell::UnsafeCell,
     kthread::*,
-    machine,
-    new_mutex,
+    machine, new_mutex,
     prelude::*,
     sync::{
         atomic::{Atomic, Relaxed},
@@ -34,13 +33,21 @@ thread_local! {
 
 /// What each execution ends with.
 pub fn finish() {
-    machine::finish();
+    machine::wait_for_all();
     let live = machine::machine().live;
     let references = machine::machine().module_references;
 
     // The task of the test is there.
-    assert!(MAY_LEAK.take() || live == 1, "{} allocations are left", live - 1);
-    assert!(references == 0, "{references} references to the module are left");
+    assert!(
+        MAY_LEAK.take() || live == 1,
+        "{} allocations are left",
+        live - 1
+    );
+    assert!(
+        references == 0,
+        "{references} references to the module are left"
+    );
+    machine::end();
 }
 
 macro_rules! all {
@@ -57,36 +64,47 @@ all! {
     wake_wait 3
     wake_start 3
     two_wake 2
+    wake_stop 3
+    own_waker 2
     start_close 2
+    new_close 2
+    start_asked 1
+    all_asked_first 2
     stop_beats_token 3
     join_close 2
     stop_close 2
     park_unpark_stop 3
     park_return 3
     park_close 2
+    park_close_apart 2
     park_wake 2
     unpark_close 2
     park_is_dropped 2
+    stop_unparks 2
+    park_dead 3
     parks_itself 2
     foreign_sleep 3
-    joined_in_foreign_sleep 2
+    joined_in_foreign_sleep 1
     join_passes_stop_on 2
     interrupt_wait 3
     interrupt_sleep 2
     interrupt_stop 2
     detach_return 3
-    detached_members_leave 2
+    member_leaves 3
+    detached_members_leave 1
     scope_borrows 2
     scope_drops_leaked 2
+    scope_drops_returned 2
     scope_handle_dropped_within 2
     create_close 2
-    members_close 2
-    member_stops_group 2
+    members_close 1
+    member_stops_group 1
     module_ends_groups 2
     detached 2
-    two_wait_for_exit 2
+    two_wait_for_exit 1
     death_ends_join 3
     death_ends_worker 2
+    death_ends_two_flushes 2
     completion_counts 2
     timeout_wake 2
     wait_queue 2
@@ -98,6 +116,7 @@ all! {
     work_cancel_self_queueing 2
     delayed_drop 2
     delayed_cancel 2
+    delayed_modify 2
     delayed_modified_by_two 2
     call_value 2
     call_close 2
@@ -105,7 +124,9 @@ all! {
     worker_stop_ends_sleep 2
     pool_waits 1
     percpu_wake 2
+    percpu_wake_again 2
     percpu_stop_ends_sleep 2
+    percpu_asked_first 1
     percpu_close 2
 }
 
@@ -375,6 +396,58 @@ fn two_wake() {
     assert_eq!((own_one.read(), own_two.read()), (1, 1));
 }
 
+fn new_close() {
+    let mut drops = Drops::new();
+    let closure = drops.one();
+    let group = shared_group();
+    let closing = group.clone();
+    let new = Builder::new(fmt!("thread"))
+        .create(&group, move |_| drop(closure))
+        .unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    drop(new);
+    other.join();
+}
+
+fn wake_stop() {
+    let group = group();
+    let thread = group
+        .spawn(fmt!("thread"), |ctx| {
+            let mut woken = 0;
+            while ctx.wait() == Wake::Ready {
+                woken += 1;
+            }
+            woken
+        })
+        .unwrap();
+
+    thread.wake();
+    thread.wake();
+    assert!(thread.stop().unwrap() <= 2);
+}
+
+fn own_waker() {
+    let group = group();
+    let place = Arc::new(new_mutex!(None::<Waker>), GFP_KERNEL).unwrap();
+    let own = place.clone();
+    let given = completion();
+    let gives = given.clone();
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            *own.lock() = Some(ctx.waker());
+            gives.complete();
+            ctx.wait()
+        })
+        .unwrap();
+
+    given.wait_for_completion();
+    let waker = place.lock().take().unwrap();
+    waker.wake();
+    assert_eq!(thread.join(), Ok(Wake::Ready));
+    waker.wake();
+}
+
 fn start_close() {
     let mut drops = Drops::new();
     let (closure, value, ran) = (drops.one(), drops.one(), Count::default());
@@ -398,6 +471,50 @@ fn start_close() {
         }
     }
     other.join();
+}
+
+fn start_asked() {
+    let group = shared_group();
+    let closing = group.clone();
+    let (never, done) = (completion(), completion());
+    let (does, waits) = (done.clone(), done.clone());
+    let first = Builder::new(fmt!("first"))
+        .create(&group, move |_| {
+            let _ = never.wait_interruptible();
+            does.complete();
+        })
+        .unwrap();
+    let second = group
+        .spawn(fmt!("second"), move |_| waits.wait_for_completion())
+        .unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    // Whoever closes the group waits for the second before the first.
+    let first = first.start();
+    if first.join() == Err(JoinError::NeverRan) {
+        done.complete();
+    }
+    assert_eq!(second.join(), Ok(()));
+    other.join();
+}
+
+fn all_asked_first() {
+    let mut group = group();
+    let (never, done) = (completion(), completion());
+    let waits = done.clone();
+
+    group
+        .spawn(fmt!("first"), move |_| {
+            let _ = never.wait_interruptible();
+            done.complete();
+        })
+        .unwrap()
+        .detach();
+    group
+        .spawn(fmt!("second"), move |_| waits.wait_for_completion())
+        .unwrap()
+        .detach();
+    group.stop_all();
 }
 
 fn stop_beats_token() {
@@ -497,6 +614,18 @@ fn park_close() {
     other.join();
 }
 
+fn park_close_apart() {
+    let group = shared_group();
+    let closing = group.clone();
+    let mut thread = group.spawn(fmt!("thread"), until_stopped).unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    assert!(matches!(thread.park(), Ok(()) | Err(ESRCH)));
+    // Whoever closes the group needs no help.
+    other.join();
+    assert_eq!(thread.stop(), Ok(()));
+}
+
 fn park_wake() {
     let group = group();
     let data = Data::new();
@@ -549,6 +678,28 @@ fn park_is_dropped() {
     thread.detach();
 }
 
+fn stop_unparks() {
+    let group = group();
+    let mut thread = group.spawn(fmt!("thread"), until_stopped).unwrap();
+
+    assert_eq!(thread.park(), Ok(()));
+    thread.request_stop();
+    assert!(!thread.is_parked());
+    machine::wait_until_all_sleep();
+    assert!(thread.is_finished());
+    assert_eq!(thread.park(), Err(ESRCH));
+}
+
+fn park_dead() {
+    let group = group();
+    let mut thread = group.spawn(fmt!("dies"), |_| sched::do_exit(9)).unwrap();
+
+    machine::wait_until_all_sleep();
+    assert!(thread.is_finished());
+    assert_eq!(thread.park(), Err(ESRCH));
+    assert!(thread.stop().err() == Some(JoinError::Died));
+}
+
 fn parks_itself() {
     let group = group();
     let told = Count::default();
@@ -590,7 +741,9 @@ fn foreign_sleep() {
 fn joined_in_foreign_sleep() {
     let group = group();
     let never = completion();
-    let sleeper = group.spawn(fmt!("sleeper"), move |_| never.wait_interruptible()).unwrap();
+    let sleeper = group
+        .spawn(fmt!("sleeper"), move |_| never.wait_interruptible())
+        .unwrap();
 
     forget(
         group
@@ -685,11 +838,19 @@ fn detach_return() {
     thread.detach();
 }
 
+fn member_leaves() {
+    let group = group();
+
+    group.spawn(fmt!("thread"), |_| ()).unwrap().detach();
+    drop(group);
+    assert!(!machine::runs_text(), "a thread outlives its group");
+}
+
 fn detached_members_leave() {
     let mut drops = Drops::new();
     let group = group();
 
-    for _ in 0..2 {
+    for _ in 0..3 {
         let (closure, value) = (drops.one(), drops.one());
         group
             .spawn(fmt!("thread"), move |_| {
@@ -710,7 +871,9 @@ fn scope_borrows() {
 
     numbers.write(1);
     let found = scope(|s| {
-        let thread = s.spawn(fmt!("thread"), |_| (numbers.read(), value)).unwrap();
+        let thread = s
+            .spawn(fmt!("thread"), |_| (numbers.read(), value))
+            .unwrap();
         thread.join().unwrap()
     })
     .unwrap();
@@ -732,10 +895,28 @@ fn scope_drops_leaked() {
             })
             .unwrap(),
         );
-        forget(Builder::new(fmt!("new")).create_scoped(s, move |_| drop(three)).unwrap());
+        forget(
+            Builder::new(fmt!("new"))
+                .create_scoped(s, move |_| drop(three))
+                .unwrap(),
+        );
     })
     .unwrap();
     assert_eq!((data.read(), drops.so_far()), (1, 3));
+    MAY_LEAK.set(true);
+}
+
+fn scope_drops_returned() {
+    let mut drops = Drops::new();
+
+    scope(|s| {
+        for _ in 0..2 {
+            let value = drops.one();
+            forget(s.spawn(fmt!("returns"), move |_| value).unwrap());
+        }
+    })
+    .unwrap();
+    assert_eq!(drops.so_far(), 2);
     MAY_LEAK.set(true);
 }
 
@@ -827,7 +1008,10 @@ fn member_stops_group() {
         })
         .unwrap()
         .detach();
-    group.spawn(fmt!("member"), move |_| closing.close()).unwrap().detach();
+    group
+        .spawn(fmt!("member"), move |_| closing.close())
+        .unwrap()
+        .detach();
     drop((group, guard));
 }
 
@@ -913,6 +1097,25 @@ fn death_ends_worker() {
     MAY_LEAK.set(true);
 }
 
+fn death_ends_two_flushes() {
+    let group = group();
+    let worker = Arc::new(
+        Builder::new(fmt!("dies")).spawn_worker(&group).unwrap(),
+        GFP_KERNEL,
+    )
+    .unwrap();
+    let theirs = worker.clone();
+    let other = Other::new("other", move || {
+        let _ = theirs.spawn(GFP_KERNEL, |_| sched::do_exit(9));
+        assert_eq!(theirs.flush(), Err(ESRCH));
+    });
+
+    assert!(matches!(worker.flush(), Ok(()) | Err(ESRCH)));
+    other.join();
+    drop(worker);
+    MAY_LEAK.set(true);
+}
+
 // Waits.
 
 fn completion_counts() {
@@ -937,7 +1140,9 @@ fn completion_counts() {
 fn timeout_wake() {
     let group = group();
     let thread = group
-        .spawn(fmt!("thread"), |ctx| ctx.wait_timeout(Delta::from_millis(1)))
+        .spawn(fmt!("thread"), |ctx| {
+            ctx.wait_timeout(Delta::from_millis(1))
+        })
         .unwrap();
 
     thread.wake();
@@ -1061,14 +1266,21 @@ fn work_cancel_queue() {
     let mut drops = Drops::new();
     let (job, runs) = job(&mut drops);
     let group = group();
-    let worker = Arc::new(Builder::new(fmt!("worker")).spawn_worker(&group).unwrap(), GFP_KERNEL).unwrap();
+    let worker = Arc::new(
+        Builder::new(fmt!("worker")).spawn_worker(&group).unwrap(),
+        GFP_KERNEL,
+    )
+    .unwrap();
     let (queuing, queued) = (worker.clone(), job.clone());
 
     assert!(worker.queue(job.clone()).is_ok());
     let other = Other::new("other", move || match queuing.queue(queued) {
         Ok(()) => 1,
         Err(refused) => {
-            assert!(matches!(refused.reason, Refusal::Pending | Refusal::Canceling));
+            assert!(matches!(
+                refused.reason,
+                Refusal::Pending | Refusal::Canceling
+            ));
             0
         }
     });
@@ -1101,7 +1313,11 @@ impl WorkItem for Again {
 
 fn work_cancel_self_queueing() {
     let group = group();
-    let worker = Arc::new(Builder::new(fmt!("worker")).spawn_worker(&group).unwrap(), GFP_KERNEL).unwrap();
+    let worker = Arc::new(
+        Builder::new(fmt!("worker")).spawn_worker(&group).unwrap(),
+        GFP_KERNEL,
+    )
+    .unwrap();
     let place = slot(worker.clone());
     let again = Again {
         worker: place.clone(),
@@ -1145,13 +1361,32 @@ fn delayed_cancel() {
     assert_eq!(look_inside(&job), u32::from(!canceled));
 }
 
+fn delayed_modify() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = group();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+
+    assert!(worker.queue_delayed(job.clone(), 1).is_ok());
+    let given_back = worker.mod_delayed(job.clone(), 0).unwrap().is_some();
+    worker.flush().unwrap();
+    assert_eq!(runs.get(), if given_back { 1 } else { 2 });
+    look_inside(&job);
+}
+
 fn delayed_modified_by_two() {
     let mut drops = Drops::new();
     let (job, runs) = job(&mut drops);
     let group = group();
-    let worker = Arc::new(Builder::new(fmt!("worker")).spawn_worker(&group).unwrap(), GFP_KERNEL).unwrap();
+    let worker = Arc::new(
+        Builder::new(fmt!("worker")).spawn_worker(&group).unwrap(),
+        GFP_KERNEL,
+    )
+    .unwrap();
     let (modifying, modified) = (worker.clone(), job.clone());
-    let other = Other::new("other", move || modifying.mod_delayed(modified, 1).unwrap().is_none());
+    let other = Other::new("other", move || {
+        modifying.mod_delayed(modified, 1).unwrap().is_none()
+    });
     let first = worker.mod_delayed(job.clone(), 0).unwrap().is_none();
     let second = other.join();
 
@@ -1236,11 +1471,16 @@ fn pool_waits() {
     let value = drops.one();
     let group = group();
     let policies = [Policy::Normal { nice: 0 }, Policy::Normal { nice: 1 }];
-    let pool = Builder::new(fmt!("pool")).spawn_pool(&group, &policies).unwrap();
+    let pool = Builder::new(fmt!("pool"))
+        .spawn_pool(&group, &policies)
+        .unwrap();
     let (go, never) = (completion(), completion());
     let own = go.clone();
 
-    pool.worker(0).unwrap().spawn(GFP_KERNEL, move |_| go.wait_for_completion()).unwrap();
+    pool.worker(0)
+        .unwrap()
+        .spawn(GFP_KERNEL, move |_| go.wait_for_completion())
+        .unwrap();
     pool.worker(1)
         .unwrap()
         .spawn(GFP_KERNEL, move |_| {
@@ -1257,9 +1497,13 @@ fn pool_waits() {
 
 struct OnCpu {
     runs: Count,
+    /// What a run has seen of what was said.
+    said: Count,
+    seen: Count,
     data: Data,
     never: Option<Arc<Completion>>,
     told: Count,
+    done: Arc<Completion>,
 }
 
 impl_has_slot!(OnCpu);
@@ -1267,10 +1511,14 @@ impl_has_slot!(OnCpu);
 impl PerCpuThread for OnCpu {
     fn run(&self, _: crate::cpu::CpuId) {
         self.runs.add();
+        let said = self.said.get();
+        crate::processor::cpu_relax();
+        self.seen.0.store(said, SeqCst);
         match &self.never {
             Some(never) => {
                 if never.wait_interruptible() == Err(ERESTARTSYS) {
                     self.told.add();
+                    self.done.complete();
                 }
             }
             None => assert_eq!(self.data.read(), 1),
@@ -1281,9 +1529,12 @@ impl PerCpuThread for OnCpu {
 fn on_cpu(never: Option<Arc<Completion>>) -> OnCpu {
     OnCpu {
         runs: Count::default(),
+        said: Count::default(),
+        seen: Count::default(),
         data: Data::new(),
         never,
         told: Count::default(),
+        done: completion(),
     }
 }
 
@@ -1303,6 +1554,21 @@ fn percpu_wake() {
     assert_eq!(runs.get(), 1);
 }
 
+fn percpu_wake_again() {
+    let group = group();
+    let value = on_cpu(None);
+    let (said, seen) = (value.said.clone(), value.seen.clone());
+    value.data.write(1);
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+
+    for _ in 0..2 {
+        said.add();
+        threads.wake(cpu());
+    }
+    machine::wait_until_all_sleep();
+    assert_eq!(seen.get(), 2);
+}
+
 fn percpu_stop_ends_sleep() {
     let group = group();
     let value = on_cpu(Some(completion()));
@@ -1312,6 +1578,25 @@ fn percpu_stop_ends_sleep() {
     threads.wake(cpu());
     drop(threads);
     assert_eq!(runs.get(), told.get());
+}
+
+fn percpu_asked_first() {
+    let group = group();
+    let value = on_cpu(Some(completion()));
+    let (runs, told) = (value.runs.clone(), value.told.clone());
+    let done = value.done.clone();
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+
+    threads.wake(cpu());
+    // The group waits for this one first.
+    group
+        .spawn(fmt!("second"), move |_| done.wait_for_completion())
+        .unwrap()
+        .detach();
+    forget(threads);
+    drop(group);
+    assert_eq!((runs.get(), told.get()), (1, 1));
+    MAY_LEAK.set(true);
 }
 
 fn percpu_close() {

@@ -188,7 +188,10 @@ pub unsafe fn wait_for_completion_killable(x: *mut completion) -> c_int {
 /// # Safety
 ///
 /// See above.
-pub unsafe fn wait_for_completion_interruptible_timeout(x: *mut completion, timeout: c_ulong) -> c_long {
+pub unsafe fn wait_for_completion_interruptible_timeout(
+    x: *mut completion,
+    timeout: c_ulong,
+) -> c_long {
     // SAFETY: By the requirements of this function.
     unsafe { wait_for_common(x, timeout as c_long, TASK_INTERRUPTIBLE) }
 }
@@ -251,7 +254,11 @@ unsafe fn __prepare_to_swait(q: *mut swait_queue_head, wait: *mut swait_queue) {
 /// # Safety
 ///
 /// Both are initialised.
-pub unsafe fn prepare_to_swait_exclusive(q: *mut swait_queue_head, wait: *mut swait_queue, state: c_int) {
+pub unsafe fn prepare_to_swait_exclusive(
+    q: *mut swait_queue_head,
+    wait: *mut swait_queue,
+    state: c_int,
+) {
     // SAFETY: By the requirements of this function.
     unsafe {
         let flags = _raw_spin_lock_irqsave(&raw mut (*q).lock);

@@ -158,8 +158,15 @@ unsafe fn kthread_(create: *mut Create, task: *mut task_struct) {
         machine::step("test_bit(KTHREAD_SHOULD_STOP)");
         if !test_bit(KTHREAD_SHOULD_STOP, &raw mut (*own).flags) {
             __kthread_parkme(own);
+            machine::machine().in_text += 1;
             ret = (*own).threadfn.unwrap()((*own).data);
-            assert!((*task).__state == TASK_RUNNING, "a thread returns in another state than TASK_RUNNING");
+            // Its last instructions are there, too.
+            machine::step("return");
+            machine::machine().in_text -= 1;
+            assert!(
+                (*task).__state == TASK_RUNNING,
+                "a thread returns in another state than TASK_RUNNING"
+            );
         }
         do_exit_and_return(ret as c_long);
     }
@@ -266,7 +273,10 @@ pub unsafe fn kthread_park(task: *mut task_struct) -> c_int {
         let own = to_kthread(task);
 
         machine::step("kthread_park");
-        assert!((*task).flags & PF_EXITING == 0, "WARNING: kthread_park() of a thread that exits");
+        assert!(
+            (*task).flags & PF_EXITING == 0,
+            "WARNING: kthread_park() of a thread that exits"
+        );
         machine::step("kthread_park");
         assert!(
             !test_bit(KTHREAD_SHOULD_PARK, &raw mut (*own).flags),
@@ -296,7 +306,10 @@ pub unsafe fn kthread_stop(task: *mut task_struct) -> c_int {
         let own = to_kthread(task);
         set_bit(KTHREAD_SHOULD_STOP as c_ulong, &raw mut (*own).flags);
         kthread_unpark(task);
-        set_bit(TIF_NOTIFY_SIGNAL as c_ulong, &raw mut (*task).thread_info.flags);
+        set_bit(
+            TIF_NOTIFY_SIGNAL as c_ulong,
+            &raw mut (*task).thread_info.flags,
+        );
         wake_up_process(task);
         wait_for_completion(&raw mut (*own).exited);
         let ret = (*own).result;

@@ -32,7 +32,10 @@ pub unsafe fn _raw_spin_lock_irqsave(lock: *mut raw_spinlock) -> c_ulong {
     // SAFETY: By the requirements of this function. No reference is kept while others run.
     unsafe {
         while (*lock).holder.is_some() {
-            assert!((*lock).holder != Some(machine::current_id()), "a spinlock is taken twice");
+            assert!(
+                (*lock).holder != Some(machine::current_id()),
+                "a spinlock is taken twice"
+            );
             (*lock).waiters.push(machine::current_id());
             machine::block();
         }
@@ -53,7 +56,10 @@ pub unsafe fn _raw_spin_unlock_irqrestore(lock: *mut raw_spinlock, _flags: c_ulo
     machine::check(lock, "a spinlock");
     // SAFETY: By the requirements of this function.
     unsafe {
-        assert!((*lock).holder == Some(machine::current_id()), "a spinlock is not held");
+        assert!(
+            (*lock).holder == Some(machine::current_id()),
+            "a spinlock is not held"
+        );
         (*lock).holder = None;
         machine::release(&mut (*lock).clock);
         (*current()).atomic -= 1;
@@ -84,7 +90,10 @@ impl Sleeping {
         // SAFETY: By the requirements of this function. No reference is kept while others run.
         unsafe {
             while (*this).holder.is_some() {
-                assert!((*this).holder != Some(machine::current_id()), "a mutex is taken twice");
+                assert!(
+                    (*this).holder != Some(machine::current_id()),
+                    "a mutex is taken twice"
+                );
                 (*this).waiters.push(machine::current_id());
                 machine::block();
                 (*current()).__state = TASK_RUNNING;
@@ -104,7 +113,10 @@ impl Sleeping {
         machine::check(this, "a mutex");
         // SAFETY: By the requirements of this function.
         unsafe {
-            assert!((*this).holder == Some(machine::current_id()), "a mutex is not held");
+            assert!(
+                (*this).holder == Some(machine::current_id()),
+                "a mutex is not held"
+            );
             (*this).holder = None;
             machine::release(&mut (*this).clock);
             for id in std::mem::take(&mut (*this).waiters) {

@@ -37,7 +37,11 @@ pub const MAX_SCHEDULE_TIMEOUT: c_long = c_long::MAX;
 pub fn current() -> *mut task_struct {
     let id = machine::current_id();
 
-    machine::machine().tasks.get(&id).copied().expect("who runs is no task")
+    machine::machine()
+        .tasks
+        .get(&id)
+        .copied()
+        .expect("who runs is no task")
 }
 
 pub fn name_of_current() -> String {
@@ -361,7 +365,10 @@ pub fn do_exit_and_return(code: c_long) {
         machine::step("dead");
         // `do_task_dead()`, and `finish_task_switch()`.
         (*task).__state = TASK_DEAD;
-        assert!(!test_bit(super::kthread::KTHREAD_IS_DEAD, &raw mut (*task).kthread.flags));
+        assert!(!test_bit(
+            super::kthread::KTHREAD_IS_DEAD,
+            &raw mut (*task).kthread.flags
+        ));
         (*task).kthread.flags |= 1 << super::kthread::KTHREAD_IS_DEAD;
         machine::machine().tasks.remove(&(*task).id);
         put_task_struct(task);
@@ -369,8 +376,9 @@ pub fn do_exit_and_return(code: c_long) {
     machine::exited();
 }
 
-/// `do_exit()`, of who has died.
+/// `do_exit()`, of who does not return.
 pub fn do_exit(code: c_long) -> ! {
+    machine::machine().in_text -= 1;
     do_exit_and_return(code);
     machine::vanish()
 }

@@ -2,7 +2,10 @@
 
 //! kernel/time/timer.c. A timer ends in an interrupt on some CPU, whenever the model lets it.
 
-use super::{sched::wake_up_process, types::*};
+use super::{
+    sched::{try_to_wake_up, TASK_NORMAL},
+    types::*,
+};
 use crate::{ffi::*, machine};
 use std::{cell::Cell, rc::Rc};
 
@@ -18,6 +21,7 @@ pub struct State {
 
 /// A task of the model that is an interrupt, while it runs.
 fn interrupt(f: impl FnOnce() + 'static) {
+    machine::machine().running += 1;
     machine::spawn(move || {
         let task = super::sched::new_task("interrupt", false);
         let id = machine::current_id();
@@ -35,6 +39,7 @@ fn interrupt(f: impl FnOnce() + 'static) {
             (*task).__state = super::sched::TASK_DEAD;
             super::sched::put_task_struct(task);
         }
+        machine::exited();
     });
 }
 
@@ -61,7 +66,7 @@ pub fn wake_up_after(task: *mut task_struct, nanos: i64) -> Wakes {
         machine::machine().now_ns = machine::machine().now_ns.max(deadline);
         ended.set(true);
         // SAFETY: The task sleeps, or is about to, as it has not stopped the timer.
-        unsafe { wake_up_process(task) };
+        unsafe { try_to_wake_up(task, TASK_NORMAL) };
     });
     wakes
 }

@@ -68,7 +68,11 @@ pub unsafe fn list_del_init(entry: *mut list_head) {
 /// # Safety
 ///
 /// `head` is valid for writes.
-pub unsafe fn __init_waitqueue_head(head: *mut wait_queue_head, _name: *const c_char, _key: *mut lock_class_key) {
+pub unsafe fn __init_waitqueue_head(
+    head: *mut wait_queue_head,
+    _name: *const c_char,
+    _key: *mut lock_class_key,
+) {
     // SAFETY: By the requirements of this function.
     unsafe {
         head.write(wait_queue_head {
@@ -107,7 +111,12 @@ pub unsafe fn remove_wait_queue(head: *mut wait_queue_head, entry: *mut wait_que
 /// # Safety
 ///
 /// See above.
-pub unsafe fn __wake_up(head: *mut wait_queue_head, mode: c_uint, mut exclusive: c_int, key: *mut c_void) {
+pub unsafe fn __wake_up(
+    head: *mut wait_queue_head,
+    mode: c_uint,
+    mut exclusive: c_int,
+    key: *mut c_void,
+) {
     // SAFETY: By the requirements of this function.
     unsafe {
         let flags = _raw_spin_lock_irqsave(&raw mut (*head).lock);

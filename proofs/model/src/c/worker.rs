@@ -17,7 +17,11 @@ use std::ptr::null_mut;
 /// # Safety
 ///
 /// `worker` is valid for writes.
-pub unsafe fn __kthread_init_worker(worker: *mut kthread_worker, _name: *const c_char, _key: *mut lock_class_key) {
+pub unsafe fn __kthread_init_worker(
+    worker: *mut kthread_worker,
+    _name: *const c_char,
+    _key: *mut lock_class_key,
+) {
     // SAFETY: By the requirements of this function.
     unsafe {
         worker.write(kthread_worker {
@@ -93,7 +97,10 @@ unsafe fn queuing_blocked(work: *mut kthread_work) -> bool {
 unsafe fn kthread_insert_work_sanity_check(worker: *mut kthread_worker, work: *mut kthread_work) {
     // SAFETY: The lock is held.
     unsafe {
-        assert!(list_empty(&raw mut (*work).node), "WARNING: a work is queued twice");
+        assert!(
+            list_empty(&raw mut (*work).node),
+            "WARNING: a work is queued twice"
+        );
         assert!(
             (*work).worker.is_null() || (*work).worker == worker,
             "WARNING: a work is queued to two workers"
@@ -101,7 +108,11 @@ unsafe fn kthread_insert_work_sanity_check(worker: *mut kthread_worker, work: *m
     }
 }
 
-unsafe fn kthread_insert_work(worker: *mut kthread_worker, work: *mut kthread_work, position: *mut list_head) {
+unsafe fn kthread_insert_work(
+    worker: *mut kthread_worker,
+    work: *mut kthread_work,
+    position: *mut list_head,
+) {
     // SAFETY: The lock is held.
     unsafe {
         kthread_insert_work_sanity_check(worker, work);
@@ -142,7 +153,10 @@ pub unsafe extern "C" fn kthread_delayed_work_timer_fn(timer: *mut timer_list) {
         assert!(!worker.is_null());
         lock(worker);
         assert!((*work).worker == worker);
-        assert!(!list_empty(&raw mut (*work).node), "WARNING: a timer ends of a work that is not delayed");
+        assert!(
+            !list_empty(&raw mut (*work).node),
+            "WARNING: a timer ends of a work that is not delayed"
+        );
         list_del_init(&raw mut (*work).node);
         if (*work).canceling == 0 {
             kthread_insert_work(worker, work, &raw mut (*worker).work_list);
@@ -151,7 +165,11 @@ pub unsafe extern "C" fn kthread_delayed_work_timer_fn(timer: *mut timer_list) {
     }
 }
 
-unsafe fn __kthread_queue_delayed_work(worker: *mut kthread_worker, dwork: *mut kthread_delayed_work, delay: c_ulong) {
+unsafe fn __kthread_queue_delayed_work(
+    worker: *mut kthread_worker,
+    dwork: *mut kthread_delayed_work,
+    delay: c_ulong,
+) {
     // SAFETY: The lock is held.
     unsafe {
         let work = &raw mut (*dwork).work;
