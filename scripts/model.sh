@@ -50,13 +50,17 @@ mkdir -p "$BOX" "$out"
 touch "$BOX/used"
 lock "$out/lock" "the model"
 
-# cargo ARGUMENT...: with the toolchain of the lab, and whatever mirror the user has chosen.
+# shuttle uses what is stable since then.
+flags=
+version_ok "$(version_of "$rustc")" 1.87.0 || flags='-Zcrate-attr=feature(unsigned_is_multiple_of)'
+
+# run_cargo ARGUMENT...: with the toolchain of the lab, and whatever mirror the user has chosen.
 run_cargo()
 {
 	set -- "$@" --locked --manifest-path "$MODEL/Cargo.toml"
 	_config=${HOME:-/root}/.cargo/config.toml
 	[ ! -f "$_config" ] || set -- "$@" --config "$_config"
-	env RUSTC="$rustc" RUSTC_BOOTSTRAP=1 CARGO_HOME="$BOX" "$cargo" "$@" 8>&-
+	env RUSTC="$rustc" RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags" CARGO_HOME="$BOX" "$cargo" "$@" 8>&-
 }
 
 # build_model DIR: builds it there, from the code and with what else is in the environment.
