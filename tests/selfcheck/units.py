@@ -253,8 +253,8 @@ for n in $(seq 0 %d); do echo "f ($(addr2line -e '%s' $n))"; done""" % (count - 
         """Its registers say as little as those of x86, but for where it was."""
         lines = ["Unable to handle kernel x", "Mem abort info:", "  ESR = 0x96000005", "  FSC = 0x05: level 1 translation fault",
                  "user pgtable: 4k pages", "[0000000000000000] pgd=0", "pstate: 60400005 (nZCv)", "pc : a+0x1/0x2",
-                 "lr : no+0x1/0x2", "sp : ffff", "x29: ffff x28: 0", "Call trace:", " b+0x1/0x2", "Code: 0"]
-        self.assertEqual(self.tell("cat", lines), ["kernel, in here:", "  Unable to handle kernel x", "  pc : a+0x1/0x2",
+                 "lr : b+0x1/0x2", "sp : ffff", "x29: ffff x28: 0", "Call trace:", " b+0x1/0x2", "Code: 0"]
+        self.assertEqual(self.tell("cat", lines), ["kernel, in here:", "  Unable to handle kernel x", "  pc : a+0x1/0x2", "  lr : b+0x1/0x2",
                                                    "  Call trace:", "   b+0x1/0x2"])
 
     def test_failed(self):

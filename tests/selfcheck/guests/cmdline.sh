@@ -9,5 +9,5 @@
 . "$(dirname "$0")/lib/ktap.sh"
 
 ktap_plan 1
-ktap_ok_if "the words are there" grep -q ' selfcheck\.a=1 selfcheck\.b ' /proc/cmdline
+ktap_ok_if "the words are there" grep -Eq ' selfcheck\.a=1 selfcheck\.b( |$)' /proc/cmdline
 ktap_finished

@@ -21,7 +21,9 @@ static void broken_reset(void)
 /* The firmware is asked to. */
 static void broken_reset(void)
 {
-	arm_smccc_1_1_invoke(PSCI_0_2_FN_SYSTEM_RESET, NULL);
+	struct arm_smccc_res res;
+
+	arm_smccc_hvc(PSCI_0_2_FN_SYSTEM_RESET, 0, 0, 0, 0, 0, 0, 0, &res);
 }
 #endif
 
