@@ -369,7 +369,7 @@ pub(super) fn reap<M: Member + ?Sized>(member: &M) {
             core.end_sleeps();
             core.exit().wait();
         } else {
-            // It may have been parked since, and would wait for whoever did that to undo it.
+            // It may have been parked since, and would wait for that caller to unpark it.
             core.unpark();
         }
     }
