@@ -167,6 +167,11 @@ proofs:
 	@scripts/setup.sh --proofs
 	@scripts/proofs.sh
 
+model:
+	$(check)
+	@scripts/setup.sh --model
+	@scripts/model.sh || [ $$? -eq 4 ]
+
 kunit:
 	$(check)
 	@scripts/setup.sh
@@ -207,5 +212,5 @@ help:
 	@scripts/help.sh
 
 .PHONY: modules modules_install metadata demo coverage trace ports compare test test-all test-distro soak vm shell \
-	watch gdb new-module doctor lint bench rust-analyzer kunit patches proofs check-patches build-matrix upstream rustdoc clean cache help
+	watch gdb new-module doctor lint bench rust-analyzer kunit patches proofs model check-patches build-matrix upstream rustdoc clean cache help
 endif

@@ -363,6 +363,9 @@ pub(super) fn reap<M: Member + ?Sized>(member: &M) {
             // `kthread_stop()` would take back what somebody waits for.
             core.end_sleeps();
             core.exit().wait();
+        } else {
+            // It may have been parked since, and would wait for whoever did that to undo it.
+            core.unpark();
         }
     }
 

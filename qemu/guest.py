@@ -99,9 +99,12 @@ def callers():
     return found
 
 
-def wait_for_one(pidfds):
-    """Wait until one of these processes has ended."""
+def wait_for_one(pidfds, terminal):
+    """Wait until one of these processes has ended, or the terminal is closed."""
     poll = select.poll()
+    # Only the leader of its session is told of that. make is one where it is all that was started
+    # there, and waits for its children then.
+    poll.register(terminal, 0)
     for fd in pidfds:
         poll.register(fd, select.POLLIN)
     poll.poll()

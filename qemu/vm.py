@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boot the guest: run a script in it, open a shell in it, or let a debugger in."""
 
+import contextlib
 import glob
 import hashlib
 import os
@@ -383,12 +384,13 @@ def run_interactive(kernel, args):
     callers = guest.callers()
     process = guest.start(qemu)
     try:
-        guest.wait_for_one([os.pidfd_open(process.pid), *callers])
+        guest.wait_for_one([os.pidfd_open(process.pid), *callers], terminal=0)
         if process.poll() is None:
             output.say("\n# what started the guest has ended, and so does the guest")
     finally:
         guest.end(process)
-        termios.tcsetattr(0, termios.TCSANOW, terminal)
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSANOW, terminal)
         if args.console:
             # The program may have been on a screen of its own when the guest was ended.
             output.say(MAIN_SCREEN)

@@ -43,6 +43,7 @@ what()
 	kernels/*) [ -f "$1/built" ] && echo "a kernel" || echo "a kernel that is not finished" ;;
 	metadata/*) echo "what modules for ${1#metadata/} are built against" ;;
 	toolbox/herd) echo "herd7, for make proofs" ;;
+	toolbox/cargo) echo "crates, for make model" ;;
 	toolbox/*) echo "the compilers of a packaged kernel" ;;
 	kunit/*) echo "the kernel of make kunit" ;;
 	patched/*) echo "the tree of make upstream" ;;

@@ -49,6 +49,8 @@ To change this project (see CONTRIBUTING.md):
   make lint             format, clippy, shellcheck, checkpatch, codespell, .editorconfig
   make proofs           each ordering that kthread/ and demo/ rely on, proved by the kernel's
                         memory model, and shown to need each of its barriers
+  make model            kthread/ on a model of the kernel, in all interleavings of two or three
+                        parties with few preemptions, and in many others
 
 For kernel developers:
   make patches          the series for the kernel tree, in build/patches

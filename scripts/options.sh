@@ -39,6 +39,7 @@ takes()
 	kunit | patches) echo "KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
 	check-patches | build-matrix) echo "BUILDS KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH" ;;
 	proofs) echo "KERNEL_SRC" ;;
+	model) echo "RUSTC" ;;
 	upstream) echo "BUG QEMU_ACCEL $_build" ;;
 	rust-analyzer) echo "$_kernel KDIR MODULE" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: setup.sh [--lint|--trace|--bench|--distro|--upstream|--metadata|--proofs|--check] [NAME]
+# usage: setup.sh [--lint|--trace|--bench|--distro|--upstream|--metadata|--proofs|--model|--check] [NAME]
 #
 # Installs what this machine lacks to build and boot the kernel NAME (fast by
 # default), and with --lint, --trace, --bench, --distro or --upstream also what
-# only that target of make needs; with --metadata or --proofs only what that one needs. Looks for the
+# only that target of make needs; with --metadata, --proofs or --model only what that one needs. Looks for the
 # programs and files themselves, says which packages it takes and why, and does
 # nothing where all is there. With --lacking-metadata it only prints what --metadata
 # would install. With --check it prints what is missing, PACKAGE and WHY with a tab
@@ -21,6 +21,7 @@ distro=
 upstream=
 metadata=
 proofs=
+model=
 only_list=
 only_check=
 case ${1:-} in
@@ -31,6 +32,7 @@ case ${1:-} in
 --upstream) upstream=yes ;;
 --metadata) metadata=yes ;;
 --proofs) proofs=yes ;;
+--model) model=yes ;;
 --lacking-metadata)
 	metadata=yes
 	only_list=yes
@@ -48,7 +50,7 @@ compiler=clang
 ! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
 # The compilers of a kernel that comes as a package are not installed: see toolbox.sh.
 package=$(kernel_package "${1:-fast}")
-[ -z "$metadata$proofs$package" ] || compiler=none
+[ -z "$metadata$proofs$model$package" ] || compiler=none
 
 wants=
 
@@ -89,6 +91,16 @@ cross_libc()
 	[ -f "$("${cross}gcc" -print-file-name=libc.a)" ]
 }
 
+chosen_rustc()
+{
+	"$TOP/scripts/toolchain.sh" gcc 2>/dev/null | grep '^RUSTC='
+}
+
+has_cargo()
+{
+	has cargo || has "${HOME:-/root}/.cargo/bin/cargo"
+}
+
 list()
 {
 	wants=
@@ -96,6 +108,17 @@ list()
 	want xz-utils "unpacks the kernel tree" has xz
 	want util-linux "keeps two runs apart" has flock
 	[ -z "$proofs" ] || return 0
+	if [ -n "$model" ]; then
+		want gcc "links programs" has gcc
+		want libc6-dev "what they are linked with" header stdlib.h
+		_web=
+		version_ok "$(offered rustc)" "$MIN_RUSTC" || _web=-web
+		for _package in "rustc$_web" "$([ -n "$_web" ] && echo rust-web-src || echo rust-src)"; do
+			want "$_package" "compiles Rust, as for the kernel" chosen_rustc
+		done
+		want "cargo$_web" "builds the model of the kernel" has_cargo
+		return
+	fi
 	if [ -z "$metadata" ]; then
 		want "$(arch "$arch" QEMU_PACKAGE)" "boots the guest" has "$(arch "$arch" QEMU)"
 		want busybox-static "the guest's user space" static_busybox
@@ -209,7 +232,7 @@ if [ -n "$wants" ]; then
 	[ -z "$wants" ] ||
 		die "still missing after installing $names: $(names); the log: $log"
 	# What only one target needs is not part of what everybody waits for.
-	[ -n "$lint$trace$bench$distro$upstream$metadata$proofs$package" ] || took setup $(($(date +%s) - start))
+	[ -n "$lint$trace$bench$distro$upstream$metadata$proofs$model$package" ] || took setup $(($(date +%s) - start))
 	say "set-up: installed"
 fi
 

@@ -74,7 +74,7 @@ flags()
 	tmux_ display -p -t "$terminal" '#{alternate_on} #{cursor_flag}'
 }
 
-ktap_plan 22
+ktap_plan 24
 
 open first
 expect 'the workers are shown' '^ w3 +running +S +[0-9]+ +[01] +0 +0 first_run' 200
@@ -117,4 +117,22 @@ keys C-a x
 wait_for 60 shows '^status 0$'
 ktap_eq 'so it is if QEMU is left by Ctrl-A X' "0 1 $(cat "$work/before")" "$(flags) $(cat "$work/after")"
 ktap_ok_if 'what it said there is all that is left' test -z "$(screen | grep '^.w[0-9]')"
+
+# With make as the leader of the session, which waits for its children when it is told.
+terminal=third
+cat >"$work/Makefile" <<EOF
+all:
+	cd '$top' && scripts/run.sh qemu/vm.py --kernel '$KERNEL' --program watch/watch_demo.c --console watch_demo
+EOF
+tmux_ new-session -d -s third -x 80 -y 24 "exec make -f '$work/Makefile'"
+wait_for 200 shows '^>w0'
+leader=$(tmux_ display -p -t third '#{pane_pid}')
+# shellcheck disable=SC2317 # wait_for calls it
+all_ended()
+{
+	! pgrep -s "$leader" .
+}
+ktap_ok_if 'a guest is in a terminal' pgrep -s "$leader" qemu-system
+tmux_ kill-session -t third
+ktap_ok_if 'closing the terminal ends it' wait_for 30 all_ended || ktap_diag "$(ps -o pid,args -s "$leader")"
 ktap_finished

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! kernel/kthread.c, but for its workers.
+
+use super::{
+    completion::{complete, init_completion, new_completion, wait_for_completion},
+    sched::*,
+    types::*,
+};
+use crate::{
+    ffi::*,
+    machine::{self, Order},
+};
+use std::ptr::null_mut;
+
+pub const KTHREAD_IS_PER_CPU: u32 = 0;
+pub const KTHREAD_SHOULD_STOP: u32 = 1;
+pub const KTHREAD_SHOULD_PARK: u32 = 2;
+/// Of the model alone.
+pub const KTHREAD_IS_DEAD: u32 = 31;
+
+/// # Safety
+///
+/// For all of these: the word is there.
+pub unsafe fn test_bit(bit: u32, word: *mut c_ulong) -> bool {
+    machine::check(word, "a word of bits");
+    machine::loaded(word.addr(), Order::Relaxed);
+    // SAFETY: By the requirements of this function.
+    unsafe { *word >> bit & 1 != 0 }
+}
+
+/// # Safety
+///
+/// See above.
+pub unsafe fn set_bit(bit: c_ulong, word: *mut c_ulong) {
+    machine::step("set_bit");
+    machine::check(word, "a word of bits");
+    // SAFETY: By the requirements of this function.
+    unsafe { *word |= 1 << bit };
+    machine::exchanged(word.addr(), Order::Relaxed);
+}
+
+/// # Safety
+///
+/// See above.
+pub unsafe fn clear_bit(bit: c_ulong, word: *mut c_ulong) {
+    machine::step("clear_bit");
+    machine::check(word, "a word of bits");
+    // SAFETY: By the requirements of this function.
+    unsafe { *word &= !(1 << bit) };
+    machine::exchanged(word.addr(), Order::Relaxed);
+}
+
+unsafe fn to_kthread(task: *mut task_struct) -> *mut kthread {
+    machine::check(task, "a task");
+    // SAFETY: The caller has a task.
+    unsafe {
+        assert!((*task).kthread.is_kthread, "this is no kernel thread");
+        &raw mut (*task).kthread
+    }
+}
+
+/// # Safety
+///
+/// The current task is a kernel thread.
+pub unsafe fn kthread_should_stop() -> bool {
+    machine::step("kthread_should_stop");
+    // SAFETY: By the requirements of this function.
+    unsafe { test_bit(KTHREAD_SHOULD_STOP, &raw mut (*to_kthread(current())).flags) }
+}
+
+/// # Safety
+///
+/// As above.
+pub unsafe fn kthread_should_park() -> bool {
+    machine::step("kthread_should_park");
+    // SAFETY: By the requirements of this function.
+    unsafe { test_bit(KTHREAD_SHOULD_PARK, &raw mut (*to_kthread(current())).flags) }
+}
+
+/// # Safety
+///
+/// As above. Nothing is frozen here.
+pub unsafe fn kthread_freezable_should_stop(was_frozen: *mut bool) -> bool {
+    // SAFETY: By the requirements of this function.
+    unsafe {
+        *was_frozen = false;
+        kthread_should_stop()
+    }
+}
+
+/// # Safety
+///
+/// The task is there.
+pub unsafe fn kthread_func(task: *mut task_struct) -> *mut c_void {
+    // SAFETY: By the requirements of this function.
+    unsafe {
+        match (*task).kthread.threadfn {
+            Some(function) => function as *mut c_void,
+            None => null_mut(),
+        }
+    }
+}
+
+/// # Safety
+///
+/// The task is a kernel thread.
+pub unsafe fn kthread_data(task: *mut task_struct) -> *mut c_void {
+    // SAFETY: By the requirements of this function.
+    unsafe { (*to_kthread(task)).data }
+}
+
+unsafe fn __kthread_parkme(own: *mut kthread) {
+    // SAFETY: The caller is that thread.
+    unsafe {
+        loop {
+            // `set_special_state()`.
+            set_current_state(TASK_PARKED);
+            machine::step("test_bit(KTHREAD_SHOULD_PARK)");
+            if !test_bit(KTHREAD_SHOULD_PARK, &raw mut (*own).flags) {
+                break;
+            }
+            complete(&raw mut (*own).parked);
+            schedule();
+        }
+        machine::step("__set_current_state");
+        (*current()).__state = TASK_RUNNING;
+    }
+}
+
+/// # Safety
+///
+/// The current task is a kernel thread.
+pub unsafe fn kthread_parkme() {
+    // SAFETY: By the requirements of this function.
+    unsafe { __kthread_parkme(to_kthread(current())) };
+}
+
+struct Create {
+    done: completion,
+    result: *mut task_struct,
+}
+
+type ThreadFn = unsafe extern "C" fn(*mut c_void) -> c_int;
+
+/// `kthread()`.
+unsafe fn kthread_(create: *mut Create, task: *mut task_struct) {
+    // SAFETY: Who creates the thread waits for it. The task is the current one.
+    unsafe {
+        let own = to_kthread(task);
+
+        (*task).__state = TASK_UNINTERRUPTIBLE;
+        (*create).result = task;
+        complete(&raw mut (*create).done);
+        schedule();
+
+        let mut ret = -4;
+        machine::step("test_bit(KTHREAD_SHOULD_STOP)");
+        if !test_bit(KTHREAD_SHOULD_STOP, &raw mut (*own).flags) {
+            __kthread_parkme(own);
+            machine::machine().in_text += 1;
+            ret = (*own).threadfn.unwrap()((*own).data);
+            // Its last instructions are there, too.
+            machine::step("return");
+            machine::machine().in_text -= 1;
+            assert!(
+                (*task).__state == TASK_RUNNING,
+                "a thread returns in another state than TASK_RUNNING"
+            );
+        }
+        do_exit_and_return(ret as c_long);
+    }
+}
+
+/// # Safety
+///
+/// `threadfn` may be called with `data`.
+pub unsafe fn kthread_create_on_node(
+    threadfn: Option<ThreadFn>,
+    data: *mut c_void,
+    _node: c_int,
+    format: *const c_char,
+    name: *const c_char,
+) -> *mut task_struct {
+    might_sleep();
+    // SAFETY: The caller has strings of C.
+    let (format, name) = unsafe {
+        (
+            std::ffi::CStr::from_ptr(format.cast()).to_str().unwrap(),
+            std::ffi::CStr::from_ptr(name.cast()).to_str().unwrap(),
+        )
+    };
+    assert!(format == "%s");
+
+    let task = new_task(name, true);
+    // SAFETY: As required of the caller. `create` is there until it is completed, which the new thread does once.
+    unsafe {
+        (*task).kthread.threadfn = threadfn;
+        (*task).kthread.data = data;
+        let create = Box::into_raw(Box::new(Create {
+            done: new_completion(),
+            result: null_mut(),
+        }));
+        init_completion(&raw mut (*create).done);
+        machine::machine().running += 1;
+        let (c, t) = (create.addr(), task.addr());
+        let id = machine::spawn(move || {
+            let task = t as *mut task_struct;
+
+            kthread_(c as *mut Create, task)
+        });
+        (*task).id = id;
+        machine::machine().tasks.insert(id, task);
+        wait_for_completion(&raw mut (*create).done);
+        let result = (*create).result;
+        drop(Box::from_raw(create));
+        result
+    }
+}
+
+/// # Safety
+///
+/// As above.
+pub unsafe fn kthread_create_on_cpu(
+    threadfn: Option<ThreadFn>,
+    data: *mut c_void,
+    _cpu: c_uint,
+    name: *const c_char,
+) -> *mut task_struct {
+    // SAFETY: As required of the caller.
+    let task = unsafe { kthread_create_on_node(threadfn, data, 0, c"%s".as_ptr().cast(), name) };
+
+    // SAFETY: It has been made just now.
+    unsafe { kthread_bind(task, 0) };
+    task
+}
+
+/// # Safety
+///
+/// The task is new.
+pub unsafe fn kthread_bind(task: *mut task_struct, _cpu: c_uint) {
+    // SAFETY: By the requirements of this function.
+    unsafe {
+        assert!(wait_task_inactive(task, TASK_UNINTERRUPTIBLE));
+        (*task).flags |= PF_NO_SETAFFINITY;
+    }
+}
+
+/// # Safety
+///
+/// The task is a kernel thread, and does not exit meanwhile. So it is for all of these.
+pub unsafe fn kthread_unpark(task: *mut task_struct) {
+    // SAFETY: By the requirements of this function.
+    unsafe {
+        let own = to_kthread(task);
+
+        machine::step("kthread_unpark");
+        if !test_bit(KTHREAD_SHOULD_PARK, &raw mut (*own).flags) {
+            return;
+        }
+        clear_bit(KTHREAD_SHOULD_PARK as c_ulong, &raw mut (*own).flags);
+        machine::step("wake_up_state(TASK_PARKED)");
+        try_to_wake_up(task, TASK_PARKED);
+    }
+}
+
+/// # Safety
+///
+/// See above.
+pub unsafe fn kthread_park(task: *mut task_struct) -> c_int {
+    // SAFETY: By the requirements of this function.
+    unsafe {
+        let own = to_kthread(task);
+
+        machine::step("kthread_park");
+        assert!(
+            (*task).flags & PF_EXITING == 0,
+            "WARNING: kthread_park() of a thread that exits"
+        );
+        machine::step("kthread_park");
+        assert!(
+            !test_bit(KTHREAD_SHOULD_PARK, &raw mut (*own).flags),
+            "WARNING: kthread_park() of a thread that is asked to park"
+        );
+        set_bit(KTHREAD_SHOULD_PARK as c_ulong, &raw mut (*own).flags);
+        if task != current() {
+            wake_up_process(task);
+            wait_for_completion(&raw mut (*own).parked);
+            assert!(
+                wait_task_inactive(task, TASK_PARKED),
+                "WARNING: kthread_park() of a thread that does not stay parked"
+            );
+        }
+        0
+    }
+}
+
+/// # Safety
+///
+/// See above. The caller has a reference.
+pub unsafe fn kthread_stop(task: *mut task_struct) -> c_int {
+    // SAFETY: By the requirements of this function.
+    unsafe {
+        machine::step("kthread_stop");
+        get_task_struct(task);
+        let own = to_kthread(task);
+        set_bit(KTHREAD_SHOULD_STOP as c_ulong, &raw mut (*own).flags);
+        kthread_unpark(task);
+        set_bit(
+            TIF_NOTIFY_SIGNAL as c_ulong,
+            &raw mut (*task).thread_info.flags,
+        );
+        wake_up_process(task);
+        wait_for_completion(&raw mut (*own).exited);
+        let ret = (*own).result;
+        put_task_struct(task);
+        ret
+    }
+}
+
+/// kernel/module/main.c.
+///
+/// # Safety
+///
+/// The caller has a reference to the module, and nothing left to drop.
+pub unsafe fn __module_put_and_kthread_exit(module: *mut module, code: c_long) -> ! {
+    // SAFETY: By the requirements of this function.
+    unsafe { module_put(module) };
+    do_exit(code)
+}
+
+/// # Safety
+///
+/// The module is there.
+pub unsafe fn try_module_get(_module: *mut module) -> bool {
+    machine::step("try_module_get");
+    machine::machine().module_references += 1;
+    true
+}
+
+/// # Safety
+///
+/// The caller has a reference.
+pub unsafe fn module_put(_module: *mut module) {
+    machine::step("module_put");
+    machine::machine().module_references -= 1;
+}

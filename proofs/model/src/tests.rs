@@ -1,0 +1,1614 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The protocols, each between two or three parties.
+//!
+//! Beside what a test asserts, each execution fails that ends in a deadlock or a warning of C, in which something is used
+//! that has been freed, in which a cell is accessed by two at once, or after which a task or an allocation is left.
+
+use crate::{
+    c::sched,
+    cell::UnsafeCell,
+    kthread::*,
+    machine, new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc, Mutex,
+    },
+    time::Delta,
+};
+use std::{
+    cell::{Cell, RefCell},
+    mem::forget,
+    rc::Rc,
+    sync::{
+        atomic::{AtomicUsize, Ordering::SeqCst},
+        Arc as HostArc,
+    },
+};
+
+thread_local! {
+    static MAY_LEAK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What each execution ends with.
+pub fn finish() {
+    machine::wait_for_all();
+    let live = machine::machine().live;
+    let references = machine::machine().module_references;
+
+    // The task of the test is there.
+    assert!(
+        MAY_LEAK.take() || live == 1,
+        "{} allocations are left",
+        live - 1
+    );
+    assert!(
+        references == 0,
+        "{references} references to the module are left"
+    );
+    machine::end();
+}
+
+macro_rules! all {
+    ($($name:ident $bound:literal)*) => {
+        /// Name, test, and how many preemptions are explored at most: with one more it takes minutes.
+        pub const ALL: &[(&str, fn(), usize)] = &[$((stringify!($name), $name, $bound)),*];
+    };
+}
+
+all! {
+    spawn_join 4
+    spawn_stop 3
+    new_is_dropped 4
+    wake_wait 3
+    wake_start 3
+    two_wake 2
+    wake_stop 3
+    own_waker 2
+    start_close 2
+    new_close 2
+    start_asked 1
+    all_asked_first 2
+    stop_beats_token 3
+    join_close 2
+    stop_close 2
+    park_unpark_stop 3
+    park_return 3
+    park_close 2
+    park_close_apart 2
+    park_wake 2
+    unpark_close 2
+    park_is_dropped 2
+    stop_unparks 2
+    park_dead 3
+    parks_itself 2
+    foreign_sleep 3
+    joined_in_foreign_sleep 1
+    join_passes_stop_on 2
+    interrupt_wait 3
+    interrupt_sleep 2
+    interrupt_stop 2
+    detach_return 3
+    member_leaves 3
+    detached_members_leave 1
+    scope_borrows 2
+    scope_drops_leaked 2
+    scope_drops_returned 2
+    scope_handle_dropped_within 2
+    create_close 2
+    members_close 1
+    member_stops_group 1
+    module_ends_groups 2
+    detached 2
+    two_wait_for_exit 1
+    death_ends_join 3
+    death_ends_worker 2
+    death_ends_two_flushes 2
+    completion_counts 2
+    timeout_wake 2
+    wait_queue 2
+    wait_queue_park 2
+    work_runs 2
+    work_flush 2
+    work_cancel 2
+    work_cancel_queue 2
+    work_cancel_self_queueing 2
+    delayed_drop 2
+    delayed_cancel 2
+    delayed_modify 2
+    delayed_modified_by_two 2
+    call_value 2
+    call_close 2
+    queue_close 2
+    worker_stop_ends_sleep 2
+    pool_waits 1
+    percpu_wake 2
+    percpu_wake_again 2
+    percpu_stop_ends_sleep 2
+    percpu_asked_first 1
+    percpu_close 2
+}
+
+/// Counts how often it is dropped.
+struct Counted(HostArc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// Checks at the end that each of several was dropped once.
+#[derive(Default)]
+struct Drops(Vec<HostArc<AtomicUsize>>);
+
+impl Drops {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn one(&mut self) -> Counted {
+        let count = HostArc::new(AtomicUsize::new(0));
+
+        self.0.push(count.clone());
+        Counted(count)
+    }
+
+    fn so_far(&self) -> usize {
+        self.0.iter().map(|count| count.load(SeqCst)).sum()
+    }
+}
+
+impl Drop for Drops {
+    fn drop(&mut self) {
+        for count in &self.0 {
+            assert_eq!(count.load(SeqCst), 1, "how often a value was dropped");
+        }
+    }
+}
+
+/// How often something has happened, which is no step for anybody.
+#[derive(Clone, Default)]
+struct Count(HostArc<AtomicUsize>);
+
+impl Count {
+    fn add(&self) {
+        self.0.fetch_add(1, SeqCst);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+/// What somebody writes before he says so, and another reads after.
+#[derive(Clone)]
+struct Data(HostArc<Shared>);
+
+struct Shared(UnsafeCell<u32>);
+
+// SAFETY: The model tells who accesses it at once.
+unsafe impl Send for Shared {}
+
+// SAFETY: As above.
+unsafe impl Sync for Shared {}
+
+impl Data {
+    fn new() -> Self {
+        Self(HostArc::new(Shared(UnsafeCell::new(0))))
+    }
+
+    #[track_caller]
+    fn write(&self, value: u32) {
+        // SAFETY: As above.
+        unsafe { *self.0 .0.get() = value };
+    }
+
+    #[track_caller]
+    fn read(&self) -> u32 {
+        // SAFETY: As above.
+        unsafe { *self.0 .0.get_to_read() }
+    }
+}
+
+/// A task that is no thread of `kthread/`, and runs beside the test.
+struct Other<T>(Rc<State<T>>);
+
+struct State<T> {
+    value: Cell<Option<T>>,
+    waiter: Cell<Option<usize>>,
+    clock: RefCell<machine::Clock>,
+}
+
+impl<T: 'static> Other<T> {
+    fn new(name: &'static str, f: impl FnOnce() -> T + 'static) -> Self {
+        let state = Rc::new(State {
+            value: Cell::new(None),
+            waiter: Cell::new(None),
+            clock: RefCell::default(),
+        });
+        let own = state.clone();
+
+        machine::machine().running += 1;
+        machine::spawn(move || {
+            sched::become_task(name);
+            own.value.set(Some(f()));
+            machine::release(&mut own.clock.borrow_mut());
+            if let Some(waiter) = own.waiter.take() {
+                machine::unblock(waiter);
+            }
+            sched::end_task();
+        });
+        Self(state)
+    }
+
+    fn join(self) -> T {
+        loop {
+            if let Some(value) = self.0.value.take() {
+                machine::acquire(&self.0.clock.borrow());
+                return value;
+            }
+            self.0.waiter.set(Some(machine::current_id()));
+            machine::block();
+        }
+    }
+}
+
+fn group() -> ThreadGroup {
+    // SAFETY: Each is dropped before the execution ends.
+    unsafe { ThreadGroup::new().unwrap() }
+}
+
+fn shared_group() -> Arc<ThreadGroup> {
+    Arc::new(group(), GFP_KERNEL).unwrap()
+}
+
+fn until_stopped(ctx: &Context<'_>) {
+    while ctx.wait() != Wake::Stop {}
+}
+
+fn completion() -> Arc<Completion> {
+    Arc::pin_init(Completion::new(), GFP_KERNEL).unwrap()
+}
+
+fn slot<T>(value: T) -> Arc<Mutex<Option<T>>> {
+    Arc::new(new_mutex!(Some(value)), GFP_KERNEL).unwrap()
+}
+
+// Start, wake and stop.
+
+fn spawn_join() {
+    let mut drops = Drops::new();
+    let (closure, value) = (drops.one(), drops.one());
+    let data = Data::new();
+    let own = data.clone();
+    let group = group();
+    let thread = group
+        .spawn(fmt!("thread"), move |_| {
+            drop(closure);
+            own.write(5);
+            value
+        })
+        .unwrap();
+
+    let value = thread.join().unwrap();
+    assert_eq!((data.read(), drops.so_far()), (5, 1));
+    drop(value);
+}
+
+fn spawn_stop() {
+    let mut drops = Drops::new();
+    let (closure, ran) = (drops.one(), Count::default());
+    let own = ran.clone();
+    let group = group();
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            until_stopped(ctx);
+            drop(closure);
+            own.add();
+        })
+        .unwrap();
+
+    assert_eq!(thread.stop(), Ok(()));
+    assert_eq!(ran.get(), 1);
+}
+
+fn new_is_dropped() {
+    let mut drops = Drops::new();
+    let (closure, ran) = (drops.one(), Count::default());
+    let own = ran.clone();
+    let group = group();
+    let new = Builder::new(fmt!("thread"))
+        .create(&group, move |_| {
+            own.add();
+            drop(closure);
+        })
+        .unwrap();
+    let waker = new.waker();
+    let other = Other::new("other", move || waker.wake());
+
+    drop(new);
+    other.join();
+    assert_eq!(ran.get(), 0);
+}
+
+fn wake_wait() {
+    let group = group();
+    let data = Data::new();
+    let own = data.clone();
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            assert_eq!(ctx.wait(), Wake::Ready);
+            own.read()
+        })
+        .unwrap();
+
+    data.write(1);
+    thread.wake();
+    assert_eq!(thread.join(), Ok(1));
+}
+
+fn wake_start() {
+    let group = group();
+    let data = Data::new();
+    let own = data.clone();
+    let new = Builder::new(fmt!("thread"))
+        .create(&group, move |ctx| {
+            assert_eq!(ctx.wait(), Wake::Ready);
+            own.read()
+        })
+        .unwrap();
+    let waker = new.waker();
+    let other = Other::new("other", move || {
+        data.write(1);
+        waker.wake();
+    });
+
+    assert_eq!(new.start().join(), Ok(1));
+    other.join();
+}
+
+fn two_wake() {
+    let group = group();
+    let said = Arc::new(Atomic::new(0u32), GFP_KERNEL).unwrap();
+    let (one, two) = (Data::new(), Data::new());
+    let (own_one, own_two, own_said) = (one.clone(), two.clone(), said.clone());
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            while own_said.load(Relaxed) < 2 {
+                assert_eq!(ctx.wait(), Wake::Ready);
+            }
+        })
+        .unwrap();
+    let (waker, other_said) = (thread.waker(), said.clone());
+    let other = Other::new("other", move || {
+        one.write(1);
+        other_said.fetch_add(1, Relaxed);
+        waker.wake();
+    });
+
+    two.write(1);
+    said.fetch_add(1, Relaxed);
+    thread.wake();
+    assert_eq!(thread.join(), Ok(()));
+    other.join();
+    assert_eq!((own_one.read(), own_two.read()), (1, 1));
+}
+
+fn new_close() {
+    let mut drops = Drops::new();
+    let closure = drops.one();
+    let group = shared_group();
+    let closing = group.clone();
+    let new = Builder::new(fmt!("thread"))
+        .create(&group, move |_| drop(closure))
+        .unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    drop(new);
+    other.join();
+}
+
+fn wake_stop() {
+    let group = group();
+    let thread = group
+        .spawn(fmt!("thread"), |ctx| {
+            let mut woken = 0;
+            while ctx.wait() == Wake::Ready {
+                woken += 1;
+            }
+            woken
+        })
+        .unwrap();
+
+    thread.wake();
+    thread.wake();
+    assert!(thread.stop().unwrap() <= 2);
+}
+
+fn own_waker() {
+    let group = group();
+    let place = Arc::new(new_mutex!(None::<Waker>), GFP_KERNEL).unwrap();
+    let own = place.clone();
+    let given = completion();
+    let gives = given.clone();
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            *own.lock() = Some(ctx.waker());
+            gives.complete();
+            ctx.wait()
+        })
+        .unwrap();
+
+    given.wait_for_completion();
+    let waker = place.lock().take().unwrap();
+    waker.wake();
+    assert_eq!(thread.join(), Ok(Wake::Ready));
+    waker.wake();
+}
+
+fn start_close() {
+    let mut drops = Drops::new();
+    let (closure, value, ran) = (drops.one(), drops.one(), Count::default());
+    let own = ran.clone();
+    let group = shared_group();
+    let closing = group.clone();
+    let new = Builder::new(fmt!("thread"))
+        .create(&group, move |ctx| {
+            until_stopped(ctx);
+            drop(closure);
+            own.add();
+            value
+        })
+        .unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    match new.start().join() {
+        Ok(_) => assert_eq!(ran.get(), 1),
+        Err(error) => {
+            assert_eq!((error, ran.get()), (JoinError::NeverRan, 0));
+        }
+    }
+    other.join();
+}
+
+fn start_asked() {
+    let group = shared_group();
+    let closing = group.clone();
+    let (never, done) = (completion(), completion());
+    let (does, waits) = (done.clone(), done.clone());
+    let first = Builder::new(fmt!("first"))
+        .create(&group, move |_| {
+            let _ = never.wait_interruptible();
+            does.complete();
+        })
+        .unwrap();
+    let second = group
+        .spawn(fmt!("second"), move |_| waits.wait_for_completion())
+        .unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    // Whoever closes the group waits for the second before the first.
+    let first = first.start();
+    if first.join() == Err(JoinError::NeverRan) {
+        done.complete();
+    }
+    assert_eq!(second.join(), Ok(()));
+    other.join();
+}
+
+fn all_asked_first() {
+    let mut group = group();
+    let (never, done) = (completion(), completion());
+    let waits = done.clone();
+
+    group
+        .spawn(fmt!("first"), move |_| {
+            let _ = never.wait_interruptible();
+            done.complete();
+        })
+        .unwrap()
+        .detach();
+    group
+        .spawn(fmt!("second"), move |_| waits.wait_for_completion())
+        .unwrap()
+        .detach();
+    group.stop_all();
+}
+
+fn stop_beats_token() {
+    let group = group();
+    let go = completion();
+    let own = go.clone();
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            own.wait_for_completion();
+            ctx.wait()
+        })
+        .unwrap();
+
+    thread.wake();
+    thread.request_stop();
+    go.complete();
+    assert_eq!(thread.join(), Ok(Wake::Stop));
+}
+
+fn join_close() {
+    let mut drops = Drops::new();
+    let (closure, value) = (drops.one(), drops.one());
+    let group = shared_group();
+    let closing = group.clone();
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            until_stopped(ctx);
+            drop(closure);
+            value
+        })
+        .unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    assert!(thread.join().is_ok());
+    other.join();
+}
+
+fn stop_close() {
+    let mut drops = Drops::new();
+    let (closure, value) = (drops.one(), drops.one());
+    let group = shared_group();
+    let closing = group.clone();
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            until_stopped(ctx);
+            drop(closure);
+            value
+        })
+        .unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    drop(thread);
+    other.join();
+}
+
+// Park.
+
+fn park_unpark_stop() {
+    let group = group();
+    let mut thread = group.spawn(fmt!("thread"), until_stopped).unwrap();
+
+    assert_eq!(thread.park(), Ok(()));
+    assert!(thread.is_parked());
+    assert_eq!(thread.park(), Err(EBUSY));
+    assert_eq!(thread.unpark(), Ok(()));
+    assert_eq!(thread.unpark(), Err(EBUSY));
+    assert_eq!(thread.stop(), Ok(()));
+}
+
+fn park_return() {
+    let group = group();
+    let data = Data::new();
+    let own = data.clone();
+    let mut thread = group
+        .spawn(fmt!("thread"), move |_| {
+            own.write(1);
+            5
+        })
+        .unwrap();
+
+    assert_eq!(thread.park(), Ok(()));
+    assert!(thread.is_finished());
+    assert_eq!(data.read(), 1);
+    assert_eq!(thread.unpark(), Ok(()));
+    assert_eq!(thread.park(), Ok(()));
+    assert_eq!(thread.join(), Ok(5));
+}
+
+fn park_close() {
+    let group = shared_group();
+    let closing = group.clone();
+    let mut thread = group.spawn(fmt!("thread"), until_stopped).unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    assert!(matches!(thread.park(), Ok(()) | Err(ESRCH)));
+    assert_eq!(thread.stop(), Ok(()));
+    other.join();
+}
+
+fn park_close_apart() {
+    let group = shared_group();
+    let closing = group.clone();
+    let mut thread = group.spawn(fmt!("thread"), until_stopped).unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    assert!(matches!(thread.park(), Ok(()) | Err(ESRCH)));
+    // Whoever closes the group needs no help.
+    other.join();
+    assert_eq!(thread.stop(), Ok(()));
+}
+
+fn park_wake() {
+    let group = group();
+    let data = Data::new();
+    let own = data.clone();
+    let mut thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            assert_eq!(ctx.wait(), Wake::Ready);
+            own.read()
+        })
+        .unwrap();
+    let waker = thread.waker();
+    let other = Other::new("other", move || {
+        data.write(1);
+        waker.wake();
+    });
+
+    assert_eq!(thread.park(), Ok(()));
+    assert_eq!(thread.unpark(), Ok(()));
+    assert_eq!(thread.join(), Ok(1));
+    other.join();
+}
+
+fn unpark_close() {
+    let group = shared_group();
+    let closing = group.clone();
+    let mut thread = group.spawn(fmt!("thread"), until_stopped).unwrap();
+
+    assert_eq!(thread.park(), Ok(()));
+    let other = Other::new("other", move || closing.close());
+    assert!(matches!(thread.unpark(), Ok(()) | Err(EBUSY)));
+    other.join();
+    assert!(!thread.is_parked());
+    assert_eq!(thread.park(), Err(ESRCH));
+    assert_eq!(thread.stop(), Ok(()));
+}
+
+fn park_is_dropped() {
+    let mut drops = Drops::new();
+    let group = group();
+    let value = drops.one();
+    let mut thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            let _ = ctx.wait();
+            value
+        })
+        .unwrap();
+
+    forget(thread.park_guard().unwrap());
+    thread.wake();
+    thread.detach();
+}
+
+fn stop_unparks() {
+    let group = group();
+    let mut thread = group.spawn(fmt!("thread"), until_stopped).unwrap();
+
+    assert_eq!(thread.park(), Ok(()));
+    thread.request_stop();
+    assert!(!thread.is_parked());
+    machine::wait_until_all_sleep();
+    assert!(thread.is_finished());
+    assert_eq!(thread.park(), Err(ESRCH));
+}
+
+fn park_dead() {
+    let group = group();
+    let mut thread = group.spawn(fmt!("dies"), |_| sched::do_exit(9)).unwrap();
+
+    machine::wait_until_all_sleep();
+    assert!(thread.is_finished());
+    assert_eq!(thread.park(), Err(ESRCH));
+    assert!(thread.stop().err() == Some(JoinError::Died));
+}
+
+fn parks_itself() {
+    let group = group();
+    let told = Count::default();
+    let own = told.clone();
+    let mut thread = Builder::new(fmt!("thread"))
+        .parks_itself()
+        .spawn(&group, move |ctx| loop {
+            match ctx.wait() {
+                Wake::Park => {
+                    own.add();
+                    ctx.park_point();
+                }
+                Wake::Stop => return,
+                _ => {}
+            }
+        })
+        .unwrap();
+
+    assert_eq!(thread.park(), Ok(()));
+    assert_eq!(told.get(), 1);
+    assert_eq!(thread.stop(), Ok(()));
+}
+
+// What ends other sleeps.
+
+fn foreign_sleep() {
+    let group = group();
+    let never = completion();
+    let thread = group
+        .spawn(fmt!("thread"), move |_| {
+            (never.wait_interruptible(), never.wait_interruptible())
+        })
+        .unwrap();
+
+    thread.request_stop();
+    assert_eq!(thread.join(), Ok((Err(ERESTARTSYS), Err(ERESTARTSYS))));
+}
+
+fn joined_in_foreign_sleep() {
+    let group = group();
+    let never = completion();
+    let sleeper = group
+        .spawn(fmt!("sleeper"), move |_| never.wait_interruptible())
+        .unwrap();
+
+    forget(
+        group
+            .spawn(fmt!("joiner"), move |_| {
+                assert_eq!(sleeper.join(), Ok(Err(ERESTARTSYS)));
+            })
+            .unwrap(),
+    );
+    // What has a handle that is leaked is there until its value is taken, which nobody does: it has none to drop.
+    drop(group);
+    MAY_LEAK.set(true);
+}
+
+fn join_passes_stop_on() {
+    let group = group();
+    let inner = group.spawn(fmt!("inner"), |ctx| ctx.wait()).unwrap();
+    let outer = group.spawn(fmt!("outer"), move |_| inner.join()).unwrap();
+
+    outer.request_stop();
+    assert_eq!(outer.join(), Ok(Ok(Wake::Stop)));
+}
+
+fn interrupt_wait() {
+    let group = group();
+    let data = Data::new();
+    let own = data.clone();
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            assert_eq!(ctx.wait(), Wake::Interrupt);
+            own.read()
+        })
+        .unwrap();
+
+    data.write(1);
+    thread.interrupt();
+    assert_eq!(thread.join(), Ok(1));
+}
+
+fn interrupt_sleep() {
+    let group = group();
+    let never = completion();
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            let first = never.wait_interruptible();
+            let taken = ctx.take_interrupt();
+            // It has been taken, and ends no more.
+            let second = never.wait_interruptible_timeout(1);
+
+            (first, taken, second)
+        })
+        .unwrap();
+
+    thread.interrupt();
+    assert_eq!(thread.join(), Ok((Err(ERESTARTSYS), true, Ok(false))));
+}
+
+fn interrupt_stop() {
+    let group = shared_group();
+    let closing = group.clone();
+    let never = completion();
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            while !ctx.should_stop() {
+                let _ = never.wait_interruptible();
+                ctx.take_interrupt();
+            }
+            // It stops, whatever it takes.
+            ctx.take_interrupt();
+            never.wait_interruptible()
+        })
+        .unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    thread.interrupt();
+    other.join();
+    assert_eq!(thread.join(), Ok(Err(ERESTARTSYS)));
+}
+
+// Who has the value, and who lets go of what is left.
+
+fn detach_return() {
+    let mut drops = Drops::new();
+    let (closure, value) = (drops.one(), drops.one());
+    let group = group();
+    let thread = group
+        .spawn(fmt!("thread"), move |_| {
+            drop(closure);
+            value
+        })
+        .unwrap();
+
+    thread.detach();
+}
+
+fn member_leaves() {
+    let group = group();
+
+    group.spawn(fmt!("thread"), |_| ()).unwrap().detach();
+    drop(group);
+    assert!(!machine::runs_text(), "a thread outlives its group");
+}
+
+fn detached_members_leave() {
+    let mut drops = Drops::new();
+    let group = group();
+
+    for _ in 0..3 {
+        let (closure, value) = (drops.one(), drops.one());
+        group
+            .spawn(fmt!("thread"), move |_| {
+                drop(closure);
+                value
+            })
+            .unwrap()
+            .detach();
+    }
+    // It waits for those that are about to go.
+    let _ = group.len();
+}
+
+fn scope_borrows() {
+    let mut drops = Drops::new();
+    let value = drops.one();
+    let numbers = Data::new();
+
+    numbers.write(1);
+    let found = scope(|s| {
+        let thread = s
+            .spawn(fmt!("thread"), |_| (numbers.read(), value))
+            .unwrap();
+        thread.join().unwrap()
+    })
+    .unwrap();
+    assert_eq!(found.0, 1);
+    numbers.write(2);
+}
+
+fn scope_drops_leaked() {
+    let mut drops = Drops::new();
+    let (one, two, three) = (drops.one(), drops.one(), drops.one());
+    let data = Data::new();
+
+    scope(|s| {
+        forget(
+            s.spawn(fmt!("runs"), |ctx| {
+                until_stopped(ctx);
+                data.write(1);
+                (one, two)
+            })
+            .unwrap(),
+        );
+        forget(
+            Builder::new(fmt!("new"))
+                .create_scoped(s, move |_| drop(three))
+                .unwrap(),
+        );
+    })
+    .unwrap();
+    assert_eq!((data.read(), drops.so_far()), (1, 3));
+    MAY_LEAK.set(true);
+}
+
+fn scope_drops_returned() {
+    let mut drops = Drops::new();
+
+    scope(|s| {
+        for _ in 0..2 {
+            let value = drops.one();
+            forget(s.spawn(fmt!("returns"), move |_| value).unwrap());
+        }
+    })
+    .unwrap();
+    assert_eq!(drops.so_far(), 2);
+    MAY_LEAK.set(true);
+}
+
+fn scope_handle_dropped_within() {
+    let mut drops = Drops::new();
+    let value = drops.one();
+
+    scope(|s| {
+        let first = s
+            .spawn(fmt!("first"), move |ctx| {
+                until_stopped(ctx);
+                value
+            })
+            .unwrap();
+        drop(s.spawn(fmt!("second"), move |_| drop(first)).map(forget));
+    })
+    .unwrap();
+    assert_eq!(drops.so_far(), 1);
+    MAY_LEAK.set(true);
+}
+
+// Groups.
+
+fn create_close() {
+    let mut drops = Drops::new();
+    let closure = drops.one();
+    let group = shared_group();
+    let creating = group.clone();
+    let other = Other::new("other", move || {
+        let spawned = creating.spawn(fmt!("thread"), move |ctx| {
+            until_stopped(ctx);
+            drop(closure);
+        });
+
+        match spawned {
+            // It may have been closed before the thread was started.
+            Ok(thread) => assert!(matches!(thread.stop(), Ok(()) | Err(JoinError::NeverRan))),
+            Err(error) => assert_eq!(error, ENODEV),
+        }
+    });
+
+    group.close();
+    assert_eq!(group.len(), 0);
+    other.join();
+    assert!(group.spawn(fmt!("late"), |_| ()).err() == Some(ENODEV));
+}
+
+static MODULE: ThisModule = ThisModule::new(std::ptr::null_mut());
+
+/// What a module has that is made by `threaded_module!`.
+fn module() -> (&'static ModuleThreads, ModuleGuard) {
+    // As a static variable of a module, it is never freed.
+    let threads: &'static ModuleThreads = Box::leak(Box::new(ModuleThreads::new()));
+
+    // SAFETY: The guard is dropped by the test.
+    (threads, unsafe { threads.open(&MODULE).unwrap() })
+}
+
+/// A group that any of its members may drop.
+fn group_of_module(threads: &'static ModuleThreads) -> Arc<ThreadGroup> {
+    Arc::new(ThreadGroup::for_module(threads).unwrap(), GFP_KERNEL).unwrap()
+}
+
+fn members_close() {
+    let (threads, guard) = module();
+    let group = group_of_module(threads);
+
+    for _ in 0..2 {
+        let closing = group.clone();
+        match group.spawn(fmt!("member"), move |_| closing.close()) {
+            Ok(thread) => thread.detach(),
+            Err(error) => assert_eq!(error, ENODEV),
+        }
+    }
+    drop((group, guard));
+}
+
+fn member_stops_group() {
+    let mut drops = Drops::new();
+    let value = drops.one();
+    let (threads, guard) = module();
+    let group = group_of_module(threads);
+    let closing = group.clone();
+
+    group
+        .spawn(fmt!("stopped"), move |ctx| {
+            until_stopped(ctx);
+            drop(value);
+        })
+        .unwrap()
+        .detach();
+    group
+        .spawn(fmt!("member"), move |_| closing.close())
+        .unwrap()
+        .detach();
+    drop((group, guard));
+}
+
+fn module_ends_groups() {
+    let mut drops = Drops::new();
+    let value = drops.one();
+    let (threads, guard) = module();
+    let group = group_of_module(threads);
+    let own = group.clone();
+
+    group
+        .spawn(fmt!("member"), move |ctx| {
+            // It may be the last to drop the group that it is in.
+            drop(own);
+            until_stopped(ctx);
+            drop(value);
+        })
+        .unwrap()
+        .detach();
+    let other = Other::new("other", move || drop(group));
+    drop(guard);
+    other.join();
+}
+
+fn detached() {
+    let mut drops = Drops::new();
+    let value = drops.one();
+    let data = Data::new();
+    let own = data.clone();
+    let waker = Builder::new(fmt!("detached"))
+        .spawn_detached(&MODULE, move |ctx| {
+            assert_eq!(ctx.wait(), Wake::Ready);
+            assert_eq!(own.read(), 1);
+            drop(value);
+        })
+        .unwrap();
+
+    data.write(1);
+    waker.wake();
+    drop(waker);
+    machine::wait_for_all();
+    drop(drops);
+}
+
+fn two_wait_for_exit() {
+    let group = shared_group();
+    let closing = group.clone();
+    let inner = group.spawn(fmt!("inner"), until_stopped).unwrap();
+    let joiner = group.spawn(fmt!("joiner"), move |_| inner.join()).unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    assert_eq!(joiner.join(), Ok(Ok(())));
+    other.join();
+}
+
+// Death.
+
+fn death_ends_join() {
+    let group = group();
+    let thread = group
+        .spawn(fmt!("dies"), |_| {
+            sched::do_exit(9);
+        })
+        .unwrap();
+
+    assert_eq!(thread.join(), Err(JoinError::Died));
+}
+
+fn death_ends_worker() {
+    let group = group();
+    let worker = Builder::new(fmt!("dies")).spawn_worker(&group).unwrap();
+    let mut drops = Drops::new();
+    let left = drops.one();
+
+    worker.spawn(GFP_KERNEL, |_| sched::do_exit(9)).unwrap();
+    match worker.spawn(GFP_KERNEL, move |_| drop(left)) {
+        Ok(()) => {}
+        Err(error) => assert_eq!(error, ESRCH),
+    }
+    assert_eq!(worker.flush(), Err(ESRCH));
+    assert_eq!(worker.call(|_| 5), Err(ESRCH));
+    drop(worker);
+    MAY_LEAK.set(true);
+}
+
+fn death_ends_two_flushes() {
+    let group = group();
+    let worker = Arc::new(
+        Builder::new(fmt!("dies")).spawn_worker(&group).unwrap(),
+        GFP_KERNEL,
+    )
+    .unwrap();
+    let theirs = worker.clone();
+    let other = Other::new("other", move || {
+        let _ = theirs.spawn(GFP_KERNEL, |_| sched::do_exit(9));
+        assert_eq!(theirs.flush(), Err(ESRCH));
+    });
+
+    assert!(matches!(worker.flush(), Ok(()) | Err(ESRCH)));
+    other.join();
+    drop(worker);
+    MAY_LEAK.set(true);
+}
+
+// Waits.
+
+fn completion_counts() {
+    let done = completion();
+    let (one, two) = (done.clone(), done.clone());
+    let data = Data::new();
+    let own = data.clone();
+    let first = Other::new("first", move || one.wait_for_completion());
+    let second = Other::new("second", move || {
+        own.write(1);
+        two.complete();
+    });
+
+    done.complete();
+    done.wait_for_completion();
+    first.join();
+    second.join();
+    assert_eq!(data.read(), 1);
+    assert!(!done.is_done());
+}
+
+fn timeout_wake() {
+    let group = group();
+    let thread = group
+        .spawn(fmt!("thread"), |ctx| {
+            ctx.wait_timeout(Delta::from_millis(1))
+        })
+        .unwrap();
+
+    thread.wake();
+    assert!(matches!(thread.join(), Ok(Wake::Ready | Wake::Timeout)));
+}
+
+fn queue() -> Arc<WaitQueue> {
+    Arc::pin_init(WaitQueue::new(), GFP_KERNEL).unwrap()
+}
+
+fn wait_queue() {
+    let group = group();
+    let queue = queue();
+    let said = Arc::new(Atomic::new(false), GFP_KERNEL).unwrap();
+    let (own_said, own_queue) = (said.clone(), queue.clone());
+    let data = Data::new();
+    let own = data.clone();
+    let thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            ctx.with_wait_queue(&own_queue, || ctx.wait_until(|| own_said.load(Relaxed)))
+        })
+        .unwrap();
+
+    own.write(1);
+    said.store(true, Relaxed);
+    queue.wake_up();
+    assert_eq!(thread.join(), Ok(Ok(Wake::Ready)));
+}
+
+fn wait_queue_park() {
+    let group = group();
+    let queue = queue();
+    let said = Arc::new(Atomic::new(false), GFP_KERNEL).unwrap();
+    let (own_said, own_queue) = (said.clone(), queue.clone());
+    let mut thread = group
+        .spawn(fmt!("thread"), move |ctx| {
+            ctx.with_wait_queue(&own_queue, || ctx.wait_until(|| own_said.load(Relaxed)))
+        })
+        .unwrap();
+    let other = Other::new("other", move || {
+        said.store(true, Relaxed);
+        queue.wake_up_all();
+    });
+
+    assert_eq!(thread.park(), Ok(()));
+    assert_eq!(thread.unpark(), Ok(()));
+    assert_eq!(thread.join(), Ok(Ok(Wake::Ready)));
+    other.join();
+}
+
+// Workers.
+
+/// A work that says how often it ran, and does not run twice at once.
+struct Job {
+    runs: Count,
+    /// What it uses while it runs.
+    inside: Shared,
+    _counted: Counted,
+}
+
+impl WorkItem for Job {
+    fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
+        // SAFETY: The model tells who accesses it at once.
+        unsafe { *this.inside.0.get() += 1 };
+        this.runs.add();
+    }
+}
+
+fn job(drops: &mut Drops) -> (Arc<Work<Job>>, Count) {
+    let runs = Count::default();
+    let job = Job {
+        runs: runs.clone(),
+        inside: Shared(UnsafeCell::new(0)),
+        _counted: drops.one(),
+    };
+
+    (Work::new_arc(job, GFP_KERNEL).unwrap(), runs)
+}
+
+/// To be used by who knows that it does not run.
+fn look_inside(job: &Arc<Work<Job>>) -> u32 {
+    // SAFETY: As above.
+    unsafe { *job.inside.0.get() }
+}
+
+fn work_runs() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = group();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+
+    assert!(worker.queue(job).is_ok());
+    drop(worker);
+    assert_eq!(runs.get(), 1);
+}
+
+fn work_flush() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = group();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+
+    assert!(worker.queue(job.clone()).is_ok());
+    assert_eq!(worker.flush(), Ok(()));
+    assert_eq!((runs.get(), look_inside(&job)), (1, 1));
+}
+
+fn work_cancel() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = group();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+
+    assert!(worker.queue(job.clone()).is_ok());
+    let canceled = worker.cancel_sync(&job).unwrap().is_some();
+    assert_eq!(canceled, runs.get() == 0);
+    assert_eq!(look_inside(&job), u32::from(!canceled));
+}
+
+fn work_cancel_queue() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = group();
+    let worker = Arc::new(
+        Builder::new(fmt!("worker")).spawn_worker(&group).unwrap(),
+        GFP_KERNEL,
+    )
+    .unwrap();
+    let (queuing, queued) = (worker.clone(), job.clone());
+
+    assert!(worker.queue(job.clone()).is_ok());
+    let other = Other::new("other", move || match queuing.queue(queued) {
+        Ok(()) => 1,
+        Err(refused) => {
+            assert!(matches!(
+                refused.reason,
+                Refusal::Pending | Refusal::Canceling
+            ));
+            0
+        }
+    });
+    let canceled = worker.cancel_sync(&job).unwrap().is_some();
+    let queued = 1 + other.join() - usize::from(canceled);
+    worker.flush().unwrap();
+    assert_eq!(runs.get(), queued);
+    assert_eq!(look_inside(&job) as usize, queued);
+}
+
+/// A work that queues itself until it may not.
+struct Again {
+    worker: Arc<Mutex<Option<Arc<Worker>>>>,
+    runs: Count,
+    inside: Shared,
+}
+
+impl WorkItem for Again {
+    fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
+        // SAFETY: The model tells who accesses it at once.
+        unsafe { *this.inside.0.get() += 1 };
+        this.runs.add();
+        if this.runs.get() < 3 {
+            if let Some(worker) = this.worker.lock().as_ref() {
+                let _ = worker.queue(this.clone());
+            }
+        }
+    }
+}
+
+fn work_cancel_self_queueing() {
+    let group = group();
+    let worker = Arc::new(
+        Builder::new(fmt!("worker")).spawn_worker(&group).unwrap(),
+        GFP_KERNEL,
+    )
+    .unwrap();
+    let place = slot(worker.clone());
+    let again = Again {
+        worker: place.clone(),
+        runs: Count::default(),
+        inside: Shared(UnsafeCell::new(0)),
+    };
+    let work = Work::new_arc(again, GFP_KERNEL).unwrap();
+
+    assert!(worker.queue(work.clone()).is_ok());
+    let _ = worker.cancel_sync(&work).unwrap();
+    // It does not run, and is not queued.
+    // SAFETY: As above.
+    let _ = unsafe { *work.inside.0.get() };
+    let runs = work.runs.get();
+    worker.flush().unwrap();
+    assert_eq!(work.runs.get(), runs);
+    *place.lock() = None;
+}
+
+fn delayed_drop() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = group();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+
+    assert!(worker.queue_delayed(job.clone(), 1).is_ok());
+    drop(worker);
+    assert!(runs.get() <= 1);
+    look_inside(&job);
+}
+
+fn delayed_cancel() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = group();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+
+    assert!(worker.queue_delayed(job.clone(), 1).is_ok());
+    let canceled = worker.cancel_sync(&job).unwrap().is_some();
+    assert_eq!(canceled, runs.get() == 0);
+    assert_eq!(look_inside(&job), u32::from(!canceled));
+}
+
+fn delayed_modify() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = group();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+
+    assert!(worker.queue_delayed(job.clone(), 1).is_ok());
+    let given_back = worker.mod_delayed(job.clone(), 0).unwrap().is_some();
+    worker.flush().unwrap();
+    assert_eq!(runs.get(), if given_back { 1 } else { 2 });
+    look_inside(&job);
+}
+
+fn delayed_modified_by_two() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = group();
+    let worker = Arc::new(
+        Builder::new(fmt!("worker")).spawn_worker(&group).unwrap(),
+        GFP_KERNEL,
+    )
+    .unwrap();
+    let (modifying, modified) = (worker.clone(), job.clone());
+    let other = Other::new("other", move || {
+        modifying.mod_delayed(modified, 1).unwrap().is_none()
+    });
+    let first = worker.mod_delayed(job.clone(), 0).unwrap().is_none();
+    let second = other.join();
+
+    worker.flush().unwrap();
+    let canceled = worker.cancel_sync(&job).unwrap().is_some();
+    // Each time that it was queued it ran, but for what was given back.
+    let queued = usize::from(first) + usize::from(second);
+    assert_eq!(runs.get(), queued - usize::from(canceled));
+    drop(worker);
+}
+
+fn call_value() {
+    let mut drops = Drops::new();
+    let (closure, value) = (drops.one(), drops.one());
+    let group = group();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+    let data = Data::new();
+
+    data.write(1);
+    let found = worker
+        .call(|_| {
+            drop(closure);
+            data.write(2);
+            value
+        })
+        .unwrap();
+    assert_eq!(data.read(), 2);
+    drop(found);
+}
+
+fn call_close() {
+    let mut drops = Drops::new();
+    let (closure, value) = (drops.one(), drops.one());
+    let group = shared_group();
+    let closing = group.clone();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+    let other = Other::new("other", move || closing.close());
+    let found = worker.call(move |_| {
+        drop(closure);
+        value
+    });
+
+    assert!(found.is_ok() || found.err() == Some(ESRCH));
+    other.join();
+    drop(worker);
+}
+
+fn queue_close() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = shared_group();
+    let closing = group.clone();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+    let other = Other::new("other", move || closing.close());
+    let queued = worker.queue(job).is_ok();
+
+    other.join();
+    assert_eq!(runs.get(), usize::from(queued));
+    drop(worker);
+}
+
+fn worker_stop_ends_sleep() {
+    let group = group();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+    let never = completion();
+    let told = Count::default();
+    let own = told.clone();
+
+    worker
+        .spawn(GFP_KERNEL, move |_| {
+            if never.wait_interruptible() == Err(ERESTARTSYS) {
+                own.add();
+            }
+        })
+        .unwrap();
+    drop(worker);
+    assert_eq!(told.get(), 1);
+}
+
+fn pool_waits() {
+    let mut drops = Drops::new();
+    let value = drops.one();
+    let group = group();
+    let policies = [Policy::Normal { nice: 0 }, Policy::Normal { nice: 1 }];
+    let pool = Builder::new(fmt!("pool"))
+        .spawn_pool(&group, &policies)
+        .unwrap();
+    let (go, never) = (completion(), completion());
+    let own = go.clone();
+
+    pool.worker(0)
+        .unwrap()
+        .spawn(GFP_KERNEL, move |_| go.wait_for_completion())
+        .unwrap();
+    pool.worker(1)
+        .unwrap()
+        .spawn(GFP_KERNEL, move |_| {
+            // It is asked although the first worker is waited for, and then sleeps.
+            let _ = never.wait_interruptible();
+            own.complete();
+            drop(value);
+        })
+        .unwrap();
+    drop(pool);
+}
+
+// Threads of each CPU.
+
+struct OnCpu {
+    runs: Count,
+    /// What a run has seen of what was said.
+    said: Count,
+    seen: Count,
+    data: Data,
+    never: Option<Arc<Completion>>,
+    told: Count,
+    done: Arc<Completion>,
+}
+
+impl_has_slot!(OnCpu);
+
+impl PerCpuThread for OnCpu {
+    fn run(&self, _: crate::cpu::CpuId) {
+        self.runs.add();
+        let said = self.said.get();
+        crate::processor::cpu_relax();
+        self.seen.0.store(said, SeqCst);
+        match &self.never {
+            Some(never) => {
+                if never.wait_interruptible() == Err(ERESTARTSYS) {
+                    self.told.add();
+                    self.done.complete();
+                }
+            }
+            None => assert_eq!(self.data.read(), 1),
+        }
+    }
+}
+
+fn on_cpu(never: Option<Arc<Completion>>) -> OnCpu {
+    OnCpu {
+        runs: Count::default(),
+        said: Count::default(),
+        seen: Count::default(),
+        data: Data::new(),
+        never,
+        told: Count::default(),
+        done: completion(),
+    }
+}
+
+fn cpu() -> crate::cpu::CpuId {
+    crate::cpu::CpuId::from_u32(0).unwrap()
+}
+
+fn percpu_wake() {
+    let group = group();
+    let value = on_cpu(None);
+    let (runs, data) = (value.runs.clone(), value.data.clone());
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+
+    data.write(1);
+    threads.wake(cpu());
+    machine::wait_until_all_sleep();
+    assert_eq!(runs.get(), 1);
+}
+
+fn percpu_wake_again() {
+    let group = group();
+    let value = on_cpu(None);
+    let (said, seen) = (value.said.clone(), value.seen.clone());
+    value.data.write(1);
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+
+    for _ in 0..2 {
+        said.add();
+        threads.wake(cpu());
+    }
+    machine::wait_until_all_sleep();
+    assert_eq!(seen.get(), 2);
+}
+
+fn percpu_stop_ends_sleep() {
+    let group = group();
+    let value = on_cpu(Some(completion()));
+    let (runs, told) = (value.runs.clone(), value.told.clone());
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+
+    threads.wake(cpu());
+    drop(threads);
+    assert_eq!(runs.get(), told.get());
+}
+
+fn percpu_asked_first() {
+    let group = group();
+    let value = on_cpu(Some(completion()));
+    let (runs, told) = (value.runs.clone(), value.told.clone());
+    let done = value.done.clone();
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+
+    threads.wake(cpu());
+    // The group waits for this one first.
+    group
+        .spawn(fmt!("second"), move |_| done.wait_for_completion())
+        .unwrap()
+        .detach();
+    forget(threads);
+    drop(group);
+    assert_eq!((runs.get(), told.get()), (1, 1));
+    MAY_LEAK.set(true);
+}
+
+fn percpu_close() {
+    let group = shared_group();
+    let closing = group.clone();
+    let value = on_cpu(Some(completion()));
+    let (runs, told) = (value.runs.clone(), value.told.clone());
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+    let other = Other::new("other", move || closing.close());
+
+    threads.wake(cpu());
+    other.join();
+    drop(threads);
+    assert_eq!(runs.get(), told.get());
+}

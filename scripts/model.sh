@@ -1,0 +1,89 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: model.sh [--quick] [--code DIR] [--breaks DIR] [--only NAME]
+#
+# Runs kthread/ on a model of the kernel, in many interleavings, and shows that each of
+# the breaks is seen: see docs/proofs.md. With --quick in fewer. The status is 4, and a
+# line says why, where it can not be built: without cargo, or crates that it can fetch.
+
+. "$(dirname "$0")/lib.sh"
+
+# CARGO_HOME: where the crates are.
+BOX=$CACHE/toolbox/cargo
+MODEL=$TOP/proofs/model
+
+skip()
+{
+	say "model: skipped, as $*"
+	exit 4
+}
+
+quick=
+code=$TOP
+breaks=$MODEL/breaks
+only=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--quick) quick=--quick ;;
+	--code | --breaks | --only)
+		[ -n "${2:-}" ] || die "$1 needs a value"
+		case $1 in
+		--code) code=$(realpath -e -- "$2") || exit 1 ;;
+		--breaks) breaks=$(realpath -e -- "$2") || exit 1 ;;
+		--only) only=$2 ;;
+		esac
+		shift
+		;;
+	*) die "there is no $1" ;;
+	esac
+	shift
+done
+
+rustc=$("$TOP/scripts/toolchain.sh" gcc 2>/dev/null | sed -n 's/^RUSTC=//p')
+[ -n "$rustc" ] || skip "there is no rustc: make model installs one"
+cargo=$(command -v cargo || command -v "${HOME:-/root}/.cargo/bin/cargo") || skip "there is no cargo: make model installs one"
+need_build
+make_cache
+out=$TOP/build/model
+mkdir -p "$BOX" "$out"
+touch "$BOX/used"
+lock "$out/lock" "the model"
+
+# shuttle uses what is stable since then.
+flags=
+version_ok "$(version_of "$rustc")" 1.87.0 || flags='-Zcrate-attr=feature(unsigned_is_multiple_of)'
+
+# run_cargo ARGUMENT...: with the toolchain of the lab, and whatever mirror the user has chosen.
+run_cargo()
+{
+	set -- "$@" --locked --manifest-path "$MODEL/Cargo.toml"
+	_config=${HOME:-/root}/.cargo/config.toml
+	[ ! -f "$_config" ] || set -- "$@" --config "$_config"
+	env RUSTC="$rustc" RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags" CARGO_HOME="$BOX" "$cargo" "$@" 8>&-
+}
+
+# build_model DIR: builds it there, from the code and with what else is in the environment.
+build_model()
+{
+	MODEL_CODE=$code run_cargo build --quiet --target-dir "$1" >"$1.log" 2>&1 && return
+	why=$(sed -n 's/^ *\(breaks\/.*\)/\1/p' "$1.log" | head -n 1)
+	[ -n "$why" ] || why=$(grep -m 1 '^error' "$1.log")
+	die "the model does not build: $why (all of it: $1.log)"
+}
+
+if ! run_cargo fetch --quiet --offline >"$out/fetch.log" 2>&1; then
+	say "model: fetching crates into the cache"
+	run_cargo fetch --quiet >"$out/fetch.log" 2>&1 ||
+		skip "cargo can not fetch its crates: $(grep -m 1 -A 8 '^error' "$out/fetch.log" | tail -n 1 | sed 's/^ *//')"
+fi
+[ -x "$out/broken/debug/model" ] || say "model: building, for about a minute the first time"
+MODEL_BREAKS=$breaks build_model "$out/broken"
+set -- "$out/broken/debug/model" "$breaks"
+[ -z "$only" ] || set -- --only "$only" "$@"
+if [ -z "$quick" ]; then
+	# Unchanged, with nothing that could be broken in it.
+	build_model "$out/whole"
+	set -- --whole "$out/whole/debug/model" "$@"
+fi
+exec python3 "$TOP/proofs/model.py" $quick "$@"
