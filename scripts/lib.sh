@@ -79,7 +79,9 @@ arch()
 archs()
 {
 	# No pattern, as some who ask have these turned off.
-	find "$TOP/qemu/arch" -name '*.conf' 2>/dev/null | sed 's|.*/||; s|\.conf$||' | LC_ALL=C sort | paste -sd ' '
+	_archs=$(find "$TOP/qemu/arch" -name '*.conf' 2>/dev/null | sed 's|.*/||; s|\.conf$||' | LC_ALL=C sort)
+	# shellcheck disable=SC2086 # on one line
+	echo $_archs
 }
 
 # arch_that_is KEY VALUE: the architecture of which this is so; nothing, and a failure, where there is none.

@@ -18,6 +18,8 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lab/scripts" "$work/lab/.ci" "$work/lab/docs" "$work/lab/demo"
 cp "$top"/.editorconfig "$top"/.codespellrc "$work/lab"
 cp "$top"/scripts/*.sh "$top/scripts/check-editorconfig.py" "$work/lab/scripts"
+mkdir "$work/lab/qemu"
+cp -R "$top/qemu/arch" "$work/lab/qemu"
 cp "$top/.ci/run" "$work/lab/.ci"
 cp "$top/demo/command.rs" "$work/lab/demo"
 cd "$work/lab" || exit 1
