@@ -21,11 +21,19 @@ const UNINTERRUPTIBLE: i64 = bindings::TASK_UNINTERRUPTIBLE as i64;
 const PARKED: i64 = 0x40;
 
 /// Returns 7.
+///
+/// # Safety
+///
+/// None.
 unsafe extern "C" fn returns(_: *mut c_void) -> c_int {
     7
 }
 
 /// Sleeps and parks until it is asked to stop, and returns 42.
+///
+/// # Safety
+///
+/// Only a kernel thread may call it.
 unsafe extern "C" fn until_stopped(_: *mut c_void) -> c_int {
     // SAFETY: This is a kernel thread, which sets its own state.
     unsafe {
@@ -49,8 +57,12 @@ unsafe extern "C" fn until_stopped(_: *mut c_void) -> c_int {
 }
 
 /// Returns what an interruptible wait for a completion does.
+///
+/// # Safety
+///
+/// `data` must be a completion.
 unsafe extern "C" fn waits(data: *mut c_void) -> c_int {
-    // SAFETY: The data are a completion.
+    // SAFETY: By the requirements of this function.
     unsafe { bindings::wait_for_completion_interruptible(data.cast()) }
 }
 
@@ -61,8 +73,13 @@ struct Completes {
     done: bindings::completion,
 }
 
+/// Completes it.
+///
+/// # Safety
+///
+/// `work` must be the first field of a [`Completes`].
 unsafe extern "C" fn completes(work: *mut bindings::kthread_work) {
-    // SAFETY: It is the first field of a `Completes`.
+    // SAFETY: By the requirements of this function.
     unsafe { bindings::complete(&raw mut (*work.cast::<Completes>()).done) };
 }
 
