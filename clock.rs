@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The monotonic clock as a number, which [`kernel::time::Instant`] keeps to itself.
+//! The monotonic clock as a number, which [`kernel::time::Instant`] hides.
 
 use kernel::bindings;
 
-/// Returns the nanoseconds that `CLOCK_MONOTONIC` shows.
+/// Returns `CLOCK_MONOTONIC` in nanoseconds.
 ///
 /// May be called from any context but NMI.
 #[doc(alias = "ktime_get")]

@@ -55,9 +55,9 @@ impl kernel::Module for RustKthreadDemo {
             period_us: value(module_parameters::period_us.value()),
         };
         // SAFETY: The group becomes part of the demo, which is part of the module and dropped when
-        // that is unloaded, or below if it can not be loaded. No thread of the demo drops it.
+        // that is unloaded, or below if the load fails. No thread of the demo drops it.
         let threads = unsafe { ThreadGroup::new()? };
-        // SAFETY: So does the root. No file of the demo drops it.
+        // SAFETY: The root becomes part of the demo, too. No file of the demo drops it.
         let root = unsafe { Root::new(c"rust_kthread_demo")? };
 
         Ok(Self {

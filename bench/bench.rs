@@ -2,7 +2,8 @@
 
 //! The Rust side of the benchmark, and the module that holds both sides.
 //!
-//! The operations are those of `twin.c`, by the same names, done with `kthread/` and `demo/`.
+//! The operations are those of `twin.c`, with the same names, implemented with `kthread/` and
+//! `demo/`.
 
 #[path = "../clock.rs"]
 mod clock;
@@ -91,19 +92,19 @@ extern "C" {
     fn bench_exit();
 }
 
-/// What an operation returns.
+/// The result of an operation.
 trait Figures {
-    /// Returns how many there are.
+    /// Returns the number of figures.
     ///
     /// # Safety
     ///
-    /// `to` must be valid for writing eight.
+    /// `to` must be valid for writes of eight values.
     unsafe fn put(self, to: *mut u64) -> c_int;
 }
 
 impl Figures for u64 {
     unsafe fn put(self, to: *mut u64) -> c_int {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that `to` is valid for writes.
         unsafe { to.write(self) };
         1
     }
@@ -111,14 +112,14 @@ impl Figures for u64 {
 
 impl Figures for [u64; 7] {
     unsafe fn put(self, to: *mut u64) -> c_int {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that `to` is valid for writes.
         unsafe { to.cast::<Self>().write(self) };
         7
     }
 }
 
-/// Makes the table of operations, of functions `fn(u32, &ThreadGroup) -> Result<impl Figures>`, which
-/// return the nanoseconds that the measured part took.
+/// Defines the table of operations from functions `fn(u32, &ThreadGroup) -> Result<impl Figures>`,
+/// which return the nanoseconds of the measured part.
 macro_rules! operations {
     ($($name:ident)*) => {
         #[no_mangle]
@@ -128,10 +129,10 @@ macro_rules! operations {
                 run: {
                     /// # Safety
                     ///
-                    /// That of [`Figures::put`].
+                    /// The requirements of [`Figures::put`].
                     unsafe extern "C" fn run(n: u32, ns: *mut u64) -> c_int {
                         match with_group(n, $name) {
-                            // SAFETY: By the requirements of this function.
+                            // SAFETY: The caller guarantees what `Figures::put` requires.
                             Ok(took) => unsafe { took.put(ns) },
                             Err(error) => error.to_errno(),
                         }
@@ -166,7 +167,7 @@ operations! {
 }
 
 fn with_group<R>(n: u32, run: fn(u32, &ThreadGroup) -> Result<R>) -> Result<R> {
-    // SAFETY: The group is dropped when this returns.
+    // SAFETY: The group is dropped when this function returns.
     let group = unsafe { ThreadGroup::new()? };
 
     run(n, &group)
@@ -267,7 +268,7 @@ fn complete_wait(n: u32, _: &ThreadGroup) -> Result<u64> {
     Ok(monotonic_ns() - since)
 }
 
-/// Counts how often it is run.
+/// Counts its runs.
 struct Counted(SingleWriter);
 
 impl WorkItem for Counted {
@@ -367,7 +368,7 @@ fn histogram_record(n: u32, _: &ThreadGroup) -> Result<u64> {
     Ok(monotonic_ns() - since)
 }
 
-/// What threads that are woken once each have left to do.
+/// The number of threads that have not yet been woken.
 #[pin_data]
 struct Crowd {
     left: Atomic<i32>,
@@ -386,9 +387,9 @@ impl Laps {
     }
 }
 
-/// create, start, wake, park, unpark and stop all, and the bytes that they took
+/// The times to create, start, wake, park, unpark and stop all, and their memory in bytes.
 fn scale(n: u32, _: &ThreadGroup) -> Result<[u64; 7]> {
-    // SAFETY: It is dropped when this returns.
+    // SAFETY: The group is dropped when this function returns.
     let mut group = unsafe { ThreadGroup::new()? };
     let mut created = KVVec::with_capacity(n as usize, GFP_KERNEL)?;
     let mut threads = KVVec::with_capacity(n as usize, GFP_KERNEL)?;
@@ -401,7 +402,7 @@ fn scale(n: u32, _: &ThreadGroup) -> Result<[u64; 7]> {
     )?;
     let mut figures = [0; 7];
 
-    // SAFETY: It may be called any time.
+    // SAFETY: This may be called at any time.
     let bytes = unsafe { bench_free_bytes() };
     let mut laps = Laps(monotonic_ns());
     for _ in 0..n {
@@ -425,7 +426,7 @@ fn scale(n: u32, _: &ThreadGroup) -> Result<[u64; 7]> {
     }
     crowd.done.wait_for_completion();
     figures[1] = laps.lap();
-    // SAFETY: As above.
+    // SAFETY: This may be called at any time.
     figures[6] = bytes.saturating_sub(unsafe { bench_free_bytes() });
     laps.lap();
 
@@ -445,14 +446,14 @@ fn scale(n: u32, _: &ThreadGroup) -> Result<[u64; 7]> {
     figures[4] = laps.lap();
     group.stop_all();
     drop(threads);
-    // SAFETY: As above.
+    // SAFETY: This may be called at any time.
     figures[5] = laps.lap() + unsafe { bench_free_deferred() };
     Ok(figures)
 }
 
-/// Stops threads that need 10 ms to stop, all at once.
+/// Stops threads that each need 10 ms to stop, all at once.
 fn stop_slow(n: u32, _: &ThreadGroup) -> Result<u64> {
-    // SAFETY: It is dropped when this returns.
+    // SAFETY: The group is dropped when this function returns.
     let mut group = unsafe { ThreadGroup::new()? };
 
     for _ in 0..n {
@@ -460,7 +461,7 @@ fn stop_slow(n: u32, _: &ThreadGroup) -> Result<u64> {
             wait_for_stop(ctx);
             fsleep(Delta::from_millis(10));
         })?;
-        // It runs once it can be parked.
+        // It has started when it can be parked.
         drop(thread.park_guard()?);
         // The group stops it.
         core::mem::forget(thread);
@@ -470,7 +471,7 @@ fn stop_slow(n: u32, _: &ThreadGroup) -> Result<u64> {
     Ok(monotonic_ns() - since)
 }
 
-/// The same as [`queue_flush`] with a workqueue, which has no flush in Rust.
+/// Does the same as [`queue_flush`] with a workqueue, which has no flush in Rust.
 #[pin_data]
 struct Queued {
     #[pin]
@@ -515,7 +516,7 @@ struct Bench {
     _root: debugfs::Root,
 }
 
-/// `stats_rust`.
+/// The file `stats_rust`.
 struct Stats;
 
 impl debugfs::Show for Stats {
@@ -528,7 +529,8 @@ impl debugfs::Show for Stats {
 
 impl kernel::Module for Bench {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The root is part of the module, and dropped with it, or at the end of this.
+        // SAFETY: The root is part of the module, and dropped with it, or at the end of this
+        // function.
         let root = unsafe { debugfs::Root::new(c"kthread_bench_rust")? };
         let totals = Arc::pin_init(Totals::new(), GFP_KERNEL)?;
 

@@ -5,7 +5,7 @@
  * A twin_thread gives the guarantees of kthread::Thread: what was started runs before it is stopped,
  * a wake-up is not lost, a value comes back, who waits for a thread that dies does not wait for ever,
  * and a list of all threads is there for whoever has to stop those that are left, while others hold
- * them. Starting, parking and stopping exclude each other, and what can not be done is refused. The
+ * them. Starting, parking and stopping exclude each other, and what cannot be done is refused. The
  * operations of plain_* are what kthread.h offers without these.
  */
 

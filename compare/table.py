@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Make tables of what tests/programs/compare.c found out: one for a terminal, one in Markdown.
+"""Make tables of the results of tests/programs/compare.c, for a terminal and in Markdown.
 
 usage: table.py CELLS TEXT MARKDOWN
 """
@@ -8,12 +8,12 @@ usage: table.py CELLS TEXT MARKDOWN
 import sys
 
 BLOCKS = (
-    ("Who it is", "pid is what gettid() says, tgid what getpid() says. ps -T shows threads, too.",
+    ("Identity", "pid is what gettid() says, tgid what getpid() says. ps -T shows threads, too.",
      (("pid", "pid"), ("tgid", "tgid"), ("ppid", "ppid"), ("parent", "parent"), ("ps", "in ps"))),
-    ("What it shares with the caller", "Own is what the caller does not see a change of.",
+    ("What it shares with the caller", "Own: the caller does not see the task's changes.",
      (("memory", "memory"), ("files", "open files"), ("cwd", "directory"), ("handlers", "signal handlers"),
       ("nice", "nice value"))),
-    ("How it ends", "SIGTERM is not handled; the kernel thread gets SIGKILL, too. Reaped by: whose wait() tells of the end.",
+    ("How it ends", "SIGTERM is not handled; the kernel thread gets SIGKILL, too. Reaped by: the task whose wait() reports the end.",
      (("SIGTERM", "SIGTERM"), ("reaper", "reaped by"))),
 )
 
@@ -62,9 +62,9 @@ def as_text(cells):
 
 def as_markdown(cells):
     out = ["# Processes, threads and kernel threads side by side", "",
-           "Made by `make compare` on Linux %s: a program makes a task in each of these ways, and finds out what the" %
-           cells.release, "task shares with it, the caller, from what the task changes for itself. Nothing of it is taken "
-           "from manuals;", "`tests/compare.sh` compares it with what they say."]
+           "Made by `make compare` on Linux %s: a program creates a task in each of these ways, and finds out what" %
+           cells.release, "the task shares with its caller by changes that the task makes. Nothing is taken from manuals; "
+           "`tests/compare.sh`", "compares the results with them."]
     for title, note, keys in BLOCKS:
         out += ["", "## " + title, "", note, "", "| | " + " | ".join(name for _, name in keys) + " |",
                 "|---" * (len(keys) + 1) + "|"]

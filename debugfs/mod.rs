@@ -2,16 +2,15 @@
 
 //! Debugfs files that pin their module while they are open.
 //!
-//! [`kernel::debugfs`] leaves the owner of its file operations empty. A file of a module that is
-//! still open when the module is removed is then released through operations that have been freed.
-//! It also keeps silent about directories and files that could not be made. This module does the
-//! little that the demo needs, with an owner and with errors.
+//! [`kernel::debugfs`] leaves the owner of its file operations empty. A file that is still open
+//! when its module is removed is then released through freed operations. It also does not report
+//! directories and files that could not be created. This module provides the little that the demo
+//! needs, with an owner and with errors.
 //!
-//! All that a module has in debugfs is below one [`Root`]. The module promises to drop that; all
-//! else is safe. [`Dir`] and [`File`] are handles, which can be dropped early, kept for as long as
-//! one likes, or leaked.
+//! Everything that a module has in debugfs is below one [`Root`]. The module promises to drop that;
+//! the rest is safe. [`Dir`] and [`File`] are handles, which can be dropped early, kept, or leaked.
 //!
-//! What is left to the kernel: see "Files that are gone" in `docs/debugfs.md`.
+//! For what is left to the kernel, see "Files that are gone" in `docs/debugfs.md`.
 //!
 //! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
 
@@ -34,27 +33,27 @@ use tree::{
     Tree, //
 };
 
-/// A directory at the root of debugfs, which is removed with all that is in it when this is
-/// dropped.
+/// A directory at the root of debugfs.
 ///
-/// Dropping waits for reads and writes that are under way, so it must not be done by one of them.
-/// It drops the data of all files that there are.
+/// Dropping this removes it with its contents.
+///
+/// Dropping waits for reads and writes in progress, so none of them may do it. It drops the data of
+/// all files.
 pub struct Root {
     dir: Arc<Dir>,
 }
 
 impl Root {
-    /// Makes the directory.
+    /// Creates the directory.
     ///
     /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`].
     ///
     /// # Safety
     ///
     /// The root must be dropped before the text of this module is freed, whether that is unloaded
-    /// or its load fails. In particular it must not be passed to [`core::mem::forget`]. A root that
-    /// is a field of the value that [`kernel::Module::init`] returns satisfies this, while one
-    /// behind an
-    /// [`Arc`] does only if nobody keeps a reference.
+    /// or its load fails. In particular it must not be leaked. A root that is a field of the value
+    /// that [`kernel::Module::init`] returns satisfies this, while a root in an [`Arc`] does only
+    /// if nobody keeps a reference.
     pub unsafe fn new(name: &CStr) -> Result<Self> {
         let tree = Tree::new(name)?;
         let entry = tree.root();
@@ -72,7 +71,7 @@ impl Root {
         })
     }
 
-    /// Returns the directory, to make others and files in it.
+    /// Returns the directory, to create directories and files in it.
     pub fn dir(&self) -> &Arc<Dir> {
         &self.dir
     }
@@ -86,13 +85,13 @@ impl Drop for Root {
 
 /// A directory of debugfs below a [`Root`].
 ///
-/// It is removed when it and all that was made in it have been dropped, or with the root. After
-/// that nothing can be made in it any more.
+/// It is removed when it and everything created in it have been dropped, or with the root. After
+/// that nothing can be created in it.
 ///
 /// # Invariants
 ///
-/// The entry is a directory of the tree. It is there until the tree ends, or until this is dropped
-/// if it has a parent.
+/// The entry is a directory of the tree. It is valid until the tree ends, or, if it has a parent,
+/// until this is dropped.
 pub struct Dir {
     entry: Entry,
     tree: Arc<Tree>,
@@ -101,15 +100,15 @@ pub struct Dir {
 }
 
 impl Dir {
-    /// Makes a directory in `parent`.
+    /// Creates a directory in `parent`.
     ///
     /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`], and [`ENOENT`] if the root is gone.
     pub fn new(name: &CStr, parent: &Arc<Dir>) -> Result<Arc<Self>> {
         let _busy = parent.tree.enter().ok_or(ENOENT)?;
-        // SAFETY: By its type invariants the parent is there, as long as this is busy.
+        // SAFETY: By its type invariants the parent is valid while this is busy.
         let entry = unsafe { Entry::new_dir(name, parent.entry)? };
 
-        // INVARIANT: The directory was made just now.
+        // INVARIANT: The directory was just created.
         Ok(Arc::new(
             Self {
                 entry,
@@ -120,17 +119,18 @@ impl Dir {
         )?)
     }
 
-    /// Removes the directory and returns its parent. Does nothing if that has been done, or if this
-    /// is the directory of the root.
+    /// Removes the directory and returns its parent.
     ///
-    /// This is the end of its use.
+    /// Does nothing if it has been removed, or is the directory of the root.
+    ///
+    /// The handle is no longer used.
     fn remove(&mut self) -> Option<Arc<Dir>> {
         let parent = self.parent.take()?;
 
         // If the root is gone, so is this.
         if let Some(_busy) = self.tree.enter() {
-            // SAFETY: By the type invariants it is there, and nobody else removes it. All that was
-            // made in it and is still there has a reference to this, which is the last.
+            // SAFETY: By the type invariants it is valid, and nobody else removes it. Each entry
+            // created in it has a reference to this, and this is the last reference.
             unsafe { self.entry.remove() };
         }
         Some(parent)
@@ -141,27 +141,27 @@ impl Drop for Dir {
     fn drop(&mut self) {
         let mut next = self.remove();
 
-        // One after the other: there may be more above each other than fit on the stack.
+        // This is a loop, as a recursion over all parents may not fit on the stack.
         while let Some(mut parent) = next.and_then(Arc::into_unique_or_drop) {
             next = parent.remove();
         }
     }
 }
 
-/// What a read of a file shows.
+/// The contents that a read of a file shows.
 pub trait Show: 'static {
-    /// What the file is about.
+    /// The data of the file.
     type Data: Send + Sync + 'static;
 
     /// Writes the contents of the file.
     ///
-    /// May be called again, with a larger buffer, in the course of one read.
+    /// One read may call this several times, with larger buffers.
     fn show(data: &Self::Data, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
-/// What a write to a file does.
+/// The effect of a write to a file.
 pub trait Store: Show {
-    /// Takes what one call of `write(2)` wrote.
+    /// Receives the data of one call of `write(2)`.
     fn store(data: &Self::Data, reader: UserSliceReader) -> Result;
 }
 
@@ -172,7 +172,7 @@ pub trait Store: Show {
 /// It can be opened once the module has been loaded: while that may still fail, an open file would
 /// outlive the module.
 ///
-/// Dropping waits for reads and writes that are under way, so it must not be done by one of them.
+/// Dropping waits for reads and writes in progress, so none of them may do it.
 #[must_use = "the file is removed when this is dropped"]
 pub struct File {
     id: u64,
@@ -180,7 +180,7 @@ pub struct File {
 }
 
 impl File {
-    /// Makes a file with mode 0400.
+    /// Creates a file with mode 0400.
     ///
     /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`], and [`ENOENT`] if the root is gone.
     pub fn read_only<F: Show>(name: &CStr, dir: &Arc<Dir>, data: Arc<F::Data>) -> Result<Self> {
@@ -189,7 +189,7 @@ impl File {
         Self::new(name, dir, contents, false)
     }
 
-    /// Makes a file with mode 0600.
+    /// Creates a file with mode 0600.
     ///
     /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`], and [`ENOENT`] if the root is gone.
     pub fn read_write<F: Store>(name: &CStr, dir: &Arc<Dir>, data: Arc<F::Data>) -> Result<Self> {
@@ -200,7 +200,7 @@ impl File {
 
     fn new(name: &CStr, dir: &Arc<Dir>, contents: Private, writable: bool) -> Result<Self> {
         let busy = dir.tree.enter().ok_or(ENOENT)?;
-        // SAFETY: By its type invariants the directory is there, as long as this is busy.
+        // SAFETY: By its type invariants the directory is valid while this is busy.
         let id = unsafe { busy.new_file(name, dir.entry, contents, writable)? };
 
         Ok(Self {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What debugfs calls when a file is used.
+//! The functions that debugfs calls when a file is used.
 
 use super::{
     Show,
@@ -29,17 +29,17 @@ use kernel::{
     }, //
 };
 
-/// The module that this is part of.
+/// The module that contains this code.
 const MODULE: *mut bindings::module = &raw mut bindings::__this_module;
 
-/// What a file shows and takes, without the types of it.
+/// The functions of a file, without their types.
 pub(super) trait Contents: Send + Sync {
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
     fn store(&self, reader: UserSliceReader) -> Result;
 }
 
-/// The contents of a file that can be read.
+/// The data of a read-only file.
 pub(super) struct ReadOnly<F: Show>(pub(super) Arc<F::Data>);
 
 impl<F: Show> Contents for ReadOnly<F> {
@@ -52,7 +52,7 @@ impl<F: Show> Contents for ReadOnly<F> {
     }
 }
 
-/// The contents of a file that can be read and written.
+/// The data of a file that can be read and written.
 pub(super) struct ReadWrite<F: Store>(pub(super) Arc<F::Data>);
 
 impl<F: Store> Contents for ReadWrite<F> {
@@ -65,7 +65,7 @@ impl<F: Store> Contents for ReadWrite<F> {
     }
 }
 
-/// What the inode of a file points to.
+/// The data that the inode of a file points to.
 pub(super) type Private = KBox<dyn Contents>;
 
 const READ: bindings::file_operations = bindings::file_operations {
@@ -84,16 +84,16 @@ const READ_WRITE: bindings::file_operations = bindings::file_operations {
 
 /// The file operations of all files of a tree.
 ///
-/// They are not part of the module, as others are. `__debugfs_file_get()` of linux 7.3 looks what
-/// is in the operations of a file before it looks whether the file has been removed, if nobody
-/// opened it before. Who has a reference to the dentry, from `O_PATH` or because the file is being
-/// opened at this moment, may get there long after the module is gone. All that it does then is to
-/// compare some of the pointers with null: the owner is not used, and nothing is called.
+/// Unlike others, they are not part of the module. If nobody opened a file before,
+/// `__debugfs_file_get()` of linux 7.3 reads the operations before it checks whether the file has
+/// been removed. A task with a reference to the dentry, from `O_PATH` or because it is opening the
+/// file, may get there long after the module is gone. Then it only compares some of the pointers
+/// with null: it neither uses the owner nor calls anything.
 ///
 /// # Invariants
 ///
-/// `tables` is an allocation of its own. When this is dropped, nobody has a reference to the dentry
-/// of a file that was made with it, unless `kept` is set.
+/// `tables` is a separate allocation. When this is dropped, nobody has a reference to the dentry of
+/// a file that uses it, unless `kept` is set.
 pub(super) struct Operations {
     tables: NonNull<[bindings::file_operations; 2]>,
     kept: Atomic<bool>,
@@ -102,14 +102,14 @@ pub(super) struct Operations {
 // SAFETY: The tables do not change, and belong to no task.
 unsafe impl Send for Operations {}
 
-// SAFETY: As above.
+// SAFETY: The tables do not change, and belong to no task.
 unsafe impl Sync for Operations {}
 
 impl Operations {
     pub(super) fn new() -> Result<Self> {
         let tables = KBox::new([READ, READ_WRITE], GFP_KERNEL)?;
 
-        // INVARIANT: The box is given up, and there is no file yet.
+        // INVARIANT: The box has been consumed, and there is no file yet.
         Ok(Self {
             tables: NonNull::from(KBox::leak(tables)),
             kept: Atomic::new(false),
@@ -126,7 +126,7 @@ impl Operations {
         self.read_only().wrapping_add(1)
     }
 
-    /// Keeps the tables for ever: someone still has a reference to a file that has been removed.
+    /// Keeps the tables for ever, because someone has a reference to a removed file.
     pub(super) fn keep(&self) {
         self.kept.store(true, Relaxed);
     }
@@ -141,13 +141,13 @@ impl Drop for Operations {
             not_a_leak(tables.cast_const().cast());
             return;
         }
-        // Whoever gave up a reference had looked before that. A CPU that does its loads before
-        // later stores lets others see it so. With any other it holds after a grace period.
+        // A task that dropped a reference had finished its reads before. CPUs that order loads
+        // before later stores guarantee that. On others it holds after a grace period.
         if !cfg!(CONFIG_X86) {
             // SAFETY: This is process context.
             unsafe { bindings::synchronize_rcu() };
         }
-        // SAFETY: By the type invariants this is an allocation that nobody gets to any more.
+        // SAFETY: By the type invariants this is an allocation that nobody can reach any more.
         drop(unsafe { KBox::from_raw(tables) });
     }
 }
@@ -160,7 +160,7 @@ fn not_a_leak(_memory: *const c_void) {
         extern "C" {
             fn kmemleak_not_leak(ptr: *const c_void);
         }
-        // SAFETY: This only looks the address up.
+        // SAFETY: This only looks up the address.
         unsafe { kmemleak_not_leak(_memory) };
     }
 }
@@ -170,11 +170,11 @@ fn not_a_leak(_memory: *const c_void) {
 /// Must only be called as `open` of a file whose inode points to a [`Private`] that is valid during
 /// the reads and writes of the file.
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: The module is there, as this is its code. Its state may change under the read, as it
-    // may for C's own readers.
+    // SAFETY: The module is valid, as this is its code. Its state may change during the read, as
+    // for readers in C.
     let state = unsafe { atomic_load(&raw mut (*MODULE).state, Relaxed) };
 
-    // A module whose init fails is freed, whoever has its files open.
+    // A module whose init fails is freed even if its files are open.
     if state != bindings::module_state_MODULE_STATE_LIVE {
         return ENXIO.to_errno();
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All that one owner has in debugfs, and what keeps it from outliving that owner.
+//! The entries of one owner in debugfs, which end with the owner.
 
 use super::operations::{
     Operations,
@@ -23,62 +23,63 @@ use kernel::{
     }, //
 };
 
-/// An entry of debugfs. Nothing is promised about how long it is there.
+/// An entry of debugfs.
+///
+/// It has no lifetime guarantee.
 #[derive(Clone, Copy)]
 pub(super) struct Entry(*mut bindings::dentry);
 
 // SAFETY: A dentry belongs to no task.
 unsafe impl Send for Entry {}
 
-// SAFETY: `&Entry` gives no access but the pointer, and debugfs locks what it does with that.
+// SAFETY: `&Entry` only gives access to the pointer, and debugfs does its own locking.
 unsafe impl Sync for Entry {}
 
 impl Entry {
-    /// What debugfs takes for its own root.
+    /// The value that debugfs takes for its own root.
     pub(super) const TOP: Self = Self(core::ptr::null_mut());
 
-    /// Makes a directory.
+    /// Creates a directory.
     ///
     /// # Safety
     ///
-    /// `parent` must be [`Entry::TOP`], or a directory that is there during this call.
+    /// `parent` must be [`Entry::TOP`], or a directory that is valid during this call.
     pub(super) unsafe fn new_dir(name: &CStr, parent: Entry) -> Result<Self> {
-        // SAFETY: `name` is a C string, and by the requirements of this function the parent is one.
+        // SAFETY: `name` is a C string, and the caller guarantees a valid parent.
         let dentry =
             from_err_ptr(unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), parent.0) })?;
 
         Ok(Self(dentry))
     }
 
-    /// Removes the entry with all that is below it, once all reads and writes of it have ended.
+    /// Removes the entry with everything below it, after all reads and writes of it have ended.
     ///
     /// # Safety
     ///
-    /// The entry is there, and nobody else removes it or what it is in.
+    /// The entry must be valid, and nobody else may remove it or its parents.
     pub(super) unsafe fn remove(self) {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that the entry is valid, and removed by nobody else.
         unsafe { bindings::debugfs_remove(self.0) }
     }
 
-    /// Removes a file, and tells whether someone else still has a reference to its dentry.
+    /// Removes a file, and returns whether someone else still has a reference to its dentry.
     ///
-    /// Who has none when this returns never gets one.
+    /// Nobody can get a new reference after this returns.
     ///
     /// # Safety
     ///
-    /// As for [`Entry::remove`]. What the file is in is there until this returns.
+    /// The requirements of [`Entry::remove`]. The parents of the file must be valid until this
+    /// returns.
     unsafe fn remove_file(self) -> bool {
-        // SAFETY: By the requirements of this function the dentry is valid, with the reference that
-        // debugfs has until the removal, and from here on with that of its own, which ends before
-        // the file system may.
+        // SAFETY: The caller guarantees a valid dentry, which debugfs references until the removal.
+        // From here on this has its own reference, which ends before the file system can.
         unsafe {
             let lockref = &raw mut (*self.0).d_lockref;
 
             bindings::lockref_get(lockref);
             self.remove();
-            // The removal has unhashed it, so that nobody finds it any more. Whoever found it
-            // before that has taken a reference by now, or will be told that what it found has
-            // changed.
+            // The removal has unhashed it, so nobody finds it any more. A lookup that found it
+            // earlier either has a reference by now, or detects the change.
             let count = &raw const (*lockref).__bindgen_anon_1.__bindgen_anon_1.count;
             let is_held = count.read_volatile() > 1;
             bindings::dput(self.0);
@@ -90,31 +91,32 @@ impl Entry {
 /// A file of a tree.
 struct Node {
     entry: Entry,
-    // The inode points to it. It is dropped after the file has been removed.
+    // The inode points to this. It is dropped after the file has been removed.
     _contents: KBox<Private>,
 }
 
-/// What changes in a tree.
+/// The part of a tree that changes.
 struct State {
-    /// The root is being removed, or has been. From then on nobody else touches an entry.
+    /// The root is being removed, or has been.
+    ///
+    /// From then on nobody else accesses an entry.
     gone: bool,
-    /// How many are making or removing an entry.
+    /// The number of tasks that create or remove an entry.
     busy: usize,
     next_id: u64,
     /// The files that have not been removed.
     nodes: RBTree<u64, Node>,
 }
 
-/// A directory at the root of debugfs, and all that is in it.
+/// A directory at the root of debugfs, with its contents.
 ///
-/// Files belong to the tree and not to those who hold a handle, which has a number that is never
-/// given to another file. So it makes no difference for the end of the tree what has become of the
-/// handles.
+/// Files belong to the tree, and not to the holders of a handle, which has a number that is never
+/// reused. So leaked handles do not affect the end of the tree.
 ///
 /// # Invariants
 ///
-/// - `root` is there until `gone` is set, `busy` is zero, and [`Tree::end`] removes it.
-/// - The entries of `nodes` are there, and nobody removes them who has not taken them out before.
+/// - `root` is valid until `gone` is set, `busy` is zero, and [`Tree::end`] removes it.
+/// - The entries of `nodes` are valid. A file must be taken out of `nodes` before it is removed.
 #[pin_data]
 pub(super) struct Tree {
     root: Entry,
@@ -126,7 +128,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Makes the directory.
+    /// Creates the directory.
     pub(super) fn new(name: &CStr) -> Result<Arc<Self>> {
         let operations = Operations::new()?;
         Arc::pin_init(
@@ -150,7 +152,7 @@ impl Tree {
         self.root
     }
 
-    /// Keeps the end of the tree waiting, unless it has come.
+    /// Delays the end of the tree, unless it has come.
     pub(super) fn enter(&self) -> Option<Busy<'_>> {
         let mut state = self.state.lock();
 
@@ -161,9 +163,9 @@ impl Tree {
         Some(Busy { tree: self })
     }
 
-    /// Removes a file, once all reads and writes of it have ended, and drops its contents.
+    /// Removes a file, after all reads and writes of it have ended, and drops its contents.
     ///
-    /// Does nothing after the end of the tree, which does that for all.
+    /// Does nothing after the end of the tree, which removes all files.
     pub(super) fn remove_file(&self, id: u64) {
         let Some(busy) = self.enter() else {
             return;
@@ -172,17 +174,19 @@ impl Tree {
             return;
         };
 
-        // SAFETY: By the type invariants the file is there, and it has been taken out. The root is
-        // there as long as this is busy.
+        // SAFETY: By the type invariants the file is valid, and it has been taken out. The root is
+        // valid while this is busy.
         if unsafe { node.entry.remove_file() } {
             self.operations.keep();
         }
-        // The contents may own whoever ends the tree.
+        // The contents may own the object whose drop ends the tree.
         drop(busy);
         drop(node);
     }
 
-    /// Removes all entries, and drops the contents of all files. The second time it does nothing.
+    /// Removes all entries, and drops the contents of all files.
+    ///
+    /// A second call does nothing.
     ///
     /// Waits for reads and writes of all files.
     pub(super) fn end(&self) {
@@ -198,30 +202,30 @@ impl Tree {
         drop(state);
 
         for node in nodes.values() {
-            // SAFETY: By the type invariants the file is there, and has been taken out. The root
-            // goes last.
+            // SAFETY: By the type invariants the file is valid, and has been taken out. The root is
+            // removed last.
             if unsafe { node.entry.remove_file() } {
                 self.operations.keep();
             }
         }
-        // SAFETY: By the type invariants it is there. Nobody else removes any entry, as the tree is
-        // gone for them and nobody is busy.
+        // SAFETY: By the type invariants it is valid. Nobody else removes any entry, as `gone` is
+        // set and nobody is busy.
         unsafe { self.root.remove() };
         drop(nodes);
     }
 }
 
-/// Someone makes or removes an entry of a tree, which does not end meanwhile.
+/// Marks the creation or removal of an entry, during which the tree does not end.
 pub(super) struct Busy<'a> {
     tree: &'a Tree,
 }
 
 impl Busy<'_> {
-    /// Makes a file.
+    /// Creates a file.
     ///
     /// # Safety
     ///
-    /// `parent` must be a directory of the tree that is there during this call.
+    /// `parent` must be a directory of the tree that is valid during this call.
     pub(super) unsafe fn new_file(
         &self,
         name: &CStr,
@@ -238,10 +242,10 @@ impl Busy<'_> {
         };
 
         // SAFETY:
-        // - `name` is a C string, and by the requirements of this function `parent` is there.
-        // - `contents` are what the operations expect, and outlive the file by the invariants of
-        //   the tree.
-        // - The operations outlive all who have a reference to the file.
+        // - `name` is a C string, and the caller guarantees that `parent` is valid.
+        // - `contents` have the type that the operations expect, and outlive the file by the
+        //   invariants of the tree.
+        // - The operations outlive all references to the file.
         let dentry = from_err_ptr(unsafe {
             bindings::debugfs_create_file_full(
                 name.as_char_ptr(),
@@ -256,7 +260,7 @@ impl Busy<'_> {
         let mut state = self.tree.state.lock();
         let id = state.next_id;
         state.next_id += 1;
-        // INVARIANT: The file was made just now.
+        // INVARIANT: The file was just created.
         state.nodes.insert(reservation.into_node(
             id,
             Node {

@@ -29,12 +29,12 @@ stop-all
 /// The longest period of a periodic worker: one hour.
 pub(crate) const MAX_PERIOD_US: u64 = 3_600_000_000;
 
-/// When a worker works.
+/// The kinds of workers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    /// Once for every `wake`.
+    /// Works once for each `wake`.
     Event,
-    /// Once every so many microseconds.
+    /// Works once in each period.
     Periodic {
         /// The period, in microseconds.
         period_us: u64,
@@ -47,10 +47,10 @@ pub(crate) enum Kind {
     Panic,
 }
 
-/// Where a worker runs.
+/// The CPUs of a worker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
-    /// Wherever the kernel lets threads run.
+    /// All CPUs on which the kernel lets threads run.
     Anywhere,
     /// On one CPU.
     Cpu(u32),
@@ -63,7 +63,7 @@ pub(crate) enum Place {
 pub(crate) struct Options {
     pub(crate) kind: Kind,
     pub(crate) place: Place,
-    /// None leaves what is inherited from kthreadd.
+    /// `None` keeps the value inherited from kthreadd.
     pub(crate) policy: Option<Policy>,
     pub(crate) freezable: bool,
 }
@@ -93,7 +93,9 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Parses what was written, where periodic workers get `period_us` if they name no other.
+    /// Parses a command.
+    ///
+    /// Periodic workers that name no period get `period_us`.
     ///
     /// Fails with [`EINVAL`], or [`ENAMETOOLONG`] for a name that is too long.
     pub(crate) fn parse(text: &[u8], period_us: u64) -> Result<Self> {
@@ -178,7 +180,7 @@ impl Options {
     }
 }
 
-/// Checks that a period is one that a periodic worker can have.
+/// Checks the period of a periodic worker.
 pub(crate) fn period(us: u64) -> Result<u64> {
     if us == 0 || us > MAX_PERIOD_US {
         return Err(EINVAL);
@@ -207,7 +209,7 @@ fn name<'a>(words: &mut impl Iterator<Item = &'a [u8]>) -> Result<Name> {
     Name::new(words.next().ok_or(EINVAL)?)
 }
 
-/// Stores `value`, unless something is there already.
+/// Stores `value`, unless the slot already has one.
 fn set_once<T>(slot: &mut Option<T>, value: T) -> Result {
     if slot.replace(value).is_some() {
         return Err(EINVAL);

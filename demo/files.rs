@@ -32,7 +32,7 @@ use kernel::{
     uaccess::UserSliceReader, //
 };
 
-/// `control`: takes commands, shows what commands there are.
+/// `control`: takes commands, and lists them when read.
 pub(super) struct Control {
     pool: Arc<Pool>,
     totals: Arc<Totals>,
@@ -74,7 +74,7 @@ impl Store for Control {
             Ok(()) => counts.commands += 1,
             Err(error) => {
                 counts.commands_rejected += 1;
-                // What the kernel could not do, rather than what the command got wrong.
+                // These are failures of the kernel, rather than errors in the command.
                 if matches!(command, Ok(Command::Create(..) | Command::Run(..)))
                     && [ENOMEM, EAGAIN, EINTR].contains(&error)
                 {
@@ -86,7 +86,7 @@ impl Store for Control {
     }
 }
 
-/// Declares files that show one thing about their data.
+/// Declares files that show one part of their data.
 macro_rules! shows {
     ($($(#[$doc:meta])* $name:ident: |$data:ident: &$type:ty| $shown:expr;)*) => {
         $(

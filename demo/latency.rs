@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long things take: histograms that cost neither a lock nor an allocation.
+//! Latencies: histograms without locks and allocations.
 
 use super::single_writer::{
     write_barrier,
@@ -19,14 +19,14 @@ use kernel::{
     }, //
 };
 
-/// What is measured.
+/// The measures.
 #[derive(Clone, Copy)]
 pub(super) enum Measure {
     /// From the request for a thread until kthreadd has made it.
     Create,
     /// From the first wake-up to the first instruction.
     Start,
-    /// From the wake-up of an event worker that has nothing to do until it begins to work.
+    /// From the wake-up of an idle event worker until it begins to work.
     Wake,
     /// From the request to park until the thread is parked.
     Park,
@@ -69,15 +69,19 @@ impl Latency {
         }
     }
 
-    /// Records a value. Whoever may measure one thing at the same time as others has to exclude them.
+    /// Records a value.
+    ///
+    /// Callers that may record the same measure concurrently must serialise.
     ///
     /// May be called from any context.
     pub(super) fn record(&self, measure: Measure, latency: Delta) {
-        // A clock that ran backwards would make it negative.
+        // A clock that runs backwards would make it negative.
         self.of(measure).record(latency.as_nanos().unsigned_abs());
     }
 
-    /// Adds all that `other` holds. Nobody else may change either meanwhile.
+    /// Adds all values of `other`.
+    ///
+    /// Nobody else may change either during the call.
     pub(super) fn add(&self, other: &Self) {
         for (measure, _) in MEASURES {
             self.of(measure).add(other.of(measure));
@@ -112,17 +116,17 @@ impl fmt::Display for Latency {
     }
 }
 
-/// The last bucket holds all that takes longer than four minutes.
+/// The last bucket holds all values above four minutes.
 const BUCKETS: usize = 39;
 
 /// Counts of values by their power of two, which one thread at a time changes.
 ///
-/// Writers never wait. A reader starts over if a value came in meanwhile.
+/// Writers never wait. A reader starts over if a value was recorded during the read.
 struct Histogram {
-    /// Odd while a value is half recorded.
+    /// Odd while a value is being recorded.
     sequence: SingleWriter,
     sum: SingleWriter,
-    /// Negated, so that both ends can only grow from zero.
+    /// Negated, so that minimum and maximum only grow from zero.
     min_inverted: SingleWriter,
     max: SingleWriter,
     buckets: [SingleWriter; BUCKETS],
@@ -141,7 +145,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Makes a change that no reader sees half of.
+    /// Makes a change that readers see entirely or not at all.
     #[inline]
     fn change(&self, change: impl FnOnce()) {
         // ORDERING: proofs/litmus/histogram.litmus
@@ -167,7 +171,7 @@ impl Histogram {
     }
 
     fn add(&self, other: &Self) {
-        // Many have never been used.
+        // Many buckets are never used.
         if other.sequence.get() == 0 {
             return;
         }
@@ -185,10 +189,10 @@ impl Histogram {
         });
     }
 
-    /// Reads a state in which no value was half recorded.
+    /// Reads a consistent state.
     ///
     /// Sleeps if that takes long, because the writer is not on a CPU. Gives up after some tries, in
-    /// which case the last values may be in some of the numbers only.
+    /// which case only some of the numbers may include the last values.
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
 
@@ -205,12 +209,12 @@ impl Histogram {
         snapshot
     }
 
-    /// Reads the numbers, and tells whether they belong together.
+    /// Reads the numbers, and returns whether they are consistent.
     fn read_into(&self, snapshot: &mut Snapshot) -> bool {
         // ORDERING: proofs/litmus/histogram.litmus
         let sequence = self.sequence.get();
 
-        // Many have never been used, and then the snapshot has not been, either.
+        // Buckets that are never used are zero in the snapshot, too.
         if sequence == 0 {
             return true;
         }
@@ -229,13 +233,13 @@ impl Histogram {
 
 /// The bucket of `n` holds the values from 2^n to 2^(n+1) - 1, and that of 0 holds 0 as well.
 fn bucket_of(value: u64) -> usize {
-    // CAST: A logarithm is small.
+    // CAST: A logarithm fits.
     let log2 = value.checked_ilog2().unwrap_or(0) as usize;
 
     log2.min(BUCKETS - 1)
 }
 
-/// What a histogram held at one moment.
+/// A snapshot of a histogram.
 struct Snapshot {
     sum: u64,
     min: u64,
@@ -278,7 +282,7 @@ impl Snapshot {
         for (bucket, count) in self.buckets.iter().enumerate() {
             seen += count;
             if seen >= rank && bucket + 1 < BUCKETS {
-                // Not `clamp()`, which panics if `min` came in too late to be below `max`.
+                // `clamp()` would panic if `min` was read too late to be below `max`.
                 return ((2u64 << bucket) - 1).max(self.min).min(self.max);
             }
         }

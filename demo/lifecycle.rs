@@ -12,7 +12,7 @@ use kernel::{
     }, //
 };
 
-/// What can happen to a worker.
+/// The events in the life of a worker.
 #[derive(Clone, Copy)]
 pub(super) enum Event {
     /// Someone asked for it.
@@ -35,7 +35,7 @@ pub(super) enum Event {
     Returned = 9,
 }
 
-/// Their names, by number.
+/// The names of the events, by number.
 const NAMES: [&str; 10] = [
     "",
     "requested",
@@ -49,16 +49,17 @@ const NAMES: [&str; 10] = [
     "returned",
 ];
 
-/// So many events are kept.
+/// The number of events that are kept.
 const LEN: usize = 64;
 
-/// The bits of an entry that hold the event. The rest holds the time in nanoseconds, for which they
-/// leave 36 years.
+/// The number of bits of an entry for the event.
+///
+/// The others hold the time in nanoseconds, enough for 36 years.
 const EVENT_BITS: u32 = 4;
 
 /// A ring of events.
 ///
-/// An entry is one word, so that worker and commands write and readers read without a lock.
+/// An entry is one word, so the worker and commands write it, and readers read it, without a lock.
 pub(super) struct Lifecycle {
     next: Atomic<usize>,
     ring: [Atomic<u64>; LEN],
@@ -72,7 +73,7 @@ impl Lifecycle {
         }
     }
 
-    /// Records that `event` happens now.
+    /// Records `event` with the current time.
     ///
     /// May be called from any context but NMI.
     pub(super) fn record(&self, event: Event) {
@@ -98,12 +99,12 @@ impl fmt::Display for Lifecycle {
         for (to, from) in entries.iter_mut().zip(&self.ring) {
             *to = from.load(Relaxed);
         }
-        // Two that record at the same time may have taken their places the other way round.
+        // Concurrent events may have taken their entries in another order.
         entries.sort_unstable();
 
         for entry in entries.iter().filter(|entry| **entry != 0) {
             let ns = entry >> EVENT_BITS;
-            // CAST: Few bits are left.
+            // CAST: The value has few bits.
             let event = (entry & ((1 << EVENT_BITS) - 1)) as usize;
             let name = NAMES.get(event).copied().unwrap_or_default();
 

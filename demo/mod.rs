@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A bench to see kernel threads on: workers that are driven from `control` in debugfs.
+//! A bench for kernel threads: workers that commands in debugfs drive.
 
 mod command;
 mod files;
@@ -34,18 +34,18 @@ use name::Name;
 use pool::Pool;
 use stats::Totals;
 
-/// What can be chosen when the module is loaded.
+/// The module parameters.
 pub(crate) struct Parameters {
-    /// So many event workers are started.
+    /// The number of event workers to start.
     pub(crate) workers: u64,
-    /// There are never more workers than this.
+    /// The greatest number of workers.
     pub(crate) max_workers: u64,
     /// The default period of periodic workers, in microseconds.
     pub(crate) period_us: u64,
 }
 
 impl Parameters {
-    /// Checks the values, and says in the log what is wrong with them.
+    /// Checks the values, and logs what is wrong with them.
     fn check(&self) -> Result {
         if self.max_workers == 0 {
             pr_err!("max_workers=0: must be at least 1\n");
@@ -73,7 +73,7 @@ impl Parameters {
 /// The demo, as long as the module is loaded.
 pub(crate) struct Demo {
     _files: [File; 3],
-    // With all files that are left, so that nobody gives commands or looks any more.
+    // Dropped with all remaining files, so that no command and no read comes afterwards.
     _root: Root,
     pool: Arc<Pool>,
 }
@@ -99,7 +99,7 @@ impl Demo {
             let name = Name::new(name.to_bytes())?;
             pool.execute(Command::Run(name, Options::default()))?;
         }
-        // The last to come, so that no command can make the load fail.
+        // The last file, so that no command can make the load fail.
         let control = Control::file(root.dir(), pool.clone(), totals)?;
 
         Ok(Self {
@@ -112,8 +112,8 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // All at once, which takes less time than one after the other, as the pool would. If there
-        // is no memory for that, the pool does.
+        // Stopping all at once is faster than one after the other, as the drop of the pool does
+        // when there is no memory for this.
         let _ = self.pool.stop_all();
     }
 }

@@ -53,13 +53,15 @@ use kernel::{
 
 /// The thread of a worker.
 enum Handle {
-    /// Not made yet, or being stopped. To other commands there is no such worker.
+    /// Not created yet, or being stopped.
+    ///
+    /// Other commands do not find the worker.
     None,
     Created(NewThread<()>),
     Started(Thread<()>),
 }
 
-/// A name that is taken.
+/// A name in use.
 #[pin_data]
 struct Slot {
     worker: Arc<Worker>,
@@ -70,7 +72,7 @@ struct Slot {
 }
 
 impl Slot {
-    /// Takes the worker away from other commands, which answer from then on that there is none.
+    /// Takes the worker, so that other commands do not find it from now on.
     fn take_handle(&self) -> Result<Handle> {
         // ORDERING: proofs/litmus/wakes-stop.litmus
         match core::mem::replace(&mut *self.handle.lock(), Handle::None) {
@@ -82,8 +84,8 @@ impl Slot {
 
 /// All workers.
 ///
-/// No lock is held while a thread is made or stopped but the one of its own slot. The table is
-/// locked only to look names up.
+/// While a thread is created or stopped, only the lock of its own slot is held. The table is locked
+/// only to look up names.
 #[pin_data]
 pub(crate) struct Pool {
     #[pin]
@@ -98,7 +100,7 @@ pub(crate) struct Pool {
 struct Slots {
     by_name: RBTree<Name, Arc<Slot>>,
     len: u64,
-    /// Of the workers that are gone.
+    /// The latencies of workers that are gone.
     latency: Latency,
 }
 
@@ -133,7 +135,7 @@ impl Pool {
         self.period_us
     }
 
-    /// Carries out a command, all of it or nothing.
+    /// Executes a command, entirely or not at all.
     pub(super) fn execute(&self, command: Command) -> Result {
         match command {
             Command::Create(name, options) => self.create(name, options, false),
@@ -165,7 +167,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Takes a name for a worker that is about to be made.
+    /// Reserves a name for a worker that is about to be created.
     fn reserve(&self, name: Name, options: &Options) -> Result<Arc<Slot>> {
         let slot = Arc::pin_init(
             pin_init!(Slot {
@@ -189,7 +191,7 @@ impl Pool {
         Ok(slot)
     }
 
-    /// Gives a name back, and keeps what was measured about its worker.
+    /// Releases a name, and keeps the measurements of its worker.
     fn release(&self, name: Name) {
         let mut slots = self.slots.lock();
 
@@ -199,11 +201,11 @@ impl Pool {
         let node = slots.by_name.remove_node(&name);
         slots.len -= 1;
         drop(slots);
-        // What is left of the worker is dropped without the lock.
+        // The rest of the worker is dropped without the lock.
         drop(node);
     }
 
-    /// Makes thread and files of a worker.
+    /// Creates the thread and the files of a worker.
     fn make(
         &self,
         name: Name,
@@ -227,7 +229,7 @@ impl Pool {
         worker.set_observer(thread.observer());
         let files = WorkerFiles::new(name, &self.dir, &worker)?;
 
-        // Not before it is sure that there will be a worker.
+        // Only now it is certain that there will be a worker.
         worker.latency.record(Measure::Create, took);
         Ok((thread, files))
     }
@@ -297,7 +299,7 @@ impl Pool {
             if !thread.is_parked() {
                 return Err(EBUSY);
             }
-            // A periodic worker looks at the count when it goes on.
+            // A periodic worker reads the count when it continues.
             worker.stats.add_unpark();
             worker.stats.set_state(State::Running);
             worker.lifecycle.record(Event::Unparked);
@@ -333,7 +335,7 @@ impl Pool {
 
         // All are asked before the first is waited for.
         for (name, slot) in found {
-            // Whoever makes or stops a worker meanwhile keeps it.
+            // Workers that are being created or stopped are left to the command that does so.
             if let Ok(handle) = slot.take_handle() {
                 slot.worker.lifecycle.record(Event::StopRequested);
                 if let Handle::Started(thread) = &handle {
@@ -348,7 +350,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Stops the thread of a worker that other commands do not find any more, and its directory.
+    /// Stops the thread of a worker that other commands no longer find, and removes its directory.
     fn finish_stop(&self, name: Name, slot: &Slot, handle: Handle) {
         let requested_ns = monotonic_ns();
         drop(handle);
@@ -376,14 +378,14 @@ impl Pool {
         match &mut *handle {
             Handle::None => Err(ENOENT),
             Handle::Created(_) => Err(EBUSY),
-            // It died. All that is left to do is to stop it.
+            // It died. It can only be stopped.
             Handle::Started(thread) if thread.is_finished() => Err(ESRCH),
             Handle::Started(thread) => f(&slot.worker, thread),
         }
     }
 }
 
-/// Shows how long things took, in all workers that there are or were.
+/// Shows the latencies of all present and past workers.
 pub(super) struct LatencyOfAll<'a>(pub(super) &'a Pool);
 
 impl fmt::Display for LatencyOfAll<'_> {
@@ -395,7 +397,7 @@ impl fmt::Display for LatencyOfAll<'_> {
     }
 }
 
-/// Passes on what is an option in the command, and a call of the builder.
+/// Passes an optional word of the command to a call of the builder.
 fn choose<'a>(options: &Options, mut builder: Builder<'a>) -> Builder<'a> {
     if let Some(policy) = options.policy {
         builder = builder.policy(policy);

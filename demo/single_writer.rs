@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Numbers that one thread at a time changes, for no more than a load and a store.
+//! Numbers with one writer at a time, which a load and a store update.
 //!
-//! The operations of [`Atomic`] are calls where the compiler can not inline the helpers for functions
-//! of C, and those that read and write at once are not needed where nobody else writes.
+//! Without `CONFIG_RUST_INLINE_HELPERS` the operations of [`Atomic`] are out-of-line calls, and
+//! read-modify-write operations are not needed with one writer.
 
 use crate::kthread::barrier::{
     smp_mb,
@@ -14,9 +14,9 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// A number that one thread at a time changes, and all may read.
+/// A number with one writer at a time, and any number of readers.
 ///
-/// What two threads add at the same time may be lost, which is all that can go wrong then.
+/// If two threads add at the same time, one addition may be lost, and nothing else goes wrong.
 pub(super) struct SingleWriter(Atomic<u64>);
 
 impl SingleWriter {
@@ -58,7 +58,7 @@ impl SingleWriter {
         self.set(self.get().wrapping_add(value));
     }
 
-    /// Writes `value` if that is more.
+    /// Writes `value` if it is greater.
     #[inline]
     pub(super) fn raise(&self, value: u64) {
         if self.get() < value {
@@ -67,16 +67,16 @@ impl SingleWriter {
     }
 }
 
-/// Lets nobody see what is set after this without what was set before, as `smp_wmb()` of C does.
+/// Orders earlier before later writes, as `smp_wmb()` of C does.
 ///
-/// Whoever reads needs `smp_mb(Read)` in between.
+/// Readers need `smp_mb(Read)` between the two reads.
 #[inline]
 pub(super) fn write_barrier() {
     // ORDERING: proofs/litmus/histogram.litmus
     // ORDERING: proofs/litmus/run-time.litmus
     if cfg!(CONFIG_X86) {
-        // All see the stores of a CPU in their order, so that it is the compiler alone that must keep
-        // to that. C has no instruction here either, and `smp_mb` would be a call.
+        // On x86 all CPUs see the stores of a CPU in order, so only the compiler must not reorder
+        // them. C has no instruction here either, and `smp_mb` would be a call.
         //
         // SAFETY: There is no instruction in it.
         unsafe { core::arch::asm!("", options(nostack, preserves_flags)) };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is counted.
+//! Statistics.
 
 use super::{
     command::Kind,
@@ -31,8 +31,8 @@ use kernel::{
 
 /// The totals of the module.
 ///
-/// What the commands change stands under a lock, so that a reader sees numbers that add up. What the
-/// workers themselves change does not, as they must never wait for a reader.
+/// A lock protects what the commands change, so that a reader sees consistent numbers. It does not
+/// protect what the workers change, as they must never wait for a reader.
 #[pin_data]
 pub(crate) struct Totals {
     #[pin]
@@ -40,7 +40,7 @@ pub(crate) struct Totals {
     pub(super) runs: Atomic<u64>,
 }
 
-/// What commands change.
+/// The numbers that commands change.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) workers_peak: u64,
@@ -56,7 +56,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// How many workers there are.
+    /// The number of workers.
     fn workers(&self) -> u64 {
         self.created - self.stopped
     }
@@ -114,7 +114,7 @@ pub(super) struct WorkerStats {
     wakes: Atomic<u64>,
     parks: Atomic<u64>,
     unparks: Atomic<u64>,
-    // The rest is written by the worker alone.
+    // Only the worker writes the rest.
     runs: SingleWriter,
     run_time_ns: SingleWriter,
     last_run_ns: SingleWriter,
@@ -146,21 +146,25 @@ impl WorkerStats {
         self.state.store(state as u32, Relaxed);
     }
 
-    /// Asks for one unit of work. The worker has to be woken after this.
+    /// Asks for one unit of work.
+    ///
+    /// The caller has to wake the worker afterwards.
     pub(super) fn add_wake(&self) {
         // ORDERING: proofs/litmus/wakes-stop.litmus
         // ORDERING: proofs/litmus/wakes-time.litmus
         self.wakes.fetch_add(1, Release);
     }
 
-    /// Tells whether units of work have been asked for that have not been done.
+    /// Returns whether requested units of work have not been done.
     pub(super) fn is_work_pending(&self) -> bool {
         // ORDERING: proofs/litmus/wakes-stop.litmus
         // ORDERING: proofs/litmus/wakes-time.litmus
         self.runs.get() < self.wakes.load(Acquire)
     }
 
-    /// Counts a unit of work that took `time`. Only the worker calls this.
+    /// Counts a unit of work that took `time`.
+    ///
+    /// Only the worker calls this.
     pub(super) fn add_run(&self, time: Delta) {
         // ORDERING: proofs/litmus/run-time.litmus
         // CAST: The clock is monotonic.
@@ -168,7 +172,7 @@ impl WorkerStats {
 
         self.last_run_ns.set(ns);
         self.run_time_ns.add(ns);
-        // Whoever has seen the run sees its time.
+        // A reader that sees the run sees its time.
         write_barrier();
         self.runs.add(1);
     }
@@ -187,12 +191,16 @@ impl WorkerStats {
         self.unparks.load(Relaxed)
     }
 
-    /// Counts periods that were missed. Only the worker calls this.
+    /// Counts periods that were missed.
+    ///
+    /// Only the worker calls this.
     pub(super) fn add_overruns(&self, missed: u64) {
         self.overruns.add(missed);
     }
 
-    /// Counts that the worker has found itself to have been frozen. Only the worker calls this.
+    /// Counts that the worker was frozen.
+    ///
+    /// Only the worker calls this.
     pub(super) fn add_thaw(&self) {
         self.thaws.add(1);
     }
@@ -205,14 +213,16 @@ impl WorkerStats {
         }
     }
 
-    /// Shows all of it, of a worker whose body will not run any more if it is `finished`.
+    /// Shows all statistics.
+    ///
+    /// With `finished`, the body of the worker no longer runs.
     pub(super) fn show(&self, finished: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // ORDERING: proofs/litmus/run-time.litmus
         let runs = self.runs.get();
         smp_mb(Read);
         let wakes = match self.kind {
             Kind::Periodic { .. } => self.wakes.load(Relaxed),
-            // The wake-up that a run was for has come, whether it can be seen from here yet or not.
+            // The wake-up of a run has come, even if it is not visible here yet.
             _ => self.wakes.load(Relaxed).max(runs),
         };
         let kind = match self.kind {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the threads of the demo do, and what is kept about each.
+//! The threads of the demo, and the data about each.
 
 use super::{
     command::{
@@ -57,9 +57,9 @@ pub(super) fn time_since(ns: u64) -> Delta {
     Delta::from_nanos(monotonic_ns().wrapping_sub(ns) as i64)
 }
 
-/// What is kept about a worker, for its thread to write and for its files to show.
+/// The data about a worker, which its thread writes and its files show.
 ///
-/// Nothing in it takes a lock, so that nobody who reads it keeps the thread waiting.
+/// Nothing in it takes a lock, so no reader keeps the thread waiting.
 pub(crate) struct Worker {
     pub(super) stats: WorkerStats,
     pub(super) lifecycle: Lifecycle,
@@ -67,9 +67,9 @@ pub(crate) struct Worker {
     totals: Arc<Totals>,
     place: Place,
     observer: SetOnce<Observer>,
-    /// Whether it ran on borrowed page tables when it looked last.
+    /// Whether it ran on borrowed page tables when it last checked.
     active_mm: Atomic<bool>,
-    /// When it was woken for what it has not begun yet, or 0.
+    /// When it was woken for work that it has not begun yet, or 0.
     woken_ns: Atomic<u64>,
 }
 
@@ -94,7 +94,7 @@ impl Worker {
 
     /// Records that `measure` has taken from `since_ns` until now.
     ///
-    /// The thread calls this for `Start` and `Wake`, and for all else whoever has its handle.
+    /// The thread calls this for `Start` and `Wake`, and the holder of its handle for all others.
     pub(super) fn measure(&self, measure: Measure, since_ns: u64) {
         self.latency.record(measure, time_since(since_ns));
     }
@@ -103,7 +103,7 @@ impl Worker {
     pub(super) fn about_to_wake(&self) {
         // ORDERING: proofs/litmus/wakes-time.litmus
         self.lifecycle.record(Event::Woken);
-        // An earlier wake-up that it has not answered counts on.
+        // An earlier wake-up that it has not answered keeps its time stamp.
         let _ = self.woken_ns.cmpxchg(0, monotonic_ns(), Relaxed);
     }
 
@@ -117,7 +117,9 @@ impl Worker {
         }
     }
 
-    /// Runs until it is asked to stop. This is the body of the thread.
+    /// Runs until it is asked to stop.
+    ///
+    /// This is the body of the thread.
     pub(super) fn run(&self, ctx: &Context<'_>) {
         self.has_woken(Measure::Start);
         self.lifecycle.record(Event::FirstRun);
@@ -131,15 +133,16 @@ impl Worker {
         self.lifecycle.record(Event::Returned);
     }
 
-    /// Does one unit of work for every wake, and keeps those that are pending while it is parked. Those
-    /// that are pending when it is stopped are done before it returns.
+    /// Does one unit of work for every wake, and keeps those that are pending while it is parked.
+    ///
+    /// Wakes that are pending when it is stopped are handled before it returns.
     fn run_event(&self, ctx: &Context<'_>) {
         // ORDERING: proofs/litmus/wakes-stop.litmus
         while ctx.wait_until(|| self.stats.is_work_pending()) == Wake::Ready {
             self.note_thaw(ctx);
             self.answer_wake();
         }
-        // Whoever stops it wakes it no more. Here all wakes can be seen, since the request to stop can.
+        // No wake comes after the request to stop. As that is visible here, all wakes are.
         smp_mb(Read);
         while self.stats.is_work_pending() {
             self.answer_wake();
@@ -161,7 +164,7 @@ impl Worker {
     /// Does one unit of work per period, at times that do not depend on when the last one ended.
     fn run_periodic(&self, ctx: &Context<'_>, period_us: u64) {
         // ORDERING: proofs/litmus/unpark-count.litmus
-        // CAST: The parser allows no period that does not fit.
+        // CAST: The parser refuses a period that does not fit.
         let period = Delta::from_micros(period_us as i64);
         let mut deadline = Instant::<Monotonic>::now() + period;
         let mut unparks = self.stats.unparks();
@@ -174,7 +177,8 @@ impl Worker {
                 Wake::Ready | Wake::Interrupt | Wake::Signal(_) | Wake::Park => continue,
             }
             self.note_thaw(ctx);
-            // Periods that pass while the worker is parked are not missed: the beat begins anew.
+            // Periods that pass while the worker is parked do not count as missed: the beat starts
+            // again.
             if unparks != self.stats.unparks() {
                 unparks = self.stats.unparks();
                 deadline = Instant::now() + period;
@@ -186,7 +190,7 @@ impl Worker {
             deadline = deadline + period;
             let late = deadline.elapsed();
             if late >= Delta::ZERO {
-                // The parser allows no period of zero.
+                // The parser refuses a period of zero.
                 let missed = late.as_nanos().checked_div(period.as_nanos()).unwrap_or(0) + 1;
                 self.stats.add_overruns(missed.unsigned_abs());
                 deadline = deadline + period * missed;
@@ -194,13 +198,13 @@ impl Worker {
         }
     }
 
-    /// Stands for what a real worker would do: hashes a little, without sleeping.
+    /// Stands for the work of a real thread: hashes a little, without sleeping.
     fn unit_of_work(&self) {
         let start = Instant::<Monotonic>::now();
 
         #[cfg(kthread_tests)]
         match self.stats.kind() {
-            // SAFETY: Not upheld, on purpose: the fault is what the thread is to die of.
+            // SAFETY: Violated on purpose: the thread is meant to die of the fault.
             Kind::Oops => _ = unsafe { core::ptr::null::<u8>().read_volatile() },
             Kind::Panic => panic!("a worker that is to die"),
             _ => {}
@@ -216,7 +220,7 @@ impl Worker {
     }
 }
 
-/// Shows what a worker has done.
+/// Shows the statistics of a worker.
 pub(super) struct Done<'a>(pub(super) &'a Worker);
 
 impl fmt::Display for Done<'_> {
@@ -229,7 +233,7 @@ impl fmt::Display for Done<'_> {
     }
 }
 
-/// Shows who the thread of a worker is.
+/// Shows the identity of the thread of a worker.
 pub(super) struct Who<'a>(pub(super) &'a Worker);
 
 impl fmt::Display for Who<'_> {
@@ -249,7 +253,7 @@ impl fmt::Display for Who<'_> {
         f.write_fmt(fmt!("parent_comm {}\n", who.parent_comm))?;
         writeln!(f, "kthread {}", yes_no(who.kthread))?;
         writeln!(f, "mm {}", borrowed(who.mm))?;
-        // While it sleeps it has none, so this is what it had when it ran for the first time.
+        // While it sleeps it has none, so this is its value at the first run.
         writeln!(f, "active_mm {}", borrowed(worker.active_mm.load(Relaxed)))?;
         writeln!(f, "policy {}", who.policy_name())?;
         writeln!(f, "nice {}", who.nice)?;
@@ -257,7 +261,7 @@ impl fmt::Display for Who<'_> {
         f.write_fmt(fmt!("cpus_allowed {}\n", who.cpus_allowed))?;
         match worker.place {
             Place::Node(node) => writeln!(f, "numa_node {node}")?,
-            // NUMA_NO_NODE
+            // This is `NUMA_NO_NODE`.
             Place::Anywhere | Place::Cpu(_) => writeln!(f, "numa_node -1")?,
         }
         writeln!(f, "nofreeze {}", yes_no(who.nofreeze))

@@ -7,12 +7,12 @@ use kernel::{
     sync::atomic::Full, //
 };
 
-/// What has been read before is read before what is read later.
+/// Orders earlier reads before later reads.
 pub(crate) struct Read;
 
-/// What has been written before is written before what is written later.
+/// Orders earlier writes before later writes.
 ///
-/// Nothing here needs this order, and not every module that has this does.
+/// Unused in `kthread/` itself, and in some modules that contain it.
 #[allow(dead_code)]
 pub(crate) struct Write;
 
@@ -32,7 +32,7 @@ impl Ordering for Full {
 impl Ordering for Read {
     #[inline(always)]
     fn barrier() {
-        // SAFETY: As above.
+        // SAFETY: A barrier may be anywhere.
         unsafe { bindings::smp_rmb() }
     }
 }
@@ -40,12 +40,12 @@ impl Ordering for Read {
 impl Ordering for Write {
     #[inline(always)]
     fn barrier() {
-        // SAFETY: As above.
+        // SAFETY: A barrier may be anywhere.
         unsafe { bindings::smp_wmb() }
     }
 }
 
-/// A barrier between what the CPUs do before and after.
+/// Orders what this CPU does before against what it does after.
 #[inline(always)]
 pub(crate) fn smp_mb<T: Ordering>(_: T) {
     T::barrier();

@@ -55,7 +55,7 @@ use kernel::{
 
 /// Where a thread may run and where its memory comes from.
 ///
-/// These exclude each other: the C side warns about, or corrupts a list upon, their combinations.
+/// Exactly one is chosen: the C side warns about some combinations and corrupts a list on others.
 ///
 /// # Examples
 ///
@@ -71,22 +71,24 @@ use kernel::{
 /// ```
 #[derive(Clone, Copy, Default)]
 pub enum Placement<'a> {
-    /// On all CPUs that are meant for housekeeping.
+    /// On all CPUs for housekeeping.
     #[default]
     Anywhere,
     /// On the CPUs of a NUMA node, with stack and task structure in its memory.
     ///
     /// Fails with [`ENODEV`] if the node is not online.
     Node(u32),
-    /// On these CPUs as long as one of them is online. CPU hotplug is followed.
+    /// On these CPUs as long as one of them is online.
+    ///
+    /// CPU hotplug is followed.
     ///
     /// Wraps `kthread_affine_preferred()`. Fails with [`EINVAL`] if the mask is empty, [`ENOMEM`].
     Preferred(&'a Cpumask),
     /// On these CPUs alone, until they are changed by [`Thread::set_cpus`], [`Context::set_cpus`]
     /// or [`Context::run_on`].
     ///
-    /// Nobody else can move the thread, neither user space nor the kernel, but when the last of the
-    /// CPUs that it may use is taken offline: then it runs anywhere, until they are changed again.
+    /// Neither user space nor the kernel moves the thread, with one exception: when the last of its
+    /// CPUs goes offline, it runs anywhere until its CPUs are set again.
     ///
     /// `kthread_bind_mask()` is not exported, so this wraps `kthread_bind()` and
     /// `set_cpus_allowed_ptr()`. Fails with [`EINVAL`] if none of them is online, or there are
@@ -94,11 +96,11 @@ pub enum Placement<'a> {
     Cpus(&'a Cpumask),
     /// On one CPU, with stack and task structure in the memory of its node.
     ///
-    /// From when the thread has been created until that CPU is next taken offline, it runs nowhere
-    /// else, and nobody can move it. Then the binding is lost for good, even if the thread has not
-    /// been started by that time; [`PerCpuThreads`](super::PerCpuThreads) follow CPU hotplug.
+    /// It runs nowhere else, and nobody can move it. If it becomes runnable while that CPU is
+    /// offline, it loses the binding permanently, even if it has not been started;
+    /// [`PerCpuThreads`](super::PerCpuThreads) follow CPU hotplug.
     ///
-    /// Wraps `kthread_create_on_cpu()`. To create the thread waits for CPU hotplug. Fails with
+    /// Wraps `kthread_create_on_cpu()`. Creating the thread waits for CPU hotplug. Fails with
     /// [`ENODEV`] if the CPU is not online, and with [`EDEADLK`] if the caller is a thread of
     /// [`PerCpuThreads`](super::PerCpuThreads), for which CPU hotplug may wait.
     Cpu(CpuId),
@@ -151,8 +153,7 @@ impl<'a> Builder<'a> {
     /// Begins with a name, and the defaults of the kernel for all else.
     ///
     /// The name is what `/proc/PID/comm` shows; `comm` itself holds its first 15 bytes. It is
-    /// formatted here. What is wrong with it is said when something is made of the builder, which
-    /// can be done any number of times.
+    /// formatted here. A bad name is reported by each call that creates something from the builder.
     pub fn new(name: fmt::Arguments<'_>) -> Self {
         Self {
             name: Name::format(name),
@@ -180,10 +181,10 @@ impl<'a> Builder<'a> {
 
     /// Chooses how the thread is scheduled.
     ///
-    /// By default it has what it inherits from kthreadd, which is `SCHED_NORMAL` and nice 0 unless
-    /// the administrator has changed that.
+    /// By default a thread inherits the policy of kthreadd: `SCHED_NORMAL` and nice 0, unless the
+    /// administrator has changed that.
     ///
-    /// What a [`Policy`] fails with, to create the thread fails with.
+    /// Creating the thread fails with the errors of the [`Policy`].
     #[doc(alias = "sched_set_fifo")]
     #[doc(alias = "sched_set_normal")]
     #[doc(alias = "sched_setattr_nocheck")]
@@ -194,25 +195,25 @@ impl<'a> Builder<'a> {
 
     /// Chooses whether the thread is frozen when the system is suspended.
     ///
-    /// By default kernel threads run on. A freezable thread that is parked when tasks are being
-    /// frozen stays parked, and if it is unparked meanwhile it is frozen then.
+    /// By default kernel threads are not frozen. A freezable thread that is parked while tasks are
+    /// being frozen stays parked, and freezes if it is unparked before they are thawed.
     #[doc(alias = "set_freezable")]
     pub fn freezable(mut self, freezable: bool) -> Self {
         self.freezable = freezable;
         self
     }
 
-    /// Lets each wait of the [`Context`] that ends at a given time end so much later.
+    /// Allows each timed wait of the [`Context`] to end up to `slack` late.
     ///
-    /// The kernel then has one interrupt for several timers, and leaves an idle CPU alone. By
-    /// default there is no slack. No wait ends too early.
+    /// The kernel can then serve several timers with one interrupt, and leaves an idle CPU alone.
+    /// By default there is no slack. No wait ends early.
     ///
-    /// Fails with [`EINVAL`], when something is made of the builder, if `slack` is negative, or if
-    /// there is one for threads that have no [`Context`].
+    /// Fails with [`EINVAL`], when the builder creates something, if `slack` is negative, or if it
+    /// is set for threads that have no [`Context`].
     ///
     /// Wraps `schedule_hrtimeout_range()` of
-    /// [`kernel/time/sleep_timeout.c`](srctree/kernel/time/sleep_timeout.c). What
-    /// `/proc/PID/timerslack_ns` has is for other sleeps.
+    /// [`kernel/time/sleep_timeout.c`](srctree/kernel/time/sleep_timeout.c).
+    /// `/proc/PID/timerslack_ns` applies to other sleeps.
     ///
     /// # Examples
     ///
@@ -234,13 +235,13 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Leaves it to the closure to park, once it is ready for that.
+    /// Leaves parking to the closure.
     ///
     /// A wait of the [`Context`] then does not park, but returns [`Wake::Park`], and does so until
-    /// the closure calls [`Context::park_point`]. Whoever parks the thread waits for that. Once the
-    /// closure has returned, this makes no difference.
+    /// the closure calls [`Context::park_point`]. The caller of [`Thread::park`] waits for that.
+    /// Once the closure has returned, this has no effect.
     ///
-    /// Only for threads that can be parked: with any other there is an [`EINVAL`].
+    /// Fails with [`EINVAL`] for threads that cannot be parked.
     ///
     /// In C, such a thread looks at `kthread_should_park()`, and calls `kthread_parkme()`.
     ///
@@ -273,11 +274,13 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Has all allocations of the thread do as `memalloc` says, whoever calls for them. May be
-    /// called for several.
+    /// Applies `memalloc` to all allocations of the thread, including those in functions that it
+    /// calls.
     ///
-    /// This is [`memalloc_scope`] for as long as the thread lives. Of a worker it holds for all its
-    /// works.
+    /// May be called several times.
+    ///
+    /// This is [`memalloc_scope`] for as long as the thread lives. For a worker it applies to all
+    /// work items.
     ///
     /// # Examples
     ///
@@ -302,12 +305,14 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Lets the thread take a signal, which it ignores otherwise. May be called for several.
+    /// Lets the thread take a signal, which it otherwise ignores.
+    ///
+    /// May be called several times.
     ///
     /// When one comes, the waits of the [`Context`] return [`Wake::Signal`], every other
     /// interruptible sleep ends, with [`Signal::Kill`] every killable one as well, and
-    /// [`Context::take_signal`] takes it. Nothing else happens: it is for the closure to say what
-    /// it means. One that comes again before it is taken counts once, as always, and one that comes
+    /// [`Context::take_signal`] takes it. Nothing else happens: the closure decides what the signal
+    /// means. A signal that is sent again before it is taken counts once, and a signal that is sent
     /// before the closure runs is ignored.
     ///
     /// Wraps `kernel_sigaction()` of [`kernel/signal.c`](srctree/kernel/signal.c), as
@@ -315,7 +320,7 @@ impl<'a> Builder<'a> {
     ///
     /// # Examples
     ///
-    /// A thread that `kill -HUP` has do something at once, and that `kill -9` ends:
+    /// A thread that acts on `kill -HUP` at once, and ends on `kill -9`:
     ///
     /// ```
     /// # fn f(group: &ThreadGroup) -> Result {
@@ -342,7 +347,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Returns the same choices for one of several threads, with a name that ends in a slash and
-    /// its number, and a policy of its own.
+    /// its number, and its own policy.
     ///
     /// Fails with [`EINVAL`] if a policy has been chosen for all of them.
     pub(super) fn one_of(&self, number: usize, policy: Policy) -> Result<Self> {
@@ -356,10 +361,10 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Returns name and policy of threads of which there is one on each CPU.
+    /// Returns the name and the policy for a set of per-CPU threads.
     ///
-    /// Fails with [`EINVAL`] if something else has been chosen, as C decides it for these, and with
-    /// what [`Policy::check_bound`] says.
+    /// Fails with [`EINVAL`] if anything else has been chosen, as C decides the rest, and with the
+    /// errors of [`Policy::check_bound`].
     pub(super) fn for_each_cpu(&self) -> Result<(Name, Option<Policy>)> {
         self.check_foreign()?;
         if let Some(policy) = self.policy {
@@ -377,17 +382,16 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Returns an error if something has been chosen that only the waits of a [`Context`] provide
-    /// for.
+    /// Returns an error if something has been chosen that only the waits of a [`Context`] support.
     pub(super) fn check_foreign(&self) -> Result {
-        // It would not sleep any more, as nobody takes the signal.
+        // The thread would no longer sleep, as nobody takes the signal.
         if !self.signals.is_empty() {
             return Err(EINVAL);
         }
         self.check_parked()
     }
 
-    /// Returns an error if it matters how the thread parks, where nobody can park it.
+    /// Returns an error if the way to park has been chosen for a thread that cannot be parked.
     fn check_parked(&self) -> Result {
         match self.parks_itself {
             false => Ok(()),
@@ -398,12 +402,12 @@ impl<'a> Builder<'a> {
     /// Creates a thread that runs `closure` once it is started.
     ///
     /// Sleeps until kthreadd has forked the task. Fails with
-    /// - [`EINVAL`] if the name is empty, holds a NUL, or can not be displayed,
+    /// - [`EINVAL`] if the name is empty, holds a NUL, or cannot be displayed,
     /// - [`ENAMETOOLONG`] if the name is longer than 63 bytes,
-    /// - [`ENOMEM`] if memory could not be had,
+    /// - [`ENOMEM`] if there is no memory,
     /// - [`EAGAIN`] if there are too many tasks,
-    /// - [`EINTR`] if the caller was killed meanwhile,
-    /// - what the chosen [`Placement`] and [`Policy`] fail with.
+    /// - [`EINTR`] if the caller was killed while it waited,
+    /// - the errors of the chosen [`Placement`] and [`Policy`].
     ///
     /// If it fails, `closure` has been dropped.
     ///
@@ -423,7 +427,7 @@ impl<'a> Builder<'a> {
     ///
     /// # Safety
     ///
-    /// That of [`packet::create`].
+    /// As for [`packet::create`].
     pub(super) unsafe fn create_in<F, T, S>(
         &self,
         members: &Arc<Members>,
@@ -434,12 +438,13 @@ impl<'a> Builder<'a> {
         F: FnOnce(&Context<'_>) -> T + Send,
         T: Send,
     {
-        // The task is ended by an early return of `packet::create`, or by dropping this. The
-        // creation ends first, for to drop a closure may wait for all that is being created.
+        // An early return of `packet::create`, or dropping this, ends the task. The creation ends
+        // first, because dropping a closure may wait for everything that is being created.
         let (creation, thread) = self.give_birth(
             site,
             |birth| {
-                // SAFETY: By the requirements of this function.
+                // SAFETY: The caller guarantees what `packet::create` requires of the borrows of
+                // `F` and `T`.
                 let (creation, packet) = unsafe { packet::create(members, birth, closure)? };
 
                 Ok((creation, NewThread::new(packet)))
@@ -451,7 +456,7 @@ impl<'a> Builder<'a> {
         Ok(thread)
     }
 
-    /// Has `create` make a task, and applies what has been chosen to it.
+    /// Makes `create` create a task, and applies the choices to it.
     pub(super) fn give_birth<R>(
         &self,
         site: Site,
@@ -479,20 +484,20 @@ impl<'a> Builder<'a> {
             _ => create(&birth(name.as_c_str()?, None)?)?,
         };
 
-        // SAFETY: `created` keeps the task, which has never been woken, and this is done once.
+        // SAFETY: `created` keeps the task alive. It has never been woken, and this runs once.
         unsafe { self.set_up(task(&created))? };
         Ok(created)
     }
 
     /// Creates a thread that runs `closure` and is never stopped, and starts it.
     ///
-    /// `module`, whose code the closure is, can not be unloaded until the closure has returned. The
-    /// thread then ends by itself. Nobody can ask it to stop or to park, so that all it can wait
-    /// for is to be woken by the returned [`Waker`], and time.
+    /// The module of the closure, `module`, cannot be unloaded until the closure has returned. The
+    /// thread then ends by itself. Nobody can ask it to stop or to park, so all it can wait for is
+    /// time and a wake-up by the returned [`Waker`].
     ///
-    /// Sleeps. Fails with what [`Builder::create`] fails with, and
-    /// - [`EBUSY`] while the module is being loaded, as that may still fail: drivers are bound then
-    ///   as well. [`Builder::spawn_member`] is for that,
+    /// Sleeps. Fails with the errors of [`Builder::create`], and
+    /// - [`EBUSY`] while the module is being loaded, as that may still fail: drivers are bound at
+    ///   that time, too. Use [`Builder::spawn_member`] there,
     /// - [`ENOENT`] if the module is being unloaded.
     ///
     /// If it fails, `closure` has been dropped.
@@ -529,25 +534,26 @@ impl<'a> Builder<'a> {
         Ok(Waker::new(thread.start()))
     }
 
-    /// Creates a thread that runs `closure`, and starts it, without a handle.
+    /// Creates and starts a thread that runs `closure`, without a handle.
     ///
-    /// It ends by itself when `closure` returns, which leaves nothing behind, or when its group
-    /// ends it. Nobody can join it or park it, and it can be woken by the returned [`Waker`].
+    /// It ends by itself when `closure` returns, leaving nothing behind, or when its group ends it.
+    /// Nobody can join or park it; the returned [`Waker`] can wake it.
     ///
     /// This may be called while a module is being loaded, or a driver is being bound, which may
-    /// still fail: the group ends the thread then. It does not hold the module, other than a
-    /// [detached](Builder::spawn_detached) thread, which can not be had before that is loaded.
+    /// still fail: the group ends the thread then. It does not hold the module, unlike a
+    /// [detached](Builder::spawn_detached) thread, which cannot be created before the module is
+    /// loaded.
     ///
     /// Context and errors are those of [`Builder::create`], and [`EINVAL`] if the thread is to
     /// [park itself](Builder::parks_itself). If it fails, `closure` has been dropped.
     ///
-    /// Does what [`Builder::spawn`] and [`Thread::detach`] do, and wraps what they wrap.
+    /// Does and wraps what [`Builder::spawn`] and [`Thread::detach`] do and wrap.
     ///
     /// # Examples
     ///
     /// ```
     /// # fn f(group: &ThreadGroup) -> Result {
-    /// // What takes long does not keep who loads the module waiting.
+    /// // A slow step does not delay loading the module.
     /// Builder::new(fmt!("scan")).spawn_member(group, |ctx| {
     ///     for bus in 0..4 {
     ///         if ctx.should_stop() {
@@ -585,7 +591,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Returns an error if no thread can have the policy where it is placed.
+    /// Returns an error if no thread can have the policy with the chosen placement.
     fn check_policy(&self) -> Result {
         match (self.policy, self.placement) {
             (None, _) => Ok(()),
@@ -594,14 +600,14 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Returns the NUMA node to create the task on, having checked the placement.
+    /// Checks the placement and returns the NUMA node to create the task on.
     fn node(&self) -> Result<c_int> {
         match self.placement {
             Placement::Anywhere | Placement::Cpus(_) => Ok(bindings::NUMA_NO_NODE),
             Placement::Preferred(mask) if mask.empty() => Err(EINVAL),
             Placement::Preferred(_) => Ok(bindings::NUMA_NO_NODE),
             Placement::Node(node) => online_node(node),
-            // That of the CPU, which C looks up.
+            // C looks up the node of the CPU.
             Placement::Cpu(_) => Ok(bindings::NUMA_NO_NODE),
         }
     }
@@ -616,14 +622,15 @@ impl<'a> Builder<'a> {
         match self.placement {
             Placement::Anywhere | Placement::Node(_) | Placement::Cpu(_) => {}
             Placement::Preferred(mask) => {
-                // SAFETY: The task has not been woken, and this is done once. The mask is copied.
+                // SAFETY: The task has not been woken, as the caller guarantees, and this runs
+                // once. The mask is copied.
                 to_result(unsafe { bindings::kthread_affine_preferred(task, mask.as_raw()) })?;
             }
-            // SAFETY: The task is alive, and has not been woken.
+            // SAFETY: The caller guarantees that the task is alive and has not been woken.
             Placement::Cpus(mask) => unsafe { sched::bind_mask(task, mask)? },
         }
         if let Some(policy) = self.policy {
-            // SAFETY: The task is alive.
+            // SAFETY: The caller guarantees that the task is alive.
             unsafe { policy.apply(task)? };
         }
         Ok(())
@@ -646,8 +653,7 @@ impl<'a> Builder<'a> {
 impl ThreadGroup {
     /// Creates a thread named `name` and starts it, with defaults for everything else.
     ///
-    /// See [`Builder`] for the choices that there are, and [`Builder::create`] for context and
-    /// errors.
+    /// See [`Builder`] for the choices, and [`Builder::create`] for context and errors.
     #[doc(alias = "kthread_run")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn<F, T>(&self, name: fmt::Arguments<'_>, closure: F) -> Result<Thread<T>>
@@ -659,14 +665,14 @@ impl ThreadGroup {
     }
 }
 
-/// Returns `node` as C takes it if it is online.
+/// Returns `node` as C takes it, if it is online.
 fn online_node(node: u32) -> Result<c_int> {
     if node >= bindings::MAX_NUMNODES {
         return Err(ENODEV);
     }
 
     let bits = c_ulong::BITS;
-    // SAFETY: `node_states` is there since boot, and holds `MAX_NUMNODES` bits for each state. C
+    // SAFETY: `node_states` exists since boot, and holds `MAX_NUMNODES` bits for each state. C
     // changes its words atomically.
     let word = unsafe {
         let online = &raw mut bindings::node_states[bindings::node_states_N_ONLINE as usize];
@@ -685,7 +691,7 @@ fn online_node(node: u32) -> Result<c_int> {
 
 /// The name of a thread.
 ///
-/// It is formatted here, and not by the C side, which formats twice and warns if both differ.
+/// It is formatted here, because the C side formats twice and warns if the results differ.
 #[derive(Clone)]
 pub(super) struct Name {
     bytes: [u8; Name::SIZE],
@@ -694,7 +700,8 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// What `proc_task_name()` of [`fs/proc/array.c`](srctree/fs/proc/array.c) has room for.
+    /// The space that `proc_task_name()` of [`fs/proc/array.c`](srctree/fs/proc/array.c) has for
+    /// it.
     const SIZE: usize = 64;
 
     pub(super) fn format(args: fmt::Arguments<'_>) -> Result<Self> {
@@ -707,7 +714,7 @@ impl Name {
         name.with(args)
     }
 
-    /// Returns the name with `args` at its end.
+    /// Returns the name followed by `args`.
     fn with(mut self, args: fmt::Arguments<'_>) -> Result<Self> {
         let written = match args.as_str() {
             // Most names are constant.
@@ -718,12 +725,12 @@ impl Name {
         match written {
             Ok(()) => Ok(self),
             Err(_) if self.is_too_long => Err(enametoolong()),
-            // What was to be displayed says that it can not be.
+            // A value reported that it cannot be displayed.
             Err(_) => Err(EINVAL),
         }
     }
 
-    /// Returns a format that stands for the name, followed by the format `suffix` and a NUL.
+    /// Returns a format string that prints the name, followed by the format `suffix` and a NUL.
     pub(super) fn to_format(&self, suffix: &[u8]) -> Result<KVec<u8>> {
         let mut format = KVec::new();
 
@@ -843,7 +850,7 @@ mod tests {
             let other = builder.clone().name(fmt!("tx"));
             expect(run(&other)?, b"tx")?;
             expect(run(&builder)?, &[b'r', b'x', b'-', b'0' + channel])?;
-            // A name that is wrong is said to be each time, and can be replaced.
+            // A wrong name is reported each time, and can be replaced.
             let wrong = builder.name(fmt!(""));
             assert_eq!(run(&wrong).err(), Some(EINVAL));
             assert_eq!(run(&wrong).err(), Some(EINVAL));
@@ -861,7 +868,7 @@ mod tests {
         for nanos in [0, 1, 2_000_000, i64::MAX] {
             let thread = slack(Delta::from_nanos(nanos)).spawn(&group, move |ctx| {
                 let began = Instant::<Monotonic>::now();
-                // With a slack without end, another timer is needed.
+                // With infinite slack, another timer is needed.
                 let wake = ctx.wait_timeout(brief);
                 (wake, began.elapsed() >= brief)
             })?;
@@ -935,7 +942,7 @@ mod tests {
         mask.set(CpuId::from_u32(last).ok_or(EINVAL)?);
         let (cpu, cpus) = place(&mask)?.join()?;
         assert_eq!(cpu, last);
-        // It is a preference: nobody has taken the right to move the thread.
+        // A preference is not binding: nobody has taken the right to move the thread.
         assert_eq!(cpus, 1 << last);
         Ok(())
     }
@@ -949,7 +956,7 @@ mod tests {
                 .spawn(&group, until_stopped)?;
             let task = thread.task().as_ptr();
 
-            // SAFETY: `thread` keeps the task alive, and nobody changes these fields now.
+            // SAFETY: `thread` keeps the task alive, and nobody changes these fields at this point.
             Ok(unsafe { ((*task).policy, (*task).static_prio) })
         };
 
@@ -976,21 +983,21 @@ mod tests {
         let nice = |builder: Builder<'_>| -> Result<i32> {
             let thread = builder.spawn(&group, until_stopped)?;
 
-            // SAFETY: `thread` keeps the task alive, and nobody changes the field now.
+            // SAFETY: `thread` keeps the task alive, and nobody changes the field at this point.
             Ok(unsafe { (*thread.task().as_ptr()).static_prio } - bindings::DEFAULT_PRIO as i32)
         };
         let probe = group.spawn(fmt!("probe"), until_stopped)?;
         // SAFETY: The parent of a kernel thread is kthreadd, which never exits.
         let kthreadd = unsafe { (*probe.task().as_ptr()).real_parent };
 
-        // SAFETY: As above.
+        // SAFETY: The parent is kthreadd, which never exits.
         unsafe { bindings::set_user_nice(kthreadd, 5) };
         let found = [
             nice(Builder::new(fmt!("inherits"))),
             nice(Builder::new(fmt!("zero")).policy(Policy::Normal { nice: 0 })),
             nice(Builder::new(fmt!("one")).policy(Policy::Normal { nice: 1 })),
         ];
-        // SAFETY: As above.
+        // SAFETY: The parent is kthreadd, which never exits.
         unsafe { bindings::set_user_nice(kthreadd, 0) };
         assert_eq!(found, [Ok(5), Ok(0), Ok(1)]);
         Ok(())

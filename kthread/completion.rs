@@ -15,9 +15,8 @@ use kernel::{
 /// Lets tasks wait until something has been done.
 ///
 /// A completion counts: each [`complete`] lets one wait through, whether that wait has begun or is
-/// still to come. [`complete_all`] lets all through, for good, until [`reinit`]. So do 2^32 - 1
-/// calls of
-/// [`complete`] that nobody has waited for, as the count stands for that then.
+/// still to come. [`complete_all`] lets all through until [`reinit`]. So do 2^32 - 1 calls of
+/// [`complete`] without a wait, as that value of the count means `complete_all`.
 ///
 /// Wraps the kernel's `struct completion`, whose waits call `might_sleep()` themselves.
 ///
@@ -42,14 +41,14 @@ pub struct Completion {
     inner: Opaque<bindings::completion>,
 }
 
-// SAFETY: A `struct completion` belongs to no task, so that any may use or drop it.
+// SAFETY: A `struct completion` belongs to no task, so any task may use or drop it.
 unsafe impl Send for Completion {}
 
 // SAFETY: All that `&Completion` gives access to is serialised by the lock in the C structure.
 unsafe impl Sync for Completion {}
 
 impl Completion {
-    /// Creates an initialiser for a completion that nothing has completed yet.
+    /// Creates an initialiser for a completion that has not been completed.
     #[doc(alias = "init_completion")]
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
@@ -68,11 +67,11 @@ impl Completion {
     pub(super) fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
         // SAFETY: `self` holds an initialised `struct completion`, and so an initialised lock.
         let lock = unsafe { &raw mut (*self.as_raw()).wait.lock };
-        // SAFETY: As above. It is unlocked below.
+        // SAFETY: `lock` is initialised, as above. It is unlocked below.
         let flags = unsafe { bindings::_raw_spin_lock_irqsave(lock) };
         let result = f();
 
-        // SAFETY: It has been locked above, with these flags.
+        // SAFETY: The lock was taken above, with these flags.
         unsafe { bindings::_raw_spin_unlock_irqrestore(lock, flags) };
         result
     }
@@ -95,7 +94,7 @@ impl Completion {
         unsafe { bindings::complete_all(self.as_raw()) }
     }
 
-    /// Waits, and nothing but a completion ends it.
+    /// Waits until completed; nothing else ends the wait.
     ///
     /// Sleeps: must be called from process context.
     #[inline]
@@ -104,7 +103,7 @@ impl Completion {
         unsafe { bindings::wait_for_completion(self.as_raw()) }
     }
 
-    /// Waits for at most `timeout` jiffies, and tells whether the completion came in time.
+    /// Waits for at most `timeout` jiffies, and returns whether the completion came in time.
     ///
     /// Sleeps: must be called from process context.
     #[doc(alias = "wait_for_completion_timeout")]
@@ -175,7 +174,7 @@ impl Completion {
         unsafe { bindings::try_wait_for_completion(self.as_raw()) }
     }
 
-    /// Tells whether a wait would go through at once.
+    /// Returns whether a wait would go through at once.
     ///
     /// May be called from any context.
     #[doc(alias = "completion_done")]
@@ -185,10 +184,10 @@ impl Completion {
         unsafe { bindings::completion_done(self.as_raw()) }
     }
 
-    /// Takes back every completion that nobody has waited for yet.
+    /// Discards all completions that nobody has waited for yet.
     ///
-    /// The exclusive borrow proves what C leaves to the caller: that nobody waits or completes
-    /// meanwhile.
+    /// The exclusive borrow proves what C leaves to the caller: that nobody waits or completes at
+    /// the same time.
     #[doc(alias = "reinit_completion")]
     #[inline]
     pub fn reinit(self: Pin<&mut Self>) {
@@ -197,7 +196,7 @@ impl Completion {
     }
 }
 
-/// Returns a timeout that C does not take for a negative one, about which it complains.
+/// Returns a timeout that C does not take for a negative one, which it would complain about.
 ///
 /// The longest is C's `MAX_SCHEDULE_TIMEOUT`, which does not end.
 fn at_most(timeout: Jiffies) -> Jiffies {
@@ -205,7 +204,7 @@ fn at_most(timeout: Jiffies) -> Jiffies {
     timeout.min(c_long::MAX as Jiffies)
 }
 
-/// Converts what the timed waits return: jiffies left, none, or a negative errno.
+/// Converts the return value of the timed waits: jiffies left, none, or a negative errno.
 fn from_remaining(ret: c_long) -> Result<bool> {
     if ret < 0 {
         // CAST: Every errno fits an `i32`.

@@ -43,17 +43,20 @@ use kernel::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a body that ignores `Wake::Stop` keeps whoever stops it waiting"]
 pub enum Wake {
-    /// What was waited for has happened.
+    /// The awaited event has happened.
     Ready,
     /// The thread has been asked to stop, so the closure should return.
     Stop,
     /// The time ran out.
     Timeout,
-    /// Someone has called [`Thread::interrupt`](super::Thread::interrupt), which is taken herewith.
+    /// Someone has called [`Thread::interrupt`](super::Thread::interrupt), which this wait has
+    /// taken.
     Interrupt,
-    /// A signal has come that the thread [allows](super::Builder::allow), and is taken herewith.
+    /// A signal has come that the thread [allows](super::Builder::allow), and that this wait has
+    /// taken.
     Signal(Signal),
     /// Someone waits for the thread to park, which [parks itself](super::Builder::parks_itself).
+    ///
     /// The closure should call [`Context::park_point`] as soon as it can.
     Park,
 }
@@ -61,8 +64,9 @@ pub enum Wake {
 /// The capabilities of a running kernel thread.
 ///
 /// C offers `kthread_should_stop()` and its kin to every caller, and dereferences a null pointer if
-/// that is not a kernel thread. Here they need a `Context`, which only the function that runs the
-/// closure of a thread makes. It can neither be sent to another thread nor outlive the closure.
+/// the caller is not a kernel thread. Here they need a `Context`, which only the function that runs
+/// the closure of a thread creates. It can neither be sent to another thread nor outlive the
+/// closure.
 ///
 /// Every wait returns at once when the thread is asked to stop or is interrupted, parks when it is
 /// asked to park and goes on waiting once it is unparked, and enters the refrigerator if the thread
@@ -71,7 +75,7 @@ pub enum Wake {
 ///
 /// # Examples
 ///
-/// A body that works for long, and one that waits until there is something to do:
+/// A closure that computes for long, and one that waits for something to do:
 ///
 /// ```
 /// # fn f(group: &ThreadGroup, queue: Arc<Atomic<usize>>) -> Result {
@@ -96,19 +100,19 @@ pub enum Wake {
 /// ```
 ///
 /// `M` says whether the thread uses the address space of a process: with [`UsesMm`] it does, and
-/// this has no [`use_mm`](Context::use_mm).
+/// the context has no [`use_mm`](Context::use_mm).
 ///
 /// # Invariants
 ///
-/// The current task is that of `core`. It uses an address space if `M` is [`UsesMm`], and while it
-/// has no such context it uses none.
+/// The current task is that of `core`. It uses an address space if and only if it has a context
+/// whose `M` is [`UsesMm`].
 pub struct Context<'a, M = ()> {
     core: &'a Core,
     _mm: PhantomData<M>,
     _not_thread_safe: NotThreadSafe,
 }
 
-/// Says of a [`Context`] that its thread uses an address space.
+/// Marks a [`Context`] whose thread uses an address space.
 pub struct UsesMm(());
 
 impl<'a> Context<'a> {
@@ -118,7 +122,8 @@ impl<'a> Context<'a> {
     ///
     /// The current task must be that of `core`, and use no address space.
     pub(super) unsafe fn new(core: &'a Core) -> Self {
-        // INVARIANT: By the requirements of this function.
+        // INVARIANT: The caller guarantees that this is the task of `core`, and uses no address
+        // space.
         Self {
             core,
             _mm: PhantomData,
@@ -130,9 +135,10 @@ impl<'a> Context<'a> {
     ///
     /// # Safety
     ///
-    /// It must do so for as long as the result is used, and no other context be used meanwhile.
+    /// It must do so for as long as the result is used, and no other context may be used during
+    /// that time.
     pub(super) unsafe fn using_mm(&self) -> Context<'a, UsesMm> {
-        // INVARIANT: By the requirements of this function.
+        // INVARIANT: The caller guarantees that the task uses an address space while this is used.
         Context {
             core: self.core,
             _mm: PhantomData,
@@ -150,7 +156,7 @@ impl<M> Context<'_, M> {
         self.core.task()
     }
 
-    /// Tells whether the closure should return.
+    /// Returns whether the closure should return.
     ///
     /// True from the moment that someone stops the thread, drops its handle or group, or calls
     /// [`Thread::request_stop`].
@@ -164,7 +170,7 @@ impl<M> Context<'_, M> {
         self.core.stop_requested()
     }
 
-    /// Tells whether someone waits for the thread to park.
+    /// Returns whether someone waits for the thread to park.
     ///
     /// Does not sleep.
     #[doc(alias = "kthread_should_park")]
@@ -176,8 +182,8 @@ impl<M> Context<'_, M> {
 
     /// Parks if asked to, and returns once unparked or stopped.
     ///
-    /// A body that computes for long without waiting should call this now and then, as whoever
-    /// parks the thread sleeps until it does.
+    /// A closure that computes for long without waiting should call this now and then, because the
+    /// caller of [`Thread::park`](super::Thread::park) sleeps until it does.
     ///
     /// Sleeps.
     #[doc(alias = "kthread_parkme")]
@@ -189,23 +195,23 @@ impl<M> Context<'_, M> {
         }
     }
 
-    /// Parks, unless the thread has been unparked since it was asked to.
+    /// Parks, unless the request to park has been withdrawn.
     fn park(&self) {
-        // What is parked can not be frozen, and would keep the system from suspending. It does not
-        // have to be frozen: it does not run.
+        // A parked thread cannot enter the refrigerator, and would keep the system from suspending.
+        // It does not need to: it does not run.
         if self.core.options.freezable {
             set_nofreeze();
         }
         // SAFETY: By the type invariants the current task is a kernel thread.
         unsafe { bindings::kthread_parkme() };
         if self.core.options.freezable {
-            // The refrigerator must not be entered with locks held, for one of which lockdep takes
-            // the closure.
+            // The refrigerator must not be entered with locks held, and lockdep treats the running
+            // closure as one.
             self.core.map.without(|| self.note_frozen(set_freezable()));
         }
     }
 
-    /// Enters the refrigerator if the thread is [freezable] and tasks are being frozen, and tells
+    /// Enters the refrigerator if the thread is [freezable] and tasks are being frozen, and returns
     /// whether the closure should return.
     ///
     /// Sleeps.
@@ -217,8 +223,8 @@ impl<M> Context<'_, M> {
         if self.core.options.freezable {
             let mut was_frozen = false;
 
-            // SAFETY: By the type invariants the current task is a kernel thread. The out parameter
-            // outlives the call.
+            // SAFETY: By the type invariants the current task is a kernel thread. The pointer to
+            // the result is valid during the call.
             unsafe { bindings::kthread_freezable_should_stop(&raw mut was_frozen) };
             self.note_frozen(was_frozen);
         }
@@ -234,15 +240,15 @@ impl<M> Context<'_, M> {
 
     /// Returns whether the thread has been frozen since this was last called.
     ///
-    /// It has if it was in the refrigerator, in whichever wait or [`Context::freeze_point`]: time
-    /// has passed, and what it knows of a device may not be so any more. To be thawed ends no wait.
-    /// A thread that is not [freezable] is never frozen, nor is one that was parked meanwhile. That
-    /// a worker was frozen between two works is not told.
+    /// It has if it was in the refrigerator, in any wait or [`Context::freeze_point`]: time has
+    /// passed, and what it knows about a device may be stale. Thawing ends no wait. A thread that
+    /// is not [freezable] is never frozen, nor is one that is parked while tasks are frozen.
+    /// Freezing between two work items of a worker is not reported.
     ///
     /// Does not sleep.
     ///
-    /// Returns what `kthread_freezable_should_stop()` of
-    /// [`kernel/kthread.c`](srctree/kernel/kthread.c) says of `was_frozen`.
+    /// Returns the `was_frozen` of `kthread_freezable_should_stop()` in
+    /// [`kernel/kthread.c`](srctree/kernel/kthread.c).
     ///
     /// # Examples
     ///
@@ -272,7 +278,7 @@ impl<M> Context<'_, M> {
         thawed
     }
 
-    /// Freezes and parks if asked to, and returns what ends any wait, if there is something.
+    /// Freezes and parks if asked to, and returns the reason to end any wait, if there is one.
     fn answer(&self) -> Option<Wake> {
         if self.freeze_point() {
             return Some(Wake::Stop);
@@ -289,7 +295,9 @@ impl<M> Context<'_, M> {
         (self.core.options.parks_itself && self.should_park()).then_some(Wake::Park)
     }
 
-    /// Returns whether there may be something that ends any wait. Works in every task state.
+    /// Returns whether there may be a reason to end any wait.
+    ///
+    /// Works in every task state.
     #[inline]
     fn is_urgent(&self) -> bool {
         // ORDERING: proofs/litmus/asked-wait.litmus
@@ -299,7 +307,7 @@ impl<M> Context<'_, M> {
         asked != 0 && (asked != Asked::SIGNALS || signal::is_pending())
     }
 
-    /// Takes what ends any wait, if there is something.
+    /// Takes the reason to end any wait, if there is one.
     #[cold]
     fn take_urgent(&self) -> Option<Wake> {
         if self.should_stop() {
@@ -311,9 +319,9 @@ impl<M> Context<'_, M> {
         }
     }
 
-    /// Tells whether to call [`Context::park_point`] instead of sleeping.
+    /// Returns whether to call [`Context::park_point`] instead of sleeping.
     ///
-    /// A request that is not seen yet wakes the thread once it can be.
+    /// A request that cannot be seen yet wakes the thread later.
     #[inline]
     fn is_to_park(&self) -> bool {
         // ORDERING: proofs/litmus/park-wait.litmus
@@ -322,8 +330,7 @@ impl<M> Context<'_, M> {
 
     /// Waits to be woken by [`Thread::wake`] or a [`Waker`].
     ///
-    /// A wake-up that came since the last wait ends this one at once, and any number of them count
-    /// as one.
+    /// A wake-up since the last wait ends this one at once; several count as one.
     ///
     /// Sleeps.
     ///
@@ -384,7 +391,7 @@ impl<M> Context<'_, M> {
     /// Waits until `ready` returns true.
     ///
     /// `ready` is called once at first, and again after each wake-up, always in `TASK_RUNNING`, so
-    /// that it may lock and sleep. Whoever makes it true has to wake the thread after that.
+    /// that it may lock and sleep. Code that makes it true has to wake the thread afterwards.
     ///
     /// Sleeps.
     #[doc(alias = "wait_event_interruptible")]
@@ -440,9 +447,8 @@ impl<M> Context<'_, M> {
 
     /// Waits until `take` returns something, and returns that.
     ///
-    /// This is [`Context::wait_until`] of something that is taken once it is there: `take` is
-    /// called when `ready` would be. What else ends the wait is the error, which is never
-    /// [`Wake::Ready`].
+    /// This is [`Context::wait_until`] with a result: `take` is called when `ready` would be. If
+    /// something else ends the wait, that is the error, which is never [`Wake::Ready`].
     ///
     /// Sleeps.
     ///
@@ -490,17 +496,17 @@ impl<M> Context<'_, M> {
             }
             match self.wait_deadline(deadline) {
                 Wake::Ready => {}
-                // It may have come as late as that.
+                // It may have arrived at the last moment.
                 Wake::Timeout => return take().ok_or(Wake::Timeout),
                 other => return Err(other),
             }
         }
     }
 
-    /// Waits until the thread is to stop, and takes what else comes.
+    /// Waits until the thread is asked to stop, and discards all other reasons to wake up.
     ///
-    /// For a closure that has nothing left to do, and is to return when it is asked to. It parks
-    /// and freezes meanwhile, also if it [parks itself](super::Builder::parks_itself) otherwise.
+    /// Use this in a closure that has nothing left to do. The thread parks and freezes as in other
+    /// waits, even if it otherwise [parks itself](super::Builder::parks_itself).
     ///
     /// Sleeps.
     ///
@@ -527,10 +533,10 @@ impl<M> Context<'_, M> {
         }
     }
 
-    /// Lets others run if it is their turn.
+    /// Lets other tasks run if they are due.
     ///
-    /// A closure that computes for long should call this now and then. Where the kernel preempts
-    /// its own threads, and so takes the CPU by itself, this does nothing.
+    /// A closure that computes for long should call this now and then. On a kernel that preempts
+    /// its own threads this does nothing.
     ///
     /// Sleeps.
     ///
@@ -560,16 +566,17 @@ impl<M> Context<'_, M> {
         };
     }
 
-    /// Calls `f`, and while it runs whatever wakes those who wait on `queue` wakes the thread, too.
+    /// Calls `f`, during which a wake-up of `queue` also wakes the thread.
     ///
-    /// That is a wake-up as [`Thread::wake`] is one: it ends all waits of the context, or the next
-    /// one. So the condition that C code says something of by a queue is waited for with stop, park
-    /// and freezer as always, and with or without a deadline. To wait on several queues, nest this.
+    /// Such a wake-up counts as [`Thread::wake`](super::Thread::wake): it ends the current or next
+    /// wait of the context. So a condition that C code announces on a queue is waited for like any
+    /// other, with stop, park and freezer, with or without a deadline. Nest calls to wait on
+    /// several queues.
     ///
     /// `f` runs in `TASK_RUNNING`, and may lock and sleep. A thread that dies in it leaks what it
-    /// owned, and stays on the queue, to no harm.
+    /// owned, and stays on the queue, which is harmless.
     ///
-    /// Sleeps. Fails with [`ENOMEM`], without having called `f`.
+    /// Sleeps. Fails with [`ENOMEM`] without calling `f`.
     ///
     /// Wraps `add_wait_queue()` and `remove_wait_queue()` of
     /// [`kernel/sched/wait.c`](srctree/kernel/sched/wait.c). The waits do what `wait_woken()` and
@@ -602,7 +609,7 @@ impl<M> Context<'_, M> {
         self.core.waiters.with(self.task(), queue, f)
     }
 
-    /// Sleeps until woken or `deadline`, in the state that has been set.
+    /// Sleeps until woken or until `deadline`, in the current task state.
     ///
     /// May return early.
     #[inline]
@@ -611,7 +618,7 @@ impl<M> Context<'_, M> {
             // SAFETY: The task state has been set, and this is process context.
             None => unsafe { bindings::schedule() },
             Some(deadline) => {
-                // The least that is not "do not sleep at all" to the C side.
+                // The shortest sleep: C takes zero for "do not sleep".
                 let mut left = (deadline - Instant::now()).as_nanos().max(1);
                 // SAFETY: The task state has been set, this is process context, and `left` outlives
                 // the call.
@@ -626,9 +633,9 @@ impl<M> Context<'_, M> {
         }
     }
 
-    /// Waits until the thread may exit, after its closure has returned.
+    /// Waits until the thread may exit after its closure has returned.
     ///
-    /// It must not while someone parks it: `kthread_park()` of a thread that exits instead of
+    /// It may not exit while someone parks it: `kthread_park()` of a thread that exits instead of
     /// parking never returns.
     pub(super) fn finish(&self) {
         // ORDERING: proofs/litmus/finish-park.litmus
@@ -638,8 +645,7 @@ impl<M> Context<'_, M> {
             if self.core.options.freezable {
                 self.freeze_point();
             }
-            // Not an interruptible sleep: those have ended for good if the thread has been asked to
-            // stop.
+            // An interruptible sleep would end at once if the thread has been asked to stop.
             set_current_state(bindings::TASK_IDLE);
             if self.should_park() {
                 __set_current_state(bindings::TASK_RUNNING);
@@ -654,13 +660,13 @@ impl<M> Context<'_, M> {
 
 /// Returns when `timeout` has passed.
 fn after(timeout: Delta) -> Instant<Monotonic> {
-    // Half of what fits is more than a century, and leaves room for the time since boot.
+    // Half of the range is more than a century, and leaves room for the time since boot.
     let nanos = timeout.as_nanos().clamp(0, i64::MAX / 2);
 
     Instant::now() + Delta::from_nanos(nanos)
 }
 
-/// Tells whether it is `deadline` or later.
+/// Returns whether `deadline` has come.
 fn has_passed(deadline: Instant<Monotonic>) -> bool {
     deadline.elapsed() >= Delta::ZERO
 }
@@ -744,7 +750,7 @@ mod tests {
         let hour = Delta::from_secs(3600);
         let brief = Delta::from_millis(1);
 
-        // It becomes so as late as the time runs out, is so, and is never so.
+        // It becomes true when the time runs out, is true from the start, and never becomes true.
         let thread = group.spawn(fmt!("late"), move |ctx| {
             let mut calls = 0;
             let late = ctx.wait_until_timeout(brief, || {
@@ -770,7 +776,7 @@ mod tests {
             ))
         );
 
-        // A wake-up before that has it looked at again.
+        // An earlier wake-up makes the thread check again.
         let (looked, is_so) = (count()?, count()?);
         let (looks, seen) = (looked.clone(), is_so.clone());
         let thread = group.spawn(fmt!("woken"), move |ctx| {
@@ -858,7 +864,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_yields_lets_others_run() -> Result {
-        // Where the kernel preempts its threads the other one would run anyway.
+        // On a kernel that preempts its threads the other one would run anyway.
         let group = group()?;
         let cpu = kernel::cpu::CpuId::from_u32(0).ok_or(EINVAL)?;
         let (begun, done) = (count()?, count()?);
@@ -913,7 +919,7 @@ mod tests {
         waker.wake();
         waker.wake();
         assert_eq!(thread.start().join(), Ok((Wake::Ready, Wake::Timeout)));
-        // To wake a thread that is gone does nothing.
+        // Waking a thread that is gone does nothing.
         waker.wake();
         Ok(())
     }
@@ -954,7 +960,7 @@ mod tests {
 
     #[test]
     fn what_has_not_been_frozen_is_not_thawed() -> Result {
-        // To freeze takes a system that is suspended, which KUnit has not.
+        // Freezing needs a suspended system, which KUnit does not have.
         let group = group()?;
 
         for freezable in [false, true] {
@@ -993,7 +999,7 @@ mod tests {
                 for round in 0.. {
                     for wait in waits {
                         match wait(ctx, hour) {
-                            // Until it does park, all waits say so.
+                            // Until it parks, every wait reports the request.
                             Wake::Park if wait(ctx, hour) == Wake::Park => {
                                 counted.fetch_add(1, Relaxed);
                                 ctx.park_point();
@@ -1007,11 +1013,11 @@ mod tests {
             })?;
 
         for round in 0..ROUNDS / 10 {
-            // What the closure does before it parks has been done.
+            // The closure has done what it does before it parks.
             thread.park()?;
             assert_eq!(parked.load(Relaxed), round + 1);
             thread.unpark()?;
-            // What is parked again before it runs stays where it is.
+            // A thread that is parked again before it runs stays parked.
             assert!(eventually(|| unparked.load(Relaxed) > round));
         }
         // A stop comes first.
@@ -1027,11 +1033,11 @@ mod tests {
         assert_eq!(parks().spawn_worker(&group).err(), Some(EINVAL));
         assert_eq!(parks().spawn_member(&group, |_| ()).err(), Some(EINVAL));
         assert!(group.is_empty());
-        // What has returned parks by itself.
+        // A finished thread counts as parked.
         let mut thread = parks().spawn(&group, |_| ())?;
         thread.park()?;
         assert_eq!(thread.join(), Ok(()));
-        // And what is being parked when it returns.
+        // So does one that returns while it is being parked.
         let mut thread = parks().spawn(&group, |ctx| ctx.wait())?;
         thread.park()?;
         assert_eq!(thread.join(), Ok(Wake::Park));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The state of a thread, and who may touch what when.
+//! The state of a thread, and who may access which part of it, and when.
 //!
-//! # What there is
+//! # Ownership
 //!
-//! Every thread has one allocation, which begins with a [`Core`] and goes on with what depends on
-//! its type: closure and value of a thread (`packet.rs`, `detached.rs`), or the queue of a worker
-//! (`worker/raw.rs`). It is shared by
+//! Every thread has one allocation, which begins with a [`Core`], followed by the part that depends
+//! on its type: closure and value of a thread (`packet.rs`, `detached.rs`), or the queue of a
+//! worker (`worker/raw.rs`). It is shared by
 //!
 //! - the task, by a pointer that is not counted. A member of a group or a scope relies on its
 //!   table, which holds the allocation until the task has exited. A detached thread has a reference
@@ -15,56 +15,55 @@
 //! - the handle, of which there is at most one: `NewThread`, `Thread`, `Worker`.
 //! - any number of `Waker`s and `Observer`s.
 //!
-//! # How far it has come
+//! # States
 //!
-//! [`State`] only moves forward, and says whose the closure and the value are:
+//! [`State`] only moves forward, and determines who owns the closure and the value:
 //!
-//! - New: there is a closure. Nobody touches it but who creates the thread, or who reaps it.
-//! - Started: the same. `control` excludes starting and reaping from each other.
+//! - New: there is a closure. Only the creator of the thread, or the caller that reaps it, accesses
+//!   it.
+//! - Started: the same. `control` serialises starting and reaping.
 //! - Entered: the task owns the closure.
 //! - Done: the closure has returned.
 //!
-//! The value is handed over by [`Handover`]: either the task stores it, and finds that nobody will
-//! take it, or whoever gives up the handle finds that it has been stored. The second of both drops
-//! it. Whoever takes or drops it makes that Abandoned, which is the last state, so that there is
-//! one. A thread that died is in Entered when its task has exited, and has no value.
+//! [`Handover`] passes on the value: either the task stores it, and finds that nobody will take it,
+//! or the caller that gives up the handle finds that it has been stored. The second of the two
+//! drops it. Taking or dropping the value sets Abandoned, the last state, so it happens once. A
+//! thread that died is in Entered when its task has exited, and has no value.
 //!
-//! # What it is asked for
+//! # Requests
 //!
-//! - To stop: [`Asked::STOP`] is raised, and never lowered. What follows is what `kthread_stop()`
-//!   does, but for the waiting: the thread is unparked, its interruptible sleeps end, and it is
-//!   woken.
-//! - To notice an interrupt, which is raised likewise, and lowered by the closure, which takes it.
-//!   What ends the sleep, `TIF_NOTIFY_SIGNAL`, is set and cleared together with the request, under
-//!   a lock, so that there is never the one without the other. A request to stop sets it for good:
-//!   whoever clears it looks for such a request after that.
+//! - To stop: [`Asked::STOP`] is set, and never cleared. The rest is what `kthread_stop()` does,
+//!   except the waiting: the thread is unparked, its interruptible sleeps end, and it is woken.
+//! - To notice an interrupt: a bit that is set in the same way, and cleared by the closure, which
+//!   takes it. `TIF_NOTIFY_SIGNAL`, which ends the sleep, is set and cleared together with the
+//!   request, under a lock, so that neither exists without the other. A request to stop sets it
+//!   permanently: code that clears it checks for such a request afterwards.
 //! - To wake up: `token` is set, and the wait that finds it takes it.
-//! - To park: [`Park`]. Only the holder of the handle asks for it, and only while the thread has
-//!   not been asked to stop.
+//! - To park: [`Park`]. Only the holder of the handle requests it, and only until the thread has
+//!   been asked to stop.
 //!
-//! Whoever asks writes the flag, then has a full barrier, and then looks at the state of the
-//! thread, or wakes it, which does so. The thread writes its state, then has a full barrier, and
-//! then looks at the flags. So one of both sees the other.
+//! The requester writes the flag, executes a full barrier, and then reads the state of the thread
+//! or wakes it, which does both. The thread writes its state, executes a full barrier, and then
+//! reads the flags. So at least one of them sees the other.
 //!
 //! # Park against stop, exit and reap
 //!
 //! `kthread_park()` returns when the thread has parked, and never if the thread exits instead, or
-//! `kthread_stop()` takes the request back. Hence:
+//! if `kthread_stop()` withdraws the request. Therefore:
 //!
 //! - It is called between Running -> Asked and Asked -> Parked, and only if the thread has not been
 //!   asked to stop when Asked is set.
 //! - A thread exits only after Running -> Finished, which fails while it is Asked.
-//! - `kthread_stop()` is called once the thread has been asked to stop, and if it is Asked then,
-//!   only after the task has exited.
-//! - If the thread is asked to stop while it is Asked, the one who parks it undoes that, and says
-//!   so.
+//! - `kthread_stop()` is called after the thread has been asked to stop; if the thread is Asked at
+//!   that time, only after the task has exited.
+//! - If the thread is asked to stop while it is Asked, the caller that parks it undoes that, and
+//!   reports it.
 //!
-//! # Who waits
+//! # Waiting
 //!
-//! Everybody waits for [`Exit`], the completion of the kernel's own for the exit of a task, so that
-//! a thread that dies ends all waits. What is left of a thread is taken out of the table by whoever
-//! waited for it; if nobody is about to (`claimed`), by the next thread that ends in the same
-//! table.
+//! All callers wait for [`Exit`], the kernel's own completion for the exit of a task, so a thread
+//! that dies ends all waits. The waiter removes the remains of a thread from the table; if nobody
+//! is about to wait (`claimed`), the next thread that ends in the same table does.
 
 use super::{
     barrier::{
@@ -119,13 +118,15 @@ use kernel::{
     }, //
 };
 
-/// How far a thread has come. See the top of this file.
+/// How far a thread has got.
+///
+/// See the top of this file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
 pub(super) enum State {
     /// Never woken.
     New = 0,
-    /// Woken, or about to be.
+    /// Woken, or about to be woken.
     Started = 1,
     /// The thread function runs and owns the closure.
     Entered = 2,
@@ -139,11 +140,13 @@ unsafe impl AtomicType for State {
     type Repr = i32;
 }
 
-/// Whether a thread is parked. See the top of this file.
+/// Whether a thread is parked.
+///
+/// See the top of this file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 enum Park {
-    /// It is not.
+    /// Not parked.
     Running = 0,
     /// `kthread_park()` is being called.
     Asked = 1,
@@ -151,7 +154,7 @@ enum Park {
     Parked = 2,
     /// The closure has returned, and the task exits: there is nothing to park.
     Finished = 3,
-    /// The same, and the holder of the handle takes it for parked.
+    /// The same, and the holder of the handle considers it parked.
     FinishedParked = 4,
 }
 
@@ -161,7 +164,9 @@ unsafe impl AtomicType for Park {
     type Repr = i32;
 }
 
-/// Who has come first, the value or the end of the handle. See the top of this file.
+/// Whether the value came first, or the end of the handle.
+///
+/// See the top of this file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub(super) enum Handover {
@@ -179,69 +184,74 @@ unsafe impl AtomicType for Handover {
     type Repr = i32;
 }
 
-/// Makes starting a thread and reaping it exclude each other.
+/// Serialises starting and reaping a thread.
 ///
-/// Whoever reaps it has this locked until the task has exited, so the task itself must not lock it.
+/// The caller that reaps it holds this lock until the task has exited, so the task itself must not
+/// take it.
 pub(super) struct Control {
     /// `kthread_stop()` has returned: the task has exited.
     pub(super) reaped: bool,
 }
 
-/// What is chosen about a thread once and for all.
+/// The choices that are made when a thread is created.
 #[derive(Clone, Copy)]
 pub(super) struct Options {
     /// Whether the freezer freezes it.
     pub(super) freezable: bool,
-    /// Whether its CPUs can be changed: it is placed by `Placement::Cpus`.
+    /// Whether its CPUs can be changed, which takes `Placement::Cpus`.
     pub(super) movable: bool,
-    /// Whether its closure parks it, and not its waits.
+    /// Whether the closure, rather than its waits, parks the thread.
     pub(super) parks_itself: bool,
-    /// How much later its waits may end, in nanoseconds.
+    /// How late its waits may end, in nanoseconds.
     pub(super) timer_slack: u64,
-    /// Whether it has been made with a deadline, which nobody else changes.
+    /// Whether it was created with a deadline policy, which only the thread changes.
     pub(super) deadline: bool,
-    /// What is said of all its allocations.
+    /// What applies to all its allocations.
     pub(super) memallocs: Memallocs,
     /// Which signals it takes.
     pub(super) signals: Signals,
 }
 
-/// What a thread is asked for beside parking, one bit each, so that those who are asked for nothing
-/// look once.
+/// The requests to a thread other than parking, one bit each, so that one load finds that there are
+/// none.
 pub(super) struct Asked;
 
 impl Asked {
-    /// To stop. It is the sign, for which a word is tested where it is, without being loaded.
+    /// To stop.
+    ///
+    /// This is the sign bit, which can be tested in memory without a load.
     pub(super) const STOP: u32 = 1 << 31;
     /// To notice an interrupt.
     pub(super) const INTERRUPT: u32 = 1;
-    /// To look for signals, always: it takes some.
+    /// To look for signals, set permanently in a thread that takes some.
     pub(super) const SIGNALS: u32 = 2;
 }
 
-/// A thread, seen without its types.
+/// A thread without its type parameters.
 pub(super) trait Member: Send + Sync {
     fn core(&self) -> &Core;
 
-    /// Asks the thread to stop, without waiting for it. May be called from any context.
+    /// Asks the thread to stop, without waiting for it.
+    ///
+    /// May be called from any context.
     fn request_stop(&self) {
         self.core().request_stop();
     }
 
-    /// Brings a thread that can not be stopped at any time into a state in which it can.
+    /// Brings a thread into a state in which `kthread_stop()` can be called.
     ///
-    /// Called before `kthread_stop()`, after the thread has been told to stop by
-    /// [`Core::raise_stop`] and has entered, and not by the thread itself.
+    /// Called before `kthread_stop()`, after [`Core::raise_stop`] and after the thread has entered,
+    /// and not by the thread itself.
     fn quiesce(&self) {}
 
-    /// Cleans up what only the thread used.
+    /// Cleans up the data that only the thread used.
     ///
     /// # Safety
     ///
     /// The task must have exited, and this must be called once.
     unsafe fn reaped(&self) {}
 
-    /// Drops what a thread that never ran would have run.
+    /// Drops the closure of a thread that never ran.
     ///
     /// # Safety
     ///
@@ -256,7 +266,7 @@ pub(super) trait Member: Send + Sync {
     unsafe fn drop_value(&self) {}
 }
 
-/// What is known of the allocation that a [`Core`] begins, for each type of it.
+/// The operations on the allocation that a [`Core`] begins, for each type.
 pub(super) struct Kind {
     /// What the thread runs.
     pub(super) run: unsafe fn(*const Core) -> c_int,
@@ -268,12 +278,12 @@ pub(super) struct Kind {
 ///
 /// # Invariants
 ///
-/// - `task` and `exit` are set before any handle, waker or context can reach this `Core`, and never
-///   again.
+/// - `task` and `exit` are set before any handle, waker or context can reach this `Core`, and do
+///   not change afterwards.
 /// - If there are `members`, these hold the allocation from before the task exists until it has
 ///   exited.
 /// - `kthread_stop()` is called on the task only once.
-/// - What `kind` has may be called by the task, with a pointer to this.
+/// - The task may call the functions of `kind` with a pointer to this.
 #[pin_data]
 pub(super) struct Core {
     state: Atomic<State>,
@@ -282,9 +292,13 @@ pub(super) struct Core {
     asked: Atomic<u32>,
     token: Atomic<bool>,
     claimed: Atomic<bool>,
-    /// Whether the thread has been frozen, and has not taken note of that. It alone uses this.
+    /// Whether the thread has been frozen since it last asked.
+    ///
+    /// Only the thread uses this.
     pub(super) thawed: Atomic<bool>,
-    /// Where the thread waits beside. It alone uses this.
+    /// The wait queues that the thread is on.
+    ///
+    /// Only the thread uses this.
     pub(super) waiters: Waiters,
     pub(super) options: Options,
     kind: &'static Kind,
@@ -302,8 +316,8 @@ pub(super) struct Core {
 // SAFETY: None of the fields belongs to a task; what `Exit` points to is shared by design.
 unsafe impl Send for Core {}
 
-// SAFETY: `task` does not change from when others than its creator can reach the `Core`, by the
-// type invariants, and all else is `Sync`.
+// SAFETY: By the type invariants `task` does not change once others than its creator can reach the
+// `Core`, and all else is `Sync`.
 unsafe impl Sync for Core {}
 
 impl Core {
@@ -311,14 +325,14 @@ impl Core {
     ///
     /// # Safety
     ///
-    /// A task may call what `kind` has, with a pointer to this.
+    /// A task may call the functions of `kind`, with a pointer to this.
     pub(super) unsafe fn new(
         members: Option<Arc<Members>>,
         options: Options,
         site: Site,
         kind: &'static Kind,
     ) -> impl PinInit<Self> {
-        // INVARIANT: There is no task. `kind` is as required of the caller.
+        // INVARIANT: There is no task. The caller guarantees what is required of `kind`.
         pin_init!(Self {
             state: Atomic::new(State::New),
             park: Atomic::new(Park::Running),
@@ -342,7 +356,7 @@ impl Core {
         })
     }
 
-    /// Calls `f` with the thread that is the current task, if it is one that this code has made.
+    /// Calls `f` with the current thread, if this code created it.
     pub(super) fn with_current<R>(f: impl FnOnce(Option<&Core>) -> R) -> R {
         let task = Task::current_raw();
 
@@ -350,8 +364,8 @@ impl Core {
         if unsafe { bindings::kthread_func(task) } != thread_fn as *mut c_void {
             return f(None);
         }
-        // SAFETY: The task runs `thread_fn`, so that its data are a `Core`, which is there as long
-        // as the task runs.
+        // SAFETY: The task runs `thread_fn`, so its data is a `Core`, which lives as long as the
+        // task runs.
         f(Some(unsafe {
             &*bindings::kthread_data(task).cast::<Core>()
         }))
@@ -360,7 +374,7 @@ impl Core {
     #[inline]
     fn task_and_exit(&self) -> &(ARef<Task>, Exit) {
         // ORDERING: proofs/litmus/publish-task.litmus
-        // SAFETY: By the type invariants `task` is there before anybody gets here, and does not
+        // SAFETY: By the type invariants `task` is set before any caller gets here, and does not
         // change.
         unsafe { (*self.task.get()).as_ref().unwrap_unchecked() }
     }
@@ -379,9 +393,10 @@ impl Core {
         &self.place
     }
 
-    /// Returns a reference to the whole of the thread, which is the caller.
+    /// Returns a reference to the whole of the calling thread.
     pub(super) fn own(&self) -> Arc<dyn Member> {
-        // SAFETY: By the type invariants, and the caller is the task.
+        // SAFETY: The caller is the task, so by the type invariants `get` may be called with this
+        // pointer.
         unsafe { (self.kind.own)(self) }
     }
 
@@ -392,8 +407,7 @@ impl Core {
 
     /// Returns whether the task has begun to exit.
     ///
-    /// If it has, what is read after this is not older: a closure that has returned is seen to
-    /// have.
+    /// If it has, later reads are not older: a closure that has returned is seen to have returned.
     #[inline]
     pub(super) fn is_exiting(&self) -> bool {
         // ORDERING: proofs/litmus/exiting.litmus
@@ -404,7 +418,7 @@ impl Core {
         true
     }
 
-    /// Returns whether the closure has returned, or never will.
+    /// Returns whether the closure has returned, or never will return.
     pub(super) fn is_finished(&self) -> bool {
         // ORDERING: proofs/litmus/finished.litmus
         self.state.load(Acquire) == State::Done || self.is_exiting()
@@ -416,7 +430,7 @@ impl Core {
         self.is_exiting() && self.last_state() == State::Entered
     }
 
-    /// Returns how far the thread has come, or had a moment ago.
+    /// Returns how far the thread has got, or had got a moment ago.
     #[inline]
     pub(super) fn last_state(&self) -> State {
         // ORDERING: proofs/litmus/wake-start.litmus
@@ -428,15 +442,16 @@ impl Core {
         self.asked() & Asked::STOP != 0
     }
 
-    /// Returns what the thread is asked for, or was a moment ago.
+    /// Returns the requests to the thread, now or a moment ago.
     #[inline]
     pub(super) fn asked(&self) -> u32 {
         // ORDERING: proofs/litmus/asked-wait.litmus
         read_once(&self.asked)
     }
 
-    /// Changes what the thread is asked for, and returns what it was asked for before. A full
-    /// barrier.
+    /// Changes the requests to the thread, and returns the previous ones.
+    ///
+    /// This is a full barrier.
     fn change_asked(&self, change: impl Fn(u32) -> u32) -> u32 {
         // ORDERING: proofs/litmus/interrupt-stop.litmus
         // ORDERING: proofs/litmus/stop-start.litmus
@@ -448,7 +463,9 @@ impl Core {
         old
     }
 
-    /// Takes the token, if there is one. What was done before it was left has happened.
+    /// Takes the token, if there is one.
+    ///
+    /// Everything before it was left is visible afterwards.
     #[inline]
     pub(super) fn take_token(&self) -> bool {
         // ORDERING: proofs/litmus/wake-data.litmus
@@ -465,28 +482,28 @@ impl Core {
         // ORDERING: proofs/litmus/wake-wait.litmus
         if self.last_state() == State::New {
             self.token.xchg(true, Full);
-            // The barrier pairs with the one of `wake_up_process()` in `start`: either the state is
-            // seen to have changed, or the thread that starts sees the token.
+            // The barrier pairs with the one of `wake_up_process()` in `start`: either the new
+            // state is seen here, or the starting thread sees the token.
             if self.last_state() == State::New {
                 return;
             }
         } else {
-            // It stays started, and `wake_up_process()` has the barrier. Of several who leave a
-            // token, what each did before has happened for whoever takes it, which a store would
-            // not see to.
+            // It stays started, and `wake_up_process()` has the barrier. If several callers leave a
+            // token, the thread that takes it sees what each of them did before, which a plain
+            // store would not guarantee.
             self.token.xchg(true, Release);
         }
         self.task().wake_up();
     }
 
-    /// Raises the request to stop, and returns whether it had not been raised before.
+    /// Sets the request to stop, and returns whether it was not set before.
     ///
-    /// The rest of what is seen afterwards is not older than that.
+    /// Later reads are not older than that.
     pub(super) fn raise_stop(&self) -> bool {
         self.change_asked(|asked| asked | Asked::STOP) & Asked::STOP == 0
     }
 
-    /// Asks the closure to return: all that `kthread_stop()` does but to wait.
+    /// Asks the closure to return: all that `kthread_stop()` does except waiting.
     ///
     /// May be called from any context.
     pub(super) fn request_stop(&self) {
@@ -501,13 +518,15 @@ impl Core {
             return;
         }
         self.unpark();
-        // Pairs with `start`: either the state is seen to have changed here, or the request there.
+        // Pairs with `start`: either the new state is seen here, or the request there.
         if self.last_state() != State::New {
             self.end_sleeps();
         }
     }
 
-    /// Ends the interruptible sleeps of the task, now and later, and wakes it. It has been started.
+    /// Ends the interruptible sleeps of the task, now and later, and wakes it.
+    ///
+    /// The thread must have been started.
     pub(super) fn end_sleeps(&self) {
         // ORDERING: proofs/litmus/asked-join.litmus
         // ORDERING: proofs/litmus/asked-sleep.litmus
@@ -517,15 +536,17 @@ impl Core {
         self.task().wake_up();
     }
 
-    /// Ends the interruptible sleep of the task, or its next one, until the thread has taken this.
-    /// It has been started.
+    /// Ends the interruptible sleep of the task, or its next one, until the thread has taken the
+    /// interrupt.
+    ///
+    /// The thread must have been started.
     ///
     /// May be called from any context.
     pub(super) fn interrupt(&self) {
         // ORDERING: proofs/litmus/asked-sleep.litmus
         // ORDERING: proofs/litmus/asked-wait.litmus
         // ORDERING: proofs/litmus/interrupt-flag.litmus
-        // The lock of a completion that nobody waits for any more, or for long.
+        // This is the lock of a completion that nobody waits for any more, or not for long.
         self.entered.with_lock(|| {
             self.change_asked(|asked| asked | Asked::INTERRUPT);
             set_notify_signal(self.task());
@@ -533,8 +554,9 @@ impl Core {
         self.task().wake_up();
     }
 
-    /// Takes the interrupt, if there is one. What was done before it was sent has happened. The
-    /// caller is the thread itself.
+    /// Takes the interrupt, if there is one.
+    ///
+    /// Everything before it was sent is visible afterwards. The caller is the thread itself.
     pub(super) fn take_interrupt(&self) -> bool {
         // ORDERING: proofs/litmus/interrupt-flag.litmus
         // ORDERING: proofs/litmus/interrupt-stop.litmus
@@ -545,8 +567,8 @@ impl Core {
             self.change_asked(|asked| asked & !Asked::INTERRUPT);
             clear_notify_signal();
         });
-        // A request to stop is raised before it ends sleeps. If it has done so already, that was
-        // undone just now.
+        // A request to stop is set before it ends sleeps. If it already had, this has just been
+        // undone.
         smp_mb(Full);
         if self.stop_requested() {
             set_notify_signal(self.task());
@@ -554,7 +576,9 @@ impl Core {
         true
     }
 
-    /// First wake-up. Does nothing if the group has reaped the thread already.
+    /// Wakes the thread for the first time.
+    ///
+    /// Does nothing if the group has reaped the thread already.
     pub(super) fn start(&self) {
         // ORDERING: proofs/litmus/publish-task.litmus
         // ORDERING: proofs/litmus/start-reap.litmus
@@ -566,7 +590,7 @@ impl Core {
             return;
         }
         self.state.store(State::Started, Relaxed);
-        // This is a full barrier between the state and what is looked at below.
+        // This is a full barrier between the write of the state and the reads below.
         self.task().wake_up();
         if self.stop_requested() {
             self.end_sleeps();
@@ -575,8 +599,8 @@ impl Core {
 
     /// Asks kthreadd for the task.
     ///
-    /// With a `cpu`, the task is bound to that CPU, `name` must be a format that stands for itself,
-    /// and `node` is ignored.
+    /// With a `cpu`, the task is bound to that CPU, `name` must be a format string that prints
+    /// itself, and `node` is ignored.
     ///
     /// Sleeps.
     ///
@@ -584,7 +608,7 @@ impl Core {
     ///
     /// - There is no task yet, and nobody but the caller uses this `Core`.
     /// - With a `cpu`, the caller keeps [CPU hotplug off](hotplug::lock).
-    /// - It stays where it is until the task has exited.
+    /// - This `Core` is not moved until the task has exited.
     pub(super) unsafe fn fork(&self, name: &CStr, node: c_int, cpu: Option<CpuId>) -> Result {
         // ORDERING: proofs/litmus/close-create.litmus
         // ORDERING: proofs/litmus/publish-task.litmus
@@ -593,8 +617,9 @@ impl Core {
         let data = core::ptr::from_ref(self).cast_mut().cast::<c_void>();
         let name = name.as_char_ptr();
         let task = match cpu {
-            // SAFETY: By the requirements of this function `thread_fn` may be called with `data`.
-            // The format expects one C string, and `name` is one that outlives the call.
+            // SAFETY: The caller guarantees that this `Core` stays until the task has exited, so
+            // `thread_fn` may be called with `data`. The format expects one C string, and `name` is
+            // one that outlives the call.
             None => unsafe {
                 bindings::kthread_create_on_node(
                     Some(thread_fn),
@@ -606,8 +631,8 @@ impl Core {
             },
             Some(cpu) => {
                 hotplug::check_online(cpu)?;
-                // SAFETY: As above, but that `name` is the format, which stands for itself. The CPU
-                // is online, and so possible.
+                // SAFETY: `thread_fn` may be called with `data`, as above. `name` is a format
+                // string without arguments. The CPU is online, and so possible.
                 unsafe {
                     bindings::kthread_create_on_cpu(Some(thread_fn), data, cpu.as_u32(), name)
                 }
@@ -615,20 +640,20 @@ impl Core {
         };
         let task = kernel::error::from_err_ptr(task)?;
 
-        // SAFETY: The task was created just now, and can not exit before it is woken or stopped,
-        // which nobody but the caller can do. So it is alive.
+        // SAFETY: The task was just created, and cannot exit before it is woken or stopped, which
+        // only the caller can do. So it is alive.
         let task = ARef::from(unsafe { &*task.cast::<Task>() });
-        // SAFETY: The task has not been woken, and its exit is kept together with a reference to
+        // SAFETY: The task has not been woken, and its exit is stored together with a reference to
         // it.
         let exit = unsafe { Exit::of(&task) };
 
         // INVARIANT: Nobody but the caller uses this `Core` yet.
-        // SAFETY: As above, nobody reads `task`.
+        // SAFETY: Nobody but the caller uses this `Core`, so nobody reads `task`.
         unsafe { *self.task.get() = Some((task, exit)) };
         Ok(())
     }
 
-    /// Says that the thread function runs, and owns the closure.
+    /// Records that the thread function runs, and owns the closure.
     pub(super) fn enter(&self) {
         // ORDERING: proofs/litmus/enter-stop.litmus
         self.options.signals.allow();
@@ -638,20 +663,21 @@ impl Core {
         self.state.store(State::Entered, Relaxed);
         self.entered.complete_all();
         if self.options.freezable {
-            // What was frozen before the closure runs is nothing to it.
+            // A freeze before the closure runs does not concern it.
             set_freezable();
         }
     }
 
-    /// Says that the closure has returned.
+    /// Records that the closure has returned.
     pub(super) fn done(&self) {
         // ORDERING: proofs/litmus/exiting.litmus
         // ORDERING: proofs/litmus/finished.litmus
         self.state.store(State::Done, Release);
     }
 
-    /// Says that there is nothing to park any more. Fails while the thread is parked or about to
-    /// be.
+    /// Records that there is nothing left to park.
+    ///
+    /// Fails while the thread is parked or about to be parked.
     pub(super) fn finish(&self) -> bool {
         // ORDERING: proofs/litmus/finish-park.litmus
         self.park
@@ -659,7 +685,9 @@ impl Core {
             .is_ok()
     }
 
-    /// Gives way to the next one, if nobody is about to wait for the thread. Called at last.
+    /// Lets go of the table, if nobody is about to wait for the thread.
+    ///
+    /// Called last.
     pub(super) fn leave(&self) {
         if read_once(&self.claimed) {
             return;
@@ -669,45 +697,49 @@ impl Core {
         }
     }
 
-    /// Says that the caller is about to wait for the exit of the task, and then lets go of the
-    /// rest.
+    /// Records that the caller is about to wait for the exit of the task, and will clean up.
     pub(super) fn claim(&self) {
         write_once(&self.claimed, true);
     }
 
-    /// Removes the thread from its table. The task has exited.
+    /// Removes the thread from its table.
+    ///
+    /// The task must have exited.
     pub(super) fn remove(&self) {
         if let Some(members) = &self.members {
             members.remove(&self.place);
         }
     }
 
-    /// Says that the thread will never enter, to those who wait for that.
+    /// Tells those who wait for the thread to enter that it never will.
     pub(super) fn never_entered(&self) {
         self.entered.complete_all();
     }
 
-    /// Waits until the thread function runs. The thread has been started.
+    /// Waits until the thread function runs.
+    ///
+    /// The thread must have been started.
     pub(super) fn wait_entered(&self) {
         // ORDERING: proofs/litmus/enter-stop.litmus
-        // Most threads have done so long ago.
+        // Most threads have entered long ago.
         if self.last_state() < State::Entered {
             self.entered.wait_for_completion();
         }
     }
 
-    /// Says that the value is stored, and returns whether someone may take it. If not, it is the
-    /// caller's.
+    /// Records that the value is stored, and returns whether someone may take it.
+    ///
+    /// If not, the caller owns it.
     pub(super) fn hand_over(&self) -> bool {
         // ORDERING: proofs/litmus/value.litmus
-        // Abandoned stays so: it says that there is no value any more, too.
+        // Abandoned is final: it also means that there is no value any more.
         self.handover
             .cmpxchg(Handover::Open, Handover::Stored, Release)
             .is_ok()
     }
 
-    /// Says that nobody else will take the value, and returns whether the caller can: it has been
-    /// stored.
+    /// Records that nobody else will take the value, and returns whether it is stored, in which
+    /// case the caller owns it.
     pub(super) fn abandon(&self) -> bool {
         // ORDERING: proofs/litmus/value.litmus
         self.handover.xchg(Handover::Abandoned, Acquire) == Handover::Stored
@@ -718,35 +750,38 @@ impl Core {
         matches!(read_once(&self.park), Park::Parked | Park::FinishedParked)
     }
 
-    /// Returns whether someone parks the thread just now, and waits for that.
+    /// Returns whether someone is parking the thread, and waits for it.
     pub(super) fn is_being_parked(&self) -> bool {
         // ORDERING: proofs/litmus/stop-park.litmus
         read_once(&self.park) == Park::Asked
     }
 
-    /// Parks the thread. See `Thread::park`.
+    /// Parks the thread.
+    ///
+    /// See `Thread::park`.
     pub(super) fn park(&self) -> Result {
         // ORDERING: proofs/litmus/finish-park.litmus
         // ORDERING: proofs/litmus/park-wait.litmus
         // ORDERING: proofs/litmus/stop-finished.litmus
         // ORDERING: proofs/litmus/stop-park.litmus
         // ORDERING: proofs/litmus/stop-unpark.litmus
-        // A thread that parks before its first instruction would have to be unparked again by
-        // whoever stops it, for its closure to run.
+        // A thread that parks before its first instruction would have to be unparked by the caller
+        // that stops it, for its closure to run.
         self.wait_entered();
         loop {
-            // That it is asked to stop is looked at again below, behind a barrier: here it saves
-            // the rest.
+            // The request to stop is checked again below, after a barrier. Checking here saves the
+            // rest.
             if self.stop_requested() || self.has_died() {
                 return Err(ESRCH);
             }
             match self.park.cmpxchg(Park::Running, Park::Asked, Full) {
                 Ok(_) => return self.wait_parked(),
-                // Only whoever parks the thread changes these, and the caller has the handle.
+                // Only a caller that parks the thread changes these, and this caller has the
+                // handle.
                 Err(Park::Parked | Park::FinishedParked) => return Err(EBUSY),
                 Err(_) => {}
             }
-            // It does not run any more.
+            // The closure no longer runs.
             if self
                 .park
                 .cmpxchg(Park::Finished, Park::FinishedParked, Full)
@@ -762,7 +797,9 @@ impl Core {
         }
     }
 
-    /// Calls `kthread_park()`. The thread is asked to park, by the caller.
+    /// Calls `kthread_park()`.
+    ///
+    /// The caller has asked the thread to park.
     fn wait_parked(&self) -> Result {
         // ORDERING: proofs/litmus/finish-unasked.litmus
         // ORDERING: proofs/litmus/park-wait.litmus
@@ -770,18 +807,19 @@ impl Core {
         // ORDERING: proofs/litmus/stop-park.litmus
         // ORDERING: proofs/litmus/stop-parked.litmus
         // ORDERING: proofs/litmus/stop-unpark.litmus
-        // The barrier of `park` pairs with that of `request_stop`: whoever asks the thread to stop
-        // sees that it is asked to park, and leaves it alone, or is seen here.
+        // The barrier of `park` pairs with that of `request_stop`: a caller that asks the thread to
+        // stop either sees that it is asked to park, and leaves it alone, or its request is seen
+        // here.
         if !self.stop_requested() {
-            // SAFETY: The task is alive, and does not exit before it has parked, as it is Asked,
-            // unless it dies. For the same reason nobody calls `kthread_stop()`. Only the holder of
-            // the handle parks it.
+            // SAFETY: The task is alive. As it is Asked, it does not exit before it has parked,
+            // unless it dies, and nobody calls `kthread_stop()`. Only the holder of the handle
+            // parks it.
             let ret = unsafe { bindings::kthread_park(self.task().as_ptr()) };
 
-            // It says so if the thread has died meanwhile.
+            // It returns an error if the thread has died.
             if ret == 0 {
                 self.park.xchg(Park::Parked, Full);
-                // As above: it is unparked by whoever asks it to stop, or here.
+                // Either the caller that asks it to stop unparks it, or this does.
                 if !self.stop_requested() {
                     return Ok(());
                 }
@@ -790,7 +828,7 @@ impl Core {
             }
         }
         self.park.xchg(Park::Running, Relaxed);
-        // It may have found that it can not finish.
+        // The thread may have found that it cannot finish.
         self.task().wake_up();
         Err(ESRCH)
     }
@@ -813,8 +851,8 @@ impl Core {
                 {
                     return false;
                 }
-                // SAFETY: `self` holds a reference to the task. It is parked, and stays so until
-                // this is called, as whoever changes the state above does so.
+                // SAFETY: `self` holds a reference to the task. It is parked, and stays parked
+                // until this is called, as only the caller that changes the state above calls it.
                 unsafe { bindings::kthread_unpark(self.task().as_ptr()) };
                 true
             }
@@ -829,7 +867,8 @@ impl Core {
 
 /// What the task of every thread runs.
 ///
-/// There is one such function, so that a thread can tell its own kind: see [`Core::with_current`].
+/// All threads have the same function, so that a thread can recognise its own kind: see
+/// [`Core::with_current`].
 ///
 /// # Safety
 ///
@@ -837,7 +876,7 @@ impl Core {
 unsafe extern "C" fn thread_fn(data: *mut c_void) -> c_int {
     let core = data.cast_const().cast::<Core>();
 
-    // SAFETY: By the requirements of this function `data` is a `Core` whose task this is, and by
-    // its invariants `run` may be called with it.
+    // SAFETY: The caller guarantees that `data` is the `Core` of this task, and by its invariants
+    // `run` may be called with it.
     unsafe { ((*core).kind.run)(core) }
 }

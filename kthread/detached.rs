@@ -35,11 +35,11 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The pointer is null, for code that is built into the kernel, or a module of which a reference is
-/// held.
+/// The pointer is null, for code that is built into the kernel, or points to a module of which a
+/// reference is held.
 pub(super) struct ModuleRef(*mut bindings::module);
 
-// SAFETY: References to a module are counted, whoever takes or puts them.
+// SAFETY: References to a module are counted, and any task may take or put them.
 unsafe impl Send for ModuleRef {}
 
 impl ModuleRef {
@@ -49,20 +49,21 @@ impl ModuleRef {
         let module = module.as_ptr();
 
         if !module.is_null() {
-            // SAFETY: The code of a module that runs keeps the structure of the module. The state
-            // may change under the read, as it may for C's own readers.
+            // SAFETY: A module whose code runs has a valid `struct module`. The state may change
+            // during the read, as it may for C's own readers.
             let state = unsafe { atomic_load(&raw mut (*module).state, Relaxed) };
 
-            // A module whose init fails is freed, whoever holds references: see `do_init_module()`.
+            // A module whose init fails is freed even if there are references: see
+            // `do_init_module()`.
             if state == bindings::module_state_MODULE_STATE_COMING {
                 return Err(EBUSY);
             }
         }
-        // SAFETY: `module` is null or a module, as above.
+        // SAFETY: `module` is null or points to a valid module, whose code runs.
         if !unsafe { bindings::try_module_get(module) } {
             return Err(ENOENT);
         }
-        // INVARIANT: A reference has just been taken.
+        // INVARIANT: A reference was just taken.
         Ok(Self(module))
     }
 
@@ -81,7 +82,7 @@ impl Drop for ModuleRef {
     }
 }
 
-/// What a detached thread is made of. In place of a value, it has its module, from the beginning.
+/// The contents of a detached thread, which from the beginning has its module in place of a value.
 type DetachedPacket<F> = Packet<F, ModuleRef>;
 
 /// A thread that nobody will stop or join, before it is started.
@@ -93,15 +94,16 @@ pub(super) struct Detached<F: Send> {
     packet: Arc<DetachedPacket<F>>,
 }
 
-/// Drops what the thread would have used.
+/// Drops what the thread would have used if it had run.
 ///
 /// # Safety
 ///
-/// There must be no task that has run, or will, and this must be called once.
+/// No task may have run, or run later, and this must be called once.
 unsafe fn drop_unused<F: Send>(packet: &DetachedPacket<F>) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that no task takes the closure, and that this is called once.
     unsafe { packet.drop_closure() };
-    // SAFETY: By the requirements of this function. `Detached::create` has stored the module.
+    // SAFETY: The caller guarantees that no task takes the value, and that this is called once.
+    // `Detached::create` has stored the module.
     unsafe { packet.drop_value() };
 }
 
@@ -127,7 +129,7 @@ where
         };
         // SAFETY: `run` and `own` expect the `core` of such a packet.
         let core = unsafe { Core::new(None, birth.options, birth.site, kind) };
-        // SAFETY: As above.
+        // SAFETY: `run` and `own` expect the `core` of such a packet, as above.
         let packet = Arc::pin_init(
             unsafe { Packet::<F, ModuleRef>::new(core, closure) },
             GFP_KERNEL,
@@ -140,7 +142,7 @@ where
         });
 
         let hotplug = birth.keep_cpus()?;
-        // SAFETY: The packet stays where it is, because the task is given a reference below.
+        // SAFETY: The packet stays where it is, because the task gets a reference below.
         unsafe { birth.fork(&unused.core)? };
         drop(hotplug);
         let packet = unused.dismiss();
@@ -154,7 +156,7 @@ where
         // The thread ends by itself from here on.
         let this = ManuallyDrop::new(self);
 
-        // SAFETY: `this` is not used again, nor dropped.
+        // SAFETY: `this` is neither used again nor dropped.
         let packet = unsafe { core::ptr::read(&raw const this.packet) };
         packet.core.start();
         packet
@@ -164,8 +166,8 @@ where
 impl<F: Send> Drop for Detached<F> {
     /// Ends a thread that has not been started.
     fn drop(&mut self) {
-        // SAFETY: `packet` holds a reference to the task, which has never been woken, so that
-        // nobody has stopped it.
+        // SAFETY: `packet` holds a reference to the task, which has never been woken, so nobody has
+        // stopped it.
         unsafe { bindings::kthread_stop(self.task().as_ptr()) };
         // SAFETY: The task has exited without having entered.
         unsafe { drop_unused(&self.packet) };
@@ -184,8 +186,8 @@ where
     F: FnOnce(&Context<'_>) + Send + 'static,
 {
     let module = {
-        // SAFETY: By the requirements of this function `core` is the first field of such a packet,
-        // and there is a reference for this task.
+        // SAFETY: The caller guarantees that `core` is the first field of such a packet, and that
+        // there is a reference for this task.
         let packet = unsafe { Arc::from_raw(core.cast::<DetachedPacket<F>>()) };
         let core = &packet.core;
 
@@ -202,15 +204,15 @@ where
         unsafe { packet.take_value() }.into_raw()
     };
 
-    // SAFETY: All values of this function are gone, so that nothing is leaked by not returning. The
-    // reference to the module, if it is one, was given up above, and code of the module does not
-    // run in this thread any more once it has been put.
+    // SAFETY: All values of this function are gone, so not returning leaks nothing. The reference
+    // to the module was given up above, and this thread runs no more code of the module once it has
+    // been put.
     #[cfg(CONFIG_MODULES)]
     unsafe {
         bindings::__module_put_and_kthread_exit(module, 0)
     }
     #[cfg(not(CONFIG_MODULES))]
-    // SAFETY: As above, but that there is no module.
+    // SAFETY: All values of this function are gone, as above, and there is no module.
     unsafe {
         let _ = module;
         bindings::do_exit(0)
@@ -234,7 +236,7 @@ mod tests {
     fn references() -> c_int {
         match this_module().as_ptr() {
             module if module.is_null() => 0,
-            // SAFETY: This is the module of the code that runs.
+            // SAFETY: This is the module of the code that is running.
             #[cfg(CONFIG_MODULE_UNLOAD)]
             module => unsafe { bindings::module_refcount(module) },
             #[cfg(not(CONFIG_MODULE_UNLOAD))]
@@ -301,8 +303,8 @@ mod tests {
             (bindings::module_state_MODULE_STATE_GOING, ENOENT),
         ] {
             fake.state = state;
-            // SAFETY: This is no module, but its state and count are all that is looked at, and no
-            // thread is made.
+            // SAFETY: This is no real module, but only its state and count are read, and no thread
+            // is created.
             let module = unsafe { ThisModule::from_ptr(&raw mut *fake) };
             // SAFETY: `module` lives until the end of this function, longer than this reference.
             let module = unsafe { &*::core::ptr::from_ref(&module) };

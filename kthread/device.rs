@@ -33,14 +33,15 @@ impl Drop for Closes {
 impl ThreadGroup {
     /// Creates a group whose members have all exited when `dev` is unbound from its driver.
     ///
-    /// That is by `devres`: the resources that `dev` was given before are still there when the
-    /// threads are stopped. The private data of the driver is not, as that is dropped first. The
-    /// group is [closed](ThreadGroup::close) then, and may be kept or leaked like any group of the
-    /// module. It does not end before, even if nobody has it.
+    /// This uses `devres`: resources that were acquired for `dev` before are still there when the
+    /// threads are stopped. The private data of the driver is not, as that is dropped first.
+    /// Unbinding [closes](ThreadGroup::close) the group, which may be kept or leaked like any group
+    /// of the module. It does not end earlier, even if it is dropped.
     ///
-    /// What [`ThreadGroup::close`] leaves alone goes on after the device is unbound, until the
-    /// module is unloaded: a member that unbinds it, by dropping its registration, and, if a
-    /// callback of [`PerCpuThreads`](super::PerCpuThreads) does that, whatever has not ended.
+    /// Threads that [`ThreadGroup::close`] leaves alone run on after the device is unbound, until
+    /// the module is unloaded: a member that unbinds the device, by dropping its registration; if a
+    /// callback of [`PerCpuThreads`](super::PerCpuThreads) does that, all members that have not
+    /// ended.
     ///
     /// May sleep. Fails with [`EINVAL`] unless the driver belongs to the module, with [`ENOMEM`],
     /// and with [`ENODEV`] while the module is unloaded. Uses `devm_add_action_or_reset()` of
@@ -62,11 +63,11 @@ impl ThreadGroup {
         dev: &Device<Bound>,
     ) -> Result<Arc<ThreadGroup>> {
         let raw = core::ptr::from_ref(dev).cast::<bindings::device>();
-        // SAFETY: The device is bound, and so has a driver until it is not.
+        // SAFETY: The device is bound, so it has a driver.
         let driver = unsafe { &*(*raw).driver };
 
-        // What is bound to a driver of others, as the parent of an auxiliary device is, may be
-        // unbound only after the module is gone.
+        // A device that is bound to the driver of another module, as the parent of an auxiliary
+        // device is, may be unbound after this module is gone.
         if !module.owns(driver) {
             return Err(EINVAL);
         }
@@ -75,7 +76,7 @@ impl ThreadGroup {
 
     /// Like [`ThreadGroup::for_device`], for a device that has no driver of its own.
     ///
-    /// One that is leaked stays bound for ever. Its threads end with the module all the same.
+    /// A leaked device stays bound for ever. Its threads still end with the module.
     ///
     /// # Examples
     ///
@@ -106,11 +107,12 @@ impl ThreadGroup {
     }
 }
 
-/// Returns the device of a faux device, which is bound for as long as that is there. Linux 7.3 says
-/// so by the type.
+/// Returns the device of a faux device, which is bound for as long as that is there.
+///
+/// Linux 7.3 says so by the type.
 fn bound<C: DeviceContext>(dev: &Device<C>) -> &Device<Bound> {
-    // SAFETY: Nobody can unbind a faux device, which is borrowed. The type differs in its context
-    // only, and begins with the structure of C.
+    // SAFETY: Nobody can unbind a faux device while it is borrowed. The types differ in their
+    // context only, and begin with the C structure.
     unsafe { Device::from_raw(core::ptr::from_ref(dev).cast_mut().cast()) }
 }
 
@@ -144,7 +146,7 @@ mod tests {
             let device = device()?;
             let group = ThreadGroup::for_faux(threads, &device)?;
 
-            // Its driver is none of this module.
+            // Its driver is not one of this module.
             if !this_module().as_ptr().is_null() {
                 let refused = ThreadGroup::for_device(threads, bound(device.as_ref().as_ref()));
 
@@ -258,7 +260,7 @@ mod tests {
                     drop(counted);
                 })?
                 .detach();
-            // As if it were leaked: it is still there when the module is unloaded.
+            // This acts as if it were leaked: it is still there when the module is unloaded.
             drop(guard);
             assert_eq!(drops.load(Relaxed), 1);
             drop(device);

@@ -7,17 +7,17 @@ use kernel::{
     prelude::*, //
 };
 
-/// File name too long.
+/// The file name is too long.
 pub fn enametoolong() -> Error {
     code(bindings::ENAMETOOLONG)
 }
 
-/// Operation canceled.
+/// The operation was cancelled.
 pub(super) fn ecanceled() -> Error {
     code(bindings::ECANCELED)
 }
 
-/// Resource deadlock would occur.
+/// A deadlock would occur.
 pub(super) fn edeadlk() -> Error {
     code(bindings::EDEADLK)
 }

@@ -3,9 +3,9 @@
 //! Waiting for a task to exit.
 //!
 //! Every kernel thread has a completion, `exited` in `struct kthread`, that is completed once, when
-//! the task has come so far in `do_exit()` that it runs no code of a module any more, whether it
-//! has returned or died. `kthread_stop()` waits for it. Here, others do as well: each that gets
-//! through completes it again for the next.
+//! the task is so far in `do_exit()` that it no longer runs code of a module, whether it returned
+//! or died. `kthread_stop()` waits for it. Other callers do so here: each one that gets through
+//! completes it again for the next.
 //!
 //! C source: [`kernel/kthread.c`](srctree/kernel/kthread.c), `complete_vfork_done()` in
 //! [`kernel/fork.c`](srctree/kernel/fork.c)
@@ -35,7 +35,7 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The pointer is the completion of the exit of a task, to which whoever owns this has a reference.
+/// The pointer is the completion of the exit of a task, to which the owner of this has a reference.
 #[derive(Clone, Copy)]
 pub(super) struct Exit(NonNull<bindings::completion>);
 
@@ -45,19 +45,20 @@ impl Exit {
     /// # Safety
     ///
     /// `task` must be a kernel thread that has never been woken, and the result must not be used
-    /// after the last reference to it is gone.
+    /// after the last reference to the task is gone.
     pub(super) unsafe fn of(task: &Task) -> Self {
-        // SAFETY: By the requirements of this function the task does not exit meanwhile.
+        // SAFETY: The caller guarantees that the task has never been woken, so it does not exit
+        // during this call.
         let exited = unsafe { (*task.as_ptr()).vfork_done };
 
-        // INVARIANT: `set_kthread_struct()` has put the completion there, which lives as long as
-        // the task does.
+        // INVARIANT: `set_kthread_struct()` has stored the completion there, which lives as long as
+        // the task.
         //
         // SAFETY: It stays there until the task exits.
         Self(unsafe { NonNull::new_unchecked(exited) })
     }
 
-    /// Waits, and nothing else ends it.
+    /// Waits for the exit; nothing else ends the wait.
     ///
     /// Sleeps.
     pub(super) fn wait(self) {
@@ -66,13 +67,17 @@ impl Exit {
         self.pass();
     }
 
-    /// Lets the next one through who waits. The task has exited.
+    /// Lets the next waiter through.
+    ///
+    /// The task must have exited.
     fn pass(self) {
         // SAFETY: By the type invariants the completion is valid.
         unsafe { bindings::complete(self.0.as_ptr()) };
     }
 
-    /// Lets all through, now and later. The task has exited.
+    /// Lets all waiters through, now and later.
+    ///
+    /// The task must have exited.
     pub(super) fn open(self) {
         // SAFETY: By the type invariants the completion is valid.
         unsafe { bindings::complete_all(self.0.as_ptr()) };
@@ -80,7 +85,7 @@ impl Exit {
 
     /// Returns whether the task has exited.
     ///
-    /// May be false for a moment after it has, while someone gets through who waited.
+    /// May be false for a moment after it has, while a waiter gets through.
     pub(super) fn has_come(self) -> bool {
         // ORDERING: proofs/litmus/exit-seen.litmus
         // ORDERING: proofs/litmus/leave.litmus
@@ -90,10 +95,10 @@ impl Exit {
     }
 
     /// Waits until the task has exited, and calls `pass_on` once if the caller is asked for
-    /// something meanwhile.
+    /// something in the meantime.
     ///
-    /// `is_asked` is called in an uninterruptible sleep, and must do no more than look. Whoever
-    /// makes it true has to wake the caller.
+    /// `is_asked` is called in an uninterruptible sleep, and must only read. Code that makes it
+    /// true has to wake the caller.
     ///
     /// Sleeps.
     pub(super) fn wait_or(self, is_asked: impl Fn() -> bool, pass_on: impl FnOnce()) {
@@ -115,14 +120,14 @@ impl Exit {
         !self.sleep_until([also, self.queue()], || done.try_wait()) || done.try_wait()
     }
 
-    /// Where those sleep who wait.
+    /// Returns the queue in which the waiters sleep.
     fn queue(self) -> *mut bindings::swait_queue_head {
         // SAFETY: By the type invariants the completion is valid.
         unsafe { &raw mut (*self.0.as_ptr()).wait }
     }
 
-    /// Sleeps in all of `queues`, which are those of completions, until `is_ready` returns true, or
-    /// the task has exited, in which case this returns true.
+    /// Sleeps in all of `queues`, the queues of completions, until `is_ready` returns true, or
+    /// until the task has exited, in which case this returns true.
     fn sleep_until<const N: usize>(
         self,
         queues: [*mut bindings::swait_queue_head; N],
@@ -133,11 +138,11 @@ impl Exit {
         // ORDERING: proofs/litmus/exit-sleep.litmus
         might_sleep();
 
-        // Only a few functions of C look at these, none of which unwinds.
+        // Only a few C functions access these, and none of them unwinds.
         let waiters = [const { Opaque::<bindings::swait_queue>::uninit() }; N];
         for waiter in &waiters {
-            // SAFETY: Nobody else has the address of the waiter, and it is not moved while it is in
-            // a queue, which it is not when this function returns.
+            // SAFETY: Nobody else has the address of the waiter. It is not moved while it is in a
+            // queue, and it has left the queues when this function returns.
             unsafe { init_list_head(&raw mut (*waiter.get()).task_list) };
         }
         let exited = loop {
@@ -153,8 +158,8 @@ impl Exit {
                 };
             }
             // The barrier after the state of the task has been set pairs with that of
-            // `wake_up_process()`: what has come by now is seen, and what comes later wakes the
-            // task.
+            // `wake_up_process()`: everything that came earlier is seen, and everything that comes
+            // later wakes the task.
             if is_ready() {
                 break false;
             }
@@ -166,13 +171,13 @@ impl Exit {
         };
 
         for (queue, waiter) in queues.iter().zip(&waiters) {
-            // SAFETY: Both are initialised.
+            // SAFETY: Queue and waiter are initialised.
             unsafe { bindings::finish_swait(*queue, waiter.get()) };
         }
-        // What the thread used is the caller's from here on if it has exited.
+        // If the thread has exited, the caller owns its data from here on.
         smp_mb(Full);
-        // The exit wakes one of those that wait, and this may have been the one, although it leaves
-        // for another reason. If the queue was left by being woken, the count is seen.
+        // The exit wakes one waiter, which may have been this one although it leaves for another
+        // reason. If the wake-up took it out of the queue, it sees the count.
         if self.has_come() {
             self.pass();
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What C has as macros and inline functions, and the bindings therefore lack.
+//! Macros and inline functions of C, which the bindings lack.
 
 use super::barrier::smp_mb;
 use kernel::{
@@ -14,13 +14,13 @@ use kernel::{
     task::Task, //
 };
 
-/// Reads an atomic that is looked at often, as `READ_ONCE()` does.
+/// Reads an atomic that is read often, as `READ_ONCE()` does.
 ///
 /// [`Atomic::load`] is an out-of-line call without `CONFIG_RUST_INLINE_HELPERS`, which makes
 /// `Context::should_stop` take three times the instructions of `kthread_should_stop()`.
 #[inline(always)]
 pub(super) fn read_once<T: AtomicType>(atomic: &Atomic<T>) -> T {
-    // FIXME(read_once): Replace with `load(Relaxed)` once that is never a call.
+    // FIXME(read_once): Replace with `load(Relaxed)` when that is always inlined.
     //
     // SAFETY: The pointer is valid, only values of `T` are stored in it, and a volatile read of a
     // word does not race with atomic accesses.
@@ -32,27 +32,27 @@ pub(super) fn read_once<T: AtomicType>(atomic: &Atomic<T>) -> T {
 /// See [`read_once`].
 #[inline(always)]
 pub(super) fn write_once<T: AtomicType>(atomic: &Atomic<T>, value: T) {
-    // FIXME(write_once): Replace with `store(.., Relaxed)` once that is never a call.
+    // FIXME(write_once): Replace with `store(.., Relaxed)` when that is always inlined.
     //
-    // SAFETY: As in `read_once`.
+    // SAFETY: The pointer is valid, and a volatile write of a word does not race with atomic
+    // accesses.
     unsafe { atomic.as_ptr().write_volatile(value) }
 }
 
 /// `__set_current_state()`: no barrier.
 ///
-/// What the macro does beside this is to keep the address of its caller for
-/// `CONFIG_DEBUG_ATOMIC_SLEEP`, and to call the tracepoint `sched_set_state_tp`.
+/// In addition, the macro stores the address of its caller for `CONFIG_DEBUG_ATOMIC_SLEEP`, and
+/// calls the tracepoint `sched_set_state_tp`.
 #[inline]
 pub(super) fn __set_current_state(state: u32) {
     // FIXME(write_once): Replace with `atomic_store(.., Relaxed)`, which is a call today.
     //
-    // SAFETY: The current task is alive. Only it itself and those who wake it write its state, as
+    // SAFETY: The current task is alive. Only the task itself and its wakers write its state, as
     // the scheduler expects.
     unsafe { (&raw mut (*Task::current_raw()).__state).write_volatile(state) };
 }
 
-/// `set_current_state()`: a full barrier follows, so that what is looked at afterwards is not older
-/// than the state.
+/// `set_current_state()`: a full barrier follows, so later reads are not older than the state.
 #[inline]
 pub(super) fn set_current_state(state: u32) {
     // ORDERING: proofs/litmus/wake-wait.litmus
@@ -66,7 +66,7 @@ pub(super) fn task_flags(task: &Task) -> u32 {
     // ORDERING: proofs/litmus/exiting.litmus
     // FIXME(read_once): Replace with `atomic_load(.., Relaxed)`, which is a call today.
     //
-    // SAFETY: The task is valid. Others read the flags of a task as it changes them in C, too.
+    // SAFETY: The task is valid. In C, too, others read the flags while the task changes them.
     unsafe { (&raw const (*task.as_ptr()).flags).read_volatile() }
 }
 
@@ -101,7 +101,7 @@ pub(super) fn clear_notify_signal() {
 ///
 /// `list` must be valid for writes, and nobody else may access it.
 pub(super) unsafe fn init_list_head(list: *mut bindings::list_head) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `list` is valid for writes, and accessed by nobody else.
     unsafe {
         (*list).next = list;
         (*list).prev = list;
@@ -112,9 +112,9 @@ pub(super) unsafe fn init_list_head(list: *mut bindings::list_head) {
 ///
 /// # Safety
 ///
-/// `entry` must be initialised, and nobody may change it meanwhile.
+/// `entry` must be initialised, and nobody may change it during this call.
 pub(super) unsafe fn is_linked(entry: *mut bindings::list_head) -> bool {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `entry` is initialised, and does not change.
     !core::ptr::eq(unsafe { (*entry).next }, entry)
 }
 
@@ -122,10 +122,10 @@ pub(super) unsafe fn is_linked(entry: *mut bindings::list_head) -> bool {
 ///
 /// # Safety
 ///
-/// `entry` must be initialised, and nobody may access it or the list that it is in meanwhile.
+/// `entry` must be initialised, and nobody may access it or its list during this call.
 pub(super) unsafe fn list_del_init(entry: *mut bindings::list_head) {
-    // SAFETY: By the requirements of this function. The neighbours of an entry that is in no list
-    // are itself.
+    // SAFETY: The caller guarantees that nobody else accesses `entry` or its list. The neighbours
+    // of an entry that is in no list are itself.
     unsafe {
         (*(*entry).next).prev = (*entry).prev;
         (*(*entry).prev).next = (*entry).next;

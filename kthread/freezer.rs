@@ -9,13 +9,13 @@ use kernel::{
     task::Task, //
 };
 
-/// Keeps the freezer from the current thread, as it is with kernel threads unless they ask for it.
+/// Exempts the current thread from freezing, which is the default of kernel threads.
 pub(super) fn set_nofreeze() {
-    // SAFETY: The current task is alive, and its flags are written by itself alone.
+    // SAFETY: The current task is alive, and only it writes its flags.
     unsafe { (*Task::current_raw()).flags |= bindings::PF_NOFREEZE };
 }
 
-/// Lets the freezer freeze the current thread, which it does not do to kernel threads otherwise.
+/// Lets the freezer freeze the current thread, unlike other kernel threads.
 ///
 /// Sleeps in the refrigerator if tasks are being frozen, and returns whether it did.
 pub(super) fn set_freezable() -> bool {

@@ -15,8 +15,8 @@ use kernel::{
 ///
 /// Threads are created as members of a group. A handle may be dropped, which stops its thread, or
 /// [detached](super::Thread::detach) or leaked, which does not; when the group is dropped it stops
-/// all members that are left. What a thread needs is freed when it has returned and nobody has a
-/// handle; the last one that returned may stay until the next one does.
+/// all members that are left. The memory of a thread is freed when it has returned and nobody has a
+/// handle; that of the last one may stay until the next thread returns.
 ///
 /// # Examples
 ///
@@ -29,7 +29,7 @@ use kernel::{
 ///     fn init(_module: &'static ThisModule) -> Result<Self> {
 ///         // SAFETY: The group is a field of the module, which is dropped when that is unloaded.
 ///         let threads = unsafe { ThreadGroup::new()? };
-///         // The handle is not needed: the group takes care of the thread.
+///         // The handle is not needed: the group stops the thread.
 ///         threads.spawn(fmt!("worker"), |ctx| while ctx.wait() != Wake::Stop {})?.detach();
 ///         Ok(Self { threads })
 ///     }
@@ -37,7 +37,7 @@ use kernel::{
 /// ```
 pub struct ThreadGroup {
     members: Arc<Members>,
-    /// What stops the members that are left, if that is not up to whoever has the group.
+    /// The module whose end stops the remaining members, if there is one.
     module: Option<&'static ModuleThreads>,
 }
 
@@ -49,15 +49,15 @@ impl ThreadGroup {
     /// # Safety
     ///
     /// - The group must be dropped before the text of the module that creates its threads is freed.
-    ///   In particular, it must not be passed to [`core::mem::forget`].
-    /// - It must not be dropped by one of its threads, nor, if it has
-    ///   [`PerCpuThreads`](super::PerCpuThreads), by any per-CPU thread of the kernel, as these are
-    ///   not told apart.
+    ///   In particular, it must not be leaked.
+    /// - It must not be dropped by one of its threads. If it contains
+    ///   [`PerCpuThreads`](super::PerCpuThreads), no smpboot thread may drop it: the implementation
+    ///   cannot tell its own from others.
     ///
     /// A group that is a field of the value that [`kernel::Module::init`] returns satisfies this if
-    /// nobody can take it out of there. In an [`Arc`], which can be leaked, or behind a lock as an
-    /// [`Option`], which can be emptied by anybody, it is on the author to see that all code that
-    /// gets at it keeps the promise. [`ThreadGroup::for_module`] needs none.
+    /// nobody can move it out. For a group in an [`Arc`], which can be leaked, or in an [`Option`]
+    /// behind a lock, which can be emptied, the author has to make sure that all code with access
+    /// keeps the promise. [`ThreadGroup::for_module`] needs no promise.
     pub unsafe fn new() -> Result<Self> {
         Ok(Self {
             members: Members::new(false)?,
@@ -65,12 +65,12 @@ impl ThreadGroup {
         })
     }
 
-    /// Creates a group without members, which ends with its module whatever becomes of it.
+    /// Creates a group without members that ends with its module, even if it is leaked.
     ///
-    /// It may be leaked, shared, and dropped by anybody. If that is one of its own threads, that
-    /// one goes on until it returns, or is stopped when the module is unloaded. So does a worker
-    /// whose own work drops the group, which does not return, and per-CPU threads if a callback of
-    /// such does.
+    /// It may be leaked, shared, and dropped by any task. If one of its own threads drops it, that
+    /// thread runs on until it returns, or until the module is unloaded. The same holds for a
+    /// worker whose own work item drops the group, and for per-CPU threads if one of their
+    /// callbacks does.
     ///
     /// May sleep. Fails with [`ENOMEM`], and with [`ENODEV`] while the module is unloaded.
     ///
@@ -107,9 +107,10 @@ impl ThreadGroup {
         })
     }
 
-    /// Returns how many members of the group are not gone yet. One that has died counts, and a set
-    /// of
-    /// [`PerCpuThreads`](super::PerCpuThreads) counts as one.
+    /// Returns how many members of the group are not gone yet.
+    ///
+    /// A thread that has died counts, and a set of [`PerCpuThreads`](super::PerCpuThreads) counts
+    /// as one.
     ///
     /// Sleeps.
     pub fn len(&self) -> usize {
@@ -125,23 +126,23 @@ impl ThreadGroup {
 
     /// Stops all members, and returns once they are gone.
     ///
-    /// All are asked before the first is waited for, so that this takes as long as the slowest. A
-    /// member that calls this is asked, and otherwise left alone. What a thread has left may still
-    /// be being dropped by someone who stopped it at the same time.
+    /// All members are asked before the first is waited for, so this takes as long as the slowest.
+    /// A member that calls this is asked, but not waited for. A concurrent caller that stopped a
+    /// thread may still be dropping its value.
     ///
     /// Sleeps.
     pub fn stop_all(&mut self) {
         self.members.stop_all();
     }
 
-    /// Refuses new members from now on, with [`ENODEV`], and stops all as
-    /// [`ThreadGroup::stop_all`] does.
+    /// Refuses new members with [`ENODEV`] from now on, and stops all as [`ThreadGroup::stop_all`]
+    /// does.
     ///
-    /// This is for a group that others share, who may create threads at the same time. What is
-    /// being created is stopped, too. A member that calls this is asked, and otherwise left alone;
-    /// if somebody else has closed the group before, it only asks the others. Neither does a
-    /// callback of [`PerCpuThreads`](super::PerCpuThreads) wait for anybody. That members of two
-    /// groups close each other's at once is a circle, in which both wait for ever.
+    /// Use this for a shared group in which others may create threads at the same time: these are
+    /// stopped, too. A member that calls this is asked, but not waited for; if the group had been
+    /// closed before, a member only asks the others. A callback of
+    /// [`PerCpuThreads`](super::PerCpuThreads) waits for nobody either. If a member of each of two
+    /// groups closes the other group at the same time, both wait for ever.
     ///
     /// Sleeps.
     pub fn close(&self) {
@@ -154,7 +155,7 @@ impl ThreadGroup {
 }
 
 impl Drop for ThreadGroup {
-    /// Stops what is left of the members, as [`ThreadGroup::stop_all`] does.
+    /// Stops the remaining members, as [`ThreadGroup::stop_all`] does.
     ///
     /// Sleeps.
     fn drop(&mut self) {
@@ -248,7 +249,7 @@ mod tests {
                 until_stopped(ctx);
                 drop(counted);
             })?;
-            // When this one is stopped it drops the handle of the other.
+            // When this thread is stopped, it drops the handle of the other.
             ::core::mem::forget(group.spawn(fmt!("stopper"), move |ctx| {
                 until_stopped(ctx);
                 drop(thread);
@@ -260,10 +261,10 @@ mod tests {
         Ok(())
     }
 
-    /// Waits until asked to stop: first as a thread does, then in ways that know nothing of
+    /// Waits until asked to stop: first by the context, then in sleeps that know nothing of
     /// threads.
     ///
-    /// Returns whether that is what ended the wait.
+    /// Returns whether the request ended the wait.
     fn wait_in_way(way: usize, ctx: &Context<'_>, never: &Completion) -> bool {
         match way {
             0 => until_stopped(ctx),
@@ -295,7 +296,7 @@ mod tests {
                 })
             };
 
-            // Of the two, the group waits for the last first.
+            // The group waits for the last of the two first.
             let first = match is_first {
                 true => Some(spawn_waiter()?),
                 false => None,
@@ -340,7 +341,8 @@ mod tests {
         let never = never()?;
         let (waiting, asked, held) = (count()?, count()?, count()?);
 
-        // Each waits until all others have been asked: to stop one after the other would never end.
+        // Each thread waits until all others have been asked: stopping one after the other would
+        // never end.
         for way in 0..MEMBERS {
             let (never, held) = (never.clone(), held.clone());
             let (waiting, asked) = (waiting.clone(), asked.clone());
@@ -352,7 +354,7 @@ mod tests {
                     asked.fetch_add(1, Relaxed);
                     match eventually(|| asked.load(Relaxed) >= MEMBERS) {
                         true => held.fetch_add(usize::from(was_asked), Relaxed),
-                        // The others need not wait as long.
+                        // The others do not have to wait that long.
                         false => asked.fetch_add(MEMBERS, Relaxed),
                     };
                 })?
@@ -384,7 +386,7 @@ mod tests {
                     }
                     thread.detach();
                 }
-                // Whoever leaks a handle leaks the value that it could still take, and no more.
+                // Leaking a handle leaks the value that it could still take, and nothing else.
                 _ => ::core::mem::forget(thread),
             }
         }
@@ -403,7 +405,7 @@ mod tests {
 
         for _ in 0..10 {
             group.spawn(fmt!("leaves"), |_| ())?.detach();
-            // To ask the group how many there are would let go of them.
+            // Asking the group for its size would free them.
             assert!(eventually(|| members.has_exited()));
             assert_eq!(members.count(), 1);
         }
@@ -431,7 +433,7 @@ mod tests {
         }
         assert!(eventually(|| group.is_empty()));
         assert_eq!((runs.load(Relaxed), drops.load(Relaxed)), (200, 200));
-        // What can not be made leaves nothing, either.
+        // A thread that cannot be created leaves nothing behind either.
         assert_eq!(spawn(fmt!(""), false).err(), Some(EINVAL));
         assert_eq!(drops.load(Relaxed), 201);
         assert!(group.is_empty());
@@ -471,7 +473,7 @@ mod tests {
             let group = group()?;
             let waited = never.clone();
             let mut parked = group.spawn(fmt!("parked"), move |ctx| {
-                // The last park may come when this does not wait for it any more.
+                // The last park may come when nothing waits for it any more.
                 while ctx.wait() != Wake::Stop {}
                 let _ = waited.wait_interruptible();
             })?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keeping CPU hotplug off, and who must not do that.
+//! Excluding CPU hotplug, and the threads that must not do so.
 
 use super::errno::edeadlk;
 use kernel::{
@@ -19,48 +19,48 @@ use kernel::{
     types::ScopeGuard, //
 };
 
-/// The function that the kernel runs in per-CPU threads, once one of ours has told it.
+/// The function that the kernel runs in per-CPU threads, known since one of ours has run.
 static SMPBOOT_THREAD_FN: Atomic<usize> = Atomic::new(0);
 
-/// Returns the function that the current kernel thread runs, or zero if it is none.
+/// Returns the function of the current kernel thread, or zero if the task is no kernel thread.
 fn current_thread_fn() -> usize {
     // SAFETY: The current task is alive.
     unsafe { bindings::kthread_func(Task::current_raw()) }.addr()
 }
 
-/// Says that the current task is a per-CPU thread of the kernel.
+/// Records that the current task is a per-CPU thread of the kernel.
 pub(super) fn set_percpu_thread() {
     SMPBOOT_THREAD_FN.store(current_thread_fn(), Relaxed);
 }
 
 /// Returns whether the caller is a per-CPU thread, for which CPU hotplug may wait.
 ///
-/// Those of the kernel's own are known once there has been one of ours.
+/// The kernel's own are recognised once one of ours has run.
 pub(super) fn is_percpu_thread() -> bool {
     let own = current_thread_fn();
 
-    // The function is part of the kernel itself, so that this address is never another's.
+    // The function is part of the kernel itself, so no other function ever has this address.
     own != 0 && own == SMPBOOT_THREAD_FN.load(Relaxed)
 }
 
-/// Keeps CPUs from coming and going until the guard is dropped.
+/// Prevents CPUs from going online or offline until the guard is dropped.
 ///
-/// Fails with [`EDEADLK`] if the caller must not wait for that. Sleeps.
+/// Sleeps. Fails with [`EDEADLK`] if the caller must not wait for CPU hotplug.
 ///
-/// No code of users may run meanwhile: it might do the same.
+/// No code of users may run while the guard lives: it might do the same.
 pub(super) fn lock() -> Result<impl Drop> {
     might_sleep();
     if is_percpu_thread() {
         return Err(edeadlk());
     }
     #[cfg(CONFIG_HOTPLUG_CPU)]
-    // SAFETY: This may sleep, and the caller is none for which CPU hotplug waits.
+    // SAFETY: This may sleep, and CPU hotplug does not wait for the caller.
     unsafe {
         bindings::cpus_read_lock()
     };
     Ok(ScopeGuard::new(|| {
         #[cfg(CONFIG_HOTPLUG_CPU)]
-        // SAFETY: It has been locked above, by the current task.
+        // SAFETY: The current task took the lock above.
         unsafe {
             bindings::cpus_read_unlock()
         };
@@ -69,7 +69,7 @@ pub(super) fn lock() -> Result<impl Drop> {
 
 /// Checks that `cpu` is online, and so possible.
 pub(super) fn check_online(cpu: CpuId) -> Result {
-    // SAFETY: The mask is there since boot, and C changes it with atomic operations only.
+    // SAFETY: The mask exists since boot, and C changes it with atomic operations only.
     let online = unsafe { Cpumask::from_raw(&raw const bindings::__cpu_online_mask) };
 
     if !online.test(cpu) {

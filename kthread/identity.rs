@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a kernel thread is, in the words of its task structure.
+//! The properties of a kernel thread, as its task structure has them.
 
 use super::{
     context::Context,
@@ -82,7 +82,7 @@ impl fmt::Display for CpuList {
     }
 }
 
-/// What the task structure of a thread says at one moment.
+/// A snapshot of the task structure of a thread.
 #[derive(Clone, Copy)]
 pub struct Identity {
     /// The name of the task, which `kthread_create_on_node()` has cut to 15 bytes.
@@ -100,18 +100,21 @@ pub struct Identity {
     /// Whether it has an address space, which a kernel thread has only between `kthread_use_mm()`
     /// and `kthread_unuse_mm()`.
     pub mm: bool,
-    /// Whether it runs on the page tables of another task: `active_mm`. A kernel thread borrows
-    /// these from the task that ran before it on the same CPU, and has none while it sleeps.
+    /// Whether it runs on the page tables of another task: `active_mm`.
+    ///
+    /// A kernel thread borrows these from the task that ran before it on the same CPU, and has none
+    /// while it sleeps.
     pub active_mm: bool,
     /// The scheduling policy, as `SCHED_FIFO` is one.
     pub policy: u32,
-    /// The nice value, from -20 to 19. It is kept, and counts for nothing, under the policies that
-    /// have none.
+    /// The nice value, from -20 to 19.
+    ///
+    /// Policies without a nice value keep it, and do not use it.
     pub nice: i32,
     /// The real-time priority, from 1 to 99, or 0 if the policy is neither `SCHED_FIFO` nor
     /// `SCHED_RR`.
     pub rt_priority: u32,
-    /// Where it may run.
+    /// The CPUs that it may run on.
     pub cpus_allowed: CpuList,
     /// Whether it runs on when tasks are frozen: `PF_NOFREEZE`.
     pub nofreeze: bool,
@@ -123,7 +126,7 @@ impl Identity {
         self.policy == bindings::SCHED_FIFO
     }
 
-    /// The name of the policy, as in `SCHED_NORMAL` and its kin, in lower case.
+    /// The name of the policy in lower case, without `SCHED_`.
     ///
     /// Someone may have given the thread one with `sched_setattr(2)` that no
     /// [`Policy`](super::Policy) is.
@@ -146,9 +149,8 @@ impl Identity {
         let guard = rcu::read_lock();
 
         // SAFETY: The caller holds a reference to the task. The fields may change at any time, so
-        // that each is read once, as C does it in `/proc`. The parent is kthreadd, which never
-        // exits; that any other parent would be valid, too, is what the RCU read-side critical
-        // section is for.
+        // each is read once, as C does for `/proc`. The parent is kthreadd, which never exits; any
+        // other parent is kept valid by the RCU read-side critical section.
         let identity = unsafe {
             let parent = atomic_load(&raw mut (*task).real_parent, Relaxed);
             let flags = atomic_load(&raw mut (*task).flags, Relaxed);
@@ -178,20 +180,20 @@ impl Identity {
 
 /// Copies the name of a task.
 ///
-/// A name that changes meanwhile gives a mixture, as it does in C.
+/// A name that changes during the copy gives a mixture, as it does in C.
 ///
 /// # Safety
 ///
 /// `task` must be valid.
 unsafe fn comm(task: *mut bindings::task_struct) -> Comm {
-    // SAFETY: By the requirements of this function, and the index is one of the array.
+    // SAFETY: The caller guarantees that `task` is valid, and the index is within the array.
     Comm(core::array::from_fn(|index| unsafe {
         // CAST: A `char` of C is a byte.
         atomic_load((&raw mut (*task).comm).cast::<i8>().add(index), Relaxed) as u8
     }))
 }
 
-/// Copies where a task may run, word by word, as it may change meanwhile.
+/// Copies the CPUs that a task may run on, word by word, as they may change during the copy.
 ///
 /// # Safety
 ///
@@ -200,7 +202,7 @@ unsafe fn cpus_allowed(task: *mut bindings::task_struct) -> CpuList {
     let mut mask = bindings::cpumask::default();
 
     for (index, word) in mask.bits.iter_mut().enumerate() {
-        // SAFETY: By the requirements of this function, and the index is one of the array.
+        // SAFETY: The caller guarantees that `task` is valid, and the index is within the array.
         *word = unsafe {
             atomic_load(
                 (&raw mut (*task).cpus_mask.bits)
@@ -213,8 +215,9 @@ unsafe fn cpus_allowed(task: *mut bindings::task_struct) -> CpuList {
     CpuList(mask)
 }
 
-/// Watches a thread, and keeps nobody from stopping it. It may be dropped where a
-/// [`Waker`](super::Waker) may be.
+/// Looks at a thread, without keeping others from stopping it.
+///
+/// It may be dropped where a [`Waker`](super::Waker) may be.
 ///
 /// # Examples
 ///
@@ -236,14 +239,14 @@ impl Observer {
         Self { member }
     }
 
-    /// Reads what the task structure says now.
+    /// Reads the task structure.
     ///
     /// May be called from any context.
     pub fn identity(&self) -> Identity {
         Identity::of(self.member.core().task())
     }
 
-    /// Tells whether the closure has returned, or never will because the thread died.
+    /// Returns whether the closure has returned, or never will because the thread died.
     ///
     /// May be called from any context.
     pub fn is_finished(&self) -> bool {
@@ -252,8 +255,8 @@ impl Observer {
 
     /// Returns whether the caller is this thread.
     ///
-    /// So code that others call as well as a thread or a worker tells whom it runs for. May be
-    /// called from any context. In an interrupt, the caller is what was interrupted.
+    /// Code that is called by the thread and by others can use this to tell which. May be called
+    /// from any context. In an interrupt, the caller is the interrupted task.
     #[doc(alias = "kthread_func")]
     pub fn is_current(&self) -> bool {
         self.member.core().is_current()
@@ -261,7 +264,7 @@ impl Observer {
 }
 
 impl<M> Context<'_, M> {
-    /// Reads what the task structure of the current thread says now.
+    /// Reads the task structure of the current thread.
     ///
     /// Does not sleep.
     pub fn identity(&self) -> Identity {
@@ -300,7 +303,7 @@ mod tests {
             assert_eq!(identity.ppid, 2);
             assert!(identity.is_fifo() && identity.rt_priority == 1);
         }
-        // It runs on the page tables of whoever ran before it.
+        // It runs on the page tables of the previous task.
         assert!(running.active_mm);
         assert!(!new.active_mm);
         Ok(())

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the KUnit suites share. Each suite is at the bottom of the file that it is about.
+//! What the KUnit suites share.
 //!
-//! An assertion fails a test in the task that runs the test only: in any other it is no more than a
-//! message. So threads return, or count, what the test asserts.
+//! Each suite is at the bottom of the file that it tests.
+//!
+//! An assertion fails a test in the task that runs the test only: in any other task it only prints
+//! a message. So threads return, or count, what the test asserts.
 
 use super::{
     core::Core,
@@ -39,8 +41,9 @@ use kernel::{
     }, //
 };
 
-/// Enough for a race of two CPUs to go either way. A kernel that checks every access or lock
-/// takes ten times as long for a round.
+/// Enough rounds for a race of two CPUs to go either way.
+///
+/// On a kernel that checks every access or lock, a round takes ten times as long.
 pub(super) const ROUNDS: usize = if cfg!(CONFIG_KASAN) || cfg!(CONFIG_PROVE_LOCKING) {
     200
 } else {
@@ -63,8 +66,8 @@ impl Drop for Counted {
 }
 
 pub(super) fn group() -> Result<ThreadGroup> {
-    // SAFETY: The tests drop their groups when they end. One that fails is killed, and so it
-    // leaks its group, in which case this module must not be unloaded.
+    // SAFETY: The tests drop their groups when they end. A test that fails is killed and leaks its
+    // group; this module must not be unloaded then.
     unsafe { ThreadGroup::new() }
 }
 
@@ -76,7 +79,7 @@ pub(super) fn this_module() -> &'static ThisModule {
     }
     #[cfg(MODULE)]
     static THIS_MODULE: ThisModule =
-        // SAFETY: Every module has this symbol, and its address alone is used.
+        // SAFETY: Every module has this symbol, and only its address is used.
         unsafe { ThisModule::from_ptr((&raw const __this_module).cast_mut().cast()) };
     #[cfg(not(MODULE))]
     // SAFETY: Code that is built in has no module.
@@ -89,7 +92,7 @@ pub(super) fn this_module() -> &'static ThisModule {
 pub(super) fn with_threads(test: impl FnOnce(&'static ModuleThreads) -> Result) -> Result {
     let threads = KBox::new(ModuleThreads::new(), GFP_KERNEL)?;
 
-    // SAFETY: When the test has ended only groups that were leaked refer to it, which nobody uses.
+    // SAFETY: When the test has ended, only leaked groups refer to it, and nobody uses these.
     test(unsafe { NonNull::from(&*threads).as_ref() })
 }
 
@@ -107,14 +110,16 @@ pub(super) fn comm<T: Send>(thread: &Thread<T>) -> [u8; 16] {
     unsafe { (*thread.task().as_ptr()).comm }
 }
 
-/// What the task structure of a thread says at one moment.
+/// A snapshot of the task structure of a thread.
 #[derive(Clone, Copy)]
 pub(super) struct Seen {
     comm: [u8; 16],
     pub(super) policy: u32,
     pub(super) nice: i32,
     pub(super) rt_priority: u32,
-    /// Where it may run, a bit for each CPU. The tests have no more than 64.
+    /// The CPUs that it may run on, one bit each.
+    ///
+    /// The tests run on at most 64.
     pub(super) cpus: u64,
     pub(super) mm: bool,
     pub(super) nofreeze: bool,
@@ -133,8 +138,8 @@ impl Seen {
 pub(super) fn seen(core: &Core) -> Seen {
     let task = core.task().as_ptr();
 
-    // SAFETY: `core` keeps the task, whose fields may change at any time, but for the name. The
-    // mask has a word or more.
+    // SAFETY: `core` keeps the task. Its fields may change at any time, except the name. The mask
+    // has at least one word.
     unsafe {
         let flags = atomic_load(&raw mut (*task).flags, Relaxed);
 
@@ -151,7 +156,7 @@ pub(super) fn seen(core: &Core) -> Seen {
     }
 }
 
-/// Lets others run, in a loop that waits for them.
+/// Lets other tasks run, in a loop that waits for them.
 pub(super) fn pause() {
     fsleep(Delta::from_micros(20));
 }
@@ -169,10 +174,10 @@ pub(super) fn eventually(is_so: impl Fn() -> bool) -> bool {
     true
 }
 
-/// Returns whether a thread that has nothing to do sleeps, whenever one looks.
+/// Returns whether an idle thread is asleep each time it is looked at.
 pub(super) fn sleeps(task: &Task) -> bool {
     let task = task.as_ptr();
-    // What has been woken is not on the queue of its CPU until that has come to it.
+    // A woken task is not on the run queue until its CPU has processed the wake-up.
     //
     // SAFETY: The caller keeps the task. The scheduler writes both fields at once.
     let is_off = || unsafe {
@@ -207,7 +212,7 @@ pub(super) fn plug(cpu: CpuId, online: bool) -> Result {
     }
 }
 
-/// Returns the CPU of the highest number, if there is more than one.
+/// Returns the CPU with the highest number, if there is more than one.
 pub(super) fn last_cpu() -> Option<CpuId> {
     CpuId::from_u32(kernel::cpu::nr_cpu_ids() - 1).filter(|cpu| cpu.as_u32() > 0)
 }
@@ -227,7 +232,7 @@ pub(super) fn all_cpus() -> Result<CpumaskVar> {
     cpus(0..kernel::cpu::nr_cpu_ids())
 }
 
-/// What per-CPU threads that have nothing to do run.
+/// The body of per-CPU threads that have nothing to do.
 pub(super) struct Never;
 
 impl_has_slot!(Never);

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What lockdep is told about waiting for a thread.
+//! Annotations for lockdep about waiting for a thread.
 //!
-//! To wait for a thread is like taking a lock that the thread holds while it runs. So the thread
-//! acquires a map for as long as its closure runs, and whoever waits for it acquires and releases
-//! the map before. If the caller holds a lock that the closure takes, lockdep sees the circle the
-//! first time that both have happened, deadlock or not. Workqueues do the same.
+//! Waiting for a thread is like taking a lock that the thread holds while it runs. So the thread
+//! holds a map while its closure runs, and a waiter acquires and releases the map before it waits.
+//! If the waiter holds a lock that the closure takes, lockdep sees the cycle once both have
+//! happened, even without a deadlock. Workqueues do the same.
 //!
-//! All threads that are made at one place are of one class. Threads of one place that wait for
-//! each other do so along some order, or else they would not end, which lockdep cannot know: these
-//! waits are not reported to it.
+//! All threads created at one place in the source have the same class. If they wait for each other,
+//! they do so in some order, or they would not end. Lockdep cannot know that order, so it is not
+//! told of such waits.
 //!
-//! So there are limits. Threads of two places that wait for each other in turn, as in a recursion
-//! over both, are reported although they may end. And a function that makes threads for others
-//! should be `#[track_caller]`, lest all these threads are of one class. To cancel a work, to park,
-//! and to stop per-CPU threads are waits that lockdep is not told of.
+//! This has limits. Threads of two places that wait for each other in turn, as in a recursion over
+//! both, are reported although they may end. A function that creates threads for others should be
+//! `#[track_caller]`, or all these threads have one class. Lockdep is not told of cancelling a work
+//! item, of parking, or of stopping per-CPU threads.
 //!
 //! C header: [`include/linux/lockdep.h`](srctree/include/linux/lockdep.h)
 
 pub(super) use imp::*;
 
-/// What is made at a place, and has a class of its own.
+/// The kinds of objects created at a place, each with its own class.
 #[derive(Clone, Copy)]
 pub(super) enum What {
     /// The map of a thread.
     Map = 0,
     /// The lock of a worker.
     Lock = 1,
-    /// The timer of a work.
+    /// The timer of a work item.
     Timer = 2,
 }
 
@@ -46,7 +46,7 @@ mod imp {
         types::Opaque, //
     };
 
-    /// A place in the source that makes threads, which names their class.
+    /// A place in the source that creates threads, which names their class.
     #[derive(Clone, Copy)]
     pub(in super::super) struct Site(&'static Location<'static>);
 
@@ -57,10 +57,10 @@ mod imp {
             Self(Location::caller())
         }
 
-        /// Returns the key of the class of what is made there.
+        /// Returns the key of the class of the objects created there.
         ///
-        /// Lockdep uses the address of a key, and of the seven bytes that follow it, and never what
-        /// is there.
+        /// Lockdep uses the address of a key, and of the seven bytes that follow it, and never
+        /// reads them.
         pub(in super::super) fn key(self, what: What) -> *mut bindings::lock_class_key {
             core::ptr::from_ref(self.0)
                 .cast_mut()
@@ -69,10 +69,10 @@ mod imp {
         }
     }
 
-    /// How many addresses a key stands for.
+    /// How many addresses a key covers.
     const SUBCLASSES: usize = bindings::MAX_LOCKDEP_SUBCLASSES as usize;
 
-    // There is room for the keys of all that is made at one place.
+    // A `Location` has room for the keys of all kinds.
     const _: () =
         assert!(size_of::<Location<'static>>() >= (What::Timer as usize + 1) * SUBCLASSES);
 
@@ -83,10 +83,10 @@ mod imp {
         map: Opaque<bindings::lockdep_map>,
     }
 
-    // SAFETY: The map is only read after it has been initialised, by lockdep.
+    // SAFETY: After initialisation only lockdep accesses the map.
     unsafe impl Send for LockMap {}
 
-    // SAFETY: As above.
+    // SAFETY: After initialisation only lockdep accesses the map.
     unsafe impl Sync for LockMap {}
 
     impl LockMap {
@@ -110,7 +110,7 @@ mod imp {
             })
         }
 
-        /// With `is_trylock`, this does not come after the locks that are held.
+        /// With `is_trylock`, lockdep records no dependency on the locks that are held.
         fn acquire(&self, is_trylock: bool) {
             // SAFETY: The map is initialised.
             unsafe {
@@ -137,15 +137,17 @@ mod imp {
             Held(self)
         }
 
-        /// Calls `f`, which must be called without locks, while the map is held.
+        /// Calls `f` with the map held.
+        ///
+        /// The caller must hold no locks.
         pub(in super::super) fn without(&self, f: impl FnOnce()) {
             self.release();
             f();
-            // The closure may hold locks, which did not come before it.
+            // The closure may hold locks, which are no dependencies of the map.
             self.acquire(true);
         }
 
-        /// Says that the current task is about to wait for the thread.
+        /// Tells lockdep that the current task is about to wait for the thread.
         pub(in super::super) fn wait(&self) {
             if !self.is_own_class() {
                 self.acquire(false);
@@ -157,17 +159,16 @@ mod imp {
         fn is_own_class(&self) -> bool {
             let task = Task::current_raw();
 
-            // Once lockdep is off, what has been released is not taken out any more, and may be
-            // gone.
+            // Once lockdep is off, released locks stay on the list, and may have been freed.
             //
-            // SAFETY: The variable is there since boot.
+            // SAFETY: The variable exists since boot.
             if unsafe { atomic_load(&raw mut bindings::debug_locks, Relaxed) } == 0 {
                 return true;
             }
             // SAFETY: The map is initialised, and its key does not change.
             let key = unsafe { (*self.map.get()).key };
-            // SAFETY: The current task is alive, and these are written by itself alone. What it
-            // holds is there.
+            // SAFETY: The current task is alive, and only it writes these. The locks that it holds
+            // are valid.
             unsafe {
                 let held = &(*task).held_locks;
 
@@ -178,7 +179,7 @@ mod imp {
         }
     }
 
-    /// Says that the map is held, until this is dropped.
+    /// Tells lockdep that the map is held, until this is dropped.
     pub(in super::super) struct Held<'a>(&'a LockMap);
 
     impl Drop for Held<'_> {
@@ -198,7 +199,7 @@ mod imp {
         prelude::*, //
     };
 
-    /// A place in the source that makes threads.
+    /// A place in the source that creates threads.
     #[derive(Clone, Copy)]
     pub(in super::super) struct Site;
 
@@ -208,13 +209,13 @@ mod imp {
             Self
         }
 
-        /// Returns the key of the class, which nobody looks at.
+        /// Returns the key of the class, which nobody uses.
         pub(in super::super) fn key(self, _: What) -> *mut bindings::lock_class_key {
             core::ptr::null_mut()
         }
     }
 
-    /// Says that the map is held, until this is dropped.
+    /// Would tell lockdep that the map is held, until this is dropped.
     pub(in super::super) struct Held;
 
     impl Drop for Held {
@@ -222,7 +223,7 @@ mod imp {
         fn drop(&mut self) {}
     }
 
-    /// The map of a thread, of which there is nothing without lockdep.
+    /// The map of a thread, which is empty without lockdep.
     pub(in super::super) struct LockMap;
 
     impl LockMap {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What allocations of a task may do to find memory, for all that it calls.
+//! What the allocations of a task may do to find memory.
 //!
 //! An allocation may write to disks and call file systems to free memory. Code that these wait for
-//! must not cause that, however far down it allocates. Flags that say so are handed down by hand to
-//! each allocation, or else the task says it once for all of them: by a scope, which is a closure
-//! here, or by [`Builder::memalloc`] for as long as the thread lives.
+//! must not cause that, not even in functions that it calls. Either the flags are passed down to
+//! each allocation, or the task sets them once for all: by a scope, which is a closure here, or by
+//! [`Builder::memalloc`] for the lifetime of the thread.
 //!
 //! C header: [`include/linux/sched/mm.h`](srctree/include/linux/sched/mm.h)
 //!
@@ -17,20 +17,20 @@ use kernel::{
     types::ScopeGuard, //
 };
 
-/// What all allocations of a task do, or not. See [`memalloc_scope`].
+/// A restriction or permission for all allocations of a task.
+///
+/// See [`memalloc_scope`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Memalloc {
-    /// They do not call into file systems, as `GFP_NOFS`: `PF_MEMALLOC_NOFS`.
+    /// No calls into file systems, as `GFP_NOFS`: `PF_MEMALLOC_NOFS`.
     NoFs,
-    /// They do no I/O, as `GFP_NOIO`, and so do not call into file systems either:
-    /// `PF_MEMALLOC_NOIO`.
+    /// No I/O, as `GFP_NOIO`, and so no calls into file systems: `PF_MEMALLOC_NOIO`.
     NoIo,
-    /// They free nothing at all, and may take the last of the memory that there is, as
-    /// `__GFP_MEMALLOC`: `PF_MEMALLOC`.
+    /// No reclaim at all, and access to the memory reserves, as `__GFP_MEMALLOC`: `PF_MEMALLOC`.
     ///
-    /// This is for what frees more memory, very soon, than it needs for that. The reserves are all
-    /// that the whole system has left: who uses them up brings it to a halt. What is set aside
-    /// beforehand, as in a `mempool`, does not.
+    /// Use this only for code that soon frees more memory than it allocates. The reserves are all
+    /// that the system has left: using them up brings it to a halt. Memory that is set aside
+    /// beforehand, as in a `mempool`, avoids this.
     NoReclaim,
 }
 
@@ -44,7 +44,7 @@ impl Memalloc {
     }
 }
 
-/// A set of what is said of allocations.
+/// A set of [`Memalloc`].
 #[derive(Clone, Copy)]
 pub(super) struct Memallocs(u32);
 
@@ -59,15 +59,15 @@ impl Memallocs {
         self.0 == 0
     }
 
-    /// Says these of the current task from here on, and returns what had not been said of it.
+    /// Sets these for the current task, and returns those that had not been set.
     ///
     /// Does what `memalloc_flags_save()` does.
     pub(super) fn save(self) -> Self {
         let flags = current_flags();
 
-        // SAFETY: It points to the flags of the current task, which is alive. A task alone writes
-        // its flags, and no interrupt leaves them changed. Others may read them meanwhile, as they
-        // may in C.
+        // SAFETY: The pointer is to the flags of the current task, which is alive. Only the task
+        // writes its flags, and no interrupt leaves them changed. Others may read them at the same
+        // time, as in C.
         unsafe {
             let old = flags.read_volatile();
 
@@ -76,13 +76,13 @@ impl Memallocs {
         }
     }
 
-    /// Takes back what [`Memallocs::save`] has returned.
+    /// Clears the flags that [`Memallocs::save`] has returned.
     ///
     /// Does what `memalloc_flags_restore()` does.
     fn restore(self) {
         let flags = current_flags();
 
-        // SAFETY: As above.
+        // SAFETY: The pointer is to the flags of the current task, which only it writes.
         unsafe { flags.write_volatile(flags.read_volatile() & !self.0) };
     }
 }
@@ -93,15 +93,15 @@ fn current_flags() -> *mut u32 {
     unsafe { &raw mut (*Task::current_raw()).flags }
 }
 
-/// Calls `f`, and has all its allocations do as `memalloc` says.
+/// Calls `f`, and applies `memalloc` to all its allocations.
 ///
-/// That goes for what `f` calls, too, and for nobody else. Scopes can be nested, in any order and
-/// as often as one likes: what an outer scope has said still holds when an inner one ends.
+/// This includes the functions that `f` calls, and no other task. Scopes can be nested in any order
+/// and depth: the flags of an outer scope still hold when an inner one ends.
 ///
-/// May be called from any context, but with [`Memalloc::NoReclaim`] not in an interrupt, which has
-/// no use of it.
+/// May be called from any context, but with [`Memalloc::NoReclaim`] not in an interrupt, where it
+/// has no effect.
 ///
-/// In C it is begun and ended by two calls, of [`memalloc_nofs`] and the like, that have to match.
+/// In C two calls that have to match begin and end a scope, such as those in [`memalloc_nofs`].
 ///
 /// # Examples
 ///
@@ -118,7 +118,7 @@ fn current_flags() -> *mut u32 {
 #[doc(alias = "memalloc_flags_restore")]
 pub fn memalloc_scope<R>(memalloc: Memalloc, f: impl FnOnce() -> R) -> R {
     let added = Memallocs::NONE.with(memalloc).save();
-    // What is called here returns, or the task is gone.
+    // Either this call returns, or the task is gone.
     let _restore = ScopeGuard::new(|| added.restore());
 
     f()
@@ -136,7 +136,7 @@ pub fn memalloc_scope<R>(memalloc: Memalloc, f: impl FnOnce() -> R) -> R {
 /// ```
 /// # use kernel::sync::Mutex;
 /// # fn f(log: &Mutex<KVec<u8>>) -> Result {
-/// // The file system waits for this lock when it is to free memory.
+/// // The file system takes this lock when it frees memory.
 /// let mut log = log.lock();
 ///
 /// memalloc_nofs(|| log.push(1, GFP_KERNEL))?;
@@ -160,7 +160,7 @@ pub fn memalloc_nofs<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// ```
 /// # fn reset() -> Result { Ok(()) }
-/// // Until the disk is back, nothing can be written to it.
+/// // The disk cannot be written to until it is back.
 /// memalloc_noio(reset)?;
 /// # Ok::<(), Error>(())
 /// ```
@@ -170,9 +170,9 @@ pub fn memalloc_noio<R>(f: impl FnOnce() -> R) -> R {
     memalloc_scope(Memalloc::NoIo, f)
 }
 
-/// Calls `f`, in which allocations free nothing, and may take the last of the memory.
+/// Calls `f`, in which allocations do not reclaim, and may use the memory reserves.
 ///
-/// See [`Memalloc::NoReclaim`] for who may do that. Must not be called in an interrupt.
+/// See [`Memalloc::NoReclaim`] for when that is allowed. Must not be called in an interrupt.
 ///
 /// Does what `memalloc_noreclaim_save()` and `memalloc_noreclaim_restore()` of
 /// [`include/linux/sched/mm.h`](srctree/include/linux/sched/mm.h) do, and can be nested.
@@ -181,7 +181,7 @@ pub fn memalloc_noio<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// ```
 /// # fn write_back(_page: KBox<[u8; 64]>) {}
-/// // To write a page back frees it, and takes a little memory.
+/// // Writing a page back frees it, and needs a little memory.
 /// memalloc_noreclaim(|| -> Result {
 ///     write_back(KBox::new([0; 64], GFP_KERNEL)?);
 ///     Ok(())
@@ -216,7 +216,7 @@ mod tests {
     const NOIO: u32 = bindings::PF_MEMALLOC_NOIO;
     const NORECLAIM: u32 = bindings::PF_MEMALLOC;
 
-    /// Returns what is said of the allocations of the current task.
+    /// Returns the flags for the allocations of the current task.
     fn said() -> u32 {
         // SAFETY: The current task reads its own flags.
         unsafe { current_flags().read() & (NOFS | NOIO | NORECLAIM) }
@@ -236,7 +236,7 @@ mod tests {
         })?;
 
         assert_eq!(thread.join(), Ok([NOFS, NOIO, NORECLAIM, NOFS, 0]));
-        // The closure may return early, and returns what it returns.
+        // The closure may return early, and its value is passed on.
         let early = memalloc_noio(|| -> Result<u32> {
             Err::<(), _>(EAGAIN)?;
             Ok(said())
@@ -251,7 +251,7 @@ mod tests {
         let group = group()?;
         let thread = group.spawn(fmt!("nests"), |ctx| {
             let nested = memalloc_noio(|| {
-                // The same one again, within and beside another.
+                // The same scope again, within another and after it.
                 let inner = memalloc_noio(said);
                 let between = said();
                 let both = memalloc_nofs(|| (memalloc_noio(said), said()));
@@ -260,7 +260,7 @@ mod tests {
             });
             // Other flags that change in a scope stay as they are.
             let before = seen(ctx.core()).nofreeze;
-            // SAFETY: The current task alone writes its flags.
+            // SAFETY: Only the current task writes its flags.
             memalloc_nofs(|| unsafe { *current_flags() &= !bindings::PF_NOFREEZE });
             (nested, said(), before, seen(ctx.core()).nofreeze)
         })?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What ends together: the members of a group or a scope, and the groups of a module.
+//! Things that end together: the members of a group or a scope, and the groups of a module.
 
 use super::{
     completion::Completion,
@@ -26,7 +26,9 @@ use kernel::{
     task::might_sleep, //
 };
 
-/// Where a table holds an entry. Used under the lock of that table.
+/// The index of an entry in its table.
+///
+/// Accessed under the lock of that table.
 pub(super) struct Place(Atomic<usize>);
 
 impl Place {
@@ -43,51 +45,54 @@ impl Place {
     }
 }
 
-/// What a group can be made to stop: a thread, or something that has threads.
+/// A member that a group can stop: a thread, or an object that has threads.
 pub(super) trait Entry: Send + Sync {
     fn place(&self) -> &Place;
 
     /// Returns whether the caller is a thread that [`Entry::reap`] would wait for.
     fn is_current(&self) -> bool;
 
-    /// Asks for what [`Entry::reap`] waits for, on behalf of someone who is about to call it.
+    /// Makes the request that [`Entry::reap`] waits for, on behalf of a caller that is about to
+    /// call it.
     ///
-    /// Does not wait for it.
+    /// Does not wait.
     fn request_stop(&self);
 
-    /// Returns once all threads are gone, and the table has let go of the entry.
+    /// Returns once all threads are gone, and the table has dropped the entry.
     ///
-    /// Whoever comes second waits for the first. Sleeps.
+    /// A second caller waits for the first. Sleeps.
     fn reap(&self);
 
-    /// Returns whether all threads have exited, of one that has said that it leaves.
+    /// Returns whether all threads have exited, of an entry that is leaving.
     fn has_exited(&self) -> bool;
 
-    /// Waits for the exit, of one that has said that it leaves.
+    /// Waits for the exit of an entry that is leaving.
     fn wait_exit(&self);
 
-    /// Lets go of what the entry holds itself, after it has exited and left the table.
+    /// Drops what the entry itself holds, after it has exited and left the table.
     fn gone(&self) {}
 
-    /// Drops all that the threads have left.
+    /// Drops the values of the threads.
     ///
     /// # Safety
     ///
-    /// The entry must have been reaped, and nobody may use a handle of it at the same time.
+    /// The entry must have been reaped, and nobody may use a handle of it during this call.
     unsafe fn drop_contents(&self);
 }
 
-/// The entries of a group, those that leave first.
+/// The entries of a group.
+///
+/// Those that are leaving come first.
 ///
 /// # Invariants
 ///
-/// - The place of each entry is its index.
-/// - The first `leaving` entries have called [`Members::leave`]: nobody waits for them before the
-///   last.
+/// - The `Place` of each entry is its index.
+/// - The first `leaving` entries have called [`Members::leave`]: nobody but the last caller waits
+///   for them.
 struct Table {
     entries: KVVec<Arc<dyn Entry>>,
     leaving: usize,
-    /// Whether it takes no more.
+    /// Whether it refuses new entries.
     closed: bool,
 }
 
@@ -101,7 +106,7 @@ impl Table {
         }
     }
 
-    /// Returns where `place` is, if its entry is still there.
+    /// Returns the index of `place`, if its entry is still in the table.
     fn find(&self, place: &Place) -> Option<usize> {
         let index = place.get();
 
@@ -111,23 +116,25 @@ impl Table {
             .then_some(index)
     }
 
-    /// Exchanges two entries, the first of which does not come after the other.
+    /// Swaps two entries.
+    ///
+    /// The first index must not be greater than the second.
     fn swap(&mut self, low: usize, high: usize) {
-        // An index could panic. There is nothing to do if both are the same.
+        // Indexing could panic. If both are the same, there is nothing to do.
         if let Some((head, tail)) = self.entries.split_at_mut_checked(high) {
             if let (Some(one), Some(other)) = (head.get_mut(low), tail.first_mut()) {
                 core::mem::swap(one, other);
-                // INVARIANT: Both places follow.
+                // INVARIANT: Both places are updated.
                 one.place().set(low);
                 other.place().set(high);
             }
         }
     }
 
-    /// Takes out the entry at `index`, which is there.
+    /// Removes the entry at `index`, which must exist.
     fn take(&mut self, mut index: usize) -> Option<Arc<dyn Entry>> {
         if index < self.leaving {
-            // INVARIANT: The last of those that leave takes its place.
+            // INVARIANT: The last entry that is leaving takes its place.
             self.leaving -= 1;
             self.swap(index, self.leaving);
             index = self.leaving;
@@ -135,7 +142,7 @@ impl Table {
         let last = self.entries.pop()?;
 
         match self.entries.get_mut(index) {
-            // INVARIANT: The last of all takes its place.
+            // INVARIANT: The last entry takes its place.
             Some(slot) => {
                 last.place().set(index);
                 Some(core::mem::replace(slot, last))
@@ -144,7 +151,7 @@ impl Table {
         }
     }
 
-    /// Takes out one of the entries that have exited by themselves, if one of the first few has.
+    /// Removes an entry that has exited by itself, if there is one among the first few.
     fn take_exited(&mut self, few: usize) -> Option<Arc<dyn Entry>> {
         // ORDERING: proofs/litmus/leave.litmus
         let index = self
@@ -157,22 +164,21 @@ impl Table {
     }
 }
 
-/// The entries of a group that are not gone yet.
+/// The entries of a group that have not been removed yet.
 #[pin_data]
 pub(super) struct Members {
     #[pin]
     table: Mutex<Table>,
-    /// Whether what the threads have left has to be dropped, even if their handles have been
-    /// leaked.
+    /// Whether the values of the threads have to be dropped even if their handles have been leaked.
     drops_values: bool,
-    /// How many of those that leave to look at.
+    /// How many of the entries that are leaving to look at.
     few: usize,
-    /// Twice how many entries are being created, plus one once the table takes no more.
+    /// Twice the number of entries that are being created, plus one once the table is closed.
     creations: Atomic<usize>,
-    /// That none is being created any more, after that.
+    /// Completed when no entry is being created any more after that.
     #[pin]
     settled: Completion,
-    /// Where the table of a module holds this, as one of its groups.
+    /// The index of this in the table of a module, as one of its groups.
     place: Place,
 }
 
@@ -182,7 +188,7 @@ impl Members {
             pin_init!(Self {
                 table <- new_mutex!(Table::new()),
                 drops_values,
-                // Threads exit soon, but those who leave together in any order.
+                // Threads that are leaving exit soon, but in any order.
                 few: 4,
                 creations: Atomic::new(0),
                 settled <- Completion::new(),
@@ -192,14 +198,14 @@ impl Members {
         )
     }
 
-    /// Those of a module, which are groups themselves.
+    /// The entries of a module, which are groups.
     ///
-    /// Their lock is taken before that of any group.
+    /// This lock is taken before that of any group.
     pub(super) fn of_module() -> impl PinInit<Self> {
         pin_init!(Self {
             table <- new_mutex!(Table::new()),
             drops_values: false,
-            // A group in which a thread has been left may stay for as long as the module.
+            // A group in which a thread remains may stay as long as the module.
             few: usize::MAX,
             creations: Atomic::new(0),
             settled <- Completion::new(),
@@ -207,10 +213,11 @@ impl Members {
         })
     }
 
-    /// Adds an entry that has no task yet. It must have one, or have been removed again, when what
-    /// this returns is dropped.
+    /// Adds an entry that has no task yet.
     ///
-    /// Fails with [`ENODEV`] once these are closed.
+    /// Before the returned `Creation` is dropped, it must have got one or been removed.
+    ///
+    /// Fails with [`ENODEV`] once the table is closed.
     pub(super) fn insert(&self, entry: Arc<dyn Entry>) -> Result<Creation<'_>> {
         // ORDERING: proofs/litmus/close-count.litmus
         // ORDERING: proofs/litmus/close-create.litmus
@@ -219,15 +226,17 @@ impl Members {
         if table.closed {
             return Err(ENODEV);
         }
-        // INVARIANT: The new entry goes to the end.
+        // INVARIANT: The new entry is the last one.
         entry.place().set(table.entries.len());
         table.entries.push(entry, GFP_KERNEL)?;
         self.creations.fetch_add(2, Relaxed);
         Ok(Creation(self))
     }
 
-    /// Takes no more entries from now on, and asks all that there are to stop, unless one is being
-    /// created: that has no task to ask yet. Returns whether these had been open.
+    /// Refuses new entries from now on, and asks all members to stop, unless one is being created,
+    /// which has no task to ask yet.
+    ///
+    /// Returns whether the table was open.
     ///
     /// Does not wait.
     fn refuse_more(&self) -> bool {
@@ -248,21 +257,21 @@ impl Members {
         were_open
     }
 
-    /// Lets go of an entry, which may not be there any more.
+    /// Removes an entry, which may already have been removed.
     pub(super) fn remove(&self, place: &Place) {
         let mut table = self.table.lock();
         let gone = table.find(place).and_then(|index| table.take(index));
 
-        // To drop the last reference drops what the thread has left, which must be free to lock.
+        // Dropping the last reference drops the value of the thread, which may take locks.
         drop(table);
         drop(gone);
     }
 
-    /// Says that an entry is about to exit by itself, and that nobody waits for that.
+    /// Records that an entry is about to exit by itself, and that nobody waits for it.
     ///
-    /// The last thing that a thread does. It can not let go of itself, as it still runs code of its
-    /// module, so it lets go of others that have gone before. One that `has_value` which nobody has
-    /// taken stays in a scope, which is to drop that.
+    /// This is the last thing that a thread does. It cannot remove itself, as it still runs code of
+    /// its module, so it removes others that have exited before. An entry that `has_value` stays in
+    /// a scope, which drops the value.
     pub(super) fn leave(&self, place: &Place, has_value: bool) {
         // ORDERING: proofs/litmus/leave.litmus
         if self.drops_values && has_value {
@@ -272,7 +281,7 @@ impl Members {
 
         if let Some(index) = table.find(place) {
             if index >= table.leaving {
-                // INVARIANT: The entry comes after those that have left before.
+                // INVARIANT: The entry follows those that were already leaving.
                 let leaving = table.leaving;
                 table.swap(leaving, index);
                 table.leaving += 1;
@@ -286,7 +295,7 @@ impl Members {
         }
     }
 
-    /// Lets go of what has left and exited.
+    /// Removes the entries that have left and exited.
     pub(super) fn drop_exited(&self) {
         // ORDERING: proofs/litmus/leave.litmus
         loop {
@@ -298,7 +307,7 @@ impl Members {
         }
     }
 
-    /// Lets go of all that have exited, and of those that are about to once they have.
+    /// Removes all entries that have exited, and waits for and removes those that are leaving.
     ///
     /// Sleeps.
     fn collect(&self) {
@@ -321,14 +330,14 @@ impl Members {
         self.count()
     }
 
-    /// Returns how many entries there are, with those that have exited.
+    /// Returns the number of entries, including those that have exited.
     pub(super) fn count(&self) -> usize {
         self.table.lock().entries.len()
     }
 
-    /// Stops all entries, except for one that the caller is a thread of.
+    /// Stops all entries, except one that the caller is a thread of.
     ///
-    /// All are asked before the first is waited for. Nobody may insert entries meanwhile.
+    /// All are asked before the first is waited for. Nobody may insert entries during this call.
     pub(super) fn stop_all(&self) {
         // ORDERING: proofs/litmus/close-settled.litmus
         might_sleep();
@@ -338,15 +347,16 @@ impl Members {
         }
         while let Some(entry) = self.last_but_own() {
             entry.reap();
-            // Someone else may have reaped it, who is about to do this.
+            // Another task may have reaped it and be about to remove it.
             self.remove(entry.place());
         }
     }
 
-    /// Takes no more entries from now on, and stops all, as [`Members::stop_all`] does.
+    /// Refuses new entries from now on, and stops all, as [`Members::stop_all`] does.
     ///
-    /// Two kinds of caller only ask: a callback of per-CPU threads, for which those may wait that
-    /// create something; and a member, if somebody else has closed these, who may wait for it.
+    /// Two kinds of caller only ask: a callback of per-CPU threads, because a creator may wait for
+    /// it; and a member of a table that was closed before, because the caller that closed it may
+    /// wait for the member.
     pub(super) fn close(&self) {
         // ORDERING: proofs/litmus/close-create.litmus
         // ORDERING: proofs/litmus/close-settled.litmus
@@ -381,7 +391,7 @@ impl Members {
             .cloned()
     }
 
-    /// Takes all entries out of the table, and its memory.
+    /// Removes all entries, and the memory of the table.
     pub(super) fn take_all(&self) -> KVVec<Arc<dyn Entry>> {
         let mut table = self.table.lock();
 
@@ -390,15 +400,16 @@ impl Members {
         core::mem::take(&mut table.entries)
     }
 
-    /// Like [`Members::stop_all`], and drops all that the threads have left.
+    /// Stops all entries as [`Members::stop_all`] does, and drops the values of the threads.
     ///
     /// # Safety
     ///
-    /// The caller is none of the threads, and from when all are gone nobody uses a handle of them.
+    /// The caller must not be one of the threads. Once all are gone, nobody may use a handle of
+    /// them.
     pub(super) unsafe fn stop_and_clear(&self) {
         might_sleep();
 
-        // This holds them from here on, until they have exited.
+        // This holds the entries until they have exited.
         let entries = self.take_all();
 
         for entry in &entries {
@@ -408,14 +419,14 @@ impl Members {
             entry.reap();
         }
         for entry in &entries {
-            // SAFETY: All entries have been reaped, and by the requirements of this function nobody
-            // uses a handle any more.
+            // SAFETY: All entries have been reaped, and the caller guarantees that nobody uses a
+            // handle any more.
             unsafe { entry.drop_contents() };
         }
     }
 }
 
-/// That an entry is being created, which nobody stops before this is dropped.
+/// An entry that is being created, which nobody stops before this is dropped.
 #[must_use]
 pub(super) struct Creation<'a>(&'a Members);
 
@@ -424,7 +435,7 @@ impl Drop for Creation<'_> {
         // ORDERING: proofs/litmus/close-count.litmus
         // ORDERING: proofs/litmus/close-create.litmus
         // ORDERING: proofs/litmus/close-settled.litmus
-        // Whoever waits sees all that the creation has done.
+        // The waiter sees everything that the creation has done.
         if self.0.creations.fetch_sub(2, Release) == 3 {
             self.0.settled.complete_all();
         }
@@ -436,7 +447,7 @@ impl Entry for Members {
         &self.place
     }
 
-    /// Returns false: a module is unloaded by none of its threads.
+    /// Returns false: none of its threads unloads a module.
     fn is_current(&self) -> bool {
         false
     }
@@ -462,11 +473,11 @@ impl Entry for Members {
     }
 
     fn gone(&self) {
-        // Each entry has a reference to these, so that none would ever be dropped.
+        // Each entry has a reference to this table, so neither would ever be dropped.
         drop(self.take_all());
     }
 
     unsafe fn drop_contents(&self) {
-        // Only a scope drops what its threads have left, and it has no groups.
+        // Only a scope drops the values of its threads, and it has no groups.
     }
 }

@@ -23,23 +23,24 @@ use kernel::{
     }, //
 };
 
-/// Calls `f` while the current task uses `mm` for its address space.
+/// Calls `f` while the current task uses `mm` as its address space.
 ///
 /// Sleeps.
 ///
 /// # Safety
 ///
-/// The current task must be a kernel thread that uses none. Neither `f` nor what it calls may
-/// change that, nor have a reference to the current task from before, or leave one behind.
+/// The current task must be a kernel thread that uses no address space. Neither `f` nor the code
+/// that it calls may use another one, have an earlier reference to the current task, or leave one
+/// behind.
 unsafe fn with_mm<R>(mm: &MmWithUser, f: impl FnOnce() -> R) -> R {
     might_sleep();
 
-    // If the task dies in `f`, `exit_mm()` puts a reference to the users of the address space that
-    // `kthread_use_mm()` does not take: this one, which is leaked by dying.
+    // If the task dies in `f`, `exit_mm()` puts a reference to `mm_users` that `kthread_use_mm()`
+    // does not take: this one, which the dead task leaks.
     let own = ARef::from(mm);
 
-    // SAFETY: By the requirements of this function. `own` keeps `mm_users` from becoming zero until
-    // after the call below.
+    // SAFETY: The caller guarantees that the task is a kernel thread without an address space.
+    // `own` keeps `mm_users` above zero until after the call below.
     unsafe { bindings::kthread_use_mm(mm.as_raw()) };
     let result = f();
 
@@ -49,22 +50,21 @@ unsafe fn with_mm<R>(mm: &MmWithUser, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Calls `f` while the current task, a kernel thread, uses `mm` for its address space.
+/// Calls `f` while the current task, a kernel thread, uses `mm` as its address space.
 ///
-/// This is for kernel threads that have no [`Context`]: those of a workqueue or an interrupt, and
-/// [`PerCpuThreads`](super::PerCpuThreads). All that [`Context::use_mm`] says of `f` holds here,
-/// but that it gets no context.
+/// This is for kernel threads without a [`Context`]: those of a workqueue or an interrupt, and
+/// [`PerCpuThreads`](super::PerCpuThreads). The requirements of [`Context::use_mm`] for `f` hold
+/// here, but `f` gets no context.
 ///
-/// Sleeps: must not be called with interrupts off, which this would switch on. Fails with
-/// [`EINVAL`], and drops `f`, if the caller is no kernel thread, or uses an address space already,
-/// be it by this or otherwise.
+/// Sleeps: must not be called with interrupts off, as this would enable them. Fails with
+/// [`EINVAL`], and drops `f`, if the caller is no kernel thread or already uses an address space.
 ///
 /// Wraps `kthread_use_mm()` and `kthread_unuse_mm()` of
 /// [`kernel/kthread.c`](srctree/kernel/kthread.c).
 ///
 /// # Examples
 ///
-/// A work of a workqueue that answers a process in its memory:
+/// A work item of a workqueue that writes an answer to the memory of a process:
 ///
 /// ```
 /// use kernel::workqueue::{self, impl_has_work, new_work, WorkItem};
@@ -110,7 +110,8 @@ unsafe fn with_mm<R>(mm: &MmWithUser, f: impl FnOnce() -> R) -> R {
 #[doc(alias = "kthread_unuse_mm")]
 pub fn use_mm<R: Send>(mm: &MmWithUser, f: impl FnOnce() -> R + Send) -> Result<R> {
     let task = Task::current_raw();
-    // SAFETY: The current task is alive. Others may look at both fields, and only it changes them.
+    // SAFETY: The current task is alive. Others may read both fields, and only the task changes
+    // them.
     let (flags, own) = unsafe {
         (
             atomic_load(&raw mut (*task).flags, Relaxed),
@@ -121,30 +122,30 @@ pub fn use_mm<R: Send>(mm: &MmWithUser, f: impl FnOnce() -> R + Send) -> Result<
     if flags & bindings::PF_KTHREAD == 0 || !own.is_null() {
         return Err(EINVAL);
     }
-    // SAFETY: As has just been found. `f` has no `Context` by which to use another, as it is
-    // `Send`, and this function would refuse to. For the same reason it has no reference to the
-    // task, and leaves none.
+    // SAFETY: The task is a kernel thread without an address space, as checked above. `f` cannot
+    // use another: as it is `Send` it has no `Context`, and this function refuses. As it is `Send`,
+    // it has no reference to the task, and leaves none.
     Ok(unsafe { with_mm(mm, f) })
 }
 
 impl Context<'_> {
-    /// Calls `f` while the thread uses `mm` for its address space.
+    /// Calls `f` while the thread uses `mm` as its address space.
     ///
-    /// Meanwhile, [`UserSlice`](kernel::uaccess::UserSlice) reads and writes the memory of that
-    /// process. A kernel thread must not use one otherwise: it would access the memory of whatever
-    /// process ran last.
+    /// In `f`, [`UserSlice`](kernel::uaccess::UserSlice) reads and writes the memory of that
+    /// process. Elsewhere a kernel thread must not use one: it would access the memory of the
+    /// process that ran last.
     ///
-    /// `f` must be [`Send`], and so must be what it returns, as `current!()` says of it: no
-    /// reference to the current task crosses the borders of `f`. It gets a context of its own, by
-    /// which it waits, parks and freezes as always, and which can not use another address space.
+    /// `f` and its result must be [`Send`], so that no reference to the current task crosses the
+    /// boundary (see `current!()`). `f` gets its own context, with which it waits, parks and
+    /// freezes as usual, but cannot use another address space.
     ///
-    /// As long as `f` runs, a process that exits does not give back its memory. So a thread that
-    /// waits in it for long, or stays parked, should serve no other process meanwhile.
+    /// While `f` runs, a process that exits does not release its memory. So `f` should not wait for
+    /// long, or stay parked.
     ///
-    /// A thread that dies within `f` leaks what it owned, and the structure of the address space
-    /// with that, but it does not take the memory from the process.
+    /// A thread that dies in `f` leaks what it owned, including the `mm_struct`, but the process
+    /// keeps its memory.
     ///
-    /// Sleeps: must not be called with interrupts off, which this would switch on.
+    /// Sleeps: must not be called with interrupts off, as this would enable them.
     ///
     /// Wraps `kthread_use_mm()` and `kthread_unuse_mm()` of
     /// [`kernel/kthread.c`](srctree/kernel/kthread.c). Where there is no context, see
@@ -165,7 +166,7 @@ impl Context<'_> {
     /// # }
     /// ```
     ///
-    /// One that serves a process for as long as it is not stopped:
+    /// A thread that serves a process until it is stopped:
     ///
     /// ```
     /// # fn f(group: &ThreadGroup, mm: ARef<MmWithUser>, addr: usize) -> Result {
@@ -190,9 +191,9 @@ impl Context<'_> {
         f: impl FnOnce(&Context<'_, UsesMm>) -> R + Send,
     ) -> R {
         // SAFETY: By the type invariants the current task is a kernel thread that uses no address
-        // space. `f` does not change that: its context can not, `use_mm` refuses to, and as it is
-        // `Send` it has no other context. For the same reason it has no reference to the task, and
-        // leaves none. The context that it gets ends with it.
+        // space. `f` cannot use another: its context does not allow it, `use_mm` refuses, and as it
+        // is `Send` it has no other context. As it is `Send`, it has no reference to the task, and
+        // leaves none. Its context ends with it.
         unsafe { with_mm(mm, || f(&self.using_mm())) }
     }
 }
@@ -223,7 +224,7 @@ mod tests {
         }, //
     };
 
-    // The bindings do not cover `asm/mman.h`. These are what most architectures have.
+    // The bindings do not cover `asm/mman.h`. These are the values of most architectures.
     const PROT_READ: usize = 1;
     const PROT_WRITE: usize = 2;
     const MAP_PRIVATE: usize = 2;
@@ -245,7 +246,7 @@ mod tests {
                     .mm()
                     .is_some_and(|mm| ::core::ptr::eq(mm, &*used)))
             })?;
-            // It can be done again, and says what the closure says.
+            // It can be repeated, and returns what the closure returns.
             let again = ctx.use_mm(&used, |_| 7) == 7;
             Ok([before, within, again, seen(ctx.core()).mm])
         })?;
@@ -258,10 +259,11 @@ mod tests {
         Ok(())
     }
 
-    /// Returns an address space in which there is a page, and the address of that. The test has it
-    /// until it ends.
+    /// Returns an address space with one page, and the address of that page.
+    ///
+    /// The test uses it until it ends.
     fn attach() -> Result<(ARef<MmWithUser>, usize)> {
-        // SAFETY: The test runs in a kernel thread, which may use an address space until it ends.
+        // SAFETY: The test runs in a kernel thread, which may use an address space until its end.
         to_result(unsafe { bindings::kunit_attach_mm() })?;
         // SAFETY: The current task has an address space. The arguments ask for a new page.
         let addr = unsafe {
@@ -306,7 +308,7 @@ mod tests {
         for round in 1..=10u32 {
             at(addr).writer().write(&round)?;
             expected += round;
-            // It is parked with the address space, and goes on with it.
+            // It parks with the address space, and continues with it.
             thread.park()?;
             assert!(seen(thread.core()).mm);
             thread.unpark()?;
@@ -327,7 +329,7 @@ mod tests {
 
         kernel::workqueue::system().try_spawn(GFP_KERNEL, move || {
             let written = use_mm(&used, || at(addr).writer().write(&7u32));
-            // And again, as nothing is left of it.
+            // It works again, as nothing is left behind.
             let read = use_mm(&used, || at(addr).reader().read::<u32>());
             *stored.lock() = Some((written, read));
             told.complete();
@@ -335,7 +337,7 @@ mod tests {
         done.wait_for_completion();
         assert_eq!(results.lock().take(), Some((Ok(Ok(())), Ok(Ok(7)))));
 
-        // A thread of this code may do so as well.
+        // A thread of this API may do so as well.
         let group = group()?;
         let used = mm.clone();
         let thread = group.spawn(fmt!("user"), move |ctx| {

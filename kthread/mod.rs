@@ -2,26 +2,26 @@
 
 //! Kernel threads.
 //!
-//! A kernel thread is a task without an address space of its own. It is forked by `kthreadd`
-//! (PID 2) on behalf of whoever asks for it, waits to be woken for the first time, runs one
-//! function, and ends when that function returns.
+//! A kernel thread is a task without an address space of its own. `kthreadd` (PID 2) forks it on
+//! request. It waits to be woken for the first time, runs one function, and ends when that function
+//! returns.
 //!
 //! # Vocabulary
 //!
 //! States:
 //!
-//! - New: the task exists, and has never been woken. It is a [`NewThread`].
-//! - Running: the closure runs, or waits in one of the waits of its [`Context`]. The thread is a
+//! - New: the task exists, and has never been woken. Its handle is a [`NewThread`].
+//! - Running: the closure runs, or waits in one of the waits of its [`Context`]. Its handle is a
 //!   [`Thread`].
-//! - Parked: the thread sleeps in `TASK_PARKED`, and only [`Thread::unpark`] or a request to stop
-//!   ends that.
-//! - Finished: the closure has returned, and its value waits for whoever has the handle. There is
-//!   nothing to park, but a handle may do so: it takes the thread for parked, until it unparks it.
+//! - Parked: the thread sleeps in `TASK_PARKED`, until [`Thread::unpark`] or a request to stop.
+//! - Finished: the closure has returned, and the owner of the handle can take its value.
+//!   [`Thread::park`] succeeds without effect: the thread counts as parked until it is unparked.
 //! - Gone: the task has exited, and nobody has a handle.
 //!
-//! Operations, by whoever holds the handle: create, start, wake, interrupt, park, unpark, stop,
-//! join, detach, and to change policy, nice value or CPUs. To wake a thread is to say that there is
-//! something to do; to interrupt it also ends what it waits for elsewhere, and stops nothing.
+//! Operations, by the holder of the handle: create, start, wake, interrupt, park, unpark, stop,
+//! join, detach, and changing policy, nice value or CPUs. Waking a thread tells it that there is
+//! something to do. Interrupting it also ends its waits outside of the context, and does not stop
+//! it.
 //!
 //! # State diagram
 //!
@@ -41,45 +41,43 @@
 //!  +---------------------------------------------------------+
 //! ```
 //!
-//! To stop a thread is to ask it ([`Context::should_stop`]), to end its interruptible sleeps,
-//! whoever's they are, and to wait until its task has exited. All that stop several threads ask all
-//! of them first.
+//! Stopping a thread sets a request ([`Context::should_stop`]), ends its interruptible sleeps, in
+//! any code, and waits until its task has exited. Functions that stop several threads ask all of
+//! them first.
 //!
-//! # Who keeps a thread from outliving its module
+//! # Threads and modules
 //!
-//! The text of a module that is removed is freed, whatever still runs in it. There are three ways
-//! to make sure that nothing does:
+//! The text of a removed module is freed, even if a thread still runs in it. There are three ways
+//! to make sure that none does:
 //!
-//! - A [`ThreadGroup`] stops what is left of its members when it is dropped. One that was made
-//!   [for its module](ThreadGroup::for_module), with [`threaded_module!`], is stopped when that is
-//!   unloaded, and one [for a device](ThreadGroup::for_device) when that is unbound, even if the
-//!   group is leaked. [`ThreadGroup::new`] needs no such module, and carries an `unsafe` promise:
-//!   that the group is dropped before the module is gone. Either way every operation on threads is
-//!   safe, and a handle that is leaked, by [`forget`](::core::mem::forget) or in a reference cycle,
-//!   does no harm. [`Worker`] and [`PerCpuThreads`] are members of a group, too.
-//! - A [`scope`] stops its threads before it returns. They may borrow.
+//! - A [`ThreadGroup`] stops its remaining members when it is dropped. A group [for its
+//!   module](ThreadGroup::for_module), with [`threaded_module!`], is stopped when the module is
+//!   unloaded, and a group [for a device](ThreadGroup::for_device) when the device is unbound, even
+//!   if the group is leaked. [`ThreadGroup::new`] works in any module, and is `unsafe`: the caller
+//!   promises to drop the group before the module is gone. In all cases every operation on threads
+//!   is safe, and a handle that is leaked, by [`forget`](::core::mem::forget) or in a reference
+//!   cycle, does no harm. [`Worker`] and [`PerCpuThreads`] are members of a group, too.
+//! - A [`scope`] stops its threads before it returns, so they may borrow.
 //! - A [detached](Builder::spawn_detached) thread holds its module until it ends by itself.
 //!
 //! # What may be waited for
 //!
-//! Whatever stops or joins a thread sleeps until its task has exited. The API refuses a thread that
-//! would wait for itself. Circles of several threads are left to users, with some help: a thread
-//! that joins another one, and is asked to stop, passes that on, and lockdep reports who stops a
-//! thread with a lock held that the thread takes.
+//! Stopping or joining a thread sleeps until its task has exited. The API refuses a thread that
+//! would wait for itself. Cycles among several threads are the caller's responsibility, with some
+//! help: a thread that is asked to stop while it joins another passes the request on, and lockdep
+//! reports a caller that stops a thread while it holds a lock that the thread takes.
 //!
 //! # Context
 //!
-//! Each function and drop that may sleep says so; what makes, names or looks at something does not.
-//! What may be called from any context takes locks with interrupts off, and must not be called in
-//! an NMI.
+//! Each function and drop that may sleep says so. Functions that can be called from any context
+//! disable interrupts around their locks; none may be called from an NMI.
 //!
 //! # Reading order
 //!
-//! `core.rs` has the states of a thread, and says who may touch what when. `exit.rs` waits for it,
-//! `packet.rs` runs it, `context.rs` is what it can do itself, `thread.rs`, `group.rs` and
-//! `scope.rs` are what others can do with it, `sched.rs` and `signal.rs` what both can.
-//! `members.rs` is what ends together, `module.rs` and `device.rs` say with what.
-//! `wait_queue.rs` is for what it waits for elsewhere.
+//! `core.rs` has the states of a thread, and the rules of access. `exit.rs` waits for a thread,
+//! `packet.rs` runs it, `context.rs` has its own operations, `thread.rs`, `group.rs` and `scope.rs`
+//! those of others, `sched.rs` and `signal.rs` those of both. `members.rs` stops threads together,
+//! `module.rs` and `device.rs` say when. `wait_queue.rs` is for waits on queues of other code.
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 
@@ -97,7 +95,7 @@ mod freezer;
 mod group;
 mod hotplug;
 mod identity;
-// Where there is a copy of this folder in more than one module, one of them has the KUnit suites.
+// If several modules have a copy of this folder, one of them has the KUnit suites.
 #[cfg(kthread_kunit)]
 mod kunit;
 mod lockdep;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The threads of a module, which end when it is unloaded, whatever becomes of their groups.
+//! The threads of a module, which end when it is unloaded, even if their groups are leaked.
 
 use super::members::{
     Entry,
@@ -22,9 +22,10 @@ use kernel::{
     types::Opaque, //
 };
 
-/// Stops all threads of a module that is unloaded.
+/// Stops all threads of a module when it is unloaded.
 ///
-/// Made by [`threaded_module!`], for [`ThreadGroup::for_module`] and [`ThreadGroup::for_device`].
+/// Created by [`threaded_module!`], for [`ThreadGroup::for_module`] and
+/// [`ThreadGroup::for_device`].
 ///
 /// # Invariants
 ///
@@ -45,7 +46,7 @@ pub struct ModuleThreads {
 unsafe impl Sync for ModuleThreads {}
 
 impl ModuleThreads {
-    /// Creates what takes no groups yet.
+    /// Creates a closed set, which takes no groups yet.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         // INVARIANT: `is_open` is not set.
@@ -57,25 +58,25 @@ impl ModuleThreads {
         }
     }
 
-    /// Takes groups from now on, until what this returns is dropped.
+    /// Accepts groups until the returned guard is dropped.
     ///
     /// May sleep. Fails with [`EBUSY`] unless this is the first call.
     ///
     /// # Safety
     ///
-    /// What the first call returns must be dropped before the text of `module`, which creates the
-    /// threads, is freed, and by none of its threads.
+    /// The guard that the first call returns must be dropped before the text of `module`, which
+    /// creates the threads, is freed, and not by one of its threads.
     pub unsafe fn open(&'static self, module: &'static ThisModule) -> Result<ModuleGuard> {
         // ORDERING: proofs/litmus/module-open.litmus
         if self.taken.xchg(true, Relaxed) {
             return Err(EBUSY);
         }
-        // SAFETY: The memory is there for good, and only who has set `taken` gets here, once.
+        // SAFETY: The memory is static, and only the caller that has set `taken` gets here, once.
         let place = unsafe { &mut *self.groups.get().cast::<MaybeUninit<Members>>() };
 
         let _ = place.write_pin_init(Members::of_module());
         self.module.store(module.as_ptr().addr(), Relaxed);
-        // INVARIANT: It was initialised just now.
+        // INVARIANT: It was just initialised.
         self.is_open.store(true, Release);
         Ok(ModuleGuard(self))
     }
@@ -83,17 +84,18 @@ impl ModuleThreads {
     fn groups(&self) -> Result<&Members> {
         // ORDERING: proofs/litmus/module-open.litmus
         match self.is_open.load(Acquire) {
-            // SAFETY: By the type invariants. Nobody has a mutable reference.
+            // SAFETY: `is_open` is set, so `groups` is initialised by the type invariants. Nobody
+            // has a mutable reference.
             true => Ok(unsafe { &*self.groups.get() }),
             false => Err(ENODEV),
         }
     }
 
-    /// Fails with [`ENODEV`] if the module is unloaded.
+    /// Returns the groups, or [`ENODEV`] if the module is being unloaded.
     pub(super) fn insert(&self, group: Arc<Members>) -> Result {
         let groups = self.groups()?;
 
-        // It has no members yet, and can be stopped at once.
+        // The group has no members yet, and can be stopped at once.
         groups.insert(group).map(drop)?;
         groups.drop_exited();
         Ok(())
@@ -105,16 +107,16 @@ impl ModuleThreads {
         driver.owner.addr() == self.module.load(Relaxed)
     }
 
-    /// Returns how many groups there are.
+    /// Returns the number of groups.
     #[cfg(kthread_kunit)]
     pub(super) fn len(&self) -> Result<usize> {
         self.groups().map(Members::count)
     }
 
-    /// Lets go of a group that has been stopped, once no thread is left in it.
+    /// Removes a group that has been stopped, if no thread is left in it.
     ///
-    /// One can be left that has dropped the group itself. The group then stays for a while: until
-    /// the next one comes or is let go of, once that thread has exited.
+    /// A thread that has dropped the group itself can be left. The group is then removed later,
+    /// when the next group is added or removed after that thread has exited.
     pub(super) fn let_go(&self, group: &Members) {
         let Ok(groups) = self.groups() else { return };
 
@@ -128,7 +130,9 @@ impl ModuleThreads {
     }
 }
 
-/// Stops all threads of a module when it is dropped. See [`ModuleThreads::open`].
+/// Stops all threads of a module when it is dropped.
+///
+/// See [`ModuleThreads::open`].
 #[must_use]
 pub struct ModuleGuard(&'static ModuleThreads);
 
@@ -142,16 +146,16 @@ impl Drop for ModuleGuard {
     }
 }
 
-/// Declares a module whose threads end when it is unloaded, whatever safe code does.
+/// Declares a module whose threads end when it is unloaded, even if safe code leaks their groups.
 ///
-/// It takes what [`module!`] takes, and after `type` the name of a static variable to be made, of
-/// type [`ModuleThreads`]. When the module is unloaded, or fails to load, its value is dropped as
-/// ever, and then all threads are stopped that are members of a group which was made with that
-/// variable. This is the one promise that [`ThreadGroup::new`] has each author make for himself.
+/// It takes the arguments of [`module!`], and after `type` the name of a static variable of type
+/// [`ModuleThreads`], which it defines. When the module is unloaded, or fails to load, its value is
+/// dropped as usual, and then the members of all groups that were created with that variable are
+/// stopped. So the macro keeps the promise that [`ThreadGroup::new`] requires.
 ///
-/// In place of `type: T` it can be `driver: A`, for the adapter of a bus as in
-/// `platform::Adapter<T>`. The module is then that of one driver, as with
-/// `module_platform_driver!` and its like.
+/// Instead of `type: T` it takes `driver: A` with the adapter of a bus, such as
+/// `platform::Adapter<T>`. This declares a module with one driver, as `module_platform_driver!`
+/// does.
 ///
 /// # Examples
 ///
@@ -190,7 +194,7 @@ macro_rules! threaded_module {
 
         #[::kernel::prelude::pin_data]
         struct ThreadedModule {
-            // Dropped first, with the groups that it has.
+            // Dropped first, with its groups.
             #[pin]
             _module: $type,
             _threads: $crate::kthread::ModuleGuard,
@@ -204,9 +208,9 @@ macro_rules! threaded_module {
 
                 ::kernel::try_pin_init!(Self {
                     // SAFETY: The first call is that of `module!`, as no other safe code of the
-                    // module runs before. It keeps the value where nobody gets at it, and drops it
-                    // before the module's text is freed, in a task that loads or unloads the
-                    // module.
+                    // module runs earlier. It keeps the value where no other code can access it,
+                    // and drops it before the module's text is freed, in a task that loads or
+                    // unloads the module.
                     _threads: unsafe { threads.open(module)? },
                     _module <- <$type as ::kernel::InPlaceModule>::init(module),
                 })
@@ -272,7 +276,7 @@ mod tests {
             let group = ThreadGroup::for_module(threads)?;
             drop(guard);
             assert_eq!(ThreadGroup::for_module(threads).err(), Some(ENODEV));
-            // It has been closed, too.
+            // It is closed, too.
             assert_eq!(group.spawn(fmt!("late"), |_| ()).err(), Some(ENODEV));
             assert_eq!(open(threads).err(), Some(EBUSY));
             Ok(())
@@ -293,7 +297,8 @@ mod tests {
                 })
             };
 
-            // One whose group is leaked, one whose group owns itself, and one that is kept.
+            // A thread whose group is leaked, one whose group owns itself, and one whose group is
+            // kept.
             let leaked = ThreadGroup::for_module(threads)?;
             spawn(&leaked)?.detach();
             forget(spawn(&leaked)?);
@@ -364,12 +369,12 @@ mod tests {
                 assert!(eventually(|| dropped.load(Relaxed) == rounds));
                 if !goes_on {
                     assert!(eventually(|| drops.load(Relaxed) == 2));
-                    // The next group lets go of it.
+                    // Adding the next group removes it.
                     assert!(eventually(|| {
                         drop(ThreadGroup::for_module(threads));
                         threads.len() == Ok(0)
                     }));
-                    // Nor do the two keep each other.
+                    // The two do not keep each other either.
                     assert_eq!(members.count(), 0);
                 }
             }
@@ -411,12 +416,12 @@ mod tests {
             Some(ENODEV)
         );
         assert_eq!(drops.load(Relaxed), 3);
-        // Nothing was taken that another group could want.
+        // Nothing was taken that another group could need.
         let next = super::super::kunit::group()?;
         drop(PerCpuThreads::register(&next, fmt!("next"), Never)?);
         drop(next);
 
-        // Whoever creates threads meanwhile either has them stopped or is refused.
+        // Threads that are created at the same time are either stopped or refused.
         for _ in 0..ROUNDS / 20 {
             let group = Arc::new(super::super::kunit::group()?, GFP_KERNEL)?;
             let other = super::super::kunit::group()?;
@@ -426,7 +431,7 @@ mod tests {
                 let builder = Builder::new(fmt!("raced"));
                 let placed = builder.clone().placement(Placement::Cpus(&cpus));
 
-                // A worker is stopped by its drop, or by the group before.
+                // A worker is stopped by its drop, or earlier by the group.
                 while let (Ok(()), Ok(_)) = (
                     placed.spawn(&into, until_stopped).map(Thread::detach),
                     builder.spawn_worker(&into),

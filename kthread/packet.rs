@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a thread runs and leaves behind.
+//! The closure that a thread runs, and the value that it leaves.
 
 use super::{
     context::Context,
@@ -46,7 +46,7 @@ impl<M: Member> Entry for M {
     }
 
     fn request_stop(&self) {
-        // Nobody waits for a thread that stops its own group: it leaves by itself.
+        // A thread that stops its own group is not waited for: it leaves by itself.
         if !self.core().is_current() {
             self.core().claim();
         }
@@ -67,8 +67,8 @@ impl<M: Member> Entry for M {
 
     unsafe fn drop_contents(&self) {
         if self.core().abandon() {
-            // SAFETY: A value has been stored, and by the requirements of this function nobody has
-            // a handle to take it by.
+            // SAFETY: A value has been stored, and the caller guarantees that nobody uses a handle
+            // to take it.
             unsafe { self.drop_value() };
         }
     }
@@ -87,35 +87,36 @@ pub(super) trait Returns<T>: Member {
     fn into_member(self: Arc<Self>) -> Arc<dyn Member>;
 }
 
-/// Everything that a thread shares with its handle and its group, in one allocation.
+/// The data that a thread shares with its handle and its group, in one allocation.
 ///
 /// # Invariants
 ///
-/// - `closure` is initialised until the task has entered, or if it never does, until it is reaped.
+/// - `closure` is initialised until the task has entered, or until a task that never enters is
+///   reaped.
 /// - `value` is initialised from before `core` says that it is stored until it is taken.
-/// - Both are accessed by whom the states of `core` name alone: see `core.rs`.
-/// - When something that `F` or `T` borrows ends, the task has exited, and neither is initialised.
+/// - Both are only accessed by their owner according to the states of `core`: see `core.rs`.
+/// - Before a borrow of `F` or `T` ends, the task has exited, and neither is initialised any more.
 #[pin_data]
 #[repr(C)]
 pub(super) struct Packet<F, T> {
-    // The first field, so that a pointer to it is one to this.
+    // The first field, so a pointer to it is a pointer to this.
     #[pin]
     pub(super) core: Core,
     closure: UnsafeCell<MaybeUninit<F>>,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-// SAFETY: `Core` is `Send`, and so are closure and value, by the bounds.
+// SAFETY: `Core` is `Send`, and the bounds make closure and value `Send`.
 unsafe impl<F: Send, T: Send> Send for Packet<F, T> {}
 
-// SAFETY: `Core` is `Sync`. Closure and value are only ever accessed by one party at a time, by the
-// type invariants, so that it suffices that they can be sent to that party.
+// SAFETY: `Core` is `Sync`. By the type invariants closure and value are only accessed by one task
+// at a time, so it suffices that they are `Send`.
 unsafe impl<F: Send, T: Send> Sync for Packet<F, T> {}
 
 impl<F, T> Packet<F, T> {
     /// # Safety
     ///
-    /// `core` must be one whose task may be given a pointer to this.
+    /// `core` must expect that its task gets a pointer to this.
     pub(super) unsafe fn new(core: impl PinInit<Core>, closure: F) -> impl PinInit<Self> {
         // INVARIANT: There is no task yet.
         pin_init!(Self {
@@ -125,14 +126,15 @@ impl<F, T> Packet<F, T> {
         })
     }
 
-    /// Moves the closure out.
+    /// Moves the closure out of the packet.
     ///
     /// # Safety
     ///
     /// By the type invariants, it must be initialised and be the caller's. This may be done once.
     #[inline(always)]
     pub(super) unsafe fn take_closure(&self) -> F {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that `closure` is initialised, and owns it. It is moved
+        // once.
         unsafe { (*self.closure.get()).assume_init_read() }
     }
 
@@ -143,7 +145,7 @@ impl<F, T> Packet<F, T> {
     /// By the type invariants, `value` must be uninitialised and be the caller's.
     pub(super) unsafe fn put_value(&self, value: T) {
         // ORDERING: proofs/litmus/value.litmus
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that `value` is uninitialised, and owns it.
         unsafe { (*self.value.get()).write(value) };
     }
 }
@@ -154,13 +156,14 @@ impl<F: Send, T: Send> Member for Packet<F, T> {
     }
 
     unsafe fn drop_closure(&self) {
-        // SAFETY: By the requirements of this function the task has not taken the closure, and
-        // nobody else does.
+        // SAFETY: The caller guarantees that the task has exited without taking the closure, and
+        // that this is called once.
         unsafe { (*self.closure.get()).assume_init_drop() };
     }
 
     unsafe fn drop_value(&self) {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that there is a value, and that nobody else takes or drops
+        // it.
         unsafe { (*self.value.get()).assume_init_drop() };
     }
 }
@@ -168,35 +171,37 @@ impl<F: Send, T: Send> Member for Packet<F, T> {
 impl<F: Send, T: Send> Returns<T> for Packet<F, T> {
     unsafe fn take_value(&self) -> T {
         // ORDERING: proofs/litmus/value.litmus
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that there is a value, and that nobody else takes or drops
+        // it.
         unsafe { (*self.value.get()).assume_init_read() }
     }
 
     fn into_member(self: Arc<Self>) -> Arc<dyn Member> {
         let member: Arc<dyn Member + '_> = self;
 
-        // SAFETY: The types differ in a lifetime only. By the type invariants the packet holds
-        // nothing that borrows once something that it borrowed has ended.
+        // SAFETY: The types differ only in a lifetime. By the type invariants the packet holds no
+        // borrowing value once a borrow has ended.
         unsafe { core::mem::transmute::<Arc<dyn Member + '_>, Arc<dyn Member>>(member) }
     }
 }
 
-/// Where and under what name a task is to be made.
+/// The name and the place of a new task.
 pub(super) struct Birth<'a> {
     pub(super) name: &'a CStr,
     pub(super) node: c_int,
-    /// With this, `name` is a format that stands for itself. See [`Core::fork`].
+    /// With this, `name` is a format string that prints itself.
+    ///
+    /// See [`Core::fork`].
     pub(super) cpu: Option<CpuId>,
     pub(super) options: Options,
     pub(super) site: Site,
 }
 
 impl Birth<'_> {
-    /// Keeps CPUs from coming and going if the task is to be bound to one, until it has been
-    /// forked.
+    /// Excludes CPU hotplug until a task that is bound to a CPU has been forked.
     ///
-    /// A CPU that is going offline is still in the mask, but no place to run any more. Whoever
-    /// waits for what is being created may be waited for by CPU hotplug: so this comes first.
+    /// A CPU that is going offline is still in the mask, but nothing can run there any more. CPU
+    /// hotplug may wait for a task that waits for a creation, so this comes first.
     pub(super) fn keep_cpus(&self) -> Result<Option<impl Drop>> {
         self.cpu.map(|_| hotplug::lock()).transpose()
     }
@@ -205,22 +210,23 @@ impl Birth<'_> {
     ///
     /// # Safety
     ///
-    /// That of [`Core::fork`], so that [`Birth::keep_cpus`] must be in force.
+    /// The requirements of [`Core::fork`] hold. The guard of [`Birth::keep_cpus`] must be alive.
     pub(super) unsafe fn fork(&self, core: &Core) -> Result {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees what `Core::fork` requires.
         unsafe { core.fork(self.name, self.node, self.cpu) }
     }
 }
 
-/// Creates a thread that will run `closure` and is a member of `members`. Nobody stops it before
-/// the `Creation` is dropped.
+/// Creates a thread of `members` that will run `closure`.
+///
+/// Nobody stops it before the `Creation` is dropped.
 ///
 /// On failure `closure` has been dropped, and nothing is left behind.
 ///
 /// # Safety
 ///
-/// If `F` or `T` borrow something, then before that ends the thread must have been reaped, and its
-/// closure and value must have been taken or dropped.
+/// Before a borrow of `F` or `T` ends, the thread must have been reaped, and its closure and value
+/// must have been taken or dropped.
 pub(super) unsafe fn create<'a, F, T>(
     members: &'a Arc<Members>,
     birth: &Birth<'_>,
@@ -244,9 +250,9 @@ where
             },
         )
     };
-    // INVARIANT: By the requirements of this function nothing is borrowed for too short.
+    // INVARIANT: The caller guarantees that the packet is empty before a borrow ends.
     //
-    // SAFETY: As above.
+    // SAFETY: `run` and `own` expect the `core` of such a packet, as above.
     let packet = Arc::pin_init(unsafe { Packet::<F, T>::new(core, closure) }, GFP_KERNEL)?;
     let unused = ScopeGuard::new_with_data(packet, |packet| {
         // SAFETY: There is no task.
@@ -254,12 +260,12 @@ where
     });
     let as_entry: Arc<dyn Entry + '_> = unused.clone();
 
-    // If this fails the closure is dropped last, as it may do anything.
+    // If this fails, the closure is dropped last, as its drop may do anything.
     let hotplug = birth.keep_cpus()?;
     // INVARIANT: The table holds the packet before there is a task.
     let creation = members.insert(
-        // SAFETY: The types differ in a lifetime only. By the type invariants the packet holds
-        // nothing that borrows once something that it borrowed has ended.
+        // SAFETY: The types differ only in a lifetime. By the type invariants the packet holds no
+        // borrowing value once a borrow has ended.
         unsafe { core::mem::transmute::<Arc<dyn Entry + '_>, Arc<dyn Entry>>(as_entry) },
     )?;
     let undo = ScopeGuard::new(|| unused.core.remove());
@@ -270,13 +276,13 @@ where
     drop(hotplug);
 
     let packet: Arc<dyn Returns<T> + '_> = unused.dismiss();
-    // SAFETY: As above.
+    // SAFETY: The caller guarantees what `NewThread` requires of the borrows.
     let packet =
         unsafe { core::mem::transmute::<Arc<dyn Returns<T> + '_>, Arc<dyn Returns<T>>>(packet) };
     Ok((creation, packet))
 }
 
-/// What a member of a group or a scope runs.
+/// The thread function of a member of a group or a scope.
 ///
 /// # Safety
 ///
@@ -287,9 +293,8 @@ where
     T: Send,
 {
     // ORDERING: proofs/litmus/value.litmus
-    // SAFETY: By the requirements of this function `core` is the first field of a packet of this
-    // type, which by the invariants of `Core` stays in the table of members until this task has
-    // exited.
+    // SAFETY: The caller guarantees that `core` is the first field of a packet of this type, which
+    // by the invariants of `Core` stays in the table of members until this task has exited.
     let packet = unsafe { &*core.cast::<Packet<F, T>>() };
     let core = &packet.core;
 
@@ -299,14 +304,15 @@ where
     let context = unsafe { Context::new(core) };
     let held = core.map.hold();
 
-    // The closure is not moved into a variable, as it may be large: it is on the stack once.
+    // The closure may be large. It is not moved into a variable, so that it is on the stack only
+    // once.
     //
     // SAFETY: By the type invariants of `Packet`, `closure` is this task's, once.
     let value = unsafe { (packet.take_closure())(&context) };
     // SAFETY: By the type invariants of `Packet`, `value` is this task's, and uninitialised.
     unsafe { packet.put_value(value) };
     if !core.hand_over() {
-        // SAFETY: The value was stored just now, and nobody is left to take it.
+        // SAFETY: The value was just stored, and nobody is left to take it.
         unsafe { packet.drop_value() };
     }
     core.done();
@@ -322,20 +328,19 @@ where
 ///
 /// `core` must be the first field of such a packet, which is in an [`Arc`].
 pub(super) unsafe fn own<F: Send, T: Send>(core: *const Core) -> Arc<dyn Member> {
-    // SAFETY: By the requirements of this function. The reference that this stands for stays where
-    // it is.
+    // SAFETY: The caller guarantees that `core` is in an `Arc` of this type. The `ManuallyDrop`
+    // leaves the count as it is.
     let packet = ManuallyDrop::new(unsafe { Arc::from_raw(core.cast::<Packet<F, T>>()) });
 
     Arc::clone(&packet).into_member()
 }
 
-/// Stops the thread, waits until its task has exited, and lets go of it.
+/// Stops the thread, waits until its task has exited, and removes it.
 ///
-/// A thread that was started has then run its closure, unless it died. Whoever comes second waits
-/// until the task has exited, and leaves it to the first to drop what is left. The caller must not
-/// be the thread itself.
+/// A started thread has then run its closure, unless it died. A second caller waits until the task
+/// has exited, and leaves dropping the rest to the first. The caller must not be the thread itself.
 ///
-/// What this waits for has to be told to lockdep before, with no lock of this function's held.
+/// Lockdep has to be told of the wait before this function takes its lock.
 pub(super) fn reap<M: Member + ?Sized>(member: &M) {
     // ORDERING: proofs/litmus/enter-stop.litmus
     // ORDERING: proofs/litmus/start-reap.litmus
@@ -346,7 +351,7 @@ pub(super) fn reap<M: Member + ?Sized>(member: &M) {
     let core = member.core();
     core.map.wait();
     core.claim();
-    // The rest of a request is what `kthread_stop()` does.
+    // `kthread_stop()` does the rest of the request.
     core.raise_stop();
     core.unpark();
 
@@ -356,33 +361,31 @@ pub(super) fn reap<M: Member + ?Sized>(member: &M) {
     }
     let started = core.last_state() != State::New;
     if started {
-        // `kthread()` skips the thread function if it finds the thread to be stopped already.
+        // `kthread()` skips the thread function if the thread has already been asked to stop.
         core.wait_entered();
         member.quiesce();
         if core.is_being_parked() {
-            // `kthread_stop()` would take back what somebody waits for.
+            // `kthread_stop()` would withdraw the request to park that somebody waits for.
             core.end_sleeps();
             core.exit().wait();
         } else {
-            // It may have been parked since, and would wait for whoever did that to undo it.
+            // It may have been parked since, and would wait for that caller to unpark it.
             core.unpark();
         }
     }
 
     // SAFETY: `core` holds a reference to the task. By the invariants of `Core` this is the only
-    // call of `kthread_stop()`. The thread is not parked meanwhile: it has been asked to stop, so
-    // that nobody begins to.
+    // call of `kthread_stop()`. Nobody starts to park the thread, as it has been asked to stop.
     unsafe { bindings::kthread_stop(core.task().as_ptr()) };
     core.exit().open();
     control.reaped = true;
     drop(control);
 
-    // SAFETY: The task has exited, and whoever comes second does not get here.
+    // SAFETY: The task has exited, and only the first caller gets here.
     unsafe { member.reaped() };
     if !started {
         core.never_entered();
-        // SAFETY: The task has exited without having entered, and whoever comes second does not get
-        // here.
+        // SAFETY: The task has exited without having entered, and only the first caller gets here.
         unsafe { member.drop_closure() };
     }
     core.remove();

@@ -2,9 +2,9 @@
 
 //! Threads of which there is one on each CPU, and which follow CPU hotplug.
 //!
-//! A thread that is bound to a CPU by [`Placement::Cpu`] loses that if it is to run while the CPU
-//! is offline. Those here are parked meanwhile, and go on when it is back. A CPU that comes up for
-//! the first time gets its thread then.
+//! A thread that is bound to a CPU by [`Placement::Cpu`] loses the binding if it becomes runnable
+//! while the CPU is offline. The threads here are parked while their CPU is offline. A CPU that
+//! comes online for the first time gets its thread then.
 //!
 //! C header: [`include/linux/smpboot.h`](srctree/include/linux/smpboot.h)
 //!
@@ -67,8 +67,9 @@ use kernel::{
     }, //
 };
 
-/// What [`include/linux/smpboot.h`](srctree/include/linux/smpboot.h) declares. The bindings do not
-/// cover it.
+/// What [`include/linux/smpboot.h`](srctree/include/linux/smpboot.h) declares.
+///
+/// The bindings lack it.
 mod smpboot {
     use kernel::{
         bindings,
@@ -96,35 +97,38 @@ mod smpboot {
     }
 }
 
-/// What the threads of a [`PerCpuThreads`] do.
+/// The operations of the threads of a [`PerCpuThreads`].
 ///
 /// Every function is called by the thread of `cpu`, on that CPU unless it says otherwise, in
 /// `TASK_RUNNING`, and may sleep. None may wait for CPU hotplug, which waits for the thread to
-/// park. If one dies, that waits for ever.
+/// park. If a thread dies, CPU hotplug waits for ever.
 pub trait PerCpuThread: HasSlot {
-    /// Called once, before anything else. The thread has its policy by then.
+    /// Called once, first.
+    ///
+    /// The thread already has its policy.
     fn setup(&self, _cpu: CpuId) {}
 
-    /// Called when the thread has been woken by [`PerCpuThreads::wake`] since the last call began.
+    /// Called if [`PerCpuThreads::wake`] has woken the thread since the last call began.
     ///
     /// When the threads are stopped, interruptible sleeps in this end.
     fn run(&self, cpu: CpuId);
 
-    /// Called when the CPU is going offline. It goes once this returns.
+    /// Called when the CPU is going offline, which happens once this returns.
     fn park(&self, _cpu: CpuId) {}
 
     /// Called when the CPU is online again.
     fn unpark(&self, _cpu: CpuId) {}
 
-    /// Called at last, if [`PerCpuThread::setup`] was. If the CPU is not `online`, this runs on
-    /// another one.
+    /// Called last, if [`PerCpuThread::setup`] was called.
+    ///
+    /// If the CPU is not `online`, this runs on another one.
     fn cleanup(&self, _cpu: CpuId, _online: bool) {}
 }
 
-/// Declares that there is a place for the [`PerCpuThreads`] of a type.
+/// Declares that a type has a [`Slot`] for its [`PerCpuThreads`].
 ///
-/// What the kernel calls for a thread is told nothing but the CPU. So the rest is found by type, in
-/// a static variable that [`impl_has_slot!`] makes.
+/// smpboot passes its callbacks only the CPU number, so they find their data in a static variable
+/// per type, which [`impl_has_slot!`] defines.
 ///
 /// # Safety
 ///
@@ -154,23 +158,23 @@ macro_rules! impl_has_slot {
 }
 pub use impl_has_slot;
 
-/// Where the threads of a type find what they share.
+/// The place where the threads of a type find their shared data.
 ///
 /// # Invariants
 ///
-/// - `shared` is only written by who has set `taken`, while there are no threads.
-/// - While there are threads, `shared` points to what they share.
+/// - Only the caller that has set `taken` writes `shared`, and only while no threads exist.
+/// - While threads exist, `shared` points to their shared data.
 pub struct Slot<T> {
     taken: Atomic<bool>,
     shared: UnsafeCell<Option<NonNull<Shared<T>>>>,
 }
 
-// SAFETY: By the type invariants `shared` is not written while others may read it. What it points
-// to can be shared, as `T` can.
+// SAFETY: By the type invariants `shared` is not written while others may read it. It points to
+// data that is `Sync`, as `T` is.
 unsafe impl<T: Send + Sync> Sync for Slot<T> {}
 
 impl<T> Slot<T> {
-    /// Creates a slot. This is meant for [`impl_has_slot!`] only.
+    /// Creates a slot, for [`impl_has_slot!`] only.
     ///
     /// [`impl_has_slot!`]: crate::impl_has_slot
     #[expect(clippy::new_without_default)]
@@ -185,16 +189,16 @@ impl<T> Slot<T> {
 
 /// The thread is not in [`PerCpuThread::run`].
 const IDLE: u32 = 0;
-/// It is.
+/// The thread is in [`PerCpuThread::run`].
 const RUNS: u32 = 1;
-/// It is, and someone ends its interruptible sleeps.
+/// The same, and someone is ending its interruptible sleeps.
 const INTERRUPTED: u32 = 2;
 
 /// The part of a CPU in a [`Shared`].
 struct OnCpu {
-    /// Whether the thread is to run.
+    /// Whether the thread has been woken.
     wanted: Atomic<bool>,
-    /// What the thread does: `IDLE`, `RUNS`, or `INTERRUPTED`.
+    /// The state of the thread: `IDLE`, `RUNS`, or `INTERRUPTED`.
     phase: Atomic<u32>,
     /// Completed when the sleeps of a thread that is `INTERRUPTED` have been ended.
     interrupted: Pin<KBox<Completion>>,
@@ -202,7 +206,7 @@ struct OnCpu {
     task: SetOnce<ARef<Task>>,
 }
 
-/// What the threads share with their handle and their group.
+/// The data that the threads share with their handle and their group.
 ///
 /// # Invariants
 ///
@@ -212,14 +216,16 @@ struct OnCpu {
 #[pin_data]
 struct Shared<T> {
     hotplug: Opaque<smpboot::Hotplug>,
-    /// What `hotplug` points to.
+    /// The memory that `hotplug` points to.
     store: Store,
     comm: KVec<u8>,
     cpus: KVVec<OnCpu>,
     place: Place,
     members: Arc<Members>,
     stop_requested: Atomic<bool>,
-    /// The policy of the threads, and of those to come. None is set up while this is locked.
+    /// The policy of present and future threads.
+    ///
+    /// No thread is set up while this is locked.
     #[pin]
     policy: Mutex<Option<Policy>>,
     #[pin]
@@ -231,15 +237,16 @@ struct Shared<T> {
 // functions, which hold a lock of their own.
 unsafe impl<T: Send> Send for Shared<T> {}
 
-// SAFETY: As above.
+// SAFETY: C functions with a lock of their own access the task structures and `hotplug`. The rest
+// is `Sync`.
 unsafe impl<T: Send + Sync> Sync for Shared<T> {}
 
-/// One pointer for each CPU, in which the C side keeps the tasks.
+/// One pointer for each CPU, in which the C side stores the tasks.
 struct Store(NonNull<c_void>);
 
 impl Store {
     fn new() -> Result<Self> {
-        // SAFETY: The size and alignment are those of a pointer. What is returned is zeroed.
+        // SAFETY: The size and alignment are those of a pointer. The memory is zeroed.
         let store = unsafe {
             bindings::pcpu_alloc_noprof(
                 size_of::<*mut bindings::task_struct>(),
@@ -265,17 +272,17 @@ impl<T: PerCpuThread> Shared<T> {
         self.hotplug.get()
     }
 
-    /// Calls `f` with what the threads of `T` share.
+    /// Calls `f` with the shared data of the threads of `T`.
     ///
     /// # Safety
     ///
     /// Must only be called by such a thread, for its CPU.
     unsafe fn on<R>(cpu: c_uint, f: impl FnOnce(&Self, CpuId, &OnCpu) -> R) -> Option<R> {
-        // SAFETY: By the requirements of this function there is a thread, so by the type invariants
-        // of `Slot` nobody writes `shared`.
+        // SAFETY: The caller is a thread of `T`, so by the type invariants of `Slot` nobody writes
+        // `shared`.
         let shared = unsafe { (*T::slot().shared.get())? };
-        // SAFETY: As above it points to what the threads share, which the members hold until all
-        // threads are gone.
+        // SAFETY: By the type invariants of `Slot` it points to the shared data, which the members
+        // hold until all threads are gone.
         let shared = unsafe { shared.as_ref() };
 
         Some(f(
@@ -293,7 +300,7 @@ impl<T: PerCpuThread> Shared<T> {
         // ORDERING: proofs/litmus/percpu-wake.litmus
         // The thread is not in `TASK_RUNNING` here, and must not be preempted.
         //
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that this is a thread of `T`, on its CPU.
         let wanted = unsafe { Self::on(cpu, |_, _, on_cpu| read_once(&on_cpu.wanted)) };
 
         c_int::from(wanted == Some(true))
@@ -309,12 +316,12 @@ impl<T: PerCpuThread> Shared<T> {
         // ORDERING: proofs/litmus/percpu-idle.litmus
         // ORDERING: proofs/litmus/percpu-stop.litmus
         // ORDERING: proofs/litmus/percpu-stop-setup.litmus
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that this is a thread of `T`, on its CPU.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
-                // Pairs with `wake`: what was done before it has happened.
+                // Pairs with `wake`: everything before that is visible.
                 on_cpu.wanted.xchg(false, Acquire);
-                // The barrier pairs with that of `interrupt`: one sees the other.
+                // The barrier pairs with that of `interrupt`: one of them sees the other.
                 on_cpu.phase.xchg(RUNS, Full);
                 if shared.stop_requested.load(Relaxed) {
                     set_notify_signal(task);
@@ -323,7 +330,7 @@ impl<T: PerCpuThread> Shared<T> {
                 if on_cpu.phase.xchg(IDLE, Relaxed) == INTERRUPTED {
                     on_cpu.interrupted.wait_for_completion();
                 }
-                // `smpboot_thread_fn()` sleeps interruptibly, and would not sleep any more.
+                // `smpboot_thread_fn()` sleeps interruptibly, and could no longer sleep.
                 if shared.stop_requested.load(Relaxed) {
                     clear_notify_signal();
                 }
@@ -341,14 +348,14 @@ impl<T: PerCpuThread> Shared<T> {
         // ORDERING: proofs/litmus/percpu-policy.litmus
         // ORDERING: proofs/litmus/percpu-setup.litmus
         // ORDERING: proofs/litmus/percpu-stop-setup.litmus
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that this is a thread of `T`, on its CPU.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
                 let policy = shared.policy.lock();
 
                 on_cpu.task.populate(ARef::from(&**task));
                 if let Some(policy) = *policy {
-                    // It has been checked, and does not fail.
+                    // The policy has been checked, so this does not fail.
                     //
                     // SAFETY: This is the current task.
                     let _ = policy.apply(Task::current_raw());
@@ -364,7 +371,7 @@ impl<T: PerCpuThread> Shared<T> {
     ///
     /// Must only be called by a thread of `T`, as the callback `cleanup`.
     unsafe extern "C" fn cleanup(cpu: c_uint, online: bool) {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that this is a thread of `T`.
         unsafe { Self::on(cpu, |shared, cpu, _| shared.value.cleanup(cpu, online)) };
     }
 
@@ -372,7 +379,7 @@ impl<T: PerCpuThread> Shared<T> {
     ///
     /// Must only be called by a thread of `T`, as the callback `park`.
     unsafe extern "C" fn park(cpu: c_uint) {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that this is a thread of `T`.
         unsafe { Self::on(cpu, |shared, cpu, _| shared.value.park(cpu)) };
     }
 
@@ -380,11 +387,11 @@ impl<T: PerCpuThread> Shared<T> {
     ///
     /// Must only be called by a thread of `T`, as the callback `unpark`.
     unsafe extern "C" fn unpark(cpu: c_uint) {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that this is a thread of `T`.
         unsafe { Self::on(cpu, |shared, cpu, _| shared.value.unpark(cpu)) };
     }
 
-    /// Ends what the threads wait for interruptibly in [`PerCpuThread::run`], now and later.
+    /// Ends the interruptible sleeps of the threads in [`PerCpuThread::run`], now and later.
     fn interrupt(&self) {
         // ORDERING: proofs/litmus/once.litmus
         // ORDERING: proofs/litmus/percpu-idle.litmus
@@ -398,7 +405,8 @@ impl<T: PerCpuThread> Shared<T> {
                 continue;
             };
 
-            // It does not go idle, where it must not find the signal, before this is through.
+            // The thread does not become idle, where it must not see the signal, before this is
+            // done.
             if on_cpu.phase.cmpxchg(RUNS, INTERRUPTED, Relaxed).is_ok() {
                 set_notify_signal(task);
                 task.wake_up();
@@ -407,7 +415,9 @@ impl<T: PerCpuThread> Shared<T> {
         }
     }
 
-    /// Leaves the slot to others. There are no threads, and the caller has it.
+    /// Releases the slot.
+    ///
+    /// There must be no threads, and the caller must have taken it.
     fn give_up_slot() {
         // ORDERING: proofs/litmus/percpu-slot.litmus
         // SAFETY: By the type invariants of `Slot` only the caller may access this now.
@@ -422,7 +432,7 @@ impl<T: PerCpuThread> Entry for Shared<T> {
     }
 
     fn is_current(&self) -> bool {
-        // To unregister waits for CPU hotplug, whichever set the caller is of.
+        // Unregistering waits for CPU hotplug, whatever set the caller belongs to.
         is_percpu_thread()
     }
 
@@ -438,7 +448,7 @@ impl<T: PerCpuThread> Entry for Shared<T> {
         if !*registered {
             return;
         }
-        // SAFETY: By the type invariants it is registered.
+        // SAFETY: By the type invariants `hotplug` is registered.
         unsafe { smpboot::smpboot_unregister_percpu_thread(self.as_raw()) };
         *registered = false;
         Self::give_up_slot();
@@ -457,11 +467,11 @@ impl<T: PerCpuThread> Entry for Shared<T> {
 
 /// A set of kernel threads, one on each CPU that is online.
 ///
-/// It is a member of a [`ThreadGroup`]. When it is dropped, its threads are stopped. It derefs to
-/// the `T` that they share.
+/// It is a member of a [`ThreadGroup`]. When it is dropped, its threads are stopped. It
+/// dereferences to the shared `T`.
 ///
-/// Wraps `struct smp_hotplug_thread`. Its callback `thread_should_run` is not left to users, as it
-/// is called in a state in which a thread must not sleep: [`PerCpuThreads::wake`] takes its place.
+/// Wraps `struct smp_hotplug_thread`. Users do not provide its callback `thread_should_run`, as it
+/// is called in a state in which a thread must not sleep: [`PerCpuThreads::wake`] replaces it.
 ///
 /// # Examples
 ///
@@ -499,11 +509,9 @@ pub struct PerCpuThreads<T: PerCpuThread> {
 }
 
 impl<T: PerCpuThread> PerCpuThreads<T> {
-    /// Creates a thread on each CPU that is online, and one on each other when it comes up, and
-    /// starts them.
+    /// Creates and starts a thread on each online CPU, and on each other CPU when it comes online.
     ///
-    /// They are named `name`, a slash, and the number of the CPU, and have defaults for everything
-    /// else.
+    /// Their names are `name`, a slash, and the CPU number, with defaults for everything else.
     ///
     /// Context and errors are those of [`Builder::spawn_percpu`].
     #[doc(alias = "smpboot_register_percpu_thread")]
@@ -511,14 +519,14 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
         Builder::new(name).spawn_percpu(group, value)
     }
 
-    /// Changes how the threads are scheduled, those of CPUs that are yet to come included.
+    /// Changes how the threads are scheduled, including those of CPUs that come online later.
     ///
     /// Sleeps. Fails, and changes nothing, with
     /// - [`EINVAL`] if the priority is out of range,
-    /// - [`EPERM`] if it is [`Policy::Deadline`], which what is bound to a CPU can not have,
+    /// - [`EPERM`] if it is [`Policy::Deadline`], which a thread bound to a CPU cannot have,
     /// - [`ESRCH`] if the threads have been stopped, or asked to stop.
     ///
-    /// Wraps what [`Thread::set_policy`](super::Thread::set_policy) wraps.
+    /// Wraps the same functions as [`Thread::set_policy`](super::Thread::set_policy).
     pub fn set_policy(&self, policy: Policy) -> Result {
         // ORDERING: proofs/litmus/percpu-policy.litmus
         might_sleep();
@@ -530,7 +538,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
 
         *now = Some(policy);
         for task in self.shared.cpus.iter().filter_map(|cpu| cpu.task.as_ref()) {
-            // It has been checked, and does not fail.
+            // The policy has been checked, so this does not fail.
             //
             // SAFETY: `task` is a reference to the task.
             let _ = unsafe { policy.apply(task.as_ptr()) };
@@ -593,16 +601,16 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
             return Err(EBUSY);
         }
         let free = ScopeGuard::new(Shared::<T>::give_up_slot);
-        // SAFETY: `taken` has been set here, and there are no threads yet.
+        // SAFETY: This call has set `taken`, and there are no threads yet.
         unsafe { *T::slot().shared.get() = Some(NonNull::from(&*shared)) };
         let creation = members.insert(shared.clone())?;
         let undo = ScopeGuard::new(|| members.remove(&shared.place));
 
-        // SAFETY: The callbacks are for threads of `T`, which these are. `hotplug` and what it
-        // points to are part of `shared`, which the members hold until it is unregistered. If this
-        // fails, no threads are left.
+        // SAFETY: The callbacks are for threads of `T`, which these are. `hotplug` and the memory
+        // that it points to are part of `shared`, which the members hold until it is unregistered.
+        // If this fails, no threads are left.
         to_result(unsafe { smpboot::smpboot_register_percpu_thread(shared.as_raw()) })?;
-        // INVARIANT: It has been registered.
+        // INVARIANT: `hotplug` has been registered.
         *shared.registered.lock() = true;
         undo.dismiss();
         drop(creation);
@@ -610,10 +618,10 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
         Ok(Self { shared })
     }
 
-    /// Has the thread of `cpu` call [`PerCpuThread::run`].
+    /// Makes the thread of `cpu` call [`PerCpuThread::run`].
     ///
-    /// It is called after this, any number of wake-ups that come before that count as one. If the
-    /// CPU is offline, that is once it is online.
+    /// `run` is called at least once after this; wake-ups that arrive before it begins are merged.
+    /// If the CPU is offline, it runs once the CPU is online.
     ///
     /// May be called from any context.
     pub fn wake(&self, cpu: CpuId) {
@@ -625,10 +633,10 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
             return;
         };
 
-        // Of several that wake it, what each did before has happened for the thread.
+        // If several callers wake it, the thread sees what each of them did before.
         on_cpu.wanted.xchg(true, Release);
-        // Pairs with the barrier that `smpboot_thread_fn()` has between setting the state of the
-        // task and asking whether to run, after `setup` has made the task known.
+        // Pairs with the barrier of `smpboot_thread_fn()` between setting the task state and asking
+        // whether to run, after `setup` has stored the task.
         smp_mb(Full);
         if let Some(task) = on_cpu.task.as_ref() {
             task.wake_up();
@@ -637,28 +645,27 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
 }
 
 impl Builder<'_> {
-    /// Creates a thread on each CPU that is online, and one on each other when it comes up, and
-    /// starts them.
+    /// Creates and starts a thread on each online CPU, and on each other CPU when it comes online.
     ///
-    /// They are named by the name that was chosen, a slash, and the number of the CPU. Each has the
-    /// policy that was chosen before [`PerCpuThread::setup`] is called, also one of a CPU that
-    /// comes up later.
+    /// Their names are the chosen name, a slash, and the CPU number. Each thread, including one of
+    /// a CPU that comes online later, has the chosen policy before [`PerCpuThread::setup`] is
+    /// called.
     ///
     /// Sleeps, and waits for CPU hotplug. Fails with
-    /// - [`EINVAL`] if the name is empty, holds a NUL, or can not be displayed,
-    /// - [`EINVAL`] if a placement has been chosen, or that they are frozen or take signals, which
-    ///   `smpboot_thread_fn()` does not provide for, or what their allocations do, which
-    ///   [`PerCpuThread::run`] can say itself,
-    /// - [`EINVAL`] and [`EPERM`] as [`PerCpuThreads::set_policy`] does,
+    /// - [`EINVAL`] if the name is empty, holds a NUL, or cannot be displayed,
+    /// - [`EINVAL`] if a placement, freezing or signals have been chosen, which
+    ///   `smpboot_thread_fn()` does not support, or a [`Memalloc`](super::Memalloc), which
+    ///   [`PerCpuThread::run`] can set itself,
+    /// - [`EINVAL`] and [`EPERM`] as in [`PerCpuThreads::set_policy`],
     /// - [`ENAMETOOLONG`] if the name is longer than 63 bytes,
-    /// - [`EBUSY`] if there are such threads of the same `T`,
+    /// - [`EBUSY`] if threads of the same `T` exist,
     /// - [`EDEADLK`] if the caller is a per-CPU thread itself,
-    /// - [`ENOMEM`] if memory could not be had,
+    /// - [`ENOMEM`] if there is no memory,
     /// - [`EAGAIN`] if there are too many tasks,
-    /// - [`EINTR`] if the caller was killed meanwhile.
+    /// - [`EINTR`] if the caller was killed while it waited.
     ///
-    /// If it fails, `value` has been dropped, and no thread is left: those that were there by then
-    /// have called [`PerCpuThread::cleanup`] if they had called `setup`.
+    /// If it fails, `value` has been dropped, and no thread is left: those that had called `setup`
+    /// have called [`PerCpuThread::cleanup`].
     ///
     /// Wraps `smpboot_register_percpu_thread()` of [`kernel/smpboot.c`](srctree/kernel/smpboot.c).
     ///
@@ -714,7 +721,7 @@ impl<T: PerCpuThread> Deref for PerCpuThreads<T> {
 impl<T: PerCpuThread> Drop for PerCpuThreads<T> {
     /// Stops the threads.
     ///
-    /// In a per-CPU thread this only lets go of the handle, and leaves the threads to their group.
+    /// In a per-CPU thread this only drops the handle, and leaves the threads to their group.
     ///
     /// Sleeps, and waits for CPU hotplug.
     #[doc(alias = "smpboot_unregister_percpu_thread")]
@@ -756,7 +763,7 @@ mod tests {
         }, //
     };
 
-    /// What has happened on each of the first CPUs.
+    /// Events on each of the first CPUs.
     #[derive(Default)]
     struct Log {
         setups: usize,
@@ -764,7 +771,7 @@ mod tests {
         parks: usize,
         unparks: usize,
         cleanups: usize,
-        /// Calls on another CPU.
+        /// Calls on a wrong CPU.
         strays: usize,
     }
 
@@ -803,7 +810,7 @@ mod tests {
             // SAFETY: This is the current task, and nobody renames it.
             let comm = unsafe { (*Task::current_raw()).comm };
 
-            // The name of all of these begins so, and is no format.
+            // All names begin like this, and are no format.
             if comm.starts_with(b"log%s") {
                 self.log(cpu, |log| log.setups += 1);
             }
@@ -835,7 +842,7 @@ mod tests {
         Arc::pin_init(new_mutex!(logs), GFP_KERNEL)
     }
 
-    /// Waits until the calls on `cpu` are these.
+    /// Waits until `cpu` has had these calls.
     fn expect(logs: &Mutex<KVec<Log>>, cpu: CpuId, calls: [usize; 6]) {
         let get = || logs.lock().get(cpu.as_u32() as usize).map(Log::calls);
 
@@ -868,7 +875,7 @@ mod tests {
         for cpu in (0..kernel::cpu::nr_cpu_ids()).filter_map(CpuId::from_u32) {
             expect(&logs, cpu, [1, 100, 0, 0, 1, 0]);
         }
-        // The slot is free again, and a group stops what has been leaked.
+        // The slot is free again, and a group stops leaked threads.
         ::core::mem::forget(PerCpuThreads::register(
             &group,
             fmt!("log%s-again"),
@@ -897,7 +904,7 @@ mod tests {
         }
         let threads =
             PerCpuThreads::register(&group, fmt!("log%s-plug"), Logger { logs: logs.clone() })?;
-        // What is bound by the builder does not follow.
+        // A thread bound by the builder does not follow.
         let bound = Builder::new(fmt!("bound"))
             .placement(Placement::Cpu(cpu))
             .spawn(&group, |ctx| {
@@ -909,7 +916,7 @@ mod tests {
         for round in 1..=3 {
             plug(cpu, false)?;
             expect(&logs, cpu, [1, round - 1, round, round - 1, 0, 0]);
-            // This is kept.
+            // This wake-up is kept.
             threads.wake(cpu);
             bound.wake();
             plug(cpu, true)?;
@@ -925,7 +932,7 @@ mod tests {
             PerCpuThreads::register(&group, fmt!("log%s-late"), Logger { logs: logs.clone() })?;
         expect(&logs, cpu, [1, 3, 4, 3, 0, 1]);
         plug(cpu, true)?;
-        // It gets its thread when it comes.
+        // The CPU gets its thread when it comes online.
         threads.wake(cpu);
         expect(&logs, cpu, [2, 4, 4, 3, 0, 1]);
         Ok(())
@@ -988,7 +995,7 @@ mod tests {
         Ok(())
     }
 
-    /// Counts when a CPU begins to go, and when it is back, both while CPU hotplug is under way.
+    /// Counts the beginnings of CPUs going offline, and their returns, both during CPU hotplug.
     struct Phase {
         cpu: CpuId,
         turns: Arc<Atomic<usize>>,
@@ -1036,7 +1043,7 @@ mod tests {
                 plug(cpu, true)?;
                 counted.fetch_add(1, Relaxed);
                 let _ = ctx.wait_timeout(rest);
-                // However slow the machine is, a thread can be made meanwhile some time.
+                // Even on a slow machine a thread can be created at some time during this.
                 rest += Delta::from_millis(5);
             }
             Ok(())
@@ -1053,7 +1060,7 @@ mod tests {
 
             match new {
                 Ok(new) => {
-                    // None is made while the CPU goes, is gone, or comes.
+                    // None is created while the CPU goes offline, is offline, or comes online.
                     assert!(now().0 != before.0 || before.0 % 2 == 0);
                     let ran_on = new.start().join()?;
 
@@ -1110,12 +1117,12 @@ mod tests {
             .filter_map(CpuId::from_u32)
             .inspect(|cpu| threads.wake(*cpu))
             .count();
-        // It is stopped first, and waits for what the others do when they are asked.
+        // It is stopped first, and waits for the others to react to the request.
         let (seen, shared) = (ended.clone(), threads.shared.clone());
         let needs = group.spawn(fmt!("needs-them"), move |ctx| {
             until_stopped(ctx);
             let all_ended = eventually(|| seen.load(Relaxed) == online);
-            // They have nothing to do, and are not stopped yet.
+            // They have nothing to do, and have not been stopped yet.
             let mut tasks = shared.cpus.iter().filter_map(|cpu| cpu.task.as_ref());
 
             (all_ended, tasks.all(|task| sleeps(task)))
@@ -1128,7 +1135,7 @@ mod tests {
         drop(threads);
         Ok(())
     }
-    /// Tells how each thread is scheduled when it is set up, and that it is dropped.
+    /// Records how each thread is scheduled when it is set up, and that it is dropped.
     struct Scheduled {
         found: Arc<Mutex<KVec<(u32, i32)>>>,
         cleanups: Count,
@@ -1207,7 +1214,7 @@ mod tests {
         let count = kernel::cpu::nr_cpu_ids() as usize;
         let online = count - usize::from(last.is_some());
         let had_fifo = scene.has_found(online, 0, FIFO);
-        // What comes later has what was chosen last.
+        // A thread that comes later has the policy that was chosen last.
         let changed = match &threads {
             Ok(threads) => threads.set_policy(Policy::Normal { nice: -3 }),
             Err(error) => Err(*error),
@@ -1235,7 +1242,7 @@ mod tests {
         Ok(())
     }
 
-    /// Asserts that threads of a group that has stopped them are not scheduled any more.
+    /// Asserts that the policy of stopped threads cannot be changed.
     fn group_is_stopped<T: PerCpuThread>(mut group: ThreadGroup, threads: &PerCpuThreads<T>) {
         group.stop_all();
         assert_eq!(threads.set_policy(Policy::Fifo), Err(ESRCH));
@@ -1264,8 +1271,8 @@ mod tests {
         assert_eq!(scene.drops.load(Relaxed), 8);
         assert!(group.lock().is_empty());
 
-        // One that has been killed is made no thread for. That one may be made all the same is up
-        // to kthreadd, which may be that fast.
+        // No thread is created for a caller that has been killed. If kthreadd is fast, one may be
+        // created nevertheless.
         let others = Arc::pin_init(new_mutex!(self::group()?), GFP_KERNEL)?;
         let (used, values) = (others.clone(), Scene::new()?);
         let (drops, cleanups) = (values.drops.clone(), values.cleanups.clone());

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a thread is scheduled, and on which CPUs, from before it starts until it ends.
+//! How and on which CPUs a thread is scheduled, before and after it starts.
 //!
-//! Policy and nice value can be changed at any time. The CPUs can be changed of threads that are
-//! placed by [`Placement::Cpus`] alone. All others are not the caller's to move:
+//! Policy and nice value can be changed at any time. The CPUs can be changed only for threads that
+//! are placed by [`Placement::Cpus`]. Callers cannot move other threads:
 //!
 //! - With [`Placement::Cpu`] the binding is a promise to the closure.
-//! - Those that are placed otherwise are moved by the kernel itself, when a CPU comes online or the
-//!   CPUs for housekeeping change, which silently undoes what anybody else has chosen.
+//! - The kernel itself moves the others when a CPU comes online or the CPUs for housekeeping
+//!   change, which would silently undo any other choice.
 //!
 //! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
 //!
@@ -38,26 +38,24 @@ use kernel::{
 ///
 /// # Priorities
 ///
-/// To choose a priority by number is to know all else that runs on the machine. What
-/// [`kernel/sched/syscalls.c`](srctree/kernel/sched/syscalls.c) says of `sched_set_fifo()` holds
-/// for every thread of a module: `SCHED_FIFO` can not manage resources, two workloads that each
-/// work at their priorities do not work when they are put together, and it is the administrator who
-/// has to choose, since the kernel does not know enough to do so sensibly. Hence C exports
-/// `sched_set_fifo()` and `sched_set_fifo_low()` to modules, and no function that takes a priority
-/// but `sched_setattr_nocheck()`. Take [`Policy::Fifo`] or [`Policy::FifoLow`], unless the order of
-/// several threads of one's own is at stake.
+/// Choosing a priority by number requires knowing everything else that runs on the machine. The
+/// comment on `sched_set_fifo()` in [`kernel/sched/syscalls.c`](srctree/kernel/sched/syscalls.c)
+/// holds for every thread of a module: `SCHED_FIFO` cannot manage resources, two workloads that
+/// each work at their priorities do not work together, and only the administrator knows enough to
+/// choose. Therefore C exports `sched_set_fifo()` and `sched_set_fifo_low()` to modules, and only
+/// `sched_setattr_nocheck()` takes a priority. Use [`Policy::Fifo`] or [`Policy::FifoLow`], unless
+/// the order among several threads of your own matters.
 ///
-/// A thread of a real-time policy that does not sleep keeps its CPU from all others. One of
-/// [`Policy::Idle`] may wait for long, and so may those who wait for a lock that it holds.
+/// A thread with a real-time policy that does not sleep keeps all others off its CPU. A thread with
+/// [`Policy::Idle`] may wait for long, and so may others that wait for a lock that it holds.
 ///
 /// # Deadlines
 ///
-/// A thread has a deadline, or not, from before it starts: [`Policy::Deadline`] has to be chosen by
-/// its [`Builder`]. Nobody but the thread itself can change it then, or give it up, which is for
-/// good. C takes it at any time from anybody. It loses the share of the CPUs that was granted when
-/// it is taken from a thread that sleeps, or given to one that has just ended, until nobody can
-/// have any. And a thread that gives it up when its runtime is used up, and has it again soon
-/// after, may not run any more.
+/// [`Policy::Deadline`] has to be chosen before the thread starts, by its [`Builder`]. After that
+/// only the thread itself can change it, or give it up permanently. C allows both at any time, to
+/// any caller. But when the policy is taken from a sleeping thread, or given to one that has just
+/// ended, C loses the granted share of the CPUs, until none is left. And a thread that gives it up
+/// when its runtime is used up, and gets it again soon after, may never run again.
 ///
 /// # Examples
 ///
@@ -75,9 +73,9 @@ use kernel::{
 ///         }
 ///     })?;
 ///
-/// // There are not that many priorities.
+/// // This priority is out of range.
 /// assert_eq!(sampler.set_policy(Policy::Rr { priority: 100 }), Err(EINVAL));
-/// // It is the thread's own to change.
+/// // Only the thread itself can change it.
 /// assert_eq!(sampler.set_policy(Policy::Idle), Err(EPERM));
 /// # Ok(())
 /// # }
@@ -86,69 +84,84 @@ use kernel::{
 /// [`Builder`]: super::Builder
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Policy {
-    /// `SCHED_NORMAL` with a nice value, which is clamped to -20..=19. Wraps `sched_set_normal()`.
+    /// `SCHED_NORMAL` with a nice value, which is clamped to -20..=19.
+    ///
+    /// Wraps `sched_set_normal()`.
     Normal {
         /// From -20, the most favoured, to 19.
         nice: i32,
     },
-    /// `SCHED_BATCH`, for what computes for long and is in no hurry, with a nice value, which is
-    /// clamped to -20..=19. Wraps `sched_setattr_nocheck()`.
+    /// `SCHED_BATCH` with a nice value, for long computations that are not urgent.
+    ///
+    /// The value is clamped to -20..=19. Wraps `sched_setattr_nocheck()`.
     Batch {
         /// From -20, the most favoured, to 19.
         nice: i32,
     },
-    /// `SCHED_IDLE`, for what is to run if hardly anything else does. The nice value is kept, and
-    /// counts for nothing. Wraps `sched_setattr_nocheck()`.
+    /// `SCHED_IDLE`, for a thread that runs if hardly anything else does.
+    ///
+    /// The nice value is kept and has no effect. Wraps `sched_setattr_nocheck()`.
     Idle,
-    /// `SCHED_FIFO` in the middle of the range. Wraps `sched_set_fifo()`.
+    /// `SCHED_FIFO` in the middle of the range.
+    ///
+    /// Wraps `sched_set_fifo()`.
     Fifo,
-    /// `SCHED_FIFO` at the lowest priority. Wraps `sched_set_fifo_low()`.
+    /// `SCHED_FIFO` at the lowest priority.
+    ///
+    /// Wraps `sched_set_fifo_low()`.
     FifoLow,
-    /// `SCHED_FIFO` at a priority. See above for what speaks against it.
+    /// `SCHED_FIFO` at a priority.
+    ///
+    /// See above for the drawbacks.
     ///
     /// Wraps `sched_setattr_nocheck()`. Fails with [`EINVAL`] if the priority is out of range.
     FifoAt {
-        /// From 1, the lowest, to 99. [`Policy::Fifo`] is 50, and [`Policy::FifoLow`] is 1.
+        /// From 1, the lowest, to 99.
+        ///
+        /// [`Policy::Fifo`] is 50, and [`Policy::FifoLow`] is 1.
         priority: u32,
     },
-    /// `SCHED_RR` at a priority, where threads of the same one take turns. See above for what
-    /// speaks against it.
+    /// `SCHED_RR` at a priority, where threads of equal priority take turns.
+    ///
+    /// See above for the drawbacks.
     ///
     /// Wraps `sched_setattr_nocheck()`. Fails with [`EINVAL`] if the priority is out of range.
     Rr {
         /// From 1, the lowest, to 99.
         priority: u32,
     },
-    /// `SCHED_DEADLINE`: in each `period` the thread may run for `runtime`, and has done so once
-    /// `deadline` has passed since the period began. One that wants more waits for the next period.
+    /// `SCHED_DEADLINE`: in each `period` the thread gets `runtime` before `deadline` has passed
+    /// since the period began.
     ///
-    /// Such a thread runs before those of all other policies. A CPU can not be taken offline while
-    /// the others would not do for all of them.
+    /// A thread that needs more waits for the next period.
+    ///
+    /// Such a thread runs before those of all other policies. A CPU cannot be taken offline if the
+    /// others are not enough for all of them.
     ///
     /// Wraps `sched_setattr_nocheck()`. Fails with
     /// - [`EINVAL`] unless `runtime` <= `deadline` <= `period`, with a `runtime` of 1024 ns or more
     ///   and a `period` within the limits of the administrator, `sched_deadline_period_min_us` and
     ///   `sched_deadline_period_max_us`, by default from 100 us to 4 s,
     /// - [`EPERM`] if the thread is not placed by [`Placement::Anywhere`], as `sched_setattr(2)`
-    ///   fails for one that may not run on all CPUs,
+    ///   fails for a thread that may not run on all CPUs,
     /// - [`EPERM`] unless it is chosen by the [`Builder`](super::Builder) of the thread, or by the
-    ///   thread itself to change the deadline that it has,
-    /// - [`EBUSY`] if there is not as much time left on the CPUs for threads with deadlines.
+    ///   thread itself to change its own deadline,
+    /// - [`EBUSY`] if the CPUs do not have that much time left for threads with deadlines.
     ///
     /// [`Placement::Anywhere`]: super::Placement::Anywhere
     Deadline {
         /// How long the thread may run in each period.
         runtime: Delta,
-        /// After how much of the period it has done so.
+        /// The time in the period by which it has run that long.
         deadline: Delta,
-        /// How often, or zero for as often as `deadline` says.
+        /// The length of a period, or zero for that of `deadline`.
         period: Delta,
     },
 }
 
 /// `struct sched_attr` of
 /// [`include/uapi/linux/sched/types.h`](srctree/include/uapi/linux/sched/types.h), of which the
-/// bindings know the name only.
+/// bindings have only the name.
 #[repr(C)]
 #[derive(Default)]
 struct SchedAttr {
@@ -162,12 +175,16 @@ struct SchedAttr {
     period: u64,
     util_min: u32,
     util_max: u32,
-    /// It grows at its end, and C reads all that its kernel knows of. Zeroes ask for nothing.
+    /// C may add fields at the end, and reads all that it knows of.
+    ///
+    /// Zeroes request nothing.
     later: [u64; 8],
 }
 
 impl Policy {
-    /// Returns an error if no thread can have this policy. C says so of the others itself.
+    /// Returns an error if no thread can have this policy.
+    ///
+    /// C reports all other errors itself.
     pub(super) fn check(self) -> Result {
         match self {
             Policy::FifoAt { priority } | Policy::Rr { priority }
@@ -179,7 +196,7 @@ impl Policy {
         }
     }
 
-    /// The same for one that may not run on all CPUs, where [`Policy::apply`] does not fail then.
+    /// The same for a thread that may not run on all CPUs, so that [`Policy::apply`] does not fail.
     pub(super) fn check_bound(self) -> Result {
         match self.is_deadline() {
             true => Err(EPERM),
@@ -191,32 +208,33 @@ impl Policy {
         matches!(self, Policy::Deadline { .. })
     }
 
-    /// Gives a task this policy, which has been checked.
+    /// Sets the policy of a task, which has been checked.
     ///
-    /// May sleep, as an administrator may have given the task `SCHED_DEADLINE`, and to leave that
-    /// takes a lock of cpusets. Fails if this is such a policy, and changes nothing then.
+    /// May sleep, as an administrator may have given the task `SCHED_DEADLINE`, and leaving it
+    /// takes a lock of cpusets. Fails, and changes nothing, if the admission test for a deadline
+    /// fails.
     ///
     /// # Safety
     ///
-    /// The caller must keep the task.
+    /// The caller must hold a reference to the task.
     pub(super) unsafe fn apply(self, task: *mut bindings::task_struct) -> Result {
         let clamp = |nice: i32| nice.clamp(bindings::MIN_NICE, bindings::MAX_NICE as i32);
-        // CAST: A negative time is longer than all that C takes.
+        // CAST: A negative time becomes longer than the longest that C accepts.
         let nanos = |time: Delta| time.as_nanos() as u64;
         let none = SchedAttr::default();
         let attr = match self {
             Policy::Normal { nice } => {
-                // SAFETY: By the requirements of this function.
+                // SAFETY: The caller guarantees a reference to the task.
                 unsafe { bindings::sched_set_normal(task, clamp(nice)) };
                 return Ok(());
             }
             Policy::Fifo => {
-                // SAFETY: As above.
+                // SAFETY: The caller guarantees a reference to the task.
                 unsafe { bindings::sched_set_fifo(task) };
                 return Ok(());
             }
             Policy::FifoLow => {
-                // SAFETY: As above.
+                // SAFETY: The caller guarantees a reference to the task.
                 unsafe { bindings::sched_set_fifo_low(task) };
                 return Ok(());
             }
@@ -252,8 +270,8 @@ impl Policy {
             },
         };
 
-        // SAFETY: By the requirements of this function. `attr` begins as the structure does, and is
-        // no shorter.
+        // SAFETY: The caller guarantees a reference to the task. `attr` begins as the C structure
+        // does, and is no shorter.
         to_result(unsafe { bindings::sched_setattr_nocheck(task, (&raw const attr).cast()) })
     }
 }
@@ -263,8 +281,8 @@ fn cpumask_of(cpu: CpuId) -> *const bindings::cpumask {
     let cpu = cpu.as_u32() as usize;
     let bits = c_ulong::BITS as usize;
 
-    // As in `get_cpu_mask()`: the word with the bit is followed and preceded by words without any,
-    // as many as a mask has.
+    // As in `get_cpu_mask()`: before and after the word with the bit there is a whole mask of
+    // zeroes.
     (&raw const bindings::cpu_bit_bitmap)
         .cast::<bindings::cpumask>()
         .wrapping_add(1 + cpu % bits)
@@ -273,27 +291,27 @@ fn cpumask_of(cpu: CpuId) -> *const bindings::cpumask {
         .cast()
 }
 
-/// Lets a task run on `mask` alone, and nobody else move it.
+/// Binds a task to `mask`, so that nobody else can move it.
 ///
 /// Sleeps. Fails with [`EINVAL`] if no CPU of `mask` is online.
 ///
 /// # Safety
 ///
-/// The caller must keep the task, which must never have been woken.
+/// The caller must hold a reference to the task, which must never have been woken.
 pub(super) unsafe fn bind_mask(task: *mut bindings::task_struct, mask: &Cpumask) -> Result {
-    // `kthread_bind_mask()` is not exported. This takes the task from the kernel and from user
-    // space, for whichever CPU, and what follows leaves it that way.
+    // `kthread_bind_mask()` is not exported. Binding to any one CPU protects the task from being
+    // moved, and the call below does not change that.
     //
-    // SAFETY: By the requirements of this function. The CPU is possible.
+    // SAFETY: The caller guarantees a task that has never been woken. The CPU is possible.
     unsafe { bindings::kthread_bind(task, CpuId::current().as_u32()) };
-    // SAFETY: As above. The mask is copied.
+    // SAFETY: The caller guarantees a reference to the task. The mask is copied.
     to_result(unsafe { bindings::set_cpus_allowed_ptr(task, mask.as_raw()) })
 }
 
 impl Core {
     /// Fails with [`ESRCH`] if the closure has returned or the thread has died.
     ///
-    /// It may end right after this, which C copes with: `sched_setattr(2)` comes as late.
+    /// The thread may end right after this, which C handles: `sched_setattr(2)` may be as late.
     fn check_running(&self) -> Result {
         match self.is_finished() {
             true => Err(ESRCH),
@@ -301,11 +319,11 @@ impl Core {
         }
     }
 
-    /// Changes the policy of the thread, for others than the thread itself.
+    /// Changes the policy of the thread on behalf of another task.
     pub(super) fn set_policy(&self, policy: Policy) -> Result {
         might_sleep();
         policy.check()?;
-        // It may sleep, or exit just now.
+        // The thread may be asleep, or about to exit.
         if self.options.deadline || policy.is_deadline() {
             return Err(EPERM);
         }
@@ -318,7 +336,8 @@ impl Core {
     fn set_own_policy(&self, policy: Policy) -> Result {
         might_sleep();
         policy.check()?;
-        // SAFETY: `self` holds a reference to the task. The value changes as it may for C.
+        // SAFETY: `self` holds a reference to the task. The value may change during the read, as in
+        // C.
         let now = unsafe { atomic_load(&raw mut (*self.task().as_ptr()).policy, Relaxed) };
 
         if policy.is_deadline() && !(self.options.deadline && now == bindings::SCHED_DEADLINE) {
@@ -329,12 +348,12 @@ impl Core {
     }
 
     pub(super) fn set_nice(&self, nice: i32) -> Result {
-        // C ignores these without a word.
+        // C ignores these silently.
         if !(bindings::MIN_NICE..=bindings::MAX_NICE as i32).contains(&nice) {
             return Err(EINVAL);
         }
         self.check_running()?;
-        // CAST: It is small.
+        // CAST: A nice value fits.
         //
         // SAFETY: `self` holds a reference to the task.
         unsafe { bindings::set_user_nice(self.task().as_ptr(), nice as c_long) };
@@ -355,8 +374,8 @@ impl Core {
             return Err(EINVAL);
         }
         self.check_running()?;
-        // SAFETY: `self` holds a reference to the task. `mask` is one by the requirements of this
-        // function, and is copied.
+        // SAFETY: `self` holds a reference to the task. The caller guarantees that `mask` is a
+        // mask. It is copied.
         to_result(unsafe { bindings::set_cpus_allowed_ptr(self.task().as_ptr(), mask) })
     }
 }
@@ -379,9 +398,9 @@ impl<T: Send, S> Thread<T, S> {
     /// # fn f(group: &ThreadGroup) -> Result {
     /// let pump = group.spawn(fmt!("pump"), |ctx| while ctx.wait() != Wake::Stop {})?;
     ///
-    /// // A device has come that can not wait.
+    /// // An urgent device has been plugged in.
     /// pump.set_policy(Policy::Fifo)?;
-    /// // It has gone. The thread is to stay behind others from now on.
+    /// // It is gone. From now on the thread has a low priority.
     /// pump.set_policy(Policy::Normal { nice: 5 })?;
     /// assert_eq!(pump.set_nice(20), Err(EINVAL));
     /// pump.set_nice(19)?;
@@ -399,10 +418,10 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Changes the nice value, from -20 to 19, of the thread, and not its policy.
     ///
-    /// Under a policy that has no nice value, it is kept for one that has.
+    /// A policy without a nice value keeps it for a later policy.
     ///
     /// Does not sleep. Fails with
-    /// - [`EINVAL`] if `nice` is out of range, where C changes nothing either, and does not say so,
+    /// - [`EINVAL`] if `nice` is out of range, which C silently ignores,
     /// - [`ESRCH`] if the closure has returned, or the thread has died.
     ///
     /// Wraps `set_user_nice()` of [`kernel/sched/syscalls.c`](srctree/kernel/sched/syscalls.c).
@@ -411,14 +430,14 @@ impl<T: Send, S> Thread<T, S> {
         self.core().set_nice(nice)
     }
 
-    /// Changes on which CPUs the thread runs, and returns once it has left all others.
+    /// Changes the CPUs of the thread, and returns once it has left all others.
     ///
-    /// It runs nowhere else until all of these have been taken offline. Then it runs anywhere,
-    /// until this is called again.
+    /// It runs nowhere else until all of these have gone offline. Then it runs anywhere, until this
+    /// is called again.
     ///
     /// Sleeps. Fails, and changes nothing, with
     /// - [`EINVAL`] if the thread was not placed by [`Placement::Cpus`],
-    /// - [`EINVAL`] if no CPU of `mask` is online, or there is none in it,
+    /// - [`EINVAL`] if `mask` is empty, or none of its CPUs is online,
     /// - [`ESRCH`] if the closure has returned, or the thread has died.
     ///
     /// Wraps `set_cpus_allowed_ptr()` of [`kernel/sched/core.c`](srctree/kernel/sched/core.c),
@@ -438,7 +457,7 @@ impl<T: Send, S> Thread<T, S> {
     /// cpus.clear(CpuId::current());
     /// if !cpus.empty() {
     ///     match thread.set_cpus(&cpus) {
-    ///         // There is no other CPU online.
+    ///         // No other CPU is online.
     ///         Err(error) => assert_eq!(error, EINVAL),
     ///         Ok(()) => pr_info!("moved away\n"),
     ///     }
@@ -458,14 +477,14 @@ impl<M> Context<'_, M> {
     /// Changes how the thread is scheduled.
     ///
     /// Sleeps. Fails, and changes nothing, with [`EINVAL`] if the priority is out of range, and
-    /// with what [`Policy::Deadline`] fails with.
+    /// with the errors of [`Policy::Deadline`].
     ///
     /// # Examples
     ///
     /// ```
     /// # fn f(group: &ThreadGroup) -> Result {
     /// let thread = group.spawn(fmt!("scanner"), |ctx| -> Result {
-    ///     // The first round is in a hurry, and those after that run when nothing else does.
+    ///     // The first round is urgent; later ones run when nothing else does.
     ///     ctx.set_policy(Policy::Rr { priority: 1 })?;
     ///     pr_info!("scanned\n");
     ///     ctx.set_policy(Policy::Idle)?;
@@ -490,7 +509,7 @@ impl<M> Context<'_, M> {
         self.core().set_nice(nice)
     }
 
-    /// Changes on which CPUs the thread runs, and returns on one of them.
+    /// Changes the CPUs of the thread, and returns on one of them.
     ///
     /// Context and errors are those of [`Thread::set_cpus`].
     pub fn set_cpus(&self, mask: &Cpumask) -> Result {
@@ -514,7 +533,7 @@ impl<M> Context<'_, M> {
     ///         let mut seen = 0;
     ///
     ///         for cpu in (0..kernel::cpu::nr_cpu_ids()).filter_map(CpuId::from_u32) {
-    ///             // Those that are offline are left out.
+    ///             // Offline CPUs are left out.
     ///             seen += u32::from(ctx.run_on(cpu).is_ok());
     ///         }
     ///         seen
@@ -528,7 +547,7 @@ impl<M> Context<'_, M> {
     /// [`Placement::Cpus`]: super::Placement::Cpus
     #[doc(alias = "set_cpus_allowed_ptr")]
     pub fn run_on(&self, cpu: CpuId) -> Result {
-        // SAFETY: It is one of C's own masks.
+        // SAFETY: This is one of C's own masks.
         unsafe { self.core().set_cpus_raw(cpumask_of(cpu)) }
     }
 }
@@ -537,10 +556,10 @@ impl<S> Worker<S> {
     /// Changes how the thread of the worker is scheduled.
     ///
     /// Sleeps. Fails, and changes nothing, with
-    /// - [`EINVAL`] and [`EPERM`] as [`Thread::set_policy`] does,
+    /// - [`EINVAL`] and [`EPERM`] as in [`Thread::set_policy`],
     /// - [`ESRCH`] if the worker has been stopped, or has died.
     ///
-    /// Wraps what [`Thread::set_policy`] wraps.
+    /// Wraps the same functions as [`Thread::set_policy`].
     ///
     /// # Examples
     ///
@@ -560,12 +579,12 @@ impl<S> Worker<S> {
     /// - [`EINVAL`] if `nice` is out of range,
     /// - [`ESRCH`] if the worker has been stopped, or has died.
     ///
-    /// Wraps what [`Thread::set_nice`] wraps.
+    /// Wraps the same function as [`Thread::set_nice`].
     pub fn set_nice(&self, nice: i32) -> Result {
         self.core().set_nice(nice)
     }
 
-    /// Changes on which CPUs the worker runs, and returns once it has left all others.
+    /// Changes the CPUs of the worker, and returns once it has left all others.
     ///
     /// Context and errors are those of [`Thread::set_cpus`].
     pub fn set_cpus(&self, mask: &Cpumask) -> Result {
@@ -636,8 +655,8 @@ mod tests {
         Ok(())
     }
 
-    /// Policies that are neither the default nor a deadline, and what becomes of them: policy,
-    /// priority, and nice value if that is set.
+    /// Policies that are neither the default nor a deadline, and the resulting policy, priority,
+    /// and nice value if that is set.
     const POLICIES: [(Policy, (u32, u32), Option<i32>); 8] = [
         (
             Policy::Batch { nice: 3 },
@@ -701,7 +720,7 @@ mod tests {
             assert_eq!(found(first.core()), wanted_first);
         }
         assert_eq!(own.join(), Ok(Ok(POLICIES.len())));
-        // The highest is above all else, and does not run for long.
+        // The highest priority is above everything else; the thread does not run for long.
         thread.set_policy(Policy::FifoAt { priority: 99 })?;
         assert_eq!(found(thread.core()).0, (FIFO, 99));
         Ok(())
@@ -765,13 +784,13 @@ mod tests {
             // The runtime is greater than the deadline, and that than the period.
             (3 * ms, 2 * ms, 4 * ms),
             (ms, 4 * ms, 2 * ms),
-            // What is too short or too long.
+            // Times that are too short or too long.
             (1023, 2 * ms, 4 * ms),
             (0, 0, 0),
             (ms, 0, 4 * ms),
             (2000, 4000, 4000),
             (ms, 2 * ms, 5000 * ms),
-            // What is no time at all.
+            // Times that are zero or negative.
             (-ms, 2 * ms, 4 * ms),
             (ms, -2 * ms, 4 * ms),
             (ms, 2 * ms, -4 * ms),
@@ -789,7 +808,7 @@ mod tests {
 
             assert_eq!(refused.err(), Some(EINVAL));
             refusals += 1;
-            // A thread that may have one keeps what it has.
+            // A thread that may have a deadline keeps its policy.
             let thread = Builder::new(fmt!("has"))
                 .policy(percent(10))
                 .spawn(&group, move |ctx| {
@@ -800,7 +819,7 @@ mod tests {
         }
         assert_eq!(drops.load(Relaxed), refusals);
         assert!(group.is_empty());
-        // Without a period it is the deadline.
+        // Without a period, the deadline is the period.
         let policy = Policy::Deadline {
             runtime: Delta::from_millis(1),
             deadline: Delta::from_millis(10),
@@ -836,7 +855,7 @@ mod tests {
         drop(percpu);
         assert!(group.is_empty());
 
-        // One that has none can not be given one, and one that has can not be taken it.
+        // A deadline can be neither given to a thread without one nor taken from a thread with one.
         let without = group.spawn(fmt!("without"), |ctx| {
             let refused = ctx.set_policy(percent(10));
 
@@ -869,7 +888,7 @@ mod tests {
         let builder = || Builder::new(fmt!("share")).policy(SHARE);
         let mut threads = KVec::new();
 
-        // More than all the time of all CPUs is granted to nobody.
+        // No more than the time of all CPUs is granted.
         let refused = loop {
             match builder().create(&group, until_stopped) {
                 Ok(thread) => threads.push(thread, GFP_KERNEL)?,
@@ -881,8 +900,8 @@ mod tests {
         assert_eq!(group.len(), threads.len());
         drop(threads);
 
-        // What ends, in whatever way, gives back what it had, once its period is over. If it did
-        // not, there would be no room for the last of these.
+        // A thread that ends in any way returns its share once its period is over. Otherwise there
+        // would be no room for the last of these.
         for _ in 0..4 * kernel::cpu::nr_cpu_ids() {
             drop(when_there_is_room(|| {
                 builder().create(&group, until_stopped)
@@ -900,7 +919,7 @@ mod tests {
                     ctx.set_policy(percent(10))?;
                     let _ = ctx.wait_timeout(a_while);
                     ctx.set_policy(Policy::Normal { nice: 0 })?;
-                    // That is for good, even before its period is over.
+                    // This is permanent, even before its period is over.
                     ctx.set_policy(SHARE)
                 })
             })?;
@@ -909,7 +928,7 @@ mod tests {
         Ok(())
     }
 
-    /// Calls `make` until it does not fail for want of room, for a minute at most.
+    /// Calls `make` until it does not fail with `EBUSY`, for a minute at most.
     fn when_there_is_room<R>(make: impl Fn() -> Result<R>) -> Result<R> {
         let began = Instant::<Monotonic>::now();
 
@@ -949,7 +968,7 @@ mod tests {
         assert_eq!(thread.set_policy(Policy::Fifo), Err(ESRCH));
         assert_eq!(thread.set_nice(1), Err(ESRCH));
         assert_eq!(thread.set_cpus(&all), Err(ESRCH));
-        // What is wrong anyway is said first.
+        // Other errors are reported first.
         assert_eq!(thread.set_nice(20), Err(EINVAL));
         Ok(())
     }
@@ -979,15 +998,15 @@ mod tests {
         thread.set_cpus(&first)?;
         thread.wake();
         assert!(has_run(2));
-        // The same while it is parked.
+        // The same while the thread is parked.
         thread.park()?;
         thread.set_cpus(&other)?;
         thread.unpark()?;
         thread.wake();
         assert!(has_run(3));
-        // User space can not move it.
+        // User space cannot move it.
         //
-        // SAFETY: The handle keeps the task. Nobody else writes its flags, and it sleeps.
+        // SAFETY: The handle keeps the task. Only the task writes its flags, and it is asleep.
         let flags = unsafe { (*thread.task().as_ptr()).flags };
         assert!(flags & bindings::PF_NO_SETAFFINITY != 0);
         assert!(thread.stop()?.iter().copied().eq([last, 0, last]));
@@ -1015,7 +1034,7 @@ mod tests {
             Ok(true)
         );
 
-        // A work moves its worker.
+        // A work item moves its worker.
         let worker = place().spawn_worker(&group)?;
         let (done, fine) = (Arc::pin_init(Completion::new(), GFP_KERNEL)?, count()?);
         let (told, was_fine) = (done.clone(), fine.clone());
@@ -1051,7 +1070,7 @@ mod tests {
                         until_stopped(ctx);
                         refused
                     })?;
-            // What places a thread may come as late as its first steps.
+            // The kernel may place a thread as late as in its first steps.
             assert!(eventually(
                 || thread.core().last_state() > core::State::Started
             ));
@@ -1125,7 +1144,7 @@ mod tests {
         plug(last, true)?;
         assert_eq!(seen(thread.core()).cpus, 1);
 
-        // Without any of its CPUs it runs anywhere, until it is placed again.
+        // With all its CPUs offline it runs anywhere, until it is placed again.
         thread.set_cpus(&*cpus([last.as_u32()])?)?;
         plug(last, false)?;
         let moved = eventually(|| {

@@ -24,18 +24,20 @@ use kernel::{
     }, //
 };
 
-/// Says of a [`Thread`] or [`NewThread`] that it is gone when the scope `'scope` ends.
+/// Marks a [`Thread`] or [`NewThread`] that is gone when the scope `'scope` ends.
 ///
-/// It is invariant in the lifetime, so that a handle can not be passed off as one of another scope.
+/// It is invariant in the lifetime, so that a handle cannot be used as one of another scope.
 pub struct Scoped<'scope>(PhantomData<&'scope mut &'scope ()>);
 
 /// The handle of a thread of a [`Scope`].
 pub type ScopedThread<'scope, T> = Thread<T, Scoped<'scope>>;
 
-/// Where threads that borrow can be spawned. See [`scope`].
+/// A scope in which threads that borrow can be spawned.
 ///
-/// Only the function that opened the scope can spawn threads in it: a `Scope` can not be shared
-/// with other threads.
+/// See [`scope`].
+///
+/// Only the function that opened the scope can spawn threads in it: a `Scope` cannot be shared with
+/// other threads.
 pub struct Scope<'scope, 'env: 'scope> {
     members: Arc<Members>,
     _scope: PhantomData<&'scope mut &'scope ()>,
@@ -45,16 +47,15 @@ pub struct Scope<'scope, 'env: 'scope> {
 
 /// Calls `f`, which can spawn threads that borrow from its environment, and stops them.
 ///
-/// When `f` returns, all threads that are left are asked to stop, and then waited for, so that
-/// `scope` takes as long as the slowest. To wait until a thread returns by itself, call
-/// [`Thread::join`] in `f`. What the threads have left is dropped before `scope` returns, even if
-/// their handles have been leaked.
+/// When `f` returns, all remaining threads are asked to stop, and then waited for, so `scope` takes
+/// as long as the slowest. To wait until a thread returns by itself, call [`Thread::join`] in `f`.
+/// The values of the threads are dropped before `scope` returns, even if their handles have been
+/// leaked.
 ///
-/// A caller that dies of an oops or a panic within `f`, or of a failing assertion of a KUnit test,
-/// stops nothing: the threads go on, on a stack that is freed, and in the text of a module that can
-/// be unloaded.
+/// If the caller dies in `f`, by an oops, a panic or a failed KUnit assertion, its threads are not
+/// stopped: they keep using a freed stack, and module text that may be unloaded.
 ///
-/// Sleeps. Fails with [`ENOMEM`], without having called `f`.
+/// Sleeps. Fails with [`ENOMEM`] without calling `f`.
 ///
 /// # Examples
 ///
@@ -66,7 +67,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// kthread::scope(|s| -> Result {
 ///     let all = s.spawn(fmt!("all"), |_ctx| words.iter().map(|word| word.len()).sum::<usize>())?;
 ///
-///     // Nobody keeps this handle, which stops the thread: but it does run.
+///     // Dropping this handle stops the thread, after it has run.
 ///     drop(s.spawn(fmt!("longest"), |_ctx| {
 ///         longest.store(words.iter().map(|word| word.len()).max().unwrap_or(0), Relaxed);
 ///     })?);
@@ -88,9 +89,9 @@ pub fn scope<'env, R>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) ->
     let members = scope.members.clone();
     let stop = ScopeGuard::new(|| {
         // SAFETY: The caller is the function that opened the scope, and not one of its threads.
-        // Handles can not outlive the scope. Those that are owned by threads of the scope are gone
-        // when these are, and no others can be used from here on: `f` has returned, and a closure
-        // or value of another thread holds none, as these are `'static` or of a scope within `f`.
+        // Handles cannot outlive the scope. Handles that its threads own are gone when the threads
+        // are, and no others can be used from here on: `f` has returned, and a closure or value of
+        // another thread holds none, as it is `'static` or belongs to a scope within `f`.
         unsafe { members.stop_and_clear() }
     });
     let result = f(&scope);
@@ -104,10 +105,10 @@ impl<'scope> Scope<'scope, '_> {
         &self.members
     }
 
-    /// Creates a thread named `name` that can borrow, and starts it, with defaults for all else.
+    /// Creates a thread named `name` that can borrow, and starts it, with defaults for everything
+    /// else.
     ///
-    /// See [`Builder`] for the choices that there are, and [`Builder::create`] for context and
-    /// errors.
+    /// See [`Builder`] for the choices, and [`Builder::create`] for context and errors.
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn<F, T>(
         &'scope self,
@@ -136,9 +137,9 @@ impl Builder<'_> {
         F: FnOnce(&Context<'_>) -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        // SAFETY: All that `F` and `T` borrow outlives `'scope`, and so the call of `scope()` that
-        // made the `Scope`, which ends with all its threads reaped and all that they left dropped:
-        // by it, or taken by the holder of a handle.
+        // SAFETY: Everything that `F` and `T` borrow outlives `'scope`, and so the call of
+        // `scope()` that created the `Scope`. Before that returns, all its threads have been
+        // reaped, and their closures and values dropped or taken.
         unsafe { self.create_in(scope.members(), Site::caller(), closure) }
     }
 
@@ -214,7 +215,8 @@ mod tests {
             let (runs, drops) = (Atomic::new(0usize), Atomic::new(0usize));
 
             scope(|s| -> Result {
-                // Leaked while it runs, before it is started, while it is parked, and finished.
+                // The handle is leaked while the thread runs, before it is started, while it is
+                // parked, and when it has finished.
                 for _ in 0..2 {
                     let counted = Counted(&drops);
                     ::core::mem::forget(s.spawn(fmt!("leaked"), |ctx| {
@@ -255,7 +257,7 @@ mod tests {
                     until_stopped(ctx);
                     Counted(&drops)
                 })?;
-                // Drops the handle of the first one while the scope ends, too.
+                // Also drops the handle of the first thread while the scope ends.
                 drop(s.spawn(fmt!("second"), move |ctx| {
                     let _ = ctx.wait_timeout(kernel::time::Delta::from_micros(50));
                     drop(first);

@@ -2,8 +2,8 @@
 
 //! Ending what a thread waits for without stopping it: interrupts, and signals.
 //!
-//! An interrupt comes from whoever has the handle of the thread, and every thread can be sent one.
-//! A signal comes from user space, and is for those that ask for it.
+//! The holder of the handle sends an interrupt, and every thread can receive one. Signals come from
+//! user space, to threads that allow them.
 //!
 //! C header: [`include/linux/signal.h`](srctree/include/linux/signal.h)
 
@@ -23,9 +23,9 @@ use kernel::{
 
 /// A signal that a kernel thread can take.
 ///
-/// To a kernel thread, other than to a process, all of these are the same: it takes them, and none
-/// kills or stops it. Those that an exception or the end of a child causes are not here, as a
-/// kernel thread is sent none.
+/// A kernel thread, unlike a process, treats all of these alike: it takes them, and none kills or
+/// stops it. Signals that an exception or the end of a child causes are missing, as a kernel thread
+/// receives none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// `SIGHUP`
@@ -42,9 +42,9 @@ pub enum Signal {
     Usr2,
     /// `SIGTERM`
     Term,
-    /// `SIGCONT`, which takes back a `SIGSTOP` that has not been taken.
+    /// `SIGCONT`, which discards a `SIGSTOP` that has not been taken.
     Cont,
-    /// `SIGSTOP`, which takes back a `SIGCONT` that has not been taken.
+    /// `SIGSTOP`, which discards a `SIGCONT` that has not been taken.
     Stop,
 }
 
@@ -78,7 +78,7 @@ impl Signal {
 
     /// Returns the signal of this number.
     ///
-    /// Fails with [`EINVAL`] if there is none, or it is none that a kernel thread can take.
+    /// Fails with [`EINVAL`] if there is none, or a kernel thread cannot take it.
     ///
     /// # Examples
     ///
@@ -134,18 +134,21 @@ impl Signals {
 const SIG_IGN: usize = 1;
 const SIG_KTHREAD: usize = 2;
 
-/// Says what becomes of a signal, of which those that are pending are dropped if it is ignored.
+/// Sets the disposition of a signal.
+///
+/// If it is ignored, pending ones are dropped.
 fn sigaction(number: u32, handler: usize) {
-    // SAFETY: C has numbers for functions that it does not call, which are not null.
+    // SAFETY: C uses numbers for dispositions in place of functions. They are not null.
     let handler = unsafe { core::mem::transmute::<usize, bindings::__sighandler_t>(handler) };
 
-    // SAFETY: The current task is a kernel thread, whose handlers are its own. The number is that
-    // of a signal.
+    // SAFETY: The current task is a kernel thread with its own handlers. The number is that of a
+    // signal.
     unsafe { bindings::kernel_sigaction(number as c_int, handler) };
 }
 
-/// Returns whether the current task has a signal to take, or looks as if. Such a task does not
-/// sleep interruptibly.
+/// Returns whether the current task has a signal to take, or is marked so.
+///
+/// Such a task does not sleep interruptibly.
 #[inline]
 pub(super) fn is_pending() -> bool {
     // ORDERING: proofs/litmus/signal-wait.litmus
@@ -155,14 +158,14 @@ pub(super) fn is_pending() -> bool {
     flags & 1 << bindings::TIF_SIGPENDING != 0
 }
 
-/// Takes one of `signals` from the current thread, that of the lowest number first.
+/// Takes one of `signals` from the current thread, the lowest number first.
 ///
-/// If there is none, the thread does not look as if there were.
+/// If there is none, the mark is cleared.
 fn take(signals: Signals) -> Option<Signal> {
     let task = Task::current_raw();
-    // Each of these signals is in the first word, whose bits others set at once.
+    // Each of these signals is in the first word, whose bits others set concurrently.
     //
-    // SAFETY: The current task is alive, and so is what it has for signals.
+    // SAFETY: The current task is alive, and so are its signal structures.
     let pending = unsafe {
         atomic_load(&raw mut (*task).pending.signal.sig[0], Relaxed)
             | atomic_load(
@@ -175,21 +178,21 @@ fn take(signals: Signals) -> Option<Signal> {
         .filter(|signal| signals.contains(*signal) && pending & signal.mask() as c_ulong != 0)
         .min_by_key(|signal| signal.number());
 
-    // `dequeue_signal()` is for those who hold a lock that takes a macro of C. What this loses is
-    // the same signal once more, before the caller knows of the first: both count as one.
+    // `dequeue_signal()` needs a lock that only a C macro takes. This may lose the same signal sent
+    // again before the caller knows of the first: both count as one.
     match found {
         Some(signal) => {
             sigaction(signal.number(), SIG_IGN);
             sigaction(signal.number(), SIG_KTHREAD);
         }
-        // To ignore what is ignored anyway has C look whether anything is pending.
+        // Ignoring an ignored signal makes C check whether anything is pending.
         None => sigaction(bindings::SIGCHLD, SIG_IGN),
     }
     found
 }
 
 impl<T: Send, S> Thread<T, S> {
-    /// Ends what the thread waits for, without stopping it.
+    /// Ends the waits of the thread, without stopping it.
     ///
     /// The waits of its [`Context`] return [`Wake::Interrupt`], and every other interruptible sleep
     /// ends with [`ERESTARTSYS`], such as [`Completion::wait_interruptible`] or one in C code: the
@@ -197,18 +200,18 @@ impl<T: Send, S> Thread<T, S> {
     /// interrupt, by a wait of its context or [`Context::take_interrupt`]. Any number of interrupts
     /// that have not been taken count as one.
     ///
-    /// What is parked or frozen finds it when it goes on. What has been asked to stop returns
-    /// [`Wake::Stop`] all the same.
+    /// A parked or frozen thread finds it when it continues. A thread that has been asked to stop
+    /// still gets [`Wake::Stop`].
     ///
     /// May be called from any context.
     ///
-    /// In C this is `send_sig()` of a signal that the thread allows. Here, it takes none of the
-    /// signals: it sets `TIF_NOTIFY_SIGNAL` and calls `wake_up_process()` of
+    /// In C this is `send_sig()` of a signal that the thread allows. This uses no signal: it sets
+    /// `TIF_NOTIFY_SIGNAL` and calls `wake_up_process()` of
     /// [`kernel/sched/core.c`](srctree/kernel/sched/core.c).
     ///
     /// # Examples
     ///
-    /// A thread that is told to look at its settings again while it waits for something else:
+    /// A thread that is told to read its settings again while it waits for something else:
     ///
     /// ```
     /// # fn f(group: &ThreadGroup, connected: Arc<Completion>) -> Result {
@@ -238,8 +241,9 @@ impl<T: Send, S> Thread<T, S> {
 }
 
 impl<M> Context<'_, M> {
-    /// Takes the interrupt that someone has sent by [`Thread::interrupt`], and returns whether
-    /// there was one. From then on the thread sleeps again.
+    /// Takes the interrupt that [`Thread::interrupt`] has sent, and returns whether there was one.
+    ///
+    /// After that the thread can sleep again.
     ///
     /// Does not sleep.
     #[doc(alias = "flush_signals")]
@@ -249,10 +253,10 @@ impl<M> Context<'_, M> {
 
     /// Takes a signal that the thread [allows], if one has come.
     ///
-    /// A closure that sleeps interruptibly by other means than its context has to call this when
-    /// such a sleep has ended, or the next one ends at once.
+    /// A closure that sleeps interruptibly without its context has to call this after such a sleep,
+    /// or the next one ends at once.
     ///
-    /// Does not sleep, but on `PREEMPT_RT` for a lock. Must not be called with interrupts off.
+    /// Does not sleep, except on `PREEMPT_RT` for a lock. Must not be called with interrupts off.
     ///
     /// Wraps `kernel_sigaction()` of [`kernel/signal.c`](srctree/kernel/signal.c), and does what
     /// `kernel_dequeue_signal()` does.
@@ -313,10 +317,10 @@ mod tests {
         Arc::pin_init(Completion::new(), GFP_KERNEL)
     }
 
-    /// Sends a signal as `kill(2)` does, which no permission is checked for.
+    /// Sends a signal as `kill(2)` does, without a check of permission.
     fn kill(task: &Task, number: u32) -> c_int {
-        // SAFETY: The caller keeps the task. The last argument says that the signal comes from the
-        // current task, and is not forced.
+        // SAFETY: The caller holds a reference to the task. The last argument says that the signal
+        // comes from the current task, and is not forced.
         unsafe { bindings::send_sig(number as c_int, task.as_ptr(), 0) }
     }
 
@@ -348,7 +352,7 @@ mod tests {
             }
             thread.interrupt();
             if is_early {
-                // It can not have taken the first one yet.
+                // The thread cannot have taken the first one yet.
                 thread.interrupt();
             }
             go.complete();
@@ -388,7 +392,7 @@ mod tests {
         for round in 1..=3 {
             assert!(eventually(|| waits.load(Relaxed) == round));
             match round {
-                // What is parked finds it later.
+                // A parked thread finds it later.
                 2 => {
                     thread.park()?;
                     thread.interrupt();
@@ -428,8 +432,8 @@ mod tests {
             let thread = Arc::new(
                 group.spawn(fmt!("both"), move |ctx| {
                     while ctx.wait() != Wake::Stop {}
-                    // From here on nobody interrupts it. To take what is left must not give it back
-                    // the sleep that the request to stop has taken from it.
+                    // From here on nobody interrupts it. Taking the last interrupt must not make it
+                    // sleep again, as it has been asked to stop.
                     quiet.wait_for_completion();
                     ctx.take_interrupt();
                     let _ = waits.wait_interruptible();
@@ -488,7 +492,7 @@ mod tests {
         assert!(sleeps(thread.task()));
         let before = taken.load(Relaxed);
         assert!(before > 0 && before <= 2 * ROUNDS);
-        // None is lost.
+        // No signal is lost.
         thread.interrupt();
         assert!(eventually(|| taken.load(Relaxed) == before + 1));
         Ok(())
@@ -557,10 +561,10 @@ mod tests {
             })?;
 
         for thread in [plain.task(), picky.task()] {
-            // Before the closure runs all are ignored.
+            // Before the closure runs, all signals are ignored.
             assert!(sleeps(thread));
         }
-        // All that a process can be sent, those of real time included.
+        // All signals that a process can receive, including real-time ones.
         for number in 1..=64 {
             for thread in [plain.task(), picky.task()] {
                 assert_eq!(kill(thread, number), 0);

@@ -50,11 +50,13 @@ use kernel::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinError {
-    /// The thread died of an oops or a Rust panic. What it owned is leaked.
+    /// The thread died of an oops or a Rust panic.
+    ///
+    /// What it owned is leaked.
     Died,
     /// The group stopped the thread before it was started.
     NeverRan,
-    /// The caller is the thread itself, which goes on, and is left to its group.
+    /// The caller is the thread itself, which continues, and is left to its group.
     WouldDeadlock,
 }
 
@@ -68,13 +70,13 @@ impl From<JoinError> for Error {
     }
 }
 
-/// A kernel thread that has been created, and not started.
+/// A kernel thread that has been created, but not started.
 ///
-/// Its task exists, sleeps, and would start to run on any wake-up, which is why this type gives no
-/// access to it. In the eyes of the kernel it is in an uninterruptible sleep: it counts for the
-/// load average, and the hung task detector reports it if it stays so for long.
+/// Its task exists, sleeps, and would start to run on any wake-up, so this type gives no access to
+/// it. The task is in an uninterruptible sleep: it counts for the load average, and the hung task
+/// detector reports it if it stays so for long.
 ///
-/// Dropping this ends the task and drops the closure, which then has never run. That sleeps.
+/// Dropping this ends the task and drops the closure without running it. That sleeps.
 ///
 /// # Examples
 ///
@@ -88,7 +90,7 @@ impl From<JoinError> for Error {
 /// ```
 #[must_use = "a thread that is not started is dropped, and never runs"]
 pub struct NewThread<T: Send, S = ()> {
-    // To drop it is to stop what has never been woken.
+    // Dropping it stops a task that has never been woken.
     thread: Thread<T, S>,
 }
 
@@ -112,7 +114,7 @@ impl<T: Send, S> NewThread<T, S> {
 
     /// Wakes the thread for the first time.
     ///
-    /// Sleeps, though not for long.
+    /// Sleeps, but not for long.
     ///
     /// # Guarantees
     ///
@@ -138,10 +140,9 @@ impl<T: Send, S> NewThread<T, S> {
 
 /// A kernel thread that has been started.
 ///
-/// It ends when its closure returns. Dropping the handle stops it; what it has left is dropped by
-/// [`Thread::drop`], in the task that does so. Values that own handles of threads, whose values own
-/// handles, and so on, are dropped one within the other, as with any list of boxes: take a long
-/// chain apart in a loop.
+/// It ends when its closure returns. Dropping the handle stops it, and drops its value in the
+/// calling task. Values that own handles of threads, whose values own handles, and so on, are
+/// dropped recursively, like a list of boxes: take a long chain apart in a loop.
 ///
 /// # Examples
 ///
@@ -180,16 +181,16 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Returns whether the caller is this thread.
     ///
-    /// May be called from any context. In an interrupt, the caller is what was interrupted.
+    /// May be called from any context. In an interrupt, the caller is the interrupted task.
     ///
-    /// In C this is `kthread_func(current)` or `kthread_data(current)`, compared with what the
-    /// thread was made of.
+    /// In C this is `kthread_func(current)` or `kthread_data(current)`, compared with the arguments
+    /// of `kthread_create()`.
     ///
     /// # Examples
     ///
     /// ```
     /// # fn f(thread: &Thread<()>) -> Result {
-    /// // To wait for it here would be a deadlock otherwise.
+    /// // Waiting for it here would otherwise be a deadlock.
     /// if !thread.is_current() {
     ///     thread.wake();
     /// }
@@ -225,12 +226,12 @@ impl<T: Send, S> Thread<T, S> {
         self.packet.core().wake();
     }
 
-    /// Returns something that can wake the thread without owning it.
+    /// Returns a [`Waker`], which can wake the thread without owning it.
     pub fn waker(&self) -> Waker {
         Waker::new(self.packet.clone().into_member())
     }
 
-    /// Returns something that can look at the thread without owning it.
+    /// Returns an [`Observer`], which can look at the thread without owning it.
     pub fn observer(&self) -> Observer {
         Observer::new(self.packet.clone().into_member())
     }
@@ -239,7 +240,7 @@ impl<T: Send, S> Thread<T, S> {
     ///
     /// This has the effect of [`Thread::stop`] on the thread: it ends the waits of [`Context`], and
     /// every other interruptible sleep, such as [`Completion::wait_interruptible`] or one in C
-    /// code, now and from now on. A parked thread is unparked. It can not be parked any more.
+    /// code, now and later. A parked thread is unparked, and cannot be parked again.
     ///
     /// A thread that is in [`Thread::join`] passes the request on to the one that it joins, if both
     /// are of the same module.
@@ -254,12 +255,12 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Parks the thread, and returns once it sleeps and will not run until it is unparked.
     ///
-    /// That is when it reaches a wait or a park point, or when its closure has returned; a wait of
-    /// one that [parks itself](super::Builder::parks_itself) only tells it. A closure that does
-    /// none of these keeps the caller waiting, and so does one that waits for something else, which
-    /// a park does not interrupt. A thread in the refrigerator parks once it is thawed. One that
-    /// dies before it parks keeps the caller waiting for ever, as what `kthread_park()` waits for
-    /// is out of reach.
+    /// It parks when it reaches a wait or a park point; a finished thread counts as parked. In a
+    /// thread that [parks itself](super::Builder::parks_itself) a wait only reports the request. A
+    /// closure that does none of these keeps the caller waiting, and so does one that waits for
+    /// something else, which a park does not interrupt. A thread in the refrigerator parks once it
+    /// is thawed. If a thread dies before it parks, the caller waits for ever, because the
+    /// completion of `kthread_park()` is out of reach.
     ///
     /// Sleeps. Fails with
     /// - [`EBUSY`] if the thread is parked already,
@@ -300,12 +301,11 @@ impl<T: Send, S> Thread<T, S> {
         Ok(Parked { thread: self })
     }
 
-    /// Stops the thread: asks the closure to return, waits until the task has exited, and returns
-    /// the closure's value.
+    /// Stops the thread, and returns the value of the closure.
     ///
     /// A parked thread is unparked.
     ///
-    /// Sleeps. A thread in the refrigerator stops once it is thawed.
+    /// Sleeps until the task has exited. A thread in the refrigerator stops once it is thawed.
     ///
     /// Wraps `kthread_stop()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_stop")]
@@ -319,8 +319,8 @@ impl<T: Send, S> Thread<T, S> {
 
     /// Waits until the closure returns by itself, and returns its value.
     ///
-    /// The thread is not asked to stop, unless the caller is a thread that is asked to stop itself,
-    /// before or meanwhile: then it stops what it joins. If the thread is parked it is unparked.
+    /// The thread is not asked to stop, unless the caller is a thread that is asked to stop before
+    /// or during the call, and passes that on. A parked thread is unparked.
     ///
     /// Sleeps.
     pub fn join(self) -> Result<T, JoinError> {
@@ -334,7 +334,7 @@ impl<T: Send, S> Thread<T, S> {
         core.claim();
         core.unpark();
         // A thread that the group has stopped before it was started does not exit by itself. The
-        // group sees to that.
+        // group ends it.
         if core.last_state() != State::New {
             Core::with_current(|caller| match caller {
                 Some(caller) => core
@@ -346,17 +346,18 @@ impl<T: Send, S> Thread<T, S> {
         self.into_value()
     }
 
-    /// Lets go of the thread, which goes on, and ends when its closure returns, or when its group
-    /// or scope stops it.
+    /// Gives up the handle.
     ///
-    /// Its value is dropped then, by the thread itself; if it is there already, by this. A parked
-    /// thread is unparked.
+    /// The thread runs until its closure returns, or its group or scope stops it.
     ///
-    /// Does not sleep by itself. To drop the value may.
+    /// The thread then drops its value; if the value exists already, this drops it. A parked thread
+    /// is unparked.
+    ///
+    /// Does not sleep, but dropping the value may.
     pub fn detach(self) {
         self.packet.core().unpark();
         self.abandon();
-        // SAFETY: `self` is not used again, nor dropped, and neither is the reference.
+        // SAFETY: `self` is neither used again nor dropped, and neither is the reference.
         drop(unsafe { core::ptr::read(&raw const ManuallyDrop::new(self).packet) });
     }
 
@@ -368,11 +369,13 @@ impl<T: Send, S> Thread<T, S> {
         }
     }
 
-    /// Reaps the thread, takes its value and lets go of it, as dropping it would reap it once more.
-    /// The caller is not the thread itself.
+    /// Reaps the thread and takes its value.
+    ///
+    /// This forgets the handle, as dropping it would reap the thread again. The caller must not be
+    /// the thread itself.
     fn into_value(self) -> Result<T, JoinError> {
         let this = ManuallyDrop::new(self);
-        // SAFETY: The packet of `this` is not used again, nor dropped.
+        // SAFETY: The packet of `this` is neither used again nor dropped.
         let packet = unsafe { core::ptr::read(&raw const this.packet) };
 
         packet::reap(&*packet);
@@ -390,7 +393,7 @@ impl<T: Send, S> Thread<T, S> {
 impl<T: Send, S> Drop for Thread<T, S> {
     /// Stops the thread and drops its value.
     ///
-    /// In the thread itself this only lets go of the handle, as [`Thread::detach`] does.
+    /// In the thread itself this only gives up the handle, as [`Thread::detach`] does.
     ///
     /// Sleeps.
     fn drop(&mut self) {
@@ -412,7 +415,7 @@ impl<T: Send, S> Drop for Thread<T, S> {
 /// # fn f(thread: &mut Thread<()>) -> Result {
 /// let parked = thread.park_guard()?;
 ///
-/// // Here it does not run.
+/// // Here the thread does not run.
 /// assert!(parked.is_parked());
 /// drop(parked);
 /// assert!(!thread.is_parked());
@@ -434,15 +437,15 @@ impl<T: Send, S> Deref for Parked<'_, T, S> {
 
 impl<T: Send, S> Drop for Parked<'_, T, S> {
     fn drop(&mut self) {
-        // The thread is parked, unless it has been asked to stop, which undoes that, too.
+        // The thread is parked, unless it has been asked to stop, which also unparks it.
         let _ = self.thread.unpark();
     }
 }
 
-/// Wakes a thread, and keeps nobody from stopping it.
+/// Wakes a thread, without keeping others from stopping it.
 ///
-/// To wake a thread that is gone does nothing. It may be dropped in any context in which memory can
-/// be freed, which with `CONFIG_PREEMPT_RT` is no hard interrupt and not below a raw spinlock.
+/// Waking a thread that is gone does nothing. A waker may be dropped in any context in which memory
+/// can be freed; with `CONFIG_PREEMPT_RT` that excludes hard interrupts and raw spinlocks.
 ///
 /// # Examples
 ///
@@ -453,7 +456,7 @@ impl<T: Send, S> Drop for Parked<'_, T, S> {
 ///
 /// waker.clone().wake();
 /// assert_eq!(sleeper.join(), Ok(Wake::Ready));
-/// // To wake a thread that is gone does nothing.
+/// // Waking a thread that is gone does nothing.
 /// waker.wake();
 /// # Ok(())
 /// # }
@@ -464,18 +467,18 @@ pub struct Waker {
 }
 
 impl<M> Context<'_, M> {
-    /// Returns something by which others can wake this thread.
+    /// Returns a [`Waker`] with which others can wake this thread.
     ///
     /// Does not sleep.
     ///
     /// # Examples
     ///
-    /// A thread that has itself woken:
+    /// A thread that passes out its waker:
     ///
     /// ```
     /// # fn f(group: &ThreadGroup, callbacks: Arc<SetOnce<Waker>>) -> Result {
     /// let thread = group.spawn(fmt!("listens"), move |ctx| {
-    ///     // From here on, whoever calls back wakes it.
+    ///     // From here on, a callback wakes it.
     ///     callbacks.populate(ctx.waker());
     ///     while ctx.wait() == Wake::Ready {
     ///         pr_info!("called back\n");
@@ -607,7 +610,7 @@ mod tests {
             })
         };
 
-        // Handle dropped, joined, stopped, leaked with the group still there.
+        // The handle is dropped, joined, stopped, or leaked while the group exists.
         let group = group()?;
         drop(spawn(&group)?);
         assert_eq!(drops.load(Relaxed), 2);
@@ -633,7 +636,7 @@ mod tests {
 
         assert!(!thread.is_finished());
         thread.request_stop();
-        // It has been asked, so this returns.
+        // It has been asked to stop, so this returns.
         assert_eq!(thread.join(), Ok(true));
         Ok(())
     }
@@ -654,7 +657,7 @@ mod tests {
         drop(parked);
         assert!(!thread.is_parked());
 
-        // A guard that is leaked leaves a thread that can be stopped all the same.
+        // After a leaked guard the thread can still be stopped.
         ::core::mem::forget(thread.park_guard()?);
         assert_eq!(thread.stop(), Ok(()));
         Ok(())
@@ -729,9 +732,9 @@ mod tests {
             waker.wake();
             answer.wait_for_completion();
         }
-        // Nobody can join them any more, so that they leave by themselves.
+        // Nobody can join them any more, so they leave by themselves.
         assert!(eventually(|| group.is_empty()));
-        // The values had no handle left to be taken by.
+        // No handle was left to take the values.
         assert_eq!(drops.load(Relaxed), 4);
         Ok(())
     }
@@ -744,7 +747,7 @@ mod tests {
         let answered = answers.clone();
         let thread = group.spawn(fmt!("asks"), move |ctx| {
             until_stopped(ctx);
-            // The group waits for this thread by now.
+            // The group already waits for this thread.
             if let Some(mut thread) = own.lock().take() {
                 let busy = thread.unpark() == Err(EBUSY);
                 if busy && !thread.is_parked() && !thread.is_finished() {
@@ -772,7 +775,7 @@ mod tests {
                     continue;
                 }
                 if let Some(waker) = given.lock().take() {
-                    // The other side is about to start the thread.
+                    // The other thread is about to start this one.
                     echo.fetch_add(1, Relaxed);
                     waker.wake();
                 }
@@ -887,11 +890,11 @@ mod tests {
         let waker = take()?;
         waker.wake();
         assert_eq!(thread.join(), Ok(Wake::Ready));
-        // It is the one reference that is left.
+        // It is the only remaining reference.
         waker.wake();
         drop(waker);
 
-        // A worker, in a work, and one that borrows.
+        // A worker, in a work item, and a thread that borrows.
         let worker = Builder::new(fmt!("own")).spawn_worker(&group)?;
         let own = slot.clone();
         let counted = woken.clone();
@@ -931,7 +934,7 @@ mod tests {
         let joiner = group.spawn(fmt!("joiner"), move |_| sleeper.join())?;
 
         for _ in 0..100 {
-            // To disturb the wait is not to end it.
+            // Disturbing the wait does not end it.
             joiner.task().wake_up();
             pause();
         }
@@ -992,13 +995,13 @@ mod tests {
             waiters.push(waiter, GFP_KERNEL)?;
         }
         let sleeps = |waiter: &Thread<()>| {
-            // SAFETY: The handle keeps the task. Others write its state at once.
+            // SAFETY: The handle keeps the task. Others write its state in single writes.
             let state = unsafe { atomic_load(&raw mut (*waiter.task().as_ptr()).__state, Relaxed) };
 
             state == bindings::TASK_UNINTERRUPTIBLE
         };
         assert!(eventually(|| waiters.iter().all(sleeps)));
-        // The exit wakes one of them.
+        // The exit wakes one of the waiters.
         thread.request_stop();
         let all_told = eventually(|| told.load(Relaxed) == WAITERS);
         // This wakes all.

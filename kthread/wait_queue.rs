@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Wait queues, mostly those of others.
+//! Wait queues, mostly of other code.
 //!
-//! While a thread is on a wait queue, whatever wakes those who wait there wakes it, too. It has an
-//! entry of its own in the queue, whose function is C's `woken_wake_function()`: that raises a flag
-//! in the entry, which the waits of the thread look for beside its token, and wakes the task.
+//! While a thread is on a wait queue, a wake-up of the queue also wakes the thread. Its entry in
+//! the queue has the function `woken_wake_function()` of C, which sets a flag in the entry and
+//! wakes the task. The waits of the thread check that flag in addition to its token.
 //!
-//! A thread may die while it is on a queue. Then its entry stays there for good, and others come
-//! across it, perhaps when the module is gone. So the entry is not on the stack, has a reference to
-//! the task, and calls no code of this module.
+//! A thread may die while it is on a queue. Its entry then stays there, and others reach it,
+//! perhaps after the module is gone. So the entry is not on the stack, has a reference to the task,
+//! and calls no code of this module.
 //!
 //! C header: [`include/linux/wait.h`](srctree/include/linux/wait.h)
 
@@ -28,10 +28,10 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A queue of those who wait for something.
+/// A queue of waiting tasks.
 ///
-/// Sockets, files and drivers in C have them, and say by them that there is something to do. A
-/// thread waits there within [`Context::with_wait_queue`].
+/// Sockets, files and drivers in C announce events on them. A thread waits on one in
+/// [`Context::with_wait_queue`].
 ///
 /// Wraps `struct wait_queue_head`.
 ///
@@ -54,14 +54,14 @@ pub struct WaitQueue {
     head: Opaque<bindings::wait_queue_head>,
 }
 
-// SAFETY: A `struct wait_queue_head` belongs to no task, so that any may use or drop it.
+// SAFETY: A `struct wait_queue_head` belongs to no task, so any task may use or drop it.
 unsafe impl Send for WaitQueue {}
 
 // SAFETY: All that `&WaitQueue` gives access to is serialised by the lock in the C structure.
 unsafe impl Sync for WaitQueue {}
 
 impl WaitQueue {
-    /// Creates an initialiser for a queue on which nobody waits.
+    /// Creates an initialiser for an empty queue.
     #[doc(alias = "init_waitqueue_head")]
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
@@ -79,11 +79,11 @@ impl WaitQueue {
         })
     }
 
-    /// Finds the queue behind a pointer, as a binding to the C code that owns it does.
+    /// Converts a pointer, for bindings to the C code that owns the queue.
     ///
     /// # Safety
     ///
-    /// `queue` must point to an initialised queue that is there as long as `'a`.
+    /// `queue` must point to an initialised queue that lives for `'a`.
     ///
     /// # Examples
     ///
@@ -92,13 +92,14 @@ impl WaitQueue {
     ///
     /// impl Socket {
     ///     fn queue(&self) -> &WaitQueue {
-    ///         // SAFETY: The queue is there as long as the socket.
+    ///         // SAFETY: The queue is valid as long as the socket.
     ///         unsafe { WaitQueue::from_raw(self.0) }
     ///     }
     /// }
     /// ```
     pub unsafe fn from_raw<'a>(queue: *mut bindings::wait_queue_head) -> &'a Self {
-        // SAFETY: By the requirements of this function. The type is transparent.
+        // SAFETY: The caller guarantees an initialised queue that lives for `'a`. The type is
+        // transparent.
         unsafe { &*queue.cast() }
     }
 
@@ -107,7 +108,7 @@ impl WaitQueue {
         self.head.get()
     }
 
-    /// Wakes all who wait, but of those who wait exclusively, as tasks in C may, only the first.
+    /// Wakes all waiters, but only the first exclusive one; only C code waits exclusively.
     ///
     /// May be called from any context, on `PREEMPT_RT` from any but a hard interrupt.
     ///
@@ -117,9 +118,9 @@ impl WaitQueue {
         self.wake(1);
     }
 
-    /// Wakes all who wait.
+    /// Wakes all waiters.
     ///
-    /// Context is that of [`WaitQueue::wake_up`].
+    /// The context is that of [`WaitQueue::wake_up`].
     ///
     /// Wraps `__wake_up()` of [`kernel/sched/wait.c`](srctree/kernel/sched/wait.c), as
     /// `wake_up_all()` does.
@@ -127,7 +128,7 @@ impl WaitQueue {
         self.wake(0);
     }
 
-    /// With 0 for the number of those who wait exclusively, this wakes them all.
+    /// The number 0 wakes all exclusive waiters.
     fn wake(&self, exclusive: c_int) {
         let mode = bindings::TASK_INTERRUPTIBLE | bindings::TASK_UNINTERRUPTIBLE;
 
@@ -139,22 +140,22 @@ impl WaitQueue {
 /// The entry of a thread in a queue.
 struct Waiter {
     entry: Opaque<bindings::wait_queue_entry>,
-    /// The entry that the thread has put into a queue before this one, or null.
+    /// The entry that the thread queued before this one, or null.
     next: *const Waiter,
-    /// Keeps what `entry` points to.
+    /// Keeps the task that `entry` points to.
     _task: ARef<Task>,
 }
 
 impl Waiter {
-    /// Takes the flag that the queue has raised, and returns whether it was.
+    /// Clears the flag of the queue, and returns whether it was set.
     fn take(&self) -> bool {
         // ORDERING: proofs/litmus/queue-sleep.litmus
         // ORDERING: proofs/litmus/queue-take.litmus
         // SAFETY: The entry is initialised.
         let flags = unsafe { &raw mut (*self.entry.get()).flags };
 
-        // SAFETY: As above. `wait_woken()` reads and writes the flags of its own entry without the
-        // lock of the queue, too: under that lock, nothing but this flag is changed.
+        // SAFETY: The entry is initialised. `wait_woken()` also accesses the flags of its own entry
+        // without the lock of the queue: under that lock, only this flag is changed.
         unsafe {
             let found = flags.read_volatile();
 
@@ -163,25 +164,25 @@ impl Waiter {
             }
             flags.write_volatile(found & !bindings::WQ_FLAG_WOKEN);
         }
-        // Pairs with the barrier of `woken_wake_function()`: if the flag was raised at the same
-        // time, then what was done before that is seen.
+        // Pairs with the barrier of `woken_wake_function()`: if the flag was set at the same time,
+        // everything before that is visible.
         smp_mb(Full);
         true
     }
 }
 
-/// The entries of a thread in the queues on which it waits now, the last one first.
+/// The entries of a thread in the queues on which it waits, the last one first.
 ///
 /// # Invariants
 ///
 /// - Only the thread itself uses this.
-/// - What it points to, and so on, are entries that are there.
+/// - The entries in this list are valid.
 pub(super) struct Waiters(Cell<*const Waiter>);
 
-// SAFETY: It can be created and dropped anywhere, and by the type invariants is used in one thread.
+// SAFETY: It may be created and dropped in any task, and by the type invariants one thread uses it.
 unsafe impl Send for Waiters {}
 
-// SAFETY: By the type invariants it is used in one thread only.
+// SAFETY: By the type invariants only one thread uses it.
 unsafe impl Sync for Waiters {}
 
 impl Waiters {
@@ -192,8 +193,7 @@ impl Waiters {
 
     /// Returns whether one of the queues has been woken since this was last called.
     ///
-    /// If the state of the task was set before, with a barrier, a queue that is woken after this
-    /// wakes the task.
+    /// If the task state was set before, with a barrier, a later wake-up of a queue wakes the task.
     #[inline]
     pub(super) fn take_woken(&self) -> bool {
         let first = self.0.get();
@@ -206,7 +206,7 @@ impl Waiters {
         let mut waiter = first;
         let mut was_woken = false;
 
-        // SAFETY: By the type invariants.
+        // SAFETY: By the type invariants the entries in the list are valid.
         while let Some(found) = unsafe { waiter.as_ref() } {
             was_woken |= found.take();
             waiter = found.next;
@@ -214,7 +214,7 @@ impl Waiters {
         was_woken
     }
 
-    /// Calls `f` with the current thread, whose entries these are, on `queue`.
+    /// Calls `f` while the current thread, the owner of these entries, is on `queue`.
     pub(super) fn with<R>(
         &self,
         task: &Task,
@@ -238,21 +238,21 @@ impl Waiters {
         )?;
         let waiter = KBox::into_raw(waiter);
 
-        // INVARIANT: The entry is there until it is taken out below.
+        // INVARIANT: The entry is valid until it is removed below.
         self.0.set(waiter);
-        // SAFETY: Both are initialised, and the entry is in no queue. It leaves this one before
-        // `queue` ends, unless the thread dies: then neither is freed.
+        // SAFETY: Both are initialised, and the entry is in no queue. It leaves this queue before
+        // `queue` ends, unless the thread dies, in which case neither is freed.
         unsafe { bindings::add_wait_queue(queue.as_raw(), (*waiter).entry.get()) };
-        // Whoever finds the queue empty does not lock it. Pairs with the barrier before that: the
-        // entry is found, or what was done before is seen by `f`.
+        // A waker that finds the queue empty does not lock it. Pairs with its barrier: either it
+        // finds the entry, or `f` sees what it did before.
         smp_mb(Full);
         let result = f();
 
-        // SAFETY: It was put in above, and only the waker's flag has changed.
+        // SAFETY: It was added above, and wakers only change its flag.
         unsafe { bindings::remove_wait_queue(queue.as_raw(), (*waiter).entry.get()) };
-        // SAFETY: It came from a `KBox`. No queue has it any more.
+        // SAFETY: It came from a `KBox`, and is in no queue any more.
         let waiter = unsafe { KBox::from_raw(waiter) };
-        // INVARIANT: What was put in after this one has been taken out by `f`.
+        // INVARIANT: `f` has removed the entries that were added after this one.
         self.0.set(waiter.next);
         Ok(result)
     }
@@ -276,7 +276,7 @@ mod tests {
     };
 
     const HOUR: Delta = Delta::from_secs(3600);
-    /// Each takes a wake-up of a thread and back.
+    /// Each round passes a wake-up to a thread and back.
     const TIMES: usize = ROUNDS / 10;
 
     fn queue() -> Result<Arc<WaitQueue>> {
@@ -301,12 +301,12 @@ mod tests {
         ] {
             let (waits, never) = (queue.clone(), never.clone());
             let thread = group.spawn(fmt!("waits"), move |ctx| {
-                // On both, so that each is looked at.
+                // The thread is on both queues, so each is checked.
                 ctx.with_wait_queue(&waits, || ctx.with_wait_queue(&never, || wait(ctx)))
             })?;
 
             assert!(eventually(|| {
-                // As C does who knows that nobody waits uninterruptibly.
+                // As in C code that knows that nobody waits uninterruptibly.
                 //
                 // SAFETY: The queue is initialised.
                 unsafe {
@@ -332,7 +332,7 @@ mod tests {
         let (seen, echo, waits) = (ping.clone(), pong.clone(), queue.clone());
         let thread = group.spawn(fmt!("ping"), move |ctx| -> Result<_> {
             let mut done = 0;
-            // On the queue for the first half, and in each wait for the other.
+            // On the queue for the whole first half, and only during each wait in the second.
             ctx.with_wait_queue(&waits, || {
                 while done < TIMES / 2
                     && ctx.wait_until(|| seen.load(Relaxed) > done) == Wake::Ready

@@ -2,7 +2,7 @@
 
 //! A thread that nobody stops or joins: it holds its module until it has ended by itself.
 //!
-//! A write to `/sys/kernel/debug/kthread_detached/job` starts it, another tells it to finish.
+//! A write to `/sys/kernel/debug/kthread_detached/job` starts it, another one tells it to finish.
 
 #[path = "../debugfs/mod.rs"]
 pub mod debugfs;
@@ -62,7 +62,7 @@ impl Store for Job {
             waker.wake();
             return Ok(());
         }
-        // Not possible in `init`: a module that may still fail to load can not be held.
+        // Not possible in `init`: a module that may still fail to load cannot be held.
         *waker = Some(Builder::new(fmt!("job")).spawn_detached(job.module, |ctx| {
             pr_info!("the job begins\n");
             let _ = ctx.wait();

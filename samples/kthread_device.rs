@@ -2,8 +2,8 @@
 
 //! A driver whose thread ends when its device is unbound.
 //!
-//! It is for platform devices of its own name. Neither it nor what it makes has any `unsafe`: who
-//! leaks the group, or the device, still has no thread that outlives the module.
+//! It binds to platform devices of its own name. It has no `unsafe`: even if the group or the
+//! device is leaked, no thread outlives the module.
 
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
@@ -34,7 +34,7 @@ threaded_module! {
     license: "GPL",
 }
 
-/// Looks at the device again and again.
+/// Polls the device.
 fn poll(ctx: &Context<'_>, dev: &Device) {
     let mut polls = 0;
 
@@ -71,7 +71,7 @@ impl platform::Driver for KthreadDevice {
 
 impl Drop for KthreadDevice {
     fn drop(&mut self) {
-        // The thread is still there: what both use is counted, as `dev` is.
+        // The thread still runs: data that both use is reference counted, as `dev` is.
         dev_info!(self.dev, "unbound\n");
     }
 }

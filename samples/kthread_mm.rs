@@ -2,7 +2,7 @@
 
 //! A thread that works on the memory of a process.
 //!
-//! It reads the arguments of the process that loads the module, where that has them, and logs them.
+//! It reads the arguments of the process that loads the module, if it has any, and logs them.
 
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
@@ -26,9 +26,9 @@ module! {
     license: "GPL",
 }
 
-/// Returns where a process has its arguments.
+/// Returns the addresses of the arguments of a process.
 fn arguments(mm: &MmWithUser) -> (usize, usize) {
-    // SAFETY: `mm` is valid. The process can change the fields meanwhile, as it can their memory.
+    // SAFETY: `mm` is valid. The process can change the fields at the same time, like its memory.
     unsafe {
         let fields = &raw const (*mm.as_raw()).__bindgen_anon_1;
         let start = (&raw const (*fields).arg_start).read_volatile();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A thread that looks at something once in a period, and acts when a limit is crossed.
+//! A thread that checks something periodically, and acts when a limit is crossed.
 //!
-//! This one looks at how much memory is available, and says in the log when that is less than
-//! `limit_mb`, and when it is enough again.
+//! This one checks the available memory, and logs when it falls below `limit_mb`, and when it is
+//! enough again.
 
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
@@ -36,15 +36,15 @@ threaded_module! {
     },
 }
 
-/// Time between two looks.
+/// The time between two checks.
 const PERIOD: Delta = Delta::from_millis(100);
 
-/// What the thread does until it is told to stop.
+/// The body of the thread, until it is asked to stop.
 fn monitor(ctx: &Context<'_>, limit: u64) {
     let mut is_low = false;
 
     while ctx.wait_timeout(PERIOD) != Wake::Stop {
-        // SAFETY: There is nothing to it but reading counters.
+        // SAFETY: The function only reads counters.
         let pages = unsafe { bindings::si_mem_available() };
         let available = pages.unsigned_abs() as u64 * PAGE_SIZE as u64;
 
@@ -57,7 +57,7 @@ fn monitor(ctx: &Context<'_>, limit: u64) {
 }
 
 struct Monitor {
-    // The first to be dropped, which stops the thread.
+    // Dropped first, which stops the thread.
     _thread: Thread<()>,
     _threads: ThreadGroup,
 }

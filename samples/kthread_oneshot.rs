@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A thread that ends by itself, begun while the module loads.
+//! A thread that starts while the module loads, and ends by itself.
 //!
-//! It looks for a device at one address after the other, and the load does not wait for that. If the
-//! load fails later on (`fail=1` has it do so), or the module is unloaded before, its group ends it.
+//! It probes one address after the other for a device, and the load does not wait for that. If the
+//! load fails later (`fail=1` makes it fail), or the module is unloaded, the group ends the thread.
 
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
@@ -44,7 +44,7 @@ fn value<T: Copy>(parameter: impl Borrow<T>) -> T {
     *parameter.borrow()
 }
 
-/// Looks at each address, which takes a while.
+/// Probes each address, which takes a while.
 fn look(ctx: &Context<'_>, addresses: u64) {
     for address in 0..addresses {
         if ctx.wait_timeout(Delta::from_millis(20)) == Wake::Stop {
@@ -66,7 +66,7 @@ impl kernel::Module for KthreadOneshot {
         let fail: u8 = value(module_parameters::fail.value());
         let threads = ThreadGroup::for_module(&THREADS)?;
 
-        // Nobody keeps a handle: what the thread needs is freed when it has returned.
+        // Nobody keeps a handle: the memory of the thread is freed when it has returned.
         Builder::new(fmt!("oneshot")).spawn_member(&threads, move |ctx| look(ctx, addresses))?;
         if fail != 0 {
             return Err(ENODEV);

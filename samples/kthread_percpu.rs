@@ -2,7 +2,7 @@
 
 //! A thread on each CPU, which follows CPU hotplug.
 //!
-//! Each says in the log where it works, and when its CPU goes and comes.
+//! Each logs its CPU, and when that goes offline and online.
 
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
@@ -29,14 +29,14 @@ threaded_module! {
     license: "GPL",
 }
 
-/// What the threads share, which here is nothing.
+/// The shared data of the threads, here none.
 struct Everywhere;
 
 impl_has_slot!(Everywhere);
 
 impl PerCpuThread for Everywhere {
     fn run(&self, cpu: CpuId) {
-        // Nobody can move the thread, so that this is always the same CPU.
+        // Nobody can move the thread, so this is always the same CPU.
         let here = CpuId::current();
         pr_info!(
             "the thread of CPU {} works on CPU {}\n",
@@ -64,7 +64,7 @@ impl kernel::Module for KthreadPercpu {
         let threads = ThreadGroup::for_module(&THREADS)?;
         let all = PerCpuThreads::register(&threads, fmt!("everywhere"), Everywhere)?;
 
-        // The thread of a CPU that is offline runs once that comes up.
+        // The thread of an offline CPU runs once the CPU comes online.
         for cpu in (0..nr_cpu_ids()).filter_map(CpuId::from_u32) {
             all.wake(cpu);
         }

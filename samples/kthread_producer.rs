@@ -2,7 +2,8 @@
 
 //! Two threads: one produces items, the other waits for each of them and consumes it.
 //!
-//! A completion counts: it lets the consumer through once for each item, whoever is faster.
+//! A completion counts: it lets the consumer through once for each item, even if the producer is
+//! faster.
 
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
@@ -65,7 +66,7 @@ fn consume(channel: &Channel) {
 }
 
 struct KthreadProducer {
-    // Stopped in this order.
+    // The threads are stopped in this order.
     _producer: Thread<Result>,
     _consumer: Thread<()>,
     _threads: ThreadGroup,

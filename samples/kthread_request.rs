@@ -2,8 +2,8 @@
 
 //! A thread that waits for a request, serves it, and waits again.
 //!
-//! Each write to `/sys/kernel/debug/kthread_request/requests` is a request. Reading the file tells
-//! how many are waiting; the log tells which have been served.
+//! Each write to `/sys/kernel/debug/kthread_request/requests` is a request. Reading the file shows
+//! how many are waiting; the log shows which have been served.
 
 #[path = "../debugfs/mod.rs"]
 pub mod debugfs;
@@ -59,7 +59,7 @@ impl Show for Server {
 
 impl Store for Server {
     fn store(server: &Self, _reader: UserSliceReader) -> Result {
-        // First there is something to do, then the thread is told.
+        // The request is queued before the thread is woken.
         server.pending.fetch_add(1, Relaxed);
         server.thread.wake();
         Ok(())
@@ -67,7 +67,7 @@ impl Store for Server {
 }
 
 struct KthreadRequest {
-    // Dropped in this order: nobody makes requests any more when the thread is stopped.
+    // Dropped in this order, so no new request comes when the thread is stopped.
     _file: File,
     _root: Root,
     _threads: ThreadGroup,
@@ -84,12 +84,12 @@ impl kernel::Module for KthreadRequest {
             while ctx.wait_until(|| requests.load(Relaxed) > 0) == Wake::Ready {
                 requests.fetch_sub(1, Relaxed);
                 served += 1;
-                // Whatever the request takes: here one may sleep.
+                // Serving a request may sleep.
                 pr_info!("request {served} is served\n");
             }
         })?;
 
-        // SAFETY: As above.
+        // SAFETY: The root is part of the module, and dropped when that is unloaded.
         let root = unsafe { Root::new(c"kthread_request")? };
         let server = Arc::new(Server { pending, thread }, GFP_KERNEL)?;
         Ok(Self {

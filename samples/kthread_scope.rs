@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Threads that borrow from the function that starts them, and are gone when it goes on.
+//! Threads that borrow from the function that starts them, and end before it continues.
 //!
-//! Two of them add up one half each of what is on the caller's stack.
+//! Two of them each add up one half of an array on the caller's stack.
 
 #[path = "../kthread/mod.rs"]
 pub mod kthread;

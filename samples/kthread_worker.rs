@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A worker: a thread that runs what is queued to it, at once or after a delay.
+//! A worker: a thread that runs queued work items, at once or after a delay.
 //!
-//! Its work is a heart that beats in the log: it queues itself again each time.
+//! Its work item is a heart that beats in the log: it queues itself again each time.
 
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
@@ -50,7 +50,7 @@ impl WorkItem for Heart {
         let beats = this.beats.fetch_add(1, Relaxed) + 1;
         pr_info!("beat {beats}\n");
 
-        // Refused when it is being cancelled, which is a reason not to go on.
+        // Refused while it is being cancelled, in which case it does not continue.
         let _ = this
             .worker
             .queue_delayed(this.clone(), msecs_to_jiffies(PERIOD_MS));
@@ -84,7 +84,7 @@ impl kernel::Module for KthreadWorker {
 
 impl Drop for KthreadWorker {
     fn drop(&mut self) {
-        // The group would stop the worker, whatever is queued. To take the work back tells more.
+        // The group would stop the worker anyway. Cancelling also returns the work item.
         let cancelled = self.heart.worker.cancel_sync(&self.heart);
         pr_info!(
             "stopped after {} beats, another was queued: {}\n",

@@ -106,7 +106,7 @@ configure()
 		!*) ! grep -q "^CONFIG_${_option#!}=" "$_out/.config" ;;
 		*) grep -q "^CONFIG_$_option=y" "$_out/.config" ;;
 		esac || {
-			echo "error: the option $_option can not be met"
+			echo "error: the option $_option cannot be met"
 			return 1
 		}
 	done

@@ -117,7 +117,9 @@ for fragment in "$TOP"/qemu/config/*.config; do
 	fi
 done
 
-if [ -e /dev/kvm ]; then
+if [ -n "$suffix" ]; then
+	note "the guest is emulated, as it is of another architecture"
+elif [ -e /dev/kvm ]; then
 	note "/dev/kvm is there; whether it boots a kernel is tried when the guest first starts, else emulation is used"
 else
 	note "no /dev/kvm: the guest is emulated, which is fast enough"

@@ -6,7 +6,7 @@
 # Runs "make demo" and "make test" of what is committed here in a bare Debian of
 # the release SUITE ("other": the one that this machine is not): a root made by
 # debootstrap, with nothing of this machine's but the network. The root stays in the cache, so that a second run is short.
-# Where that can not be done at all, for want of root, network or room, the status
+# Where that cannot be done at all, for want of root, network or room, the status
 # is 4. Each WORD is one of
 #	user	a user with sudo does it rather than root
 #	german	the locale is de_DE.UTF-8

@@ -10,7 +10,7 @@ BENCH=/sys/kernel/debug/kthread_bench
 modprobe kthread_bench || ktap_bail "kthread_bench does not load"
 operations=$(cat "$BENCH/operations")
 
-# run SIDE OPERATION: does it twice, and tells whether there is a figure then.
+# run SIDE OPERATION: does it twice, and checks that there is a figure.
 # shellcheck disable=SC2317 # ktap_ok_if calls it
 run()
 {

@@ -47,7 +47,7 @@ shares()
 	ktap_eq "$1" "$3" "$(cells "$2" memory files cwd handlers nice)"
 }
 
-# ends NAME WAY EXPECTED: what SIGTERM does, and who reaps it.
+# ends NAME WAY EXPECTED: what SIGTERM does, and which task reaps it.
 ends()
 {
 	ktap_eq "$1" "$3" "$(cells "$2" SIGTERM reaper)"
@@ -107,7 +107,7 @@ shares 'pthreads(7): all is shared, and the nice value is per thread' "$way" 'sh
 ends 'pthreads(7): what is done by a signal is done to the process' "$way" 'ends the process, nobody has to'
 ktap_eq 'pthreads(7): ps shows it when asked for threads' 'ps -T: {pthread} compare' "$(cells "$way" ps)"
 
-# A kernel thread is made by kthreadd, and has nothing of who asked for it.
+# A kernel thread is made by kthreadd, and inherits nothing from the task that asked for it.
 way='a kernel thread'
 ktap_ok_if 'kernel thread: a task of its own, a child of kthreadd' has_pids "$way" "\$3 -eq 2 $child"
 ktap_eq 'kernel thread: the parent' kthreadd "$(cells "$way" parent)"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Threads that die of an oops or a Rust panic: who waits for them is told, the others
+# Threads that die of an oops or a Rust panic: waits for them return an error, the others
 # live on, and the module can still be unloaded. The lab builds a module whose workers
 # can, and one that joins and stops such threads by itself.
 #
@@ -71,7 +71,7 @@ MODULE=kthread_dying
 ktap_ok_if 'the load returns, though two threads died that it waited for' modprobe $MODULE
 dmesg | grep "$MODULE: joined" > /tmp/said
 ktap_match 'join and stop say that they died' '*: joined Err(Died), stopped Err(Died)*' "$(cat /tmp/said)"
-ktap_match 'one that is dead can not be parked, which C would complain of' '*, parked Err(ESRCH), *' "$(cat /tmp/said)"
+ktap_match 'one that is dead cannot be parked, which C would complain of' '*, parked Err(ESRCH), *' "$(cat /tmp/said)"
 ktap_match 'to cancel a work does not wait for what has died of it' '*, cancelled Ok(false)' "$(cat /tmp/said)"
 rm /tmp/said
 ktap_match 'who calls a worker that dies is told, and is not waited for' '*called \[Err(ESRCH), Err(ESRCH)\]*' \

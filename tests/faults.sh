@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Memory that can not be had: each allocation fails once that making a worker or loading
+# Memory that cannot be had: each allocation fails once that making a worker or loading
 # the module takes, then all at once. After each failure all is as before, and the next
 # attempt gets further.
 #

@@ -12,7 +12,7 @@ count=${HOTPLUG_COUNT:-$((100 / ${KSFT_SLOWNESS:-1}))}
 last=$(($(nproc) - 1))
 switch=/sys/devices/system/cpu/cpu$last/online
 [ "$last" -gt 0 ] || ktap_skip_all 'needs two CPUs'
-[ -w $switch ] || ktap_skip_all "CPU $last can not be taken offline"
+[ -w $switch ] || ktap_skip_all "CPU $last cannot be taken offline"
 all=$(cat /sys/devices/system/cpu/online)
 percpu=
 ! modprobe kthread_hotplug 2> /dev/null || percpu=yes

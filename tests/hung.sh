@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Who waits for a thread without end is reported as hung: by join, stop and flush.
+# An endless wait for a thread is reported as hung: in join, stop and flush.
 #
 # ksft-expect-splat: INFO: task waits-join:[0-9]+ blocked
 # ksft-expect-splat: INFO: task waits-stop:[0-9]+ blocked

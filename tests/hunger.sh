@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Threads that the kernel can not make: too many tasks, and a writer or a load that is
+# Threads that the kernel cannot make: too many tasks, and a writer or a load that is
 # killed while it waits for kthreadd. After each all is as it was.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-# pool: all that a worker that can not be made must leave alone.
+# pool: all that a worker that cannot be made must leave alone.
 pool()
 {
 	grep -v -e ^commands -e ^create_failed "$DEMO/stats"
@@ -60,7 +60,7 @@ do_all 'stop d'
 before=$(pool)
 
 if [ "$(nproc)" -lt 2 ]; then
-	for name in 'the writer waits' 'the module can not go meanwhile' 'it ends when it is killed' 'nothing is made' 'it is counted' \
+	for name in 'the writer waits' 'the module cannot go meanwhile' 'it ends when it is killed' 'nothing is made' 'it is counted' \
 		'the name is free' 'the worker works' 'no other thread stays'; do
 		ktap_skip "$name" 'needs two CPUs'
 	done
@@ -70,7 +70,7 @@ else
 	creator=$!
 	ktap_ok_if 'the writer waits' wait_for 10 waits $creator
 	error=$(rmmod "$MODULE" 2>&1)
-	ktap_match 'the module can not go meanwhile' '*Resource temporarily unavailable*' "$error"
+	ktap_match 'the module cannot go meanwhile' '*Resource temporarily unavailable*' "$error"
 	kill -KILL $creator
 	wait $creator
 	ktap_eq 'it ends when it is killed' 137 $?

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # That no memory is lost in anything that commands do. faults.sh looks for what is lost
-# when something fails. The KUnit tests can not be looked at, as some leak on purpose.
+# when something fails. The KUnit tests cannot be looked at, as some leak on purpose.
 #
 # ksft-cmdline: kmemleak=on
 # ksft-timeout: 100

@@ -5,7 +5,7 @@
 # O_PATH gives one. Linux 7.3 reads the operations of such a file when it is then opened
 # for the first time, and whoever freed them is to blame.
 #
-# While a module goes there is a moment in which its files can not be opened and it is not
+# While a module goes there is a moment in which its files cannot be opened and it is not
 # marked as going yet. debugfs of 7.3 then warns, which no module can avoid: see
 # upstream/debugfs-going-module.
 # ksft-allow-splat: WARNING: .*full_proxy_open_regular\+

@@ -78,8 +78,8 @@ demo_unload
 # One worker that can neither park nor stop, as it does not get the only CPU that it may run on.
 demo_load workers=0
 if [ "$(nproc)" -lt 2 ]; then
-	for name in 'a worker that can not park' 'parks another one' 'files are read' 'is released' \
-		'a worker that can not stop' 'stops another one' 'other commands' 'files of it' 'its name' \
+	for name in 'a worker that cannot park' 'parks another one' 'files are read' 'is released' \
+		'a worker that cannot stop' 'stops another one' 'other commands' 'files of it' 'its name' \
 		'is released, too' 'nothing is left'; do
 		ktap_skip "$name" 'needs two CPUs'
 	done

@@ -67,7 +67,7 @@ with_threads()
 	for comm in /proc/[0-9]*/comm; do
 		pid=${comm#/proc/}
 		pid=${pid%/comm}
-		# What is older has nothing to do with it, and some go meanwhile.
+		# Older ones do not matter, and some may go away.
 		[ "$pid" -ge "${main:-3}" ] || continue
 		{ read -r name < "$comm"; } 2> /dev/null || continue
 		case $name in

@@ -82,7 +82,7 @@ class Life:
         self.events = events
         self.caller = self.thread = self.name = self.threadfn = None
         self.caller_comm = ""
-        # Who queues a work, and the worker that does it.
+        # The task that queues a work item, and the worker that runs it.
         self.queuer = self.worker = self.worker_name = None
         self.queuer_comm = ""
         seen = set()

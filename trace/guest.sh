@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs in the guest, as root: traces one life of a kernel thread named `life`, and a
-# work that is queued to a kthread_worker, that of samples/kthread_worker.rs. Writes
-# what tells of it to standard output, as a tar archive:
+# work item of a kthread_worker, that of samples/kthread_worker.rs. Writes the results
+# to standard output, as a tar archive:
 #
 #	trace, release         the trace as text, and of which kernel it is
 #	raw/cpu*               the pages of the ring buffer of each CPU
@@ -131,10 +131,10 @@ probe kthread_stop kthread_stop
 probe do_exit do_exit
 probe kthread_do_exit kthread_do_exit
 
-# Rust functions can not be probed, but what they call in C tells where it is called from.
+# Rust functions cannot be probed, but what they call in C tells where it is called from.
 within=$(range 'demo6worker.*12unit_of_work') || die 'the module has no function unit_of_work'
-echo "$within" >events/life/ktime_get/filter || die 'ktime_get can not be filtered'
-echo 'value == 1' >events/life/kthread_should_park/filter || die 'kthread_should_park can not be filtered'
+echo "$within" >events/life/ktime_get/filter || die 'ktime_get cannot be filtered'
+echo 'value == 1' >events/life/kthread_should_park/filter || die 'kthread_should_park cannot be filtered'
 
 echo mono >trace_clock
 echo $$ 2 >set_event_pid
@@ -195,7 +195,7 @@ for cpu in per_cpu/cpu*; do
 	: >"$pages"
 	# A reader waits where nothing is left, so that one asks first.
 	while [ "$(sed -n 's/^entries: //p' "$cpu/stats")" -gt 0 ]; do
-		dd if="$cpu/trace_pipe_raw" bs=4096 count=1 >>"$pages" 2>/dev/null || die "$cpu can not be read"
+		dd if="$cpu/trace_pipe_raw" bs=4096 count=1 >>"$pages" 2>/dev/null || die "$cpu cannot be read"
 	done
 done
 echo 0 >events/enable

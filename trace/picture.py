@@ -165,7 +165,7 @@ class Story:
         self.latest[event.pid] = None
 
     def waker(self, event, lane, label, note=None):
-        """A function that may wake somebody, which the next event of this task tells."""
+        """A function that may wake a task, as the next event of this task shows."""
         self.latest[event.pid] = self.row(event, lane, label, note)
 
     def wakes_one(self, number, event):
@@ -228,7 +228,7 @@ class Story:
         self.row(event, lane, "kthread()")
 
     def on_complete(self, number, event, lane):
-        # Who waits for it has said so before or will after this, as it is a race.
+        # The wait for it comes before or after this, as they race.
         waiter = next((other.pid for other in self.life.events if other.phase == event.phase and
                        other.args.get("x") == event.args["x"] and other.name in WAITS), None)
         name = "done" if event.phase == "work" and waiter else self.waits_for.get(waiter)

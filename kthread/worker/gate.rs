@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A gate: users are let in until it is closed, and whoever closes it waits until all have left.
+//! A gate: it admits users until it is closed, and closing it waits until all have left.
 
 use super::super::{
     completion::Completion,
@@ -16,10 +16,10 @@ use kernel::{
     }, //
 };
 
-/// Lets users in until it is closed, and tells when all have left.
+/// Admits users until it is closed, and reports when all have left.
 #[pin_data]
 pub(super) struct Gate {
-    /// How many are in, and [`Gate::CLOSED`].
+    /// The number of users inside, and [`Gate::CLOSED`].
     users: Atomic<usize>,
     #[pin]
     empty: Completion,
@@ -52,7 +52,9 @@ impl Gate {
         read_once(&self.users) & Self::CLOSED != 0
     }
 
-    /// Lets nobody in from here on, and returns once nobody is in. To be called once.
+    /// Admits nobody from here on, and returns once nobody is inside.
+    ///
+    /// May be called once.
     ///
     /// Sleeps.
     pub(super) fn close(&self) {
@@ -65,7 +67,7 @@ impl Gate {
     }
 }
 
-/// Whoever is behind a [`Gate`].
+/// A user inside a [`Gate`].
 pub(super) struct Inside<'a>(&'a Gate);
 
 impl Drop for Inside<'_> {
@@ -73,8 +75,9 @@ impl Drop for Inside<'_> {
         // ORDERING: proofs/litmus/gate.litmus
         // ORDERING: proofs/litmus/gate-empty.litmus
         if self.0.users.fetch_sub(1, Release) == Gate::CLOSED | 1 {
-            // Whoever is refused afterwards may get here as well, and the one that waits needs no
-            // more than one. In a hard interrupt this is allowed, and `complete_all()` is not.
+            // Callers refused after the close reach this too, so it may complete more than once;
+            // `close()` needs one. Unlike `complete_all()`, `complete()` is allowed in hard
+            // interrupt context.
             self.0.empty.complete();
         }
     }

@@ -63,19 +63,18 @@ use kernel::{
 
 /// A kernel thread that runs [`Work`], one after the other, in the order in which it is queued.
 ///
-/// A worker is a member of a [`ThreadGroup`]. When it is dropped, all that is queued runs, unless
-/// it waits for the end of a delay, in which case it is dropped without running. Work that is
-/// queued meanwhile, even by a work that runs, is refused. What runs is asked to stop: see
-/// [`WorkItem::run`].
+/// A worker is a member of a [`ThreadGroup`]. Dropping it runs everything that is queued, and
+/// discards work items whose delay has not expired. New items are refused, even from a running work
+/// item. The running item is asked to stop: see [`WorkItem::run`].
 ///
-/// Bound to one CPU by [`Placement::Cpu`], it does not follow CPU hotplug.
+/// A worker that is bound to one CPU by [`Placement::Cpu`] does not follow CPU hotplug.
 ///
-/// Wraps `struct kthread_worker`. In contrast to C, a worker that has been created has been woken
-/// as well, and flushing one does not hang.
+/// Wraps `struct kthread_worker`. Unlike in C, a new worker has already been woken, so flushing it
+/// does not hang.
 ///
 /// # Examples
 ///
-/// A work that queues itself again:
+/// A work item that queues itself again:
 ///
 /// ```
 /// struct Poll {
@@ -86,7 +85,7 @@ use kernel::{
 /// impl WorkItem for Poll {
 ///     fn run(this: &Arc<Work<Self>>, _ctx: &Context<'_>) {
 ///         if this.left.fetch_sub(1, Relaxed) > 1 {
-///             // That the worker is being stopped is a reason not to go on.
+///             // It does not continue when the worker is being stopped.
 ///             let _ = this.worker.queue_delayed(this.clone(), 1);
 ///         }
 ///     }
@@ -112,10 +111,10 @@ pub struct Worker<S = ()> {
     _scope: PhantomData<S>,
 }
 
-/// The handle of a worker of a [`Scope`], whose works may borrow what outlives that.
+/// The handle of a worker of a [`Scope`], whose work items may borrow what outlives the scope.
 pub type ScopedWorker<'scope> = Worker<Scoped<'scope>>;
 
-/// Says that what `T` borrows outlives all workers of type `Worker<Self>`.
+/// Marks a `T` whose borrows outlive all workers of type `Worker<Self>`.
 ///
 /// Nobody outside of this file can say so.
 pub trait Outlived<T> {}
@@ -129,9 +128,10 @@ impl<S> Worker<S> {
         self.shared.core()
     }
 
-    /// Queues a work.
+    /// Queues a work item.
     ///
-    /// It may run before this returns. If it is queued already, or can not be, it is given back.
+    /// It may run before this returns. If it is already queued, or cannot be queued, it is given
+    /// back.
     ///
     /// May be called from any context.
     ///
@@ -141,13 +141,13 @@ impl<S> Worker<S> {
     where
         S: Outlived<P>,
     {
-        // SAFETY: By the bounds.
+        // SAFETY: By the bounds, what the work item borrows outlives the worker.
         unsafe { self.insert(work, None) }
     }
 
-    /// Queues a work once `delay` jiffies have passed, or at once if that is zero.
+    /// Queues a work item once `delay` jiffies have passed, or at once if that is zero.
     ///
-    /// If it is queued already, or can not be, it is given back.
+    /// If it is already queued, or cannot be queued, it is given back.
     ///
     /// May be called from any context.
     ///
@@ -157,7 +157,7 @@ impl<S> Worker<S> {
     where
         S: Outlived<P>,
     {
-        // SAFETY: By the bounds.
+        // SAFETY: By the bounds, what the work item borrows outlives the worker.
         unsafe { self.insert(work, Some(in_future(delay))) }
     }
 
@@ -169,8 +169,8 @@ impl<S> Worker<S> {
         work: P,
         delay: Option<Jiffies>,
     ) -> Result<(), Refused<P>> {
-        // SAFETY: `admit` passes what is owned by this worker, and stays if it is queued. By the
-        // requirements of this function, until then it borrows nothing that has ended.
+        // SAFETY: `admit` passes an item of this worker, which stays if it is queued. The caller
+        // guarantees that its borrows outlive the worker.
         let refused = self.admit(work, |work| unsafe {
             self.shared.queue(work.dwork.get(), delay)
         })?;
@@ -184,17 +184,17 @@ impl<S> Worker<S> {
         }
     }
 
-    /// Queues a work once `delay` jiffies have passed, or at once if that is zero, whether it is
-    /// queued, waits for the end of a delay, or neither.
+    /// Queues a work item once `delay` jiffies have passed, or at once if that is zero, even if it
+    /// is queued or waits for the end of a delay.
     ///
-    /// Returns the given reference if the work was queued or waited, as the queue has one then. Of
-    /// several callers the last one wins. If the work can not be queued, it is given back.
+    /// Returns the given reference if the item was queued or waiting, as the queue already has one.
+    /// Of several callers the last one wins. If the item cannot be queued, it is given back.
     ///
     /// May be called from any context.
     ///
-    /// This is what `kthread_mod_delayed_work()` is for. That one loses a work whose timer expires
-    /// meanwhile: see `kthread_delayed_work_timer_fn()` of
-    /// [`kernel/kthread.c`](srctree/kernel/kthread.c), which drops what is being cancelled.
+    /// Replaces `kthread_mod_delayed_work()`, which loses a work item whose timer expires during
+    /// the call: see `kthread_delayed_work_timer_fn()` of
+    /// [`kernel/kthread.c`](srctree/kernel/kthread.c), which drops an item that is being cancelled.
     #[doc(alias = "kthread_mod_delayed_work")]
     pub fn mod_delayed<P: WorkPointer>(
         &self,
@@ -204,15 +204,16 @@ impl<S> Worker<S> {
     where
         S: Outlived<P>,
     {
-        // SAFETY: `admit` passes what is owned by this worker, and stays if it is queued. By the
-        // bounds, until then it borrows nothing that has ended.
+        // SAFETY: `admit` passes an item of this worker, which stays if it is queued. By the
+        // bounds, its borrows outlive the worker.
         self.admit(work, |work| unsafe {
             self.shared.requeue(work.dwork.get(), in_future(delay))
         })
     }
 
-    /// Passes a work to `queue`, and a reference to it if that says so. Gives back what is not
-    /// needed.
+    /// Passes a work item to `queue`, which may take the reference.
+    ///
+    /// Gives it back otherwise.
     fn admit<P: WorkPointer>(
         &self,
         work: P,
@@ -226,45 +227,45 @@ impl<S> Worker<S> {
         if self.shared.core().is_exiting() {
             return refuse(work, Refusal::Died);
         }
-        // SAFETY: By the requirements of `WorkPointer` the work is there, the first field of a
-        // `RawWork`, as long as `work`, or who has it after this.
+        // SAFETY: `WorkPointer` guarantees that the item is valid, and the first field of a
+        // `RawWork`, as long as its reference.
         let raw = unsafe { &*work.as_ptr().cast::<RawWork>() };
-        // INVARIANT: The work is queued below only if the worker is its owner.
+        // INVARIANT: The item is queued below only if the worker is its owner.
         if !raw.claim(self.shared.id()) {
             return refuse(work, Refusal::OtherWorker);
         }
-        // The work may run, and its reference be dropped, before `queue` returns.
+        // The item may run, and its reference be dropped, before `queue` returns.
         let work = work.into_raw();
 
         match queue(raw) {
-            // INVARIANT: It is queued now, and the reference is the queue's.
+            // INVARIANT: It is queued now, and the queue owns the reference.
             Queued::Inserted => Ok(None),
             // SAFETY: The queue has not taken the reference.
             Queued::Already => Ok(Some(unsafe { P::from_raw(work) })),
-            // SAFETY: As above.
+            // SAFETY: The queue has not taken the reference.
             Queued::Canceling => refuse(unsafe { P::from_raw(work) }, Refusal::Canceling),
         }
     }
 
-    /// Takes a work back from the queue, or stops its timer, and waits until it does not run.
+    /// Removes a work item from the queue, or stops its timer, and waits until it no longer runs.
     ///
-    /// Returns the reference of the queue if the work was queued.
+    /// Returns the reference of the queue if the item was queued.
     ///
     /// Sleeps. Fails with
-    /// - [`EDEADLK`] if the caller is what the work runs,
+    /// - [`EDEADLK`] if the caller is this work item,
     /// - [`ESRCH`] if the worker is being stopped, or has died.
     ///
-    /// This is what `kthread_cancel_delayed_work_sync()` is for. That one loses a work whose timer
-    /// expires meanwhile, and then does not tell that it was queued: see
+    /// Replaces `kthread_cancel_delayed_work_sync()`, which loses a work item whose timer expires
+    /// during the call, and then does not report that it was queued: see
     /// `kthread_delayed_work_timer_fn()` of [`kernel/kthread.c`](srctree/kernel/kthread.c), which
-    /// drops what is being cancelled. And if the work that it waits for dies, it waits for ever,
-    /// where this returns.
+    /// drops an item that is being cancelled. That function also waits for ever if the work item
+    /// dies, where this returns.
     #[doc(alias = "kthread_cancel_work_sync")]
     #[doc(alias = "kthread_cancel_delayed_work_sync")]
     pub fn cancel_sync<P: WorkPointer>(&self, work: &P) -> Result<Option<P>> {
         might_sleep();
 
-        // SAFETY: By the requirements of `WorkPointer` the work is there, the first field of a
+        // SAFETY: `WorkPointer` guarantees that the item is valid, and the first field of a
         // `RawWork`, as long as `work`.
         let raw = unsafe { &*work.as_ptr().cast::<RawWork>() };
         if !raw.is_owned_by(self.shared.id()) {
@@ -278,22 +279,21 @@ impl<S> Worker<S> {
         if self.shared.core().is_exiting() {
             return Err(ESRCH);
         }
-        // SAFETY: The work belongs to this worker, and is not what the caller runs. `work` keeps
-        // it.
+        // SAFETY: The item belongs to this worker, and is not the caller. `work` keeps it.
         if unsafe { self.shared.cancel_sync(dwork)? } {
-            // SAFETY: It was queued and is not any more, so that the reference of the queue, which
-            // `admit` has given up, is free.
+            // SAFETY: The item was queued and no longer is, so this owns the reference that `admit`
+            // gave to the queue.
             return Ok(Some(unsafe { P::from_raw(work.as_ptr()) }));
         }
         Ok(None)
     }
 
-    /// Waits until all work that is queued now has run.
+    /// Waits until all work items that are queued now have run.
     ///
-    /// Work whose delay has not ended is not waited for.
+    /// It does not wait for items whose delay has not expired.
     ///
     /// Sleeps. Fails with
-    /// - [`EDEADLK`] if the caller is a work of this worker,
+    /// - [`EDEADLK`] if the caller is a work item of this worker,
     /// - [`ESRCH`] if the worker is being stopped, or has died.
     #[doc(alias = "kthread_flush_worker")]
     #[doc(alias = "kthread_flush_work")]
@@ -309,20 +309,19 @@ impl<S> Worker<S> {
         self.shared.flush()
     }
 
-    /// Calls `f` in the thread of the worker, once all work that is queued now has run, and returns
-    /// what it returns.
+    /// Calls `f` in the thread of the worker, after all work items that are queued now, and returns
+    /// its result.
     ///
-    /// The caller waits for that, so that `f` may borrow from it, and nothing is allocated. A
-    /// request to stop the caller does not end the wait. What [`WorkItem::run`] says of the context
-    /// holds for that of `f`, too.
+    /// The caller waits, so `f` may borrow from it, and nothing is allocated. A request to stop the
+    /// caller does not end the wait. The context of `f` is that of [`WorkItem::run`].
     ///
     /// Sleeps. Fails with
-    /// - [`EDEADLK`] if the caller is a work of this worker,
-    /// - [`ESRCH`] if the worker is being stopped, or has died, or dies of `f`.
+    /// - [`EDEADLK`] if the caller is a work item of this worker,
+    /// - [`ESRCH`] if the worker is being stopped, or has died, or dies in `f`.
     ///
-    /// If it fails, `f` has been dropped without being called, unless the worker has died of it.
+    /// If it fails, `f` has been dropped without being called, unless the worker has died in it.
     ///
-    /// In C this is a work on the stack, `kthread_queue_work()` and `kthread_flush_work()`.
+    /// In C this is a work item on the stack, `kthread_queue_work()` and `kthread_flush_work()`.
     ///
     /// # Examples
     ///
@@ -330,7 +329,7 @@ impl<S> Worker<S> {
     /// # fn f(bus: &Worker) -> Result {
     /// let mut reply = [0u8; 4];
     ///
-    /// // The worker has a priority that this caller does not have.
+    /// // The worker has a higher priority than this caller.
     /// let len = bus.call(|_ctx| {
     ///     reply[0] = 7;
     ///     1
@@ -356,9 +355,9 @@ impl<S> Worker<S> {
         self.shared.call(f)
     }
 
-    /// Allocates a work that calls `closure`, and queues it.
+    /// Allocates a work item that calls `closure`, and queues it.
     ///
-    /// May sleep, as `flags` say. Fails with [`ENOMEM`], or [`ESRCH`] if the worker is being
+    /// May sleep, depending on `flags`. Fails with [`ENOMEM`], or [`ESRCH`] if the worker is being
     /// stopped. If it fails, `closure` has been dropped.
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn<F>(&self, flags: Flags, closure: F) -> Result
@@ -369,21 +368,21 @@ impl<S> Worker<S> {
         let once = Once(UnsafeCell::new(Some(closure)));
         let work = Work::new_arc(once, flags)?;
 
-        // SAFETY: By the bounds.
+        // SAFETY: By the bounds, what `closure` borrows outlives the worker.
         unsafe { self.insert(work, None)? };
         Ok(())
     }
 
-    /// Returns something that can look at the thread without owning it.
+    /// Returns an [`Observer`], which can look at the thread without owning it.
     pub fn observer(&self) -> Observer {
         Observer::new(self.shared.clone())
     }
 }
 
 impl<S> Drop for Worker<S> {
-    /// Asks what runs to stop, lets run what is queued, and stops the thread.
+    /// Asks the running item to stop, runs the queued items, and stops the thread.
     ///
-    /// In a work of the worker itself this only lets go of the handle, and leaves the worker to its
+    /// In a work item of the worker itself this only drops the handle, and leaves the worker to its
     /// group.
     ///
     /// Sleeps.
@@ -399,22 +398,22 @@ impl<S> Drop for Worker<S> {
 /// A closure that runs once.
 struct Once<F>(UnsafeCell<Option<F>>);
 
-// SAFETY: The closure is only accessed when the work runs, which one thread does, and before that
-// nobody has a reference.
+// SAFETY: The closure is only accessed when the item runs, in one thread; before that nobody has a
+// reference.
 unsafe impl<F: Send> Sync for Once<F> {}
 
 impl<F: FnOnce(&Context<'_>) + Send> WorkItem for Once<F> {
     fn run(this: &Arc<Work<Self>>, ctx: &Context<'_>) {
-        // SAFETY: Nobody but the queue has ever had a reference to the work, and it runs once.
+        // SAFETY: Only the queue has ever had a reference to the item, and it runs once.
         if let Some(closure) = unsafe { (*this.0.get()).take() } {
             closure(ctx);
         }
     }
 }
 
-/// Returns a delay that does not wrap around to the past.
+/// Limits a delay so that it does not wrap around to the past.
 fn in_future(delay: Jiffies) -> Jiffies {
-    // CAST: Half of the numbers are in the future; C's `MAX_JIFFY_OFFSET` is half of these.
+    // CAST: Half of the values are in the future; `MAX_JIFFY_OFFSET` of C is half of these.
     delay.min((c_long::MAX / 2) as Jiffies)
 }
 
@@ -422,21 +421,21 @@ impl Builder<'_> {
     /// Creates a worker, and starts it.
     ///
     /// Context and errors are those of [`Builder::create`], and [`EINVAL`] if signals are
-    /// [allowed](Builder::allow), which nobody would take between two works, or the thread is to
-    /// [park itself](Builder::parks_itself), which nobody can ask a worker for.
+    /// [allowed](Builder::allow), which nobody would take between two work items, or if the thread
+    /// [parks itself](Builder::parks_itself), as a worker cannot be parked.
     #[doc(alias = "kthread_create_worker")]
     #[doc(alias = "kthread_run_worker")]
     #[doc(alias = "kthread_create_worker_on_cpu")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn_worker(&self, group: &ThreadGroup) -> Result<Worker> {
-        // SAFETY: The works of a `Worker<()>` borrow nothing.
+        // SAFETY: The work items of a `Worker<()>` borrow nothing.
         unsafe { self.spawn_worker_in(group.members(), Site::caller()) }
     }
 
     /// Creates a worker of a scope, and starts it.
     ///
-    /// What it does may borrow what outlives the scope. It is stopped when the scope ends, as it is
-    /// when its handle is dropped: what is queued runs, what waits for the end of a delay is
+    /// Its work items may borrow what outlives the scope. The end of the scope stops it, as
+    /// dropping the handle does: queued items run, and items whose delay has not expired are
     /// dropped.
     ///
     /// Context and errors are those of [`Builder::spawn_worker`].
@@ -464,15 +463,15 @@ impl Builder<'_> {
         &self,
         scope: &'scope Scope<'scope, '_>,
     ) -> Result<ScopedWorker<'scope>> {
-        // SAFETY: All that the works borrow outlives `'scope`, and so the call of `scope()` that
-        // made the `Scope`, which ends with the worker reaped: nothing is queued any more.
+        // SAFETY: Everything that the work items borrow outlives `'scope`, and so the call of
+        // `scope()` that created the `Scope`. Before that returns, the worker has been reaped, and
+        // nothing is queued any more.
         unsafe { self.spawn_worker_in(scope.members(), Site::caller()) }
     }
 
     /// # Safety
     ///
-    /// If works of a `Worker<S>` borrow something, then before that ends the worker must have been
-    /// reaped.
+    /// Before a borrow of the work items of a `Worker<S>` ends, the worker must have been reaped.
     unsafe fn spawn_worker_in<S>(&self, members: &Arc<Members>, site: Site) -> Result<Worker<S>> {
         self.check_foreign()?;
         let shared = Arc::pin_init(
@@ -480,7 +479,7 @@ impl Builder<'_> {
             GFP_KERNEL,
         )?;
 
-        // An early return stops the task, once there is one.
+        // An early return stops the task, if it exists.
         let (creation, worker) = self.give_birth(
             site,
             |birth| {
@@ -502,7 +501,7 @@ impl Builder<'_> {
         )?;
 
         worker.shared.core().start();
-        // It is stopped as one that has begun, or not at all.
+        // It has to have entered before it can be stopped.
         drop(creation);
         Ok(worker)
     }
@@ -539,7 +538,7 @@ mod tests {
     };
 
     const ROUNDS: usize = 200;
-    /// So long that a test that waited for it would be noticed.
+    /// Long enough that a test that waited for it would be noticed.
     const HOUR: u32 = 3_600_000;
 
     fn worker(group: &ThreadGroup) -> Result<Worker> {
@@ -593,7 +592,7 @@ mod tests {
         }
     }
 
-    /// A work that blocks the worker until it is let go.
+    /// A work item that blocks the worker until it is released.
     struct Block {
         reached: Arc<Completion>,
         go: Arc<Completion>,
@@ -708,7 +707,7 @@ mod tests {
         }
         assert!(worker.queue_delayed(work.clone(), 0).is_ok());
         worker.flush()?;
-        // A delay that would wrap around is one that does not end.
+        // A delay that would wrap around never ends.
         assert!(worker.queue_delayed(work.clone(), usize::MAX).is_ok());
         fsleep(Delta::from_millis(20));
         assert_eq!(counts.get(), (3, 0));
@@ -727,7 +726,7 @@ mod tests {
 
         assert!(worker.cancel_sync(&work)?.is_none());
         for round in 0..ROUNDS {
-            // Cancelled while it is queued, while it waits, and about when its timer fires.
+            // Cancelled while it is queued, while it waits, and when its timer is about to fire.
             let queued = match round % 3 {
                 0 => worker.queue(work.clone()),
                 1 => worker.queue_delayed(work.clone(), msecs_to_jiffies(HOUR)),
@@ -968,7 +967,7 @@ mod tests {
                 Ok(())
             })??;
         }
-        // However they ended: the work is dropped, and once.
+        // In all cases the item is dropped once.
         assert_eq!(counts.get().1, 1);
         Ok(())
     }
@@ -996,7 +995,7 @@ mod tests {
                             continue;
                         }
                         seen = now;
-                        // One of an hour, and one of a tick, or none at all.
+                        // A delay of an hour, and one of a tick, or none.
                         let delay = match (number, now % 2) {
                             (0, _) => msecs_to_jiffies(HOUR),
                             (_, 0) => 1,
@@ -1018,10 +1017,11 @@ mod tests {
                 }
                 round.fetch_add(1, Release);
                 assert!(eventually(|| answers.iter().all(|a| a.load(Acquire) != 0)));
-                // Both were taken. The second found it queued, or that it had run meanwhile.
+                // Both calls succeeded. The second found the item queued, or that it had already
+                // run.
                 assert!(answers.iter().all(|answer| answer.load(Relaxed) < 3));
                 assert!(answers.iter().any(|answer| answer.load(Relaxed) == 1));
-                // Whoever comes now is the last.
+                // The next call is the last.
                 let before = counts.get().0;
                 assert!(worker.mod_delayed(work.clone(), 0).is_ok());
                 worker.flush()?;
@@ -1035,7 +1035,7 @@ mod tests {
         Ok(())
     }
 
-    /// Looks for its own address among works that are new.
+    /// Looks for its own address among new work items.
     struct Recycled {
         worker: Arc<Worker>,
         done: Arc<Completion>,
@@ -1063,7 +1063,7 @@ mod tests {
                 let _ = this
                     .worker
                     .queue_delayed(new.clone(), msecs_to_jiffies(HOUR));
-                // This has never run, and nobody else has.
+                // This item has never run.
                 if !matches!(this.worker.cancel_sync(&new), Ok(Some(_))) {
                     this.wrong.fetch_add(1, Relaxed);
                 }
@@ -1130,7 +1130,7 @@ mod tests {
         let worker = Arc::new(worker(&group.lock())?, GFP_KERNEL)?;
         let drops = count()?;
 
-        // By what the worker runs, whichever way.
+        // By the item that the worker runs, in each way.
         let own = worker.clone();
         let counted = Counted(drops.clone());
         let refused = worker.call(|_| {
@@ -1173,7 +1173,7 @@ mod tests {
                     let call = worker.call(|ctx| {
                         ran.fetch_add(1, Relaxed);
                         drop(counted);
-                        // An interruptible sleep is ended by the stop.
+                        // The stop ends an interruptible sleep.
                         ctx.should_stop()
                     });
                     match call {
@@ -1194,7 +1194,7 @@ mod tests {
 
     #[test]
     fn works_of_a_scope_borrow_and_are_done_when_it_ends() -> Result {
-        /// Counts by what it borrows.
+        /// Counts with a borrowed counter.
         struct Borrows<'a>(&'a Atomic<usize>, &'a Atomic<usize>);
 
         impl WorkItem for Borrows<'_> {
@@ -1242,12 +1242,12 @@ mod tests {
     const FIRST: u64 = 0;
     const SECOND: u64 = 1;
 
-    /// Has two works.
+    /// Has two work items.
     #[pin_data]
     struct Twice {
         counts: [Count; 2],
         _counted: Counted,
-        // So that neither work is at the beginning.
+        // This keeps both work items away from the beginning.
         #[pin]
         first: WorkField<Twice, FIRST>,
         #[pin]
@@ -1301,7 +1301,7 @@ mod tests {
         worker.flush()?;
         other.flush()?;
         assert_eq!(twice.runs(), (1, 1));
-        // Each has its own worker, is queued once, and is changed and cancelled alone.
+        // Each item has its own worker, is queued once, and is changed and cancelled separately.
         let stranger = worker.queue(second());
         assert_eq!(
             stranger.err().map(|refused| refused.reason),
@@ -1321,7 +1321,7 @@ mod tests {
         assert!(other.cancel_sync(&second())?.is_some());
         assert_eq!(twice.runs(), (2, 1));
 
-        // What is queued or waits is all that keeps it, until it has run or its worker goes.
+        // Only queued and waiting items keep it, until they have run or their worker is gone.
         worker.queue(first())?;
         other.queue_delayed(second(), msecs_to_jiffies(HOUR))?;
         let counts = twice.counts.clone();
@@ -1345,7 +1345,7 @@ mod tests {
             let old = worker(&group)?;
             old.queue(work.clone())?;
             drop(old);
-            // It may be where the old one was.
+            // It may have the address of the old one.
             let new = worker(&group)?;
             let refused = new.queue(work).err().ok_or(EINVAL)?;
             assert_eq!(refused.reason, Refusal::OtherWorker);
@@ -1410,7 +1410,7 @@ mod tests {
             );
             let (runs, begun, waits) = (seen.runs.clone(), began.clone(), never.clone());
 
-            // The second begins when the worker has been asked already.
+            // The second begins after the worker has been asked.
             for number in 0..2 {
                 let (runs, begun, waits) = (runs.clone(), begun.clone(), waits.clone());
                 worker.spawn(GFP_KERNEL, move |ctx| {
@@ -1457,10 +1457,10 @@ mod tests {
             ended.fetch_add(1, Relaxed);
         })?;
         began.wait_for_completion();
-        // It is waited for before the worker, and goes when that is off its CPU.
+        // It is waited for before the worker, and ends when the worker is off its CPU.
         let watcher = group.spawn(fmt!("watches"), move |ctx| {
             until_stopped(ctx);
-            // It ends what it waits for, and has nothing to do.
+            // Its wait ends, and it has nothing to do.
             let has_ended = eventually(|| seen.load(Relaxed) == 1);
 
             (has_ended, sleeps(observer.core().task()))

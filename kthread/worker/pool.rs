@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Several workers, each with a policy of its own.
+//! Several workers, each with its own policy.
 
 use super::{
     super::{
@@ -16,20 +16,21 @@ use kernel::{
     task::might_sleep, //
 };
 
-/// Workers of which each has a policy of its own, for several owners to queue to.
+/// A set of workers with a policy each, to which several owners queue.
 ///
-/// It is made by [`Builder::spawn_pool`], and shared in an [`Arc`]. A level of it is a [`Worker`]:
-/// its works run one after the other, and those of different levels at the same time, or as their
+/// It is made by [`Builder::spawn_pool`], and shared in an [`Arc`]. Each level is a [`Worker`]: its
+/// work items run one after the other. Items of different levels run at the same time, or as their
 /// policies say if there are not enough CPUs.
 ///
-/// An owner who goes takes its own works back by [`Worker::cancel_sync`], after which they neither
-/// run nor are queued, and leaves those of others alone. When the last one has let go of the pool,
-/// or when the group goes, all workers are stopped, as [`Worker`] says: all that is queued runs.
-/// All of them are asked first, so that this takes as long as the slowest.
+/// An owner that goes away cancels its own work items with [`Worker::cancel_sync`], after which
+/// they neither run nor are queued. Items of other owners are not affected. When the last owner has
+/// dropped the pool, or when the group ends, all workers are stopped as described for [`Worker`]:
+/// everything that is queued runs. All of them are asked first, so this takes as long as the
+/// slowest.
 ///
 /// # Examples
 ///
-/// Two queues of a device, whose jobs are urgent or not:
+/// Two queues of a device, for urgent and other jobs:
 ///
 /// ```
 /// const URGENT: usize = 0;
@@ -50,7 +51,7 @@ use kernel::{
 ///
 /// impl Drop for Queue {
 ///     fn drop(&mut self) {
-///         // Its job does not run any more. Those of the other queue do.
+///         // Its job does not run any more. Jobs of the other queue do.
 ///         let _ = self.pool.worker(USUAL).map(|worker| worker.cancel_sync(&self.next));
 ///     }
 /// }
@@ -77,8 +78,7 @@ pub struct WorkerPool {
 }
 
 impl WorkerPool {
-    /// Returns the worker of a level, which is an index of the policies that the pool was made
-    /// with.
+    /// Returns the worker of a level, which is an index into the policies of the pool.
     ///
     /// May be called from any context. Fails with [`EINVAL`] if there is no such level.
     pub fn worker(&self, level: usize) -> Result<&Worker> {
@@ -96,7 +96,7 @@ impl WorkerPool {
 impl Drop for WorkerPool {
     /// Stops the workers, as dropping each [`Worker`] does, and asks all of them first.
     ///
-    /// In a work of one of them, that one is left to its group.
+    /// In a work item of one worker, that worker is left to its group.
     ///
     /// Sleeps.
     fn drop(&mut self) {
@@ -112,12 +112,11 @@ impl Drop for WorkerPool {
 impl Builder<'_> {
     /// Creates a worker for each of `policies`, and starts them.
     ///
-    /// They are named by the name that was chosen, a slash, and the number of the level, and have
-    /// all else that was chosen in common.
+    /// Their names are the chosen name, a slash, and the number of the level. All other choices
+    /// apply to each.
     ///
-    /// Context and errors are those of [`Builder::spawn_worker`], and [`EINVAL`] if there are no
-    /// `policies`, or one has been chosen by [`Builder::policy`]. If it fails, none of the workers
-    /// is left.
+    /// Context and errors are those of [`Builder::spawn_worker`], and [`EINVAL`] if `policies` is
+    /// empty, or [`Builder::policy`] has been called. If it fails, no worker is left.
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn spawn_pool(&self, group: &ThreadGroup, policies: &[Policy]) -> Result<WorkerPool> {
         if policies.is_empty() {
@@ -180,7 +179,7 @@ mod tests {
         Work::new_arc(Job { runs: runs.clone() }, GFP_KERNEL)
     }
 
-    /// Keeps a worker from its other works until the returned completion comes.
+    /// Blocks a worker until the returned completion is completed.
     fn block(worker: &Worker) -> Result<Arc<Completion>> {
         let go = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
         let reached = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
@@ -211,7 +210,7 @@ mod tests {
         assert_eq!(found(2), Ok((bindings::SCHED_NORMAL, 0, 4)));
         assert_eq!(pool.worker(3).err(), Some(EINVAL));
         assert_eq!(pool.workers().len(), 3);
-        // It can be changed for all owners at once.
+        // The policy can be changed for all owners at once.
         pool.worker(2)?.set_policy(Policy::Rr { priority: 3 })?;
         assert_eq!(found(2), Ok((bindings::SCHED_RR, 3, 4)));
         Ok(())
@@ -226,7 +225,7 @@ mod tests {
         let (runs, spins, seen) = (count()?, count()?, count()?);
         let (ran, spun, was_seen) = (runs.clone(), spins.clone(), seen.clone());
 
-        // It does not leave the CPU to what is no more urgent.
+        // It does not yield the CPU to work that is not more urgent.
         pool.worker(1)?.spawn(GFP_KERNEL, move |ctx| {
             let began = Instant::<Monotonic>::now();
 
@@ -259,7 +258,7 @@ mod tests {
         }
         let (kept, gone, all) = (count()?, count()?, count()?);
 
-        // Every other owner goes before anything runs.
+        // Every other owner goes away before anything runs.
         let mut owners = KVec::new();
         for number in 0..OWNERS {
             let (pool, runs) = match number % 2 {
@@ -363,7 +362,7 @@ mod tests {
             assert_eq!(make(new(), &policies), Err(EINVAL));
             assert!(group.is_empty());
         }
-        // All but the last name have room.
+        // All names but the last fit.
         let long = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abc";
         assert_eq!(
             make(Builder::new(fmt!("{long}")), &[Policy::Idle; 10]),

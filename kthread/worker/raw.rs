@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The queue of a worker, as `struct kthread_worker` has it.
+//! The queue of a worker, which is a `struct kthread_worker`.
 //!
-//! The lock of the C structure serialises all that is done to the queue. Where kernel/kthread.c
-//! does in one critical section what is needed, its function is called. Where it does not, the same
-//! is done here with the lock held:
+//! The lock of the C structure serialises all accesses to the queue. If a function of
+//! kernel/kthread.c does what is needed in one critical section, it is called. Otherwise this code
+//! does it with the lock held:
 //!
-//! - `kthread_delayed_work_timer_fn()` drops a work that is being cancelled or modified when its
-//!   timer ends, and `kthread_cancel_delayed_work_sync()` then says that it was not queued. So the
-//!   timer is deleted before anything else here, and its function is let through if it is waiting
+//! - `kthread_delayed_work_timer_fn()` drops a work item that is being cancelled or modified when
+//!   its timer expires, and `kthread_cancel_delayed_work_sync()` then reports that it was not
+//!   queued. So the timer is deleted first here, and its function is let through if it is waiting
 //!   for the lock.
 //! - `kthread_flush_worker()` and `kthread_cancel_work_sync()` wait for ever for a worker that
 //!   dies.
@@ -68,9 +68,10 @@ use pin_init::stack_pin_init;
 ///
 /// # Invariants
 ///
-/// - `dwork` is initialised with a function that takes a reference to the `Work` that this is part
-///   of back from a pointer, and `release` is one that does so and drops it.
-/// - While `dwork` is queued, by kthread_worker's list or timer, the queue owns such a reference.
+/// - `dwork` is initialised with a function that takes back a reference to the `Work` that contains
+///   this, and `release` takes back and drops one.
+/// - While `dwork` is queued, in the list or by the timer of kthread_worker, the queue owns such a
+///   reference.
 /// - `dwork` is only ever queued on the worker whose number is `owner`.
 #[pin_data]
 #[repr(C)]
@@ -78,11 +79,11 @@ pub(super) struct RawWork {
     #[pin]
     pub(super) dwork: Opaque<bindings::kthread_delayed_work>,
     release: unsafe fn(*mut bindings::kthread_work),
-    /// The number of the worker that this belongs to, or 0.
+    /// The number of the worker that owns this, or 0.
     owner: Atomic<u64>,
 }
 
-// SAFETY: A work item belongs to no task, so that any may use or drop it.
+// SAFETY: A work item belongs to no task, so any task may use or drop it.
 unsafe impl Send for RawWork {}
 
 // SAFETY: `dwork` is only accessed with the lock of the worker held.
@@ -91,19 +92,20 @@ unsafe impl Sync for RawWork {}
 impl RawWork {
     /// # Safety
     ///
-    /// `run` and `release` must be what the type invariants ask for.
+    /// `run` and `release` must be what the type invariants require.
     pub(super) unsafe fn new(
         run: unsafe extern "C" fn(*mut bindings::kthread_work),
         release: unsafe fn(*mut bindings::kthread_work),
         site: Site,
     ) -> impl PinInit<Self> {
-        // INVARIANT: By the requirements of this function. It is not queued.
+        // INVARIANT: The caller guarantees the right `run` and `release`. The item is not queued.
         pin_init!(Self {
             dwork <- Opaque::ffi_init(move |slot: *mut bindings::kthread_delayed_work| {
                 // SAFETY: `slot` is valid for writes, and pinned from here on.
                 unsafe { init_work(&raw mut (*slot).work, run) };
-                // SAFETY: As above. The function is the one that kthread_worker expects for a timer
-                // in this structure, and the name and key are static.
+                // SAFETY: `slot` is valid for writes, and pinned. The function is the one that
+                // kthread_worker expects for a timer in this structure, and the name and key are
+                // static.
                 unsafe {
                     bindings::timer_init_key(
                         &raw mut (*slot).timer,
@@ -125,7 +127,7 @@ impl RawWork {
         read_once(&self.owner) == worker
     }
 
-    /// Reserves the work for a worker, and returns whether it is that worker's.
+    /// Reserves the item for a worker, and returns whether the worker owns it.
     pub(super) fn claim(&self, worker: u64) -> bool {
         self.is_owned_by(worker)
             || match self.owner.cmpxchg(0, worker, Relaxed) {
@@ -141,12 +143,12 @@ static TIMER_NAME: &CStr = c"kthread::Work";
 ///
 /// # Safety
 ///
-/// `slot` must be valid for writes, and what is there must not move afterwards.
+/// `slot` must be valid for writes, and must not move afterwards.
 unsafe fn init_work(
     slot: *mut bindings::kthread_work,
     func: unsafe extern "C" fn(*mut bindings::kthread_work),
 ) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `slot` is valid for writes, and pinned.
     unsafe {
         slot.write(bindings::kthread_work::default());
         init_list_head(&raw mut (*slot).node);
@@ -154,28 +156,30 @@ unsafe fn init_work(
     }
 }
 
-/// The number of the last worker that was made.
+/// The number of the last worker that was created.
 ///
-/// Works know their worker by its number, as an address can become that of another worker.
+/// Work items refer to their worker by number, as an address can be reused by another worker.
 static LAST: Atomic<u64> = Atomic::new(0);
 
-/// What a worker shares with its handle and its group.
+/// The data that a worker shares with its handle and its group.
 ///
 /// # Invariants
 ///
-/// - All that queues on `worker`, or waits for it, is behind the gate, but for [`Shared::reaped`]
-///   and [`Shared::interrupt`].
-/// - All that is queued on `worker` are a [`Flush`] that someone waits for, `settle`, and the first
-///   fields of [`RawWork`], with the reference that goes with that.
+/// - All callers that queue on `worker`, or wait for it, are inside the gate, except
+///   [`Shared::reaped`] and [`Shared::interrupt`].
+/// - Only these are queued on `worker`: a [`Flush`] that someone waits for, `settle`, and the first
+///   fields of [`RawWork`], each with its reference.
 #[pin_data]
 #[repr(C)]
 pub(super) struct Shared {
-    // The first field, so that a pointer to it is one to this.
+    // The first field, so a pointer to it is a pointer to this.
     #[pin]
     core: Core,
     #[pin]
     worker: Opaque<bindings::kthread_worker>,
-    /// Runs after a work that was interrupted. Queued at most once.
+    /// Runs after an interrupted work item.
+    ///
+    /// Queued at most once.
     #[pin]
     settle: Opaque<bindings::kthread_work>,
     #[pin]
@@ -183,18 +187,18 @@ pub(super) struct Shared {
     id: u64,
 }
 
-// SAFETY: A worker belongs to no task, so that any may use or drop it.
+// SAFETY: A worker belongs to no task, so any task may use or drop it.
 unsafe impl Send for Shared {}
 
-// SAFETY: `worker` and `settle` are only accessed with its lock held, except where it says why that
-// need not be.
+// SAFETY: `worker` and `settle` are only accessed with the lock held, except where a comment says
+// why not.
 unsafe impl Sync for Shared {}
 
 /// Holds the lock of a worker.
 ///
 /// # Invariants
 ///
-/// The lock has been taken, and `flags` is what came of that.
+/// The lock has been taken, and `flags` are the saved flags.
 struct Locked<'a> {
     shared: &'a Shared,
     flags: c_ulong,
@@ -202,7 +206,7 @@ struct Locked<'a> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants.
+        // SAFETY: By the type invariants the lock is held, with these flags.
         unsafe {
             bindings::_raw_spin_unlock_irqrestore(
                 &raw mut (*self.shared.worker.get()).lock,
@@ -212,11 +216,11 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// What has become of a work that was to be queued.
+/// The result of queueing a work item.
 pub(super) enum Queued {
     /// It is queued, with the reference of the caller.
     Inserted,
-    /// It was queued already: the queue has a reference, and needs no other.
+    /// It was already queued: the queue has a reference, and needs no other.
     Already,
     /// It is being cancelled.
     Canceling,
@@ -246,13 +250,13 @@ impl Shared {
         })
     }
 
-    /// Finds what `worker` is part of.
+    /// Finds the `Shared` that contains `worker`.
     ///
     /// # Safety
     ///
-    /// It must be part of a `Shared`, which lives for `'a`.
+    /// `worker` must be part of a `Shared` that lives for `'a`.
     pub(super) unsafe fn of<'a>(worker: *mut bindings::kthread_worker) -> &'a Self {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that `worker` is part of a `Shared` that lives for `'a`.
         unsafe { &*worker.byte_sub(offset_of!(Self, worker)).cast::<Self>() }
     }
 
@@ -260,15 +264,15 @@ impl Shared {
         &self.core
     }
 
-    /// What a work that belongs to this worker has for owner.
+    /// The `owner` of the work items of this worker.
     pub(super) fn id(&self) -> u64 {
         self.id
     }
 
-    /// Returns whether the caller is what `work` runs.
+    /// Returns whether the caller is the running `work`.
     pub(super) fn is_run_by_caller(&self, work: *mut bindings::kthread_delayed_work) -> bool {
-        // SAFETY: The field is only written by the thread of the worker, which is the caller where
-        // it is read. A work that runs is not freed, so that its address is its own.
+        // SAFETY: Only the thread of the worker writes the field, and only it reads it here. A
+        // running item is not freed, so its address is unique.
         self.core.is_current()
             && core::ptr::eq(unsafe { (*self.worker.get()).current_work }, work.cast())
     }
@@ -279,28 +283,28 @@ impl Shared {
         // is dropped.
         let flags = unsafe { bindings::_raw_spin_lock_irqsave(&raw mut (*self.worker.get()).lock) };
 
-        // INVARIANT: The lock has been taken just now.
+        // INVARIANT: The lock was just taken.
         Locked {
             shared: self,
             flags,
         }
     }
 
-    /// Queues a work, at once or once `delay` jiffies have passed.
+    /// Queues a work item, at once or once `delay` jiffies have passed.
     ///
     /// May be called from any context.
     ///
     /// # Safety
     ///
-    /// `dwork` must be that of a [`RawWork`] whose owner is this worker. If this returns
-    /// [`Queued::Inserted`], it takes a reference to it, and until then it must not be freed.
+    /// `dwork` must be part of a [`RawWork`] whose owner is this worker. If this returns
+    /// [`Queued::Inserted`], it takes a reference to it; until then it must not be freed.
     pub(super) unsafe fn queue(
         &self,
         dwork: *mut bindings::kthread_delayed_work,
         delay: Option<Jiffies>,
     ) -> Queued {
         loop {
-            // SAFETY: By the requirements of this function the work is initialised, and stays.
+            // SAFETY: The caller guarantees that the item is initialised, and is not freed.
             let inserted = unsafe {
                 match delay {
                     None => bindings::kthread_queue_work(self.worker.get(), &raw mut (*dwork).work),
@@ -314,9 +318,10 @@ impl Shared {
             }
             let _locked = self.lock();
 
-            // The reason may have gone meanwhile.
+            // The reason may no longer hold.
             //
-            // SAFETY: As above. The lock is held, which serialises these fields.
+            // SAFETY: The item is initialised, as above. The lock is held, which serialises these
+            // fields.
             unsafe {
                 if (*dwork).work.canceling != 0 {
                     return Queued::Canceling;
@@ -328,31 +333,31 @@ impl Shared {
         }
     }
 
-    /// Queues a work once `delay` jiffies have passed, or at once if that is zero, from wherever in
-    /// the queue it is.
+    /// Queues a work item once `delay` jiffies have passed, or at once if that is zero, even if it
+    /// is already queued.
     ///
     /// May be called from any context.
     ///
     /// # Safety
     ///
-    /// Those of [`Shared::queue`].
+    /// The requirements of [`Shared::queue`].
     pub(super) unsafe fn requeue(
         &self,
         dwork: *mut bindings::kthread_delayed_work,
         delay: Jiffies,
     ) -> Queued {
         let worker = self.worker.get();
-        // SAFETY: By the requirements of this function the work is initialised, and stays. The lock
-        // is held when this is called.
+        // SAFETY: The caller guarantees that the item is initialised, and is not freed. The lock is
+        // held when this is called.
         let is_canceled = || unsafe { (*dwork).work.canceling != 0 };
-        // SAFETY: As above.
+        // SAFETY: The item is initialised, and the lock is held.
         let Some(_locked) = (unsafe { self.lock_without_timer(dwork, is_canceled) }) else {
             return Queued::Canceling;
         };
 
-        // This is what `__kthread_queue_delayed_work()` does, but for its tracepoint.
+        // This does what `__kthread_queue_delayed_work()` does, without its tracepoint.
         //
-        // SAFETY: As above. The lock is held, and the timer is not pending.
+        // SAFETY: The item is initialised, the lock is held, and the timer is not pending.
         unsafe {
             let work = &raw mut (*dwork).work;
             let was_queued = is_linked(&raw mut (*work).node);
@@ -380,16 +385,16 @@ impl Shared {
         }
     }
 
-    /// Takes the lock, with the timer of a work stopped, so that only those who hold the lock queue
-    /// it or take it out of the queue.
+    /// Takes the lock with the timer of a work item stopped, so that only holders of the lock add
+    /// it to or remove it from the queue.
     ///
     /// Gives up if `is_refused`, which is called with the lock held. May be called from any
     /// context.
     ///
     /// # Safety
     ///
-    /// `dwork` must be that of a [`RawWork`] whose owner is this worker, and not be freed
-    /// meanwhile.
+    /// `dwork` must be part of a [`RawWork`] whose owner is this worker, and must not be freed
+    /// during the call.
     unsafe fn lock_without_timer(
         &self,
         dwork: *mut bindings::kthread_delayed_work,
@@ -402,21 +407,21 @@ impl Shared {
             if is_refused() {
                 return None;
             }
-            // SAFETY: By the requirements of this function the timer is initialised. It starts only
-            // with the lock held.
+            // SAFETY: The caller guarantees a valid item, so the timer is initialised. It only
+            // starts with the lock held.
             if unsafe { bindings::timer_delete_sync_try(&raw mut (*dwork).timer) } >= 0 {
                 return Some(locked);
             }
-            // Its function waits for the lock, on another CPU and with interrupts off, to queue the
-            // work.
+            // Its function waits for the lock, on another CPU with interrupts off, to queue the
+            // item.
             drop(locked);
             cpu_relax();
         }
     }
 
-    /// Waits until all that is queued now has run.
+    /// Waits until all items that are queued now have run.
     ///
-    /// The caller is behind the gate or has closed it, and is not the worker itself. Fails with
+    /// The caller is inside the gate or has closed it, and is not the worker itself. Fails with
     /// [`ESRCH`] if the worker has died.
     pub(super) fn flush(&self) -> Result {
         stack_pin_init!(let flush = Flush::new());
@@ -426,11 +431,11 @@ impl Shared {
         self.await_flush(&flush)
     }
 
-    /// Runs `f` after all that is queued now, in the thread of the worker, and returns what that
-    /// returns.
+    /// Runs `f` in the thread of the worker, after all items that are queued now, and returns its
+    /// result.
     ///
-    /// The caller is behind the gate, and is not the worker itself. Fails with [`ESRCH`] if the
-    /// worker has died, or dies of this.
+    /// The caller is inside the gate, and is not the worker itself. Fails with [`ESRCH`] if the
+    /// worker has died, or dies in `f`.
     pub(super) fn call<F, R>(&self, f: F) -> Result<R>
     where
         F: FnOnce(&Context<'_>) -> R + Send,
@@ -443,11 +448,11 @@ impl Shared {
         // SAFETY: Both are initialised, and `call` lives until it has run or is cancelled below.
         unsafe { bindings::kthread_queue_work(self.worker.get(), call.flush.work.get()) };
         if self.core.exit().wait_with(&call.flush.done) {
-            // SAFETY: It has run, and is not touched by the worker any more.
+            // SAFETY: It has run, and the worker no longer accesses it.
             return unsafe { (*call.value.get()).take() }.ok_or(ESRCH);
         }
-        // SAFETY: The thread has exited. If it took this to run, it died of it, and there is
-        // nothing to take out of the queue. If not, it is as in `await_flush`.
+        // SAFETY: The thread has exited. If it ran this, it died in it, and there is nothing to
+        // remove from the queue. If not, the case is that of `await_flush`.
         unsafe {
             if (*call.closure.get()).is_some() {
                 bindings::kthread_cancel_work_sync(call.flush.work.get());
@@ -456,15 +461,15 @@ impl Shared {
         Err(ESRCH)
     }
 
-    /// Runs what users have queued, with the context that they are given.
+    /// Runs a work item of a user, with its context.
     ///
     /// # Safety
     ///
-    /// Must only be called by the task of the worker, in a work.
+    /// Must only be called by the task of the worker, in a work item.
     pub(super) unsafe fn run_for_users(&self, f: impl FnOnce(&Context<'_>)) {
         // ORDERING: proofs/litmus/worker-stop.litmus
-        // SAFETY: By the requirements of this function. Between two works the task uses no address
-        // space, and the context does not leave this function.
+        // SAFETY: The caller guarantees that this is the task of the worker. Between two work items
+        // the task uses no address space, and the context does not leave this function.
         let context = unsafe { Context::new(&self.core) };
         let held = self.core.map.hold();
 
@@ -474,68 +479,70 @@ impl Shared {
         f(&context);
         drop(held);
         if self.core.stop_requested() {
-            // `kthread_worker_fn()` sleeps interruptibly, and would not sleep any more.
+            // `kthread_worker_fn()` sleeps interruptibly, and could no longer sleep.
             clear_notify_signal();
         }
     }
 
-    /// Waits for something that has been queued. If the worker has died, it is not queued any more.
+    /// Waits for a queued `Flush`.
+    ///
+    /// If the worker has died, the `Flush` is no longer queued afterwards.
     fn await_flush(&self, flush: &Flush) -> Result {
         if self.core.exit().wait_with(&flush.done) {
             return Ok(());
         }
-        // SAFETY: `flush` is initialised. It has not been begun, as the thread has died of
-        // something before it, so that this does not wait for it.
+        // SAFETY: `flush` is initialised. It has not begun, as the thread died in an earlier item,
+        // so this does not wait for it.
         unsafe { bindings::kthread_cancel_work_sync(flush.work.get()) };
         Err(ESRCH)
     }
 
-    /// Takes a work out of the queue, stops its timer, and waits until it does not run.
+    /// Removes a work item from the queue, stops its timer, and waits until it no longer runs.
     ///
-    /// Returns whether it was queued, or waited for its timer. While it is waited for, nobody can
-    /// queue it. Fails with [`ESRCH`] if the gate is closed, without having done anything.
+    /// Returns whether it was queued, or waited for its timer. Nobody can queue it during the wait.
+    /// Fails with [`ESRCH`], and changes nothing, if the gate is closed.
     ///
     /// # Safety
     ///
-    /// `dwork` must be that of a [`RawWork`] whose owner is this worker. It must not be freed
-    /// meanwhile, and must not be what the caller runs.
+    /// `dwork` must be part of a [`RawWork`] whose owner is this worker. It must not be freed
+    /// during the call, and the caller must not be the item itself.
     pub(super) unsafe fn cancel_sync(
         &self,
         dwork: *mut bindings::kthread_delayed_work,
     ) -> Result<bool> {
         // ORDERING: proofs/litmus/gate-cancel.litmus
         let worker = self.worker.get();
-        // SAFETY: By the requirements of this function these are fields of a valid structure.
+        // SAFETY: The caller guarantees a valid structure, of which these are fields.
         let (work, node) = unsafe { (&raw mut (*dwork).work, &raw mut (*dwork).work.node) };
-        // `reaped` takes the lock once the gate is closed. Whoever has found it open is through by
-        // then, or behind it.
+        // `reaped` takes the lock once the gate is closed. A caller that found it open is done by
+        // then, or inside it.
         //
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees a valid item of this worker.
         let locked = unsafe { self.lock_without_timer(dwork, || self.gate.is_closed()) };
         let locked = locked.ok_or(ESRCH)?;
-        // A work that has run, and been freed, may still be current for a moment, and its address
-        // another's. Then there is nothing to wait for, and the worker is about to find that out.
+        // An item that has run and been freed may still be current for a moment, and its address
+        // reused. Then there is nothing to wait for, and the worker is about to clear the field.
         //
-        // SAFETY: The field is initialised, and serialised by the lock.
+        // SAFETY: The field is initialised, and the lock is held.
         let running = core::ptr::eq(unsafe { (*worker).current_work }, work);
         let _inside = match running {
             true => Some(self.gate.enter().ok_or(ESRCH)?),
             false => None,
         };
-        // SAFETY: The lists are initialised, and serialised by the lock.
+        // SAFETY: The lists are initialised, and the lock is held.
         let queued = unsafe { is_linked(node) };
 
-        // SAFETY: As above.
+        // SAFETY: The lists are initialised, and the lock is held.
         unsafe { list_del_init(node) };
         if !running {
             return Ok(queued);
         }
 
         stack_pin_init!(let flush = Flush::new());
-        // This is what `kthread_flush_work()` does for a work that runs.
+        // This does what `kthread_flush_work()` does for a running work item.
         //
         // SAFETY: All is initialised, and the lock is held. `flush` lives until it has run or is
-        // cancelled. While `canceling` is not zero, nobody queues the work or starts its timer.
+        // cancelled. While `canceling` is not zero, nobody queues the item or starts its timer.
         unsafe {
             bindings::list_add_tail(&raw mut (*flush.work.get()).node, (*worker).work_list.next);
             (*flush.work.get()).worker = worker;
@@ -543,7 +550,7 @@ impl Shared {
         }
         drop(locked);
 
-        // If the worker has died, the work does not run any more.
+        // If the worker has died, the item no longer runs.
         let _ = self.await_flush(&flush);
 
         let _locked = self.lock();
@@ -552,9 +559,11 @@ impl Shared {
         Ok(queued)
     }
 
-    /// Ends the interruptible sleeps of what runs now. The worker has been told to stop.
+    /// Ends the interruptible sleeps of the running item.
     ///
-    /// What begins to run later sees to that itself. May be called from any context.
+    /// The worker has been asked to stop.
+    ///
+    /// Items that start later do so themselves. May be called from any context.
     fn interrupt(&self) {
         // ORDERING: proofs/litmus/worker-settle.litmus
         // ORDERING: proofs/litmus/worker-stop.litmus
@@ -562,14 +571,14 @@ impl Shared {
         let task = self.core.task();
         let _locked = self.lock();
 
-        // SAFETY: All is initialised, and serialised by the lock.
+        // SAFETY: Everything is initialised, and the lock is held.
         unsafe {
             if (*worker).current_work.is_null() || is_linked(&raw mut (*settle).node) {
                 return;
             }
             set_notify_signal(task);
-            // The work may have run already. The worker would not sleep any more, and comes upon
-            // this before it tries.
+            // The item may already have finished. The worker could then no longer sleep, but runs
+            // this before it tries to.
             bindings::list_add_tail(&raw mut (*settle).node, &raw mut (*worker).work_list);
             (*settle).worker = worker;
         }
@@ -589,7 +598,7 @@ impl Member for Shared {
         }
     }
 
-    /// Closes the gate, and lets run what has been queued.
+    /// Closes the gate, and runs the queued items.
     fn quiesce(&self) {
         self.interrupt();
         self.gate.close();
@@ -597,19 +606,20 @@ impl Member for Shared {
         let _ = self.flush();
     }
 
-    /// Drops what is still queued: what waits for its timer, or was queued by it since.
+    /// Drops the items that are still queued: those that wait for their timer, and those that a
+    /// timer has queued since.
     unsafe fn reaped(&self) {
         // ORDERING: proofs/litmus/gate-cancel.litmus
         let worker = self.worker.get();
 
         loop {
-            // SAFETY: These are initialised, and serialised by the lock. With it held, no timer is
-            // about to move a work from one list to the other.
+            // SAFETY: These are initialised, and serialised by the lock. While it is held, no timer
+            // moves an item from one list to the other.
             let first = unsafe {
                 let _locked = self.lock();
 
-                // A thread that has died leaves behind a pointer to what it ran. Without it, a
-                // timer wakes the task, if it is there at all: `core` keeps it, and it is dead.
+                // A thread that died leaves a pointer to its last item. With the pointer cleared, a
+                // timer wakes the task, which is dead, and which `core` keeps.
                 (*worker).current_work = core::ptr::null_mut();
                 list_del_init(&raw mut (*self.settle.get()).node);
                 [
@@ -621,54 +631,54 @@ impl Member for Shared {
             };
             let Some(first) = first else { break };
             // SAFETY: By the type invariants the entry is the `node` of a `kthread_work` that is
-            // the first field of `RawWork`, because nobody is left who waits for a `Flush`.
+            // the first field of `RawWork`, because nobody waits for a `Flush` any more.
             let work = unsafe { container_of!(first, bindings::kthread_work, node) };
 
-            // Whatever this returns, the work is not queued any more.
+            // In any case, the item is no longer queued.
             //
-            // SAFETY: The queue owns a reference to the work, which nobody else can take: the
-            // thread is gone, and the gate has been found closed by all who have taken the lock
-            // since the first round. `RawWork` has a delayed work.
+            // SAFETY: The queue owns a reference to the item, which nobody else can take: the
+            // thread is gone, and all callers that took the lock since the first round found the
+            // gate closed. `RawWork` has a delayed work.
             unsafe { bindings::kthread_cancel_delayed_work_sync(work.cast()) };
-            // SAFETY: As above, so the work is still there, and it is not queued any more.
+            // SAFETY: The reference keeps the item valid, and it is no longer queued.
             unsafe { ((*work.cast::<RawWork>()).release)(work) };
         }
     }
 }
 
-/// What the task of a worker runs.
+/// The thread function of a worker.
 ///
 /// # Safety
 ///
 /// Must only be called by the task of the `core` of a [`Shared`], with a pointer to that.
 unsafe fn run(core: *const Core) -> c_int {
-    // SAFETY: By the requirements of this function this points to a `Shared`, which by the
-    // invariants of `Core` stays in the table of members until this task has exited.
+    // SAFETY: The caller guarantees a pointer to a `Shared`, which by the invariants of `Core`
+    // stays in the table of members until this task has exited.
     let shared = unsafe { &*core.cast::<Shared>() };
 
     shared.core.enter();
-    // SAFETY: The worker is initialised, and this task is the only one that runs it. Nobody parks
-    // the task, which this function does not provide for.
+    // SAFETY: The worker is initialised, and only this task runs it. Nobody parks the task, which
+    // this function does not support.
     unsafe { bindings::kthread_worker_fn(shared.worker.get().cast()) };
     shared.core.done();
     0
 }
 
-/// Returns a reference to what `core` is part of.
+/// Returns a reference to the `Shared` that contains `core`.
 ///
 /// # Safety
 ///
 /// `core` must be the first field of a [`Shared`], which is in an [`Arc`].
 unsafe fn own(core: *const Core) -> Arc<dyn Member> {
-    // SAFETY: By the requirements of this function. The reference that this stands for stays where
-    // it is.
+    // SAFETY: The caller guarantees that `core` is in an `Arc` of this type. The `ManuallyDrop`
+    // leaves the count as it is.
     let shared = ManuallyDrop::new(unsafe { Arc::from_raw(core.cast::<Shared>()) });
     let shared: Arc<Shared> = Arc::clone(&shared);
 
     shared
 }
 
-/// Makes the worker sleep again, after a work that was interrupted.
+/// Lets the worker sleep again, after an interrupted work item.
 ///
 /// # Safety
 ///
@@ -678,7 +688,7 @@ unsafe extern "C" fn settle(_: *mut bindings::kthread_work) {
     clear_notify_signal();
 }
 
-/// A work that tells that it has been reached.
+/// A work item that reports that the worker has reached it.
 ///
 /// # Invariants
 ///
@@ -686,7 +696,7 @@ unsafe extern "C" fn settle(_: *mut bindings::kthread_work) {
 #[pin_data]
 #[repr(C)]
 struct Flush {
-    // The first field, so that a pointer to it is one to this.
+    // The first field, so a pointer to it is a pointer to this.
     #[pin]
     work: Opaque<bindings::kthread_work>,
     #[pin]
@@ -698,7 +708,7 @@ impl Flush {
         Self::with(Self::run)
     }
 
-    /// Calls `run` when it has been reached, which completes `done` at last.
+    /// Calls `run` when the worker reaches it, which completes `done` as its last step.
     fn with(run: unsafe extern "C" fn(*mut bindings::kthread_work)) -> impl PinInit<Self> {
         pin_init!(Self {
             work <- Opaque::ffi_init(move |slot| {
@@ -711,15 +721,15 @@ impl Flush {
 
     /// # Safety
     ///
-    /// Must only be called by kthread_worker, for the work of a `Flush`.
+    /// Must only be called by kthread_worker, for the work item of a `Flush`.
     unsafe extern "C" fn run(work: *mut bindings::kthread_work) {
-        // SAFETY: By the type invariants someone waits, and so keeps the `Flush`, until the
-        // completion comes. Nothing touches it after that.
+        // SAFETY: By the type invariants someone waits, and so keeps the `Flush`, until it is
+        // completed. Nothing accesses it after that.
         unsafe { (*work.cast::<Self>()).done.complete() };
     }
 }
 
-/// A work that calls a closure, which may borrow from who waits for it.
+/// A work item that calls a closure, which may borrow from its waiter.
 ///
 /// # Invariants
 ///
@@ -728,7 +738,7 @@ impl Flush {
 #[pin_data]
 #[repr(C)]
 struct Call<F, R> {
-    // The first field, so that a pointer to it is one to this.
+    // The first field, so a pointer to it is a pointer to this.
     #[pin]
     flush: Flush,
     closure: UnsafeCell<Option<F>>,
@@ -749,18 +759,18 @@ where
 
     /// # Safety
     ///
-    /// Must only be called by kthread_worker, for the work of the `Flush` of a `Call`.
+    /// Must only be called by kthread_worker, for the work item of the `Flush` of a `Call`.
     unsafe extern "C" fn run(work: *mut bindings::kthread_work) {
         // ORDERING: proofs/litmus/exit-seen.litmus
         // ORDERING: proofs/litmus/worker-call.litmus
         // SAFETY: By the type invariants of `Flush` someone waits, and so keeps the `Call`, until
-        // the completion comes. Nothing touches it after that.
+        // it is completed. Nothing accesses it after that.
         let call = unsafe { &*work.cast::<Self>() };
-        // SAFETY: The work runs, so that C has set its worker, which is part of a `Shared` whose
-        // task this is.
+        // SAFETY: The item is running, so C has set its worker, which is part of the `Shared` of
+        // this task.
         let shared = unsafe { Shared::of((*work).worker) };
 
-        // SAFETY: This is the task of the worker, and by the type invariants both are its own.
+        // SAFETY: This is the task of the worker, which by the type invariants owns both.
         unsafe {
             shared.run_for_users(|ctx| {
                 if let Some(closure) = (*call.closure.get()).take() {

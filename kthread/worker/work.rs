@@ -26,67 +26,68 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What a [`Work`] does when it runs.
+/// The function of a [`Work`].
 pub trait WorkItem: Send + Sync + Sized {
-    /// Does the work.
+    /// Called when the work item runs.
     ///
-    /// Runs in the thread of the worker, and may sleep. The work may be queued again, by others as
-    /// well as by this function, from the moment that this is called. It is not freed before this
-    /// returns.
+    /// Runs in the thread of the worker, and may sleep. The item may be queued again, by others or
+    /// by this function, as soon as this is called. It is not freed before this returns.
     ///
-    /// By `ctx` this sees that the worker is to stop, waits for no longer than that, and uses the
-    /// address space of a process. When the worker is to stop, interruptible sleeps in this end,
-    /// whoever's they are. The work that is queued by then runs all the same.
+    /// `ctx` shows whether the worker has been asked to stop, provides waits that end then, and can
+    /// use the address space of a process. A request to stop the worker ends all interruptible
+    /// sleeps in this function. Items that are already queued still run.
     fn run(this: &Arc<Work<Self>>, ctx: &Context<'_>);
 }
 
-/// What a [`Worker`] queues: a reference to something that has a work in it.
+/// A reference that a [`Worker`] can queue, to an object that contains a work item.
 ///
-/// There are two of these: the [`Arc`] of a [`Work`], and [`WorkOf`].
+/// There are two kinds: the [`Arc`] of a [`Work`], and [`WorkOf`].
 ///
 /// # Safety
 ///
-/// - The pointer is that of a work which [`Work::new`] or [`WorkField::new`] has initialised for
+/// - The pointer is to a work item that [`Work::new`] or [`WorkField::new`] has initialised for
 ///   this type of reference.
-/// - While there is such a reference, what it refers to stays where it is.
+/// - While such a reference exists, its target is valid and does not move.
 ///
 /// [`Worker`]: super::Worker
 pub unsafe trait WorkPointer: Send + Sized {
     /// Returns the pointer.
     fn as_ptr(&self) -> *mut bindings::kthread_work;
 
-    /// Returns the pointer, which stands for the reference from here on.
+    /// Turns the reference into the pointer, which owns it from here on.
     fn into_raw(self) -> *mut bindings::kthread_work {
         let this = ManuallyDrop::new(self);
 
         this.as_ptr()
     }
 
-    /// Takes a reference back.
+    /// Turns the pointer back into the reference.
     ///
     /// # Safety
     ///
-    /// `work` must come from [`WorkPointer::into_raw`], and this be called once for each such call.
+    /// `work` must come from [`WorkPointer::into_raw`], and this must be called at most once for
+    /// each such call.
     unsafe fn from_raw(work: *mut bindings::kthread_work) -> Self;
 
-    /// Does the work.
+    /// Runs the work item.
     fn run(&self, ctx: &Context<'_>);
 }
 
-/// What the worker calls for a work.
+/// The function that the worker calls for a work item.
 ///
 /// # Safety
 ///
-/// Must only be called by kthread_worker, for the work of a `P` that it has taken from its queue.
+/// Must only be called by kthread_worker, for the work item of a `P` that it has taken from its
+/// queue.
 unsafe extern "C" fn run<P: WorkPointer>(work: *mut bindings::kthread_work) {
-    // SAFETY: The work runs, so that C has set its worker, which is part of a `Shared` whose task
-    // this is.
+    // SAFETY: The item is running, so C has set its worker, which is part of the `Shared` of this
+    // task.
     let shared = unsafe { Shared::of((*work).worker) };
-    // The reference is kept until the work has run. As long as it runs, the address of the work is
-    // what tells it from others, here as in C.
+    // The reference is kept until the item has run. While it runs, its address identifies it, here
+    // as in C.
     //
-    // SAFETY: By the type invariants of `RawWork` the queue owned a reference, which is this
-    // function's, as the work has left the queue.
+    // SAFETY: By the type invariants of `RawWork` the queue owned a reference, which now belongs to
+    // this function, as the item has left the queue.
     let work = unsafe { P::from_raw(work) };
 
     // SAFETY: This is the task of the worker.
@@ -102,21 +103,20 @@ unsafe extern "C" fn run<P: WorkPointer>(work: *mut bindings::kthread_work) {
 ///
 /// # Safety
 ///
-/// `work` must be that of a `P` and have been taken from its queue without being run.
+/// `work` must be that of a `P`, and must have been removed from its queue without running.
 unsafe fn release<P: WorkPointer>(work: *mut bindings::kthread_work) {
-    // SAFETY: By the type invariants of `RawWork` the queue owned a reference, which is this
-    // function's by its requirements.
+    // SAFETY: By the type invariants of `RawWork` the queue owned a reference. The caller
+    // guarantees that the item left the queue without running, so this owns it.
     drop(unsafe { P::from_raw(work) });
 }
 
-/// A work item: something to be done by a [`Worker`](super::Worker), at once or after a delay.
+/// A work item, which a [`Worker`](super::Worker) runs at once or after a delay.
 ///
-/// It derefs to the `T` that it does it with. One that is in an [`Arc`] can be queued. From then on
-/// it belongs to that worker for good.
+/// It dereferences to its `T`. A work item is queued as an [`Arc`]; the first worker that queues it
+/// owns it permanently.
 ///
-/// There is one type for `struct kthread_work` and `struct kthread_delayed_work`: the C functions
-/// for the latter work for both, and those for the former go wrong with a delayed work, when they
-/// cancel or flush it.
+/// One type replaces `struct kthread_work` and `struct kthread_delayed_work`: the C functions for
+/// the latter handle both, while those for the former fail to cancel or flush a delayed work item.
 ///
 /// # Examples
 ///
@@ -146,7 +146,7 @@ unsafe fn release<P: WorkPointer>(work: *mut bindings::kthread_work) {
 #[pin_data]
 #[repr(C)]
 pub struct Work<T: WorkItem> {
-    // The first field, so that a pointer to the work is one to this.
+    // The first field, so a pointer to the work item is a pointer to this.
     #[pin]
     raw: RawWork,
     #[pin]
@@ -154,7 +154,7 @@ pub struct Work<T: WorkItem> {
 }
 
 impl<T: WorkItem> Work<T> {
-    /// Creates an initialiser for a work that is not queued.
+    /// Creates an initialiser for a work item that is not queued.
     #[doc(alias = "kthread_init_work")]
     #[doc(alias = "kthread_init_delayed_work")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
@@ -162,15 +162,15 @@ impl<T: WorkItem> Work<T> {
         let site = Site::caller();
 
         pin_init!(Self {
-            // SAFETY: Both are instantiated for the type of the work, whose first field this is.
+            // SAFETY: Both functions are instantiated for the type whose first field this is.
             raw <- unsafe { RawWork::new(run::<Arc<Self>>, release::<Arc<Self>>, site) },
             value <- value,
         })
     }
 
-    /// Allocates a work that is not queued.
+    /// Allocates a work item that is not queued.
     ///
-    /// May sleep, as `flags` say. Fails with [`ENOMEM`].
+    /// May sleep, depending on `flags`. Fails with [`ENOMEM`].
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
     pub fn new_arc(value: impl PinInit<T>, flags: Flags) -> Result<Arc<Self>> {
         Arc::pin_init(Self::new(value), flags)
@@ -185,15 +185,15 @@ impl<T: WorkItem> Deref for Work<T> {
     }
 }
 
-// SAFETY: An `Arc` keeps what it refers to, which is pinned. The work is its first field, and was
-// initialised for this by `Work::new`.
+// SAFETY: An `Arc` keeps its target, which is pinned. The work item is its first field, and
+// `Work::new` has initialised it for this type.
 unsafe impl<T: WorkItem> WorkPointer for Arc<Work<T>> {
     fn as_ptr(&self) -> *mut bindings::kthread_work {
         Arc::as_ptr(self).cast_mut().cast()
     }
 
     unsafe fn from_raw(work: *mut bindings::kthread_work) -> Self {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees a pointer from `into_raw`, which is used once.
         unsafe { Arc::from_raw(work.cast::<Work<T>>()) }
     }
 
@@ -202,13 +202,13 @@ unsafe impl<T: WorkItem> WorkPointer for Arc<Work<T>> {
     }
 }
 
-/// A work that is a field of what it does it with, which can have several.
+/// A work item that is a field of a struct, which can have several.
 ///
-/// `ID` tells them apart: for each one, the struct implements [`FieldItem`]. The struct is queued
-/// as a [`WorkOf`] that names the field. [`impl_has_work_field!`] says which field that is.
+/// `ID` distinguishes them: for each one, the struct implements [`FieldItem`]. The struct is queued
+/// as a [`WorkOf`] with the `ID` of the field, which [`impl_has_work_field!`] assigns.
 ///
-/// Every such field belongs to the worker that first queues it, and that can be another one for
-/// each. While one is queued or runs, it keeps the whole of the struct.
+/// The first worker that queues a field owns it permanently; different fields can have different
+/// workers. A field that is queued or running keeps the whole struct.
 ///
 /// # Examples
 ///
@@ -268,7 +268,7 @@ pub struct WorkField<T, const ID: u64> {
 }
 
 impl<T: FieldItem<ID>, const ID: u64> WorkField<T, ID> {
-    /// Creates an initialiser for a work that is not queued.
+    /// Creates an initialiser for a work item that is not queued.
     #[doc(alias = "kthread_init_work")]
     #[doc(alias = "kthread_init_delayed_work")]
     #[cfg_attr(CONFIG_LOCKDEP, track_caller)]
@@ -276,7 +276,7 @@ impl<T: FieldItem<ID>, const ID: u64> WorkField<T, ID> {
         let site = Site::caller();
 
         pin_init!(Self {
-            // SAFETY: Both are instantiated for the field that has this type, which is this one.
+            // SAFETY: Both functions are instantiated for the one field that has this type.
             raw <- unsafe {
                 RawWork::new(run::<WorkOf<T, ID>>, release::<WorkOf<T, ID>>, site)
             },
@@ -285,7 +285,7 @@ impl<T: FieldItem<ID>, const ID: u64> WorkField<T, ID> {
     }
 }
 
-/// Says where a [`WorkField`] is.
+/// Locates a [`WorkField`] in a struct.
 ///
 /// # Safety
 ///
@@ -301,7 +301,7 @@ pub unsafe trait HasWorkField<const ID: u64>: Sized {
 #[macro_export]
 macro_rules! impl_has_work_field {
     ($type:ty { $($id:tt : $field:ident),* $(,)? }) => { $(
-        // SAFETY: The field at the offset has this type, which is checked beside it.
+        // SAFETY: The field at the offset has this type, as the function below checks.
         unsafe impl $crate::kthread::HasWorkField<$id> for $type {
             const OFFSET: usize = {
                 let _: fn(*mut $type) -> *mut $crate::kthread::WorkField<$type, $id> = |this| {
@@ -316,13 +316,13 @@ macro_rules! impl_has_work_field {
 }
 pub use impl_has_work_field;
 
-/// What a [`WorkField`] does when it runs.
+/// The function of a [`WorkField`].
 pub trait FieldItem<const ID: u64>: HasWorkField<ID> + Send + Sync {
-    /// Does the work. All that [`WorkItem::run`] says holds for this, too.
+    /// Called when the work item runs, as described for [`WorkItem::run`].
     fn run(this: &Arc<Self>, ctx: &Context<'_>);
 }
 
-/// A reference to something that has several works, as one of them.
+/// A reference to one of the work items of a struct.
 pub struct WorkOf<T, const ID: u64>(pub Arc<T>);
 
 impl<T, const ID: u64> Clone for WorkOf<T, ID> {
@@ -331,16 +331,16 @@ impl<T, const ID: u64> Clone for WorkOf<T, ID> {
     }
 }
 
-// SAFETY: An `Arc` keeps what it refers to, which is pinned. By the requirements of `HasWorkField`
-// the work is where that says, and `WorkField::new` has initialised it for this.
+// SAFETY: An `Arc` keeps its target, which is pinned. `HasWorkField` guarantees the place of the
+// work item, and `WorkField::new` has initialised it for this type.
 unsafe impl<T: FieldItem<ID>, const ID: u64> WorkPointer for WorkOf<T, ID> {
     fn as_ptr(&self) -> *mut bindings::kthread_work {
-        // SAFETY: The field is part of what the `Arc` refers to.
+        // SAFETY: The field is part of the target of the `Arc`.
         unsafe { Arc::as_ptr(&self.0).cast_mut().byte_add(T::OFFSET).cast() }
     }
 
     unsafe fn from_raw(work: *mut bindings::kthread_work) -> Self {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees a pointer from `into_raw`, which is used once.
         Self(unsafe { Arc::from_raw(work.byte_sub(T::OFFSET).cast::<T>()) })
     }
 
@@ -349,22 +349,24 @@ unsafe impl<T: FieldItem<ID>, const ID: u64> WorkPointer for WorkOf<T, ID> {
     }
 }
 
-/// Why a work was not queued.
+/// Why a work item was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is queued already, and will run.
+    /// It is already queued, and will run.
     Pending,
-    /// Someone cancels it, and waits until it does not run any more, or has just done so.
+    /// Someone is cancelling it, or has just done so.
     Canceling,
     /// It belongs to another worker.
     OtherWorker,
     /// The worker is being stopped.
     Stopped,
-    /// The worker has died. What was queued when it did is dropped with it, and does not run.
+    /// The worker has died.
+    ///
+    /// Its queued items are dropped with it, and do not run.
     Died,
 }
 
-/// A work that was not queued.
+/// A work item that was not queued.
 ///
 /// # Examples
 ///
@@ -378,9 +380,9 @@ pub enum Refusal {
 /// # }
 /// ```
 pub struct Refused<P> {
-    /// The work, given back.
+    /// The work item, given back.
     pub work: P,
-    /// Why.
+    /// The reason.
     pub reason: Refusal,
 }
 

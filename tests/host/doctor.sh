@@ -20,7 +20,7 @@ lab=$work/lab
 mkdir "$lab" "$work/home" "$work/bin"
 (cd "$top" && tar -cf - --exclude=./build --exclude=./.git .) | tar -C "$lab" -xf - || exit 1
 
-# Somebody who is not root. Without root that is the one who runs this.
+# Another user than root; without root, the user who runs this.
 other=
 if [ "$(id -u)" -eq 0 ]; then
 	other="setpriv --reuid=65534 --regid=65534 --clear-groups env TMPDIR=$work/home"
@@ -87,7 +87,7 @@ the doctor (status $doctor): $said"
 	ktap_fail "$name"
 }
 
-# as_other: from here on it is somebody who is not root.
+# as_other: from here on it runs as another user than root.
 as_other()
 {
 	as=$other

@@ -99,7 +99,7 @@ ktap_eq 'again: what is the same stays' '0 1 1' \
 ktap_eq 'and what is not is mended' 'same' \
 	"$([ ! -e "$work/dir/rust/kernel/kthread/gone.rs" ] && grep -q 'struct Core' "$work/dir/rust/kernel/kthread/core.rs" && echo same)"
 
-# The patches, as somebody has them who has no lab.
+# The patches alone, without the lab.
 ktap_ok_if 'the patches are made' "$top/scripts/series.py" patches "$work/tree" "$work/patches"
 cp -R "$work/tree" "$work/git"
 git_there()

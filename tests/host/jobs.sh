@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-kernel: any
 #
-# Runs on the host: urgent jobs on a worker that is a real-time thread do not wait for those who compute, as
+# Runs on the host: urgent jobs on a worker that is a real-time thread do not wait for computations, as
 # they do in a workqueue.
 
 KERNEL=${1:-${KERNEL:-fast}}

@@ -21,7 +21,7 @@ mkdir "$work/few"
 find /usr/local/bin /usr/sbin /usr/bin /bin -maxdepth 1 -name '[!.]*' -exec ln -sf -t "$work/few" {} +
 rm -f "$work/few/flex"
 
-# Somebody who is not root, and what that one may read of this checkout and its tools.
+# Another user than root, with readable copies of this checkout and its tools.
 other=
 [ "$(id -u)" -ne 0 ] || other="setpriv --reuid=65534 --regid=65534 --clear-groups env TMPDIR=$work/tmp"
 mkdir "$work/lab"
@@ -57,7 +57,7 @@ case " $* " in
 *" install "*) '"$2"' ;;
 esac'
 	fake apt-cache 'echo "  Candidate: 2.6"'
-	# Whoever runs this, root is had by this sudo, which hands on as little as the real one.
+	# Becomes root for any caller, and passes on as little as the real sudo.
 	fake sudo '[ "$1" != -n ] && [ "$1" != -v ] || exit 0; exec env -i PATH="$PATH" "$@"'
 }
 

@@ -25,7 +25,7 @@ shows()
 		END { exit next_one != count }' - "$work/trace/lifecycle.txt"
 }
 
-ktap_plan 11
+ktap_plan 12
 "$top/trace/order.py" "$docs.trace" >"$work/log" 2>&1
 ktap_eq 'docs: the trace is in order' 0 $? || ktap_diag "$(cat "$work/log")"
 ktap_eq 'a step that is missing is told' '' "$(python3 "$top/tests/host/trace.py" removed "$docs.trace" 2>&1)"
@@ -39,7 +39,7 @@ ktap_ok_if 'docs: the text is made from the trace' cmp "$work/txt" "$docs.txt"
 if ! grep -q ' kthread_create_list$' "$top/build/$KERNEL/kernel/System.map"; then
 	for name in 'a guest traces a life that is in order' 'the text shows how a thread is created' \
 		'and how it is parked, unparked and stopped' 'and how a worker does what is queued' \
-		'the picture is well-formed and small enough for docs'; do
+		'the picture is well-formed and small enough for docs' 'the page has them all'; do
 		ktap_skip "$name" 'the symbols of this packaged kernel are not here'
 	done
 	ktap_finished
@@ -64,4 +64,5 @@ ktap_ok_if 'the picture is well-formed and small enough for docs' python3 -c '
 import os, sys, xml.dom.minidom
 xml.dom.minidom.parse(sys.argv[1])
 sys.exit(os.path.getsize(sys.argv[1]) > 150000)' "$work/trace/lifecycle.svg"
+ktap_eq 'the page has them all' "$(grep -c '<circle' "$work/trace/lifecycle.svg")" "$(grep -c '<circle' "$work/trace/lifecycle.html")"
 ktap_finished

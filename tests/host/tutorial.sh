@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-kernel: any
 #
-# Runs on the host: whoever types what docs/tutorial.md says sees what it shows. First,
-# pages that show something else are told.
+# Runs on the host: the commands of docs/tutorial.md print what it shows. First,
+# pages that show something else are found out.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)

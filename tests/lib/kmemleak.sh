@@ -9,7 +9,7 @@ KMEMLEAK=/sys/kernel/debug/kmemleak
 # kmemleak_begin: forgets what was reported before. Fails where kmemleak is not there or not on.
 kmemleak_begin()
 {
-	# To scan stacks is the default; where kmemleak is off it can not be asked for.
+	# To scan stacks is the default; where kmemleak is off it cannot be asked for.
 	[ -e "$KMEMLEAK" ] && { echo stack=on && echo clear; } 2> /dev/null > "$KMEMLEAK"
 	kmemleak_status=$?
 	return $kmemleak_status

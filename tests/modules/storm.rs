@@ -21,7 +21,7 @@
 //! sleeps of C. What ends these is a request to stop, which is the only interruption there is.
 //!
 //! A thread of this module runs the storm, and not `init`: while the process that loads the module
-//! is in the kernel, tasks can not be frozen, and a module that is being loaded can not be held by
+//! is in the kernel, tasks cannot be frozen, and a module that is being loaded cannot be held by
 //! detached threads. So the log tells how it went.
 
 #[path = "../../kthread/mod.rs"]
@@ -1033,7 +1033,7 @@ impl<'a> Me<'a> {
             None => {}
             // Its CPU is offline.
             Some(Err(error)) if error == ENODEV => {}
-            Some(Err(error)) => fault!("a thread can not be made: {error:?}"),
+            Some(Err(error)) => fault!("a thread cannot be made: {error:?}"),
         }
         None
     }
@@ -1445,7 +1445,7 @@ impl<'a> Me<'a> {
                 });
             }
             Some(Err(error)) if error == EBUSY => did(Op::RegisterBusy),
-            Some(Err(error)) => fault!("per-CPU threads can not be made: {error:?}"),
+            Some(Err(error)) => fault!("per-CPU threads cannot be made: {error:?}"),
         }
     }
 
@@ -1557,7 +1557,7 @@ impl<'a> Me<'a> {
         });
         drop(returned);
         if guard.is_some_and(|result| result.is_err_and(|error| error != ESRCH)) {
-            fault!("a closure can not be queued");
+            fault!("a closure cannot be queued");
         }
     }
 
@@ -1642,7 +1642,7 @@ impl<'a> Me<'a> {
                     body,
                 ) {
                     Ok(thread) => thread,
-                    Err(error) => return fault!("a thread of a scope can not be made: {error:?}"),
+                    Err(error) => return fault!("a thread of a scope cannot be made: {error:?}"),
                 };
 
                 begun += 1;
@@ -1715,7 +1715,7 @@ impl<'a> Me<'a> {
             }
             // The module is being unloaded.
             Err(error) if error == ENOENT => {}
-            Err(error) => fault!("a detached thread can not be made: {error:?}"),
+            Err(error) => fault!("a detached thread cannot be made: {error:?}"),
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * badwrite FILE: writes to FILE from memory that can not be read: none, the
+ * badwrite FILE: writes to FILE from memory that cannot be read: none, the
  * kernel's, that of a page which may not be read, one of which only the first
  * bytes can be read, and a million bytes. Prints the names of the errnos.
  */
