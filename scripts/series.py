@@ -16,7 +16,7 @@ files    the files of kthread/ that come with it
 items    items that come with it, though their file has come before: FILE: NAME, FILE:
          TYPE::NAME, or FILE: NAME of an enum's or a struct's, with a dot: TYPE.NAME
 lines    lines likewise, as they stand without their indentation
-blocks   statements likewise, from such a line to the brace that closes it
+blocks   statements likewise, from such a line to the brace that closes it, and its else
 without  tables file, text, was: before this patch there is `was` in place of `text`
 tree     files of series/tree/
 insert   tables file, after or before, text: what goes into a file of the tree, and beside which line
@@ -264,7 +264,7 @@ class State:
             end = at + 1
             if block:
                 end = next(n for n in range(at + 1, len(lines))
-                           if indent(lines[n]) == indent(lines[at]) and lines[n].lstrip().startswith("}")) + 1
+                           if indent(lines[n]) == indent(lines[at]) and re.match(r"\s*\}(?! else\b)", lines[n])) + 1
             while at > 0 and re.match(r"\s*//(?!/)", lines[at - 1]):
                 at -= 1
             del lines[at:end]

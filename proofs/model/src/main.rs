@@ -19,6 +19,8 @@ extern crate self as pin_init;
 
 // The model, and what is tested on it.
 mod c;
+#[path = "../../../tests/modules/calls/script.rs"]
+mod calls;
 mod explore;
 mod machine;
 mod tests;

@@ -495,6 +495,12 @@ pub mod time {
 
     pub type Jiffies = crate::ffi::c_ulong;
 
+    pub mod delay {
+        pub fn fsleep(_: super::Delta) {
+            crate::machine::give_way();
+        }
+    }
+
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
     pub struct Delta(i64);
 

@@ -128,6 +128,7 @@ all! {
     percpu_stop_ends_sleep 2
     percpu_asked_first 1
     percpu_close 2
+    calls 0
 }
 
 /// Counts how often it is dropped.
@@ -1611,4 +1612,13 @@ fn percpu_close() {
     other.join();
     drop(threads);
     assert_eq!(runs.get(), told.get());
+}
+
+// What the kernel does as well: tests/calls.sh.
+
+fn calls() {
+    crate::calls::run(&|script, step, found, right| {
+        assert_eq!(found, right, "step {step} of '{script}'");
+    })
+    .unwrap();
 }
