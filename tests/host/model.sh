@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # ksft-kernel: any
-# ksft-timeout: 900
 #
 # Runs on the host: the model, in fewer interleavings than "make model", and what it says of code that is
 # wrong, and of breaks that are.

@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # ksft-kernel: any
-# ksft-timeout: 120
 #
 # Runs on the host: "make proofs" on what there is, and on copies in which something is wrong.
 
