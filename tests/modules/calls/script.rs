@@ -229,8 +229,10 @@ pub(crate) fn run(tell: &dyn Fn(&str, u32, i64, i64)) -> Result {
             let worker = KBox::new(Opaque::<bindings::kthread_worker>::uninit(), GFP_KERNEL)?;
             let completes = KBox::new(Opaque::<Completes>::uninit(), GFP_KERNEL)?;
             let (worker, item) = (worker.get(), completes.get());
-            let key = kernel::static_lock_class!();
-            bindings::__kthread_init_worker(worker, c"calls".as_char_ptr(), key.as_ptr());
+            // Lockdep takes the timer for a lock that its function is called with.
+            let lock = kernel::static_lock_class!();
+            let timer = kernel::static_lock_class!();
+            bindings::__kthread_init_worker(worker, c"calls".as_char_ptr(), lock.as_ptr());
             let work = &raw mut (*item).work.work;
             work.write(bindings::kthread_work::default());
             (*work).node.next = &raw mut (*work).node;
@@ -241,7 +243,7 @@ pub(crate) fn run(tell: &dyn Fn(&str, u32, i64, i64)) -> Result {
                 Some(bindings::kthread_delayed_work_timer_fn),
                 bindings::TIMER_IRQSAFE,
                 c"calls".as_char_ptr(),
-                key.as_ptr(),
+                timer.as_ptr(),
             );
             let done = &raw mut (*item).done;
             bindings::init_completion(done);
