@@ -90,9 +90,7 @@ impl Default for list_head {
 }
 
 pub struct raw_spinlock {
-    pub holder: Option<usize>,
-    pub waiters: Vec<usize>,
-    pub clock: crate::machine::Clock,
+    pub(super) held: super::lock::Held,
 }
 
 pub type raw_spinlock_t = raw_spinlock;
