@@ -36,11 +36,7 @@ esac
 arch=$(arch_of "$name")
 case $base_name in
 *@*)
-	case $arch in
-	'' | *[!a-z0-9_]*) known= ;;
-	*) known=$TOP/qemu/arch/$arch.conf ;;
-	esac
-	[ -f "$known" ] || die "there is no architecture '$arch' here: ARCH is one of $(archs)"
+	is_arch "$arch" || die "there is no architecture '$arch' here: ARCH is one of $(archs)"
 	[ "$arch" != "$(host_arch)" ] || die "this machine is $arch, so its kernel is called '$wish': leave @$arch out"
 	;;
 esac

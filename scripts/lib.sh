@@ -96,9 +96,23 @@ arch_that_is()
 	return 1
 }
 
+# is_arch WORD: whether it is one of these.
+is_arch()
+{
+	for _arch in $(archs); do
+		[ "$_arch" != "$1" ] || return 0
+	done
+	return 1
+}
+
+# Most who ask have been in need_host, which knows.
 host_arch()
 {
-	arch_that_is MACHINE "$(uname -m)"
+	if [ -n "${_host:-}" ]; then
+		echo "$_host"
+	else
+		arch_that_is MACHINE "$(uname -m)"
+	fi
 }
 
 # need_host: dies unless this machine is one that the lab works on.

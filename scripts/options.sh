@@ -99,11 +99,7 @@ whole()
 
 if value ARCH; then
 	arch=$value
-	case $arch in
-	*[!a-z0-9_]*) ;;
-	*) among "$arch" "$(archs)" && known_arch=yes ;;
-	esac
-	[ -n "${known_arch:-}" ] || refuse "there is no architecture '$arch' here: ARCH is one of $(archs)"
+	is_arch "$arch" || refuse "there is no architecture '$arch' here: ARCH is one of $(archs)"
 	case ${KERNEL:-}@ in
 	*@*@"$arch"@) refuse "KERNEL='${KERNEL%@*}' names an architecture already: leave ARCH out" ;;
 	esac
