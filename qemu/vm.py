@@ -376,8 +376,9 @@ def run_interactive(kernel, args):
         files = [path for path in (decode.whole(layout.module_name(item), stripped) for item in stripped) if path]
         gdb_script(kernel, script, ":" + port, files)
         name = layout.module_name(stripped[-1]) if args.module else "rust_kthread_demo"
-        output.say(GDB_HELP.rstrip("\n") % {"port": port, "gdb": "gdb" if kernel.arch.is_host else kernel.arch["GDB"], "script": shlex.quote(script), "module": name,
-                                     "function": "init_module"})
+        debugger = "gdb" if kernel.arch.is_host else kernel.arch["GDB"]
+        output.say(GDB_HELP.rstrip("\n") % {"port": port, "gdb": debugger, "script": shlex.quote(script),
+                                            "module": name, "function": "init_module"})
     # The terminal belongs to the guest: Ctrl-C goes there, Ctrl-A X ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     terminal = termios.tcgetattr(0)

@@ -7,6 +7,7 @@ usage: screenshot.py KERNEL FILE.svg
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -91,7 +92,8 @@ def svg(screen):
 
 def main(kernel, path):
     with tempfile.TemporaryDirectory() as place:
-        terminal = Terminal(os.path.join(place, "socket"), "cd '%s' && exec make watch KERNEL='%s'" % (TOP, kernel))
+        terminal = Terminal(os.path.join(place, "socket"), "cd %s && exec make watch KERNEL=%s" %
+                            (shlex.quote(TOP), shlex.quote(kernel)))
         try:
             for keys, pattern in KEYS:
                 terminal.type(keys)
