@@ -102,9 +102,9 @@ mount -t debugfs debugfs /sys/kernel/debug
 
 # The boot has a race of its own, so that KCSAN begins later. So has every sleep that
 # a timer ends, which is no fault of those who sleep; and every kthread_stop() of a thread
-# that is awake: the thread sets PF_EXITING while to_kthread() looks for PF_KTHREAD.
+# that is awake: the thread changes its PF_ flags while to_kthread() looks for PF_KTHREAD.
 if [ -e /sys/kernel/debug/kcsan ]; then
-	for function in hrtimer_wakeup exit_signals; do
+	for function in hrtimer_wakeup set_freezable do_exit exit_signals; do
 		echo "!$function" > /sys/kernel/debug/kcsan
 	done
 	echo on > /sys/kernel/debug/kcsan

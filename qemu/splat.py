@@ -8,8 +8,11 @@ become one Splat, with the test during which it came and the whole of its text.
 import os
 import re
 
-# The kernel proper has races of its own, which concern nobody here.
+# The kernel proper has races of its own, which concern nobody here: those in which no module has a part,
 RACE = re.compile(r"BUG: KCSAN: ")
+# and this one of the first work of a kthread_worker: kthread_worker_fn() sets worker->task,
+# without worker->lock, to what kthread_create_worker() has set it to already.
+KERNEL_RACE = re.compile(r"data-race in kthread_insert_work / kthread_worker_fn$")
 # What WARN() says of itself, between its marks; lockdep and others have another line with that word.
 WARN = re.compile(r"WARNING: .* at ")
 IN_MODULE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[\w+\]")
@@ -92,8 +95,14 @@ def _text(lines, first, last, end):
     return lines[first:stop + 1]
 
 
+def _is_kernels_own_race(splat):
+    if not RACE.search(splat.title):
+        return False
+    return KERNEL_RACE.search(splat.title) or not IN_MODULE.search("\n".join(splat.text))
+
+
 def find(lines):
-    """All complaints in these lines of a console log, but for races in which no module has a part."""
+    """All complaints in these lines of a console log, but for races that are the kernel's own."""
     splats = []
     spans = []  # for each, the first and the last of its lines
     test = None
@@ -126,4 +135,4 @@ def find(lines):
             current = None
     for splat, span, following in zip(splats, spans, [*spans[1:], [len(lines)]]):
         splat.text = _text(lines, *span, following[0])
-    return [splat for splat in splats if not RACE.search(splat.title) or IN_MODULE.search("\n".join(splat.text))]
+    return [splat for splat in splats if not _is_kernels_own_race(splat)]

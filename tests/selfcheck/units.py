@@ -187,6 +187,9 @@ class SplatText(unittest.TestCase):
         lines = ["BUG: KCSAN: data-race in a / b", " a+0x1/0x2", " b+0x1/0x2 [mine]", "=" * 30]
         self.assertEqual(len(splat.find(lines)), 1)
         self.assertEqual(len(splat.find([line.replace(" [mine]", "") for line in lines])), 0)
+        known = "kthread_insert_work / kthread_worker_fn"
+        self.assertEqual(len(splat.find([lines[0].replace("a / b", known), *lines[1:]])), 0)
+        self.assertEqual(len(splat.find([lines[0].replace("a / b", known + "_x"), *lines[1:]])), 1)
 
     def test_stacks_that_were_asked_for(self):
         lines = ["[ 1.0][ T1] a", "[ 2.0][ T1] sysrq: Show Blocked State", "[ 2.1][ T1] task:x", "[ 2.1][ T1] b"]
