@@ -4,8 +4,8 @@
 
 usage: users.py [TREE]
 
-Without TREE it prints the tables of docs/users.md. With it each line must be true of the
-tree: the file is there and has the function, and each file that makes threads has a line.
+Without TREE it prints the tables of docs/users.md. With TREE it checks each line: the file
+exists and has the function, and each file that makes threads has a line.
 """
 
 import collections
@@ -21,7 +21,7 @@ PATTERNS = {
     "PE": "periodic",
     "RT": "request loop with a timeout",
     "WK": "kthread_worker",
-    "OJ": "one-shot, whose end or value somebody waits for",
+    "OJ": "one-shot, with a waiter for its end or its value",
     "OS": "one-shot, which ends by itself",
     "BU": "computes or polls, and does not sleep for long",
     "BL": "blocks in a call of another subsystem",
@@ -34,7 +34,7 @@ MAKES = ("kthread_run", "kthread_create", "kthread_run_on_cpu", "kthread_create_
          "md_register_thread", "rsi_create_kthread")
 SOURCES = ("arch", "block", "certs", "crypto", "drivers", "fs", "init", "io_uring", "ipc", "kernel", "lib", "mm", "net",
            "samples", "security", "sound", "virt")
-# They make threads for others, which are listed where their functions are.
+# They make threads on behalf of others, which are listed with the thread functions.
 ON_BEHALF = {
     "drivers/block/drbd/drbd_main.c", "drivers/md/md.h", "drivers/net/wireless/rsi/rsi_common.h",
     "drivers/scsi/aacraid/commctrl.c", "drivers/scsi/aacraid/linit.c", "drivers/usb/usbip/usbip_common.h",
@@ -77,7 +77,7 @@ def tables(users):
 
 
 def compare(users, tree):
-    """What is not true of the tree, as lines."""
+    """Lines that say where the list differs from the tree."""
     wrong = []
     listed = collections.defaultdict(list)
     for user in users:
@@ -89,19 +89,19 @@ def compare(users, tree):
         except OSError:
             wrong.append("%s: there is no such file" % path)
             continue
-        wrong += ["%s: it knows no %s" % (path, name) for line in functions
+        wrong += ["%s: it has no %s" % (path, name) for line in functions
                   for name in line.removeprefix("worker@").split(", ") if not re.search(r"\b%s\b" % name, text)]
     sources = [source for source in SOURCES if os.path.isdir(os.path.join(tree, source))]
     found = subprocess.run(["grep", "-rlE", "--include=*.[ch]", r"\b(%s)\(" % "|".join(MAKES), *sources], cwd=tree,
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
-    wrong += ["%s: it makes threads, and is not listed" % path
+    wrong += ["%s: it makes threads but is not listed" % path
               for path in found.stdout.splitlines() if path not in listed and path not in ON_BEHALF]
     return wrong
 
 
 def main():
     if len(sys.argv) > 2 or len(sys.argv) == 2 and not os.path.isdir(os.path.join(sys.argv[1], "kernel")):
-        sys.exit("usage: users.py [TREE], TREE being the source of a kernel")
+        sys.exit("usage: users.py [TREE], where TREE is a kernel source tree")
     users = read()
     if len(sys.argv) == 1:
         tables(users)
