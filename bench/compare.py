@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tell whether two runs of `make bench` agree.
+"""Check that two runs of `make bench` agree.
 
 usage: compare.py RESULTS RESULTS
 
@@ -20,11 +20,11 @@ LIMIT = 0.01
 
 
 def differences(first, second):
-    """Yields what was measured, and both medians."""
+    """Yield each operation with both medians."""
     for op, sides in first["samples"].items():
         for side in sides:
             if side not in second["samples"].get(op, {}):
-                sys.exit("compare.py: the second file has no figures of %s in %s" % (op, side))
+                sys.exit("compare.py: the second file has no figures for %s in %s" % (op, side))
             yield "%s in %s" % (op, side), *(statistics.median(report.counts(results, op, side))
                                              for results in (first, second))
 

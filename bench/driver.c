@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs the operations of both sides, for a script that says which and how often.
+ * Runs the operations of both sides. A script chooses which and how often.
  *
  * /sys/kernel/debug/kthread_bench/
- *	operations	a line `SIDE OPERATION` for each
- *	run		write `SIDE OPERATION N`, then read the nanoseconds that it took
- *	free_deferred	read the nanoseconds that it took to free what was left to RCU
- *	stats_c		a file of counters as C writes it
+ *	operations	read a line `SIDE OPERATION` for each
+ *	run		write `SIDE OPERATION N`, then read the nanoseconds it took
+ *	free_deferred	read the nanoseconds it took to free the memory left to RCU
+ *	stats_c		a file of counters, written by C
  */
 
 #include <linux/debugfs.h>
@@ -30,7 +30,7 @@ static const struct {
 	{ "rust", bench_rust_ops },
 };
 
-/* One run at a time. It protects what the last one came to. */
+/* Allows one run at a time, and protects the results of the last one. */
 static DEFINE_MUTEX(run_lock);
 static u64 run_ns[BENCH_VALUES];
 static int run_values;
@@ -110,7 +110,7 @@ u64 bench_free_bytes(void)
 {
 	struct sysinfo info;
 
-	/* What was freed a moment ago is not free before this. */
+	/* Memory that was just freed may still wait for RCU. */
 	rcu_barrier();
 	msleep(20);
 	si_meminfo(&info);
@@ -118,8 +118,8 @@ u64 bench_free_bytes(void)
 }
 
 /*
- * The clock goes on while the CPU idles, so that this looks at it all the time instead: between two
- * looks either next to nothing passes, or what took the CPU from here has run.
+ * The clock also advances while the CPU idles, so poll instead of sleeping: between two reads of the
+ * clock either almost no time passes, or another task has run.
  */
 static u64 spin_until(struct completion *done)
 {
@@ -142,9 +142,9 @@ u64 bench_free_deferred(void)
 	u64 ran = 0;
 	int i;
 
-	/* Who has something to do goes first. */
+	/* Let all other tasks go first. */
 	set_user_nice(current, MAX_NICE);
-	/* The end of a task leaves its memory to RCU, which leaves the stack to a worker. */
+	/* An exiting task leaves its memory to RCU, which leaves the stack to a workqueue. */
 	for (i = 0; i < 2; i++) {
 		struct rcu_synchronize rcu;
 

@@ -1,35 +1,35 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs in the guest for run.py, and prints what was measured, a line each:
+# Runs in the guest for run.py, and prints a line for each measurement:
 #
 #	sample SIDE OPERATION N NS
 #	scale SIDE N FIGURES
 #	unload N NS
 #	latency LINE OF THE DEMO'S FILE
 #
-# where an operation that was done N times took NS of the guest's clock. What the
-# figures are is said where they are made, in twin.c and programs/cost.c.
+# where N repetitions of an operation took NS of the guest's clock. twin.c and
+# programs/cost.c describe the figures.
 
 BENCH=/sys/kernel/debug/kthread_bench
 
-# samples OPERATION: how many there are to be, and of how many repetitions. Each is
-# long beside what the tick costs, and short beside the time between two of them.
+# samples OPERATION: sets the number of samples, and of repetitions in each. A sample
+# is long compared with the cost of a tick, and short compared with its period.
 samples()
 {
 	count=15 n=100
 	case $1 in
 	complete_wait | should_stop | stats_update | histogram_record) n=5000 ;;
 	delayed_mod) n=500 ;;
-	# What the timer costs depends on when the last tick was, so that it takes many.
+	# The cost of a timer depends on the time since the last tick, so take many.
 	*delayed_cancel) n=25000 ;;
 	stats_read) count=101 ;;
-	# They make tasks, and meet what others have left to be freed.
+	# These create tasks, and also free what earlier ones have left.
 	create* | spawn_* | plain_run_* | pthread_* | fork_* | clone_*) count=61 n=50 ;;
 	esac
 }
 
-# run SIDE OPERATION N: does it, and leaves in $ns what it took.
+# run SIDE OPERATION N: runs it, and sets $ns to the time it took.
 run()
 {
 	case $2 in
@@ -53,7 +53,7 @@ stats_file()
 	esac
 }
 
-# measure OPERATION SIDE...: the sides take turns, and begin with one to warm up.
+# measure OPERATION SIDE...: the sides take turns, after one run each to warm up.
 measure()
 {
 	op=$1
@@ -72,13 +72,13 @@ measure()
 	done
 }
 
-# The host reads what is printed whenever it likes, which interrupts the guest.
+# Each read of the output by the host interrupts the guest, so print it at the end.
 exec 7>&1 > /tmp/samples
 
 modprobe kthread_bench || exit 1
 
-# What both sides have, in the order in which the table shows it. The last two
-# have a number of threads for N.
+# The operations of both sides, in the order of the table. `scale` and `stop_slow`
+# take a number of threads for N.
 operations=$(grep -v -e ' scale$' -e ' stop_slow$' "$BENCH/operations")
 has()
 {
@@ -96,12 +96,12 @@ for op in $(printf '%s\n' "$operations" | sed -n 's/^rust //p'); do
 	has c "$op" || measure "$op" rust
 done
 
-# What user space offers instead.
+# The equivalents in user space.
 for op in $(cost list); do
 	measure "$op" user
 done
 
-# What many cost. Few are made several times.
+# The cost of many threads. Small numbers are repeated several times.
 echo 30000 > /proc/sys/kernel/threads-max
 rounds()
 {

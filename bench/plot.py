@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Draw what `make bench` measured.
+"""Plot the results of `make bench`.
 
 usage: plot.py RESULTS DIR
 
-Leaves ratio, scale and latency in DIR, as SVG and as PNG.
+Writes ratio, scale and latency to DIR, as SVG and as PNG.
 """
 
 import json
@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import report  # noqa: E402 (the path has to be set first)
 
 matplotlib.use("Agg")
-# The same results make the same file.
+# The same results give the same file.
 matplotlib.rcParams.update({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9})
 
 import matplotlib.pyplot as plt  # noqa: E402 (the backend has to be chosen first)
@@ -76,7 +76,7 @@ def scale(results, directory):
 
 
 def latency(results, directory):
-    """The histograms that the demo keeps, as it shows them for 1000 workers."""
+    """The latency histograms of the demo with 1000 workers."""
     buckets = {}
     for line in results["latency"]:
         words = line.split()

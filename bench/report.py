@@ -18,14 +18,14 @@ TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 RESULTS = os.path.join(TOP, "build", "bench", "results.json")
 
 TELLS = """\
-These are instructions, counted by an emulator on one CPU; where both sides ran, in turns, in one boot.
-They tell how much the one does more than the other. They are the same again in each run of the same programs, which
-compare.py checks; SEED=2 and so on shows what of a figure is chance.
-They do not tell how long anything takes: caches, branches, devices and other CPUs do not exist here."""
+The figures are instructions, counted by an emulator on one CPU. The two sides took turns in one boot.
+They show how much more one side does than the other. The same programs give the same figures again, which compare.py
+checks; SEED=2 and so on shows how much of a figure is chance.
+They do not show how long anything takes: the emulator has no caches, branch prediction, devices or other CPUs."""
 
 
 def counts(results, op, side):
-    """Instructions for each time that an operation was done, one number a sample."""
+    """Instructions per repetition of an operation, one number per sample."""
     entry = results["samples"][op][side]
     return [ns / results["configuration"]["ns per instruction"] / entry["n"] for ns in entry["ns"]]
 
@@ -44,13 +44,13 @@ def both_sides(results):
     return [op for op, sides in results["samples"].items() if {"c", "rust"} <= sides.keys()]
 
 
-# What the figures of `scale` are, per worker, and how `cost workers` adds to them.
+# The figures of `scale`, per worker, and those of `cost workers`.
 STEPS = ("create", "start", "wake", "park", "unpark", "stop", "bytes")
 DEMO_STEPS = ("create", "start", "wake", "park", "unpark", "read of stats", "stop", "bytes")
 
 
 def per_worker(results, side):
-    """Returns {step: {n: figure}}: instructions for each worker, but for bytes and the read of a file."""
+    """Returns {step: {n: figure}}: instructions per worker, except bytes and the read of a file."""
     steps = DEMO_STEPS if side == "demo" else STEPS
     scale = results["configuration"]["ns per instruction"]
     table = {step: {} for step in steps}
@@ -69,24 +69,24 @@ def per_worker(results, side):
 
 
 def show_scale(results):
-    for side, what in (("c", "C twin"), ("rust", "Rust"), ("demo", "the demo, by commands")):
+    for side, what in (("c", "C twin"), ("rust", "Rust"), ("demo", "the demo, with its commands")):
         if side not in results["scale"]:
             continue
         table = per_worker(results, side)
         numbers = sorted(table["create"])
         print("\n%-24s %s   %s" % (what, " ".join("%9d" % n for n in numbers), "10000 / 100"))
         for step, row in table.items():
-            # What few take is lost among what else takes and frees memory.
+            # With few workers, the bytes drown in the other users of memory.
             flat = "%.2f" % (row[10000] / row[100]) if row.get(100, 0) > 0 and step != "bytes" else "-"
             print("%-24s %s   %s" % (step, " ".join(
                 "        -" if step == "bytes" and n < 1000 else "%9.0f" % row[n] for n in numbers), flat))
-    print("(instructions for each of so many, and bytes; a read of stats is of the one file)")
+    print("(instructions per worker, and bytes; the read of stats is one read of one file)")
 
 
 def show_stop(results):
     for cpus, sides in results["stop"].items():
         ratio = statistics.median(c / rust for rust, c in zip(sides["rust"]["ns"], sides["c"]["ns"]))
-        print("stopping %d threads that need 10 ms each, %s CPUs: C one by one takes %.1f times as long as "
+        print("stopping %d threads that need 10 ms each, %s CPUs: one by one in C takes %.1f times as long as "
               "a group in Rust" % (sides["c"]["n"], cpus, ratio))
 
 
@@ -98,7 +98,7 @@ def show(results):
         print("%-20s %10.1f %10.1f   %.3f (%.3f to %.3f)" % (
             op, statistics.median(counts(results, op, "c")), statistics.median(counts(results, op, "rust")),
             middle, low, high))
-    print("\n%-20s %10s" % ("instead", "instructions"))
+    print("\n%-20s %10s" % ("other", "instructions"))
     for op, sides in results["samples"].items():
         if op not in pairs:
             for side in sides:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Measure Rust against C in one boot, keep every sample, and show what came of it.
+"""Measure Rust against C in one boot, keep every sample, and show the results.
 
 usage: run.py [--kernel NAME] [--seed N] [--out DIR]
 
-Leaves results.json in DIR (build/bench), for report.py, plot.py and compare.py.
+Writes results.json to DIR (default build/bench), for report.py, plot.py and compare.py.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def first_line(*command):
 
 
 def configuration(kernel, seed):
-    """What the figures depend on."""
+    """The properties of the machine and the programs that the figures depend on."""
     build = os.path.join(TOP, "build", kernel, "kernel")
     with open(os.path.join(build, ".config"), encoding="ascii") as f:
         options = dict(re.findall(r"^(CONFIG_\w+)=(.*)$", f.read(), re.M))
@@ -63,7 +63,7 @@ def boot(kernel, script, *options):
         sys.exit("run.py: the guest failed, see above")
 
 
-# How many CPUs to stop threads on: the clock that counts has but one, so these take time.
+# The numbers of CPUs for stop.sh. The instruction clock allows one CPU only, so these boots measure time.
 STOP_CPUS = (1, 2, 4)
 
 
@@ -86,7 +86,7 @@ def count(results, kernel, seed):
 
 
 def stop(results, kernel, cpus):
-    """A boot in real time, for the ratio of two times that were taken in turns."""
+    """The boot in real time, for the ratio of two times that are measured in turns."""
     entry = results["stop"].setdefault(str(cpus), {})
     for line in boot(kernel, os.path.join(TOP, "bench", "stop.sh"), "--smp", str(cpus)):
         word, side, n, ns = line.split()
@@ -98,7 +98,7 @@ def main():
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", default="fast", metavar="NAME")
     parser.add_argument("--seed", type=int, default=1, metavar="N",
-                        help="of the guest's random numbers: another one shows what of a figure is chance")
+                        help="seed of the guest's random numbers; a different one shows how much of a figure is chance")
     parser.add_argument("--out", default=os.path.join(TOP, "build", "bench"), metavar="DIR")
     args = parser.parse_args()
 
@@ -114,11 +114,11 @@ def main():
         json.dump(results, f, indent=1)
         f.write("\n")
     report.show(results)
-    # The library comes with the distribution's Python, which need not be the first on PATH.
+    # matplotlib comes with the distribution's Python, which need not be the first on PATH.
     plots = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "bench", "plot.py"), path, args.out],
                            stdin=subprocess.DEVNULL)
     if plots.returncode:
-        sys.exit("run.py: there are no plots, see above; the results are in %s" % os.path.relpath(path))
+        sys.exit("run.py: the plots failed, see above; the results are in %s" % os.path.relpath(path))
     print("measured in %.0f s; every sample is in %s" % (time.monotonic() - start, os.path.relpath(path)))
 
 

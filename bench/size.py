@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Compare what the API and its C twin put into a module.
+"""Compare the code size of the API and of its C twin in a module.
 
 usage: size.py [KERNEL]
 """
@@ -13,9 +13,9 @@ import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
-# Where names of kthread/ are in Rust's mangled names, and those of its tests.
+# Matches mangled Rust names of kthread/, except its tests.
 API = re.compile(r"7kthread(?!.*5tests)")
-# The part of it that the twin has, too.
+# The part of kthread/ that the twin has as well.
 THREADS = re.compile(r"7kthread(6packet|6thread|7context|7builder|5group|10completion)(?!.*5tests)")
 TWIN = re.compile(r"twin_(fn|create|start|stop|reap|join|wake|wait|threads)")
 
@@ -31,7 +31,7 @@ def demangle(name):
 
 
 class Object:
-    """The functions and data of an object file whose name is wanted, and the relocations in them."""
+    """The functions and data of an object file whose names match, and their relocations."""
 
     def __init__(self, path, wanted):
         self.sections = {}
@@ -75,14 +75,14 @@ class Object:
         return None
 
     def panics(self):
-        """Pairs of a function and what it calls in order to panic."""
+        """Pairs of a function and the panic function that it calls."""
         return sorted({(demangle(name), demangle(target)) for name, target in self.relocations
                        if "panic" in target})
 
 
 def sizes(kernel):
     module = os.path.join(TOP, "build", kernel, "module")
-    # A module with one kind of thread: each kind has its own copy of what is generic.
+    # A module with one kind of thread: each kind has its own copy of the generic code.
     user = os.path.join(module, "samples", "kthread_monitor.o")
     api = Object(user, API.search)
     rows = {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs in the guest for run.py: how long it takes to stop 32 threads that need 10 ms
-# each, one after the other in C, and all of a group in Rust. Prints, a line each:
+# each, one after the other in C, and as a group in Rust. Prints lines:
 #
 #	stop SIDE N NS
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The C twin: what kthread/ and demo/ do, written straight on kthread.h.
+ * The C twin: what kthread/ and demo/ do, written directly on kthread.h.
  *
- * A twin_thread gives the guarantees of kthread::Thread: what was started runs before it is stopped,
- * a wake-up is not lost, a value comes back, who waits for a thread that dies does not wait for ever,
- * and a list of all threads is there for whoever has to stop those that are left, while others hold
- * them. Starting, parking and stopping exclude each other, and what cannot be done is refused. The
- * operations of plain_* are what kthread.h offers without these.
+ * A twin_thread gives the guarantees of kthread::Thread: a started thread runs before it is stopped,
+ * no wake-up is lost, a thread returns a value, and a waiter does not hang if the thread dies. A list
+ * holds all threads, so that the remaining ones can be stopped while others hold references to them.
+ * Start, park and stop exclude each other, and impossible requests are refused. The plain_*
+ * operations use kthread.h without these guarantees.
  */
 
 #include <linux/completion.h>
@@ -33,7 +33,7 @@ enum twin_state {
 };
 
 struct twin_thread {
-	/* One of the list, and one of whoever has made it. */
+	/* One reference for the list, one for the creator. */
 	struct kref kref;
 	struct list_head node;
 	struct task_struct *task;
@@ -42,14 +42,14 @@ struct twin_thread {
 	u64 value;
 	int token;
 	enum twin_state state;
-	/* Nobody will park the thread any more. */
+	/* The thread will not be parked any more. */
 	bool dismissed;
 	bool parked;
 	/* kthread_stop() has returned. */
 	bool reaped;
 	struct completion entered;
 	struct completion done;
-	/* Excludes starting, parking and stopping from each other. */
+	/* Serialises start, park and stop. */
 	struct mutex control;
 };
 
@@ -71,11 +71,11 @@ static int twin_fn(void *data)
 	WRITE_ONCE(thread->state, TWIN_ENTERED);
 	complete_all(&thread->entered);
 	thread->value = thread->body(thread, thread->data);
-	/* Whoever sees that it is done sees the value. */
+	/* Pairs with readers of the state: TWIN_DONE implies that the value is visible. */
 	smp_store_release(&thread->state, TWIN_DONE);
 	complete_all(&thread->done);
 
-	/* Until nobody will park it any more. */
+	/* Linger until no further park can come. */
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (READ_ONCE(thread->dismissed) || kthread_should_stop())
@@ -96,7 +96,7 @@ static bool twin_is_exiting(struct task_struct *task)
 	return READ_ONCE(task->flags) & PF_EXITING;
 }
 
-/* Waits for something that @task completes unless it dies. Returns false if it has died. */
+/* Waits for @done, which @task completes unless it dies. Returns false if it has died. */
 static bool twin_await(struct completion *done, struct task_struct *task)
 {
 	while (!wait_for_completion_timeout(done, HZ)) {
@@ -151,7 +151,7 @@ static void twin_start(struct twin_thread *thread)
 	mutex_unlock(&thread->control);
 }
 
-/* Waits until the task is gone. Whoever comes first takes it from the list. */
+/* Waits until the task is gone. The first caller takes it off the list. */
 static void twin_reap(struct twin_thread *thread)
 {
 	mutex_lock(&thread->control);
@@ -168,7 +168,7 @@ static void twin_reap(struct twin_thread *thread)
 	mutex_unlock(&thread->control);
 
 	if (thread->state != TWIN_DONE) {
-		/* It never ran, or it died, and someone may wait for it. */
+		/* It never ran, or it died, and there may be waiters. */
 		complete_all(&thread->entered);
 		complete_all(&thread->done);
 	}
@@ -178,7 +178,7 @@ static void twin_reap(struct twin_thread *thread)
 	kref_put(&thread->kref, free_thread);
 }
 
-/* Stops the thread, lets go of it, and says in @value what its body has returned. */
+/* Stops the thread, drops the reference, and stores in @value what its body has returned. */
 static int twin_stop(struct twin_thread *thread, u64 *value)
 {
 	int ret = 0;
@@ -240,18 +240,18 @@ static int twin_park(struct twin_thread *thread)
 static void twin_wake(struct twin_thread *thread)
 {
 	if (READ_ONCE(thread->state) == TWIN_NEW) {
-		/* Either it is seen to have been started, or it sees this. */
+		/* Either this sees that the thread was started, or the thread sees the token. */
 		xchg(&thread->token, 1);
 		if (READ_ONCE(thread->state) == TWIN_NEW)
 			return;
 	} else {
-		/* Whoever takes it sees what was done before. */
+		/* The taker of the token sees everything done before. */
 		smp_store_release(&thread->token, 1);
 	}
 	wake_up_process(thread->task);
 }
 
-/* Waits to be woken, and parks meanwhile. Returns false if the thread is to stop. */
+/* Waits for a wake-up, and parks on request. Returns false if the thread should stop. */
 static bool twin_wait(struct twin_thread *thread)
 {
 	bool go_on = true;
@@ -484,10 +484,10 @@ static int complete_wait(u32 n, u64 *ns)
 	return 1;
 }
 
-/* A work that whoever queues it keeps, and so does the queue. */
+/* A work item. The caller that queues it holds a reference, and so does the queue. */
 struct counted_work {
 	struct kthread_delayed_work work;
-	/* The only worker that it is ever queued on. */
+	/* The only worker that it is ever queued to. */
 	struct twin_worker *owner;
 	struct kref kref;
 	u64 runs;
@@ -506,7 +506,7 @@ static void count_run(struct kthread_work *work)
 	kref_put(&counted->kref, free_work);
 }
 
-/* A worker that stays while it is used, and takes no work once it is to go. */
+/* A worker that is not freed while it is used, and takes no work once it is being destroyed. */
 struct twin_worker {
 	struct kthread_worker *worker;
 	struct task_struct *task;
@@ -539,7 +539,7 @@ static bool twin_claim(struct twin_worker *twin, struct counted_work *work)
 	return owner == twin;
 }
 
-/* Keeps the worker for what is to be done with the work. */
+/* Takes a reference to the worker, for an operation on the work item. */
 static int twin_enter(struct twin_worker *twin, struct counted_work *work)
 {
 	if (!twin_worker_get(twin))
@@ -581,7 +581,7 @@ static int twin_queue(struct twin_worker *twin, struct counted_work *work)
 	return ret;
 }
 
-/* Says in @modified whether the work was waiting for the end of a delay. */
+/* Stores in @modified whether the delay of the work item was still running. */
 static int twin_mod_delayed(struct twin_worker *twin, struct counted_work *work,
 			    unsigned long delay, bool *modified)
 {
@@ -597,7 +597,7 @@ static int twin_mod_delayed(struct twin_worker *twin, struct counted_work *work,
 	return 0;
 }
 
-/* Returns 1 if the work was queued. */
+/* Returns 1 if the work item was queued. */
 static int twin_cancel_sync(struct twin_worker *twin, struct counted_work *work)
 {
 	bool cancelled;
@@ -830,7 +830,7 @@ static int should_stop(u32 n, u64 *ns)
 	return twin_join(thread, ns) ?: 1;
 }
 
-/* The counters of a worker that its thread writes, and others read. */
+/* The counters of a worker, which its thread writes and others read. */
 struct twin_stats {
 	u64 runs;
 	s64 run_time_ns;
@@ -841,7 +841,7 @@ static void twin_add_run(struct twin_stats *stats, s64 ns)
 {
 	WRITE_ONCE(stats->last_run_ns, ns);
 	WRITE_ONCE(stats->run_time_ns, stats->run_time_ns + ns);
-	/* Whoever has seen the run sees its time. */
+	/* A reader that sees the run sees its time. */
 	smp_store_release(&stats->runs, stats->runs + 1);
 }
 
@@ -863,8 +863,8 @@ static int stats_update(u32 n, u64 *ns)
 #define BUCKETS 39
 
 /*
- * Counts of values by their power of two, which one thread at a time changes. Readers start over
- * if a value came meanwhile.
+ * Counts of values by power of two. One thread at a time changes them. Readers start over if a value
+ * was recorded during the read.
  */
 struct twin_histogram {
 	seqcount_t sequence;
@@ -907,7 +907,7 @@ static int histogram_record(u32 n, u64 *ns)
 	return 1;
 }
 
-/* The totals of a module, of which a reader sees numbers that add up. */
+/* The totals of a module. Readers see numbers that add up. */
 static struct {
 	struct mutex lock;
 	u64 created, stopped, workers_peak, create_failed, started, wakes, parks, unparks;
@@ -940,7 +940,7 @@ int twin_stats_show(struct seq_file *seq, void *unused)
 	return 0;
 }
 
-/* What @n threads that are woken once each have left to do. */
+/* The number of threads that have not yet been woken. */
 struct crowd {
 	atomic_t left;
 	struct completion done;
@@ -966,7 +966,7 @@ static u64 lap(u64 *since)
 	return took;
 }
 
-/* create, start, wake, park, unpark and stop all, and the bytes that they took */
+/* The times to create, start, wake, park, unpark and stop all, and their memory in bytes. */
 static int scale(u32 n, u64 *ns)
 {
 	struct twin_thread **threads = kvmalloc_objs(*threads, n);
@@ -1022,7 +1022,7 @@ static u64 stop_slowly(struct twin_thread *thread, void *data)
 	return 0;
 }
 
-/* Stops threads that need 10 ms to stop, one after the other. */
+/* Stops threads that each need 10 ms to stop, one after the other. */
 static int stop_slow(u32 n, u64 *ns)
 {
 	struct twin_thread **threads = kvmalloc_objs(*threads, n);

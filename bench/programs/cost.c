@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What user space offers instead of a kernel thread, and what a file costs to read.
+ * The equivalents of kernel threads in user space, and the cost of reading a file.
  *
  *	cost list		prints the names of the operations
- *	cost OPERATION N	does it N times, and prints the nanoseconds that took
+ *	cost OPERATION N	runs it N times, and prints the nanoseconds it took
  *	cost read FILE N	opens and reads a file N times
- *	cost workers N		makes N workers of rust_kthread_demo, and prints, of each step, the
- *				nanoseconds for all of them: create, start, wake, park, unpark, a
- *				read of stats (once), stop-all, and the bytes that they took;
- *				kthread_bench has to be loaded, too
- *	cost unload N		the same for the removal of the module when N workers run
+ *	cost workers N		creates N workers of rust_kthread_demo, and prints the
+ *				nanoseconds that each step takes for all of them: create, start,
+ *				wake, park, unpark, a read of stats (once), stop-all; then their
+ *				memory in bytes. Needs kthread_bench to be loaded.
+ *	cost unload N		prints the nanoseconds to remove the module while N workers run
  */
 
 #define _GNU_SOURCE
@@ -85,7 +85,7 @@ static void with_fork(int flags)
 static int child(void *data)
 {
 	(void)data;
-	/* Of the task alone, also where that is a thread. */
+	/* Of this task only, even if it is a thread. */
 	syscall(SYS_exit, 0);
 	return 0;
 }
@@ -100,7 +100,7 @@ static void with_clone(int flags)
 		die("waitpid");
 }
 
-/* A thread is no child that one can wait for: the kernel clears its ID when it ends. */
+/* A thread is not a child to wait for: the kernel clears its ID when it ends. */
 static void with_thread(int flags)
 {
 	static pid_t tid;
@@ -166,7 +166,7 @@ static void command(const char *words, const char *name, long n)
 		die(line);
 }
 
-/* Whoever else has something to do has done it when this returns. */
+/* All other tasks have gone idle when this returns. */
 static void let_run(void)
 {
 	if (setpriority(PRIO_PROCESS, 0, 19))
@@ -196,7 +196,7 @@ static long long free_bytes(void)
 	return (long long)info.freeram * info.mem_unit;
 }
 
-/* What RCU has yet to free is told by the module that holds the operations in the kernel. */
+/* The kthread_bench module measures how long RCU takes to free what is left to it. */
 static long long until_freed(void)
 {
 	FILE *file = fopen("/sys/kernel/debug/kthread_bench/free_deferred", "r");
@@ -253,7 +253,7 @@ static long repetitions(const char *text)
 	long n = strtol(text, &end, 10);
 
 	if (*end || n < 1 || n > INT_MAX) {
-		fprintf(stderr, "cost: cannot do it '%s' times\n", text);
+		fprintf(stderr, "cost: '%s' is not a number of repetitions\n", text);
 		exit(2);
 	}
 	return n;
