@@ -153,7 +153,7 @@ def choose(kernel, run_dir):
         return _tcg(kernel, "QEMU_ACCEL=tcg")
     if wish == "kvm":
         if not kernel.arch.is_host:
-            raise SetupError("QEMU_ACCEL=kvm: this machine runs no %s guest by KVM: leave it out" % kernel.arch.name)
+            raise SetupError("QEMU_ACCEL=kvm: this machine does not run %s guests with KVM: leave it out" % kernel.arch.name)
         return Accel("kvm", "host", "QEMU_ACCEL=kvm")
     if wish == "auto":
         return _auto(kernel, run_dir)

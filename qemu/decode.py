@@ -32,7 +32,7 @@ SECTION = re.compile(r"^ *\d+ (\S+) .*\n +(.*)$", re.M)
 # Where Debian and rustup keep the source of Rust's own library.
 RUST_LIBRARY = re.compile(r"/[^ ()]*/lib/rustlib/src/rust/library/")
 
-# Where build-module.sh copies what has a path that kbuild cannot take.
+# Where build-module.sh copies what has a path that kbuild does not accept.
 COPY = r"/[^ ()]*/copies/[0-9a-f]{12}/src/"
 
 

@@ -198,7 +198,7 @@ script)
 	exec 5>"$port"
 	find_port stderr || die "no virtio port 'stderr'"
 	exec 6>"$port"
-	[ -z "$share" ] || mount_share || die "the host's directory cannot be mounted"
+	[ -z "$share" ] || mount_share || die "the host's directory could not be mounted"
 	[ -z "$out" ] || { mkdir /out && mount -t tmpfs out /out; } || die "no /out"
 	[ -n "$leaks" ] && leaks_begin || leaks=
 	if [ -n "$coverage" ]; then

@@ -136,7 +136,7 @@ def compile_program(arch, source, program):
     run = subprocess.run([compiler(arch), *STATIC_CFLAGS, "-o", part, source],
                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if run.returncode != 0:
-        raise SetupError("cannot compile %s for the guest:\n%s" % (source, run.stderr.rstrip()))
+        raise SetupError("failed to compile %s for the guest:\n%s" % (source, run.stderr.rstrip()))
     os.rename(part, program)
 
 

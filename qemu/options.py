@@ -14,7 +14,7 @@ def size(text):
     """Memory in MiB, from a number of them or one with K, M or G."""
     match = re.fullmatch("([0-9]{1,11})([KkMmGg]?)", text)
     if not match:
-        raise argparse.ArgumentTypeError("'%s' is no size of memory: give a number of MiB, or one with K, M or G"
+        raise argparse.ArgumentTypeError("'%s' is not a size of memory: give a number of MiB, or one with K, M or G"
                                          % text)
     kib = int(match.group(1)) * {"k": 1, "": 1 << 10, "m": 1 << 10, "g": 1 << 20}[match.group(2).lower()]
     if kib >> 10 < LEAST_MEM:

@@ -139,7 +139,7 @@ def read_script(args, programs):
         with open(path, "rb") as f:
             script = f.read()
     except OSError as e:
-        raise SetupError("cannot read the script %s: %s" % (path, e.strerror)) from None
+        raise SetupError("failed to read the script %s: %s" % (path, e.strerror)) from None
     if script.startswith(b"\x7fELF") and not initramfs.is_static(path):
         raise SetupError("%s is linked to shared libraries, and the guest has none: link it with -static" % path)
     first = script.split(b"\n", 1)[0].decode(errors="backslashreplace")
@@ -352,7 +352,7 @@ def gdb_word(path):
 
 def run_interactive(kernel, args):
     if not os.isatty(0):
-        raise SetupError("there is no terminal for the guest: use --script or --command for what runs by itself")
+        raise SetupError("there is no terminal for the guest: use --script or --command for a non-interactive run")
     run_dir = lab.RunDir(kernel, "vm")
     choice = accel.choose(kernel, run_dir)
     output.say("# accel: %s" % choice)

@@ -62,7 +62,7 @@ impl Store for Job {
             waker.wake();
             return Ok(());
         }
-        // Not possible in `init`: a module that may still fail to load cannot be held.
+        // Not possible in `init`: a module that may still fail to load is not held.
         *waker = Some(Builder::new(fmt!("job")).spawn_detached(job.module, |ctx| {
             pr_info!("the job begins\n");
             let _ = ctx.wait();

@@ -3,9 +3,9 @@
 #
 # usage: bindgen.sh [--check]
 #
-# Puts a bindgen that the kernel accepts into the cache, for a release whose own
-# is too old. It comes from a newer suite together with that suite's libc, which
-# runs it beside the machine's own. With --check it only tells whether it could.
+# Puts a bindgen that the kernel accepts into the cache, for a release whose own is
+# too old. It comes from a newer suite together with that suite's libc, which runs it
+# beside the machine's own. With --check it only checks whether it could.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
@@ -38,7 +38,7 @@ new=$(new_directory "$CACHE/bindgen.new")
 for package in bindgen libc6; do
 	debian_download "$package" "$new" ||
 		die "the download of $package failed: $(debian_error) (all of it: $APT/log)"
-	dpkg-deb -x "$new/$package"_*.deb "$new/root" || die "cannot unpack $package in $new"
+	dpkg-deb -x "$new/$package"_*.deb "$new/root" || die "failed to unpack $package in $new"
 done
 rm -f "$new"/*.deb
 

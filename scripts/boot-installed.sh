@@ -3,10 +3,9 @@
 #
 # usage: boot-installed.sh RELEASE
 #
-# For test-distro.sh, within its root: boots that root as it is installed, from a copy on
-# a disk, with its own kernel RELEASE, initramfs and systemd, and runs tests of this
-# checkout there, with the module that is in /lib/modules. What they print comes out
-# here; fails unless all of them pass.
+# For test-distro.sh, within its root: boots a copy of that root from a disk, with its own
+# kernel RELEASE, initramfs and systemd, and runs tests of this checkout there, with the
+# module in /lib/modules. Prints their output; fails unless all of them pass.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -20,7 +19,7 @@ rm -rf "$place"
 mkdir -p "$place/root" || exit 1
 
 progress_start "installed: copying the root" 0 nothing
-# Neither compilers nor caches are needed to run what has been built.
+# Leave out compilers and caches: everything is built.
 tar -C / --one-file-system --exclude=./proc/\* --exclude=./sys/\* --exclude=./dev/\* --exclude=./run/\* --exclude=./tmp/\* \
 	--exclude=./root --exclude=./home --exclude=./var/cache/\* --exclude=./var/lib/apt --exclude=./var/lib/dkms/\* \
 	--exclude=./usr/src --exclude=./usr/lib/gcc --exclude=./usr/lib/llvm-\* --exclude=./usr/lib/rustlib --exclude=./usr/libexec/gcc \

@@ -3,11 +3,10 @@
 #
 # usage: build-kernel.sh [--is-built|--check] NAME
 #
-# Builds the kernel that qemu/config/NAME.config describes, in the cache, and
-# points build/NAME/kernel at it. One that is a package of Debian is fetched, by
-# packaged-kernel.sh. Installs nothing: that is setup.sh's job.
-# With --is-built it builds nothing, and its status tells whether it would have to;
-# with --check it tells whether it could.
+# Builds the kernel that qemu/config/NAME.config describes, in the cache, and points
+# build/NAME/kernel at it. If it is a package of Debian, packaged-kernel.sh fetches it.
+# Installs nothing: that is setup.sh's job. With --is-built it builds nothing, and exits
+# with 0 if the kernel is built; with --check it checks whether it could be built.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -75,13 +74,13 @@ whole()
 	[ -s "$out/vmlinux" ] && [ -s "$out/Module.symvers" ] && [ -s "$out/$image" ]
 }
 
-# A tree of the user's own may change under a finished build. A file that was moved to
-# its place is old, but its change of place is not.
+# The user's own tree may change under a finished build. A file that was moved into
+# place has an old mtime, but a new ctime.
 current()
 {
 	whole && [ -s "$out/built" ] || return 1
 	[ -n "${KERNEL_SRC:-}" ] || return 0
-	# It may be a copy that the next build brings up to date.
+	# The tree may be a copy that the next build brings up to date.
 	_own=$(cd -- "$KERNEL_SRC" && pwd -P)
 	[ -z "$(find "$src" "$_own" -name .git -prune -o -cnewer "$out/built" -print | head -n 1)" ]
 }
@@ -121,16 +120,16 @@ failed()
 }
 
 : >"$log"
-# A machine that lost its power in the middle may have left files that are there and empty.
+# A power failure may have left empty files.
 find "$out" -type f -size 0 \( -name '*.o' -o -name '*.a' -o -name '*.cmd' -o -name '*.rmeta' -o -name '*.so' \
 	-o -name '*.ko' -o -name vmlinux -o -name .config -o -name Module.symvers \) -delete
 
-# Configured each time, for the tree's Kconfig may have changed; what that leaves as it
-# was is not built again.
+# Configure each time, as the tree's Kconfig may have changed; kbuild rebuilds only what
+# differs.
 printf '%s\n' "$options" >"$out/wanted.config"
-kmake KCONFIG_ALLCONFIG="$out/wanted.config" allnoconfig || failed "cannot configure kernel $name"
-# Kconfig drops in silence what it does not know or what depends on something absent.
-# A line that says "before" is for older trees, and need not be known to this one.
+kmake KCONFIG_ALLCONFIG="$out/wanted.config" allnoconfig || failed "failed to configure kernel $name"
+# Kconfig silently drops options that it does not know or whose dependencies are missing.
+# A line that says "before" is for older trees, and this one need not know it.
 lost=$(printf '%s\n' "$options" |
 	while read -r line; do
 		! grep -q "^$line # before " "$TOP"/qemu/config/*.config || continue
@@ -141,7 +140,7 @@ lost=$(printf '%s\n' "$options" |
 	done | tr '\n' ' ')
 if [ -n "$lost" ]; then
 	kmake rustavailable || say "$(grep '^\*\*\*' "$log" | head -n 5)"
-	die "this tree or toolchain cannot give what $asked asks for: $lost"
+	die "this tree or toolchain does not provide what $asked asks for: $lost"
 fi
 
 work()
@@ -149,13 +148,13 @@ work()
 	work_in "$out"
 }
 
-# The fragment names what a whole build comes to; a finished build knows better.
+# The fragment has an estimate of the work; a finished build has measured it.
 total=$(cat "$CACHE/kernels/$name.work" "$CACHE/kernels/${name%%+*}.work" "$CACHE/kernels/${name%%[+@]*}.work" 2>/dev/null | sed -n '1p' | grep . || sed -n 's/^# Work: //p' "$fragment")
 say "kernel $name: building $(basename "$src"), log in $log, with"
 "$TOP/scripts/toolchain.sh" --explain $compiler "$arch" | sed 's/^/  /' >&2
 start=$(date +%s)
 progress_start "kernel $name: building" "${total:-0}" work
-# Of "all" these are what the lab needs; the kernel's own commands for gdb come with debug information.
+# The lab needs only these targets of "all"; with debug information also the kernel's gdb commands.
 gdb=
 ! grep -qx CONFIG_GDB_SCRIPTS=y "$out/.config" || gdb=scripts_gdb
 # shellcheck disable=SC2086 # it may be no word
@@ -163,7 +162,7 @@ kmake -j"$(nproc)" "${image##*/}" modules $gdb || failed "kernel $name could not
 progress_stop
 whole || failed "kernel $name came out empty"
 work >"$CACHE/kernels/$name.work"
-# What stands for the whole must not reach the disk before it.
+# The mark of a complete build must not reach the disk before the build.
 sync -f "$out/vmlinux"
 date +%s >"$out/built"
 link

@@ -3,11 +3,10 @@
 #
 # usage: build-module.sh NAME|KDIR SRCDIR OUTDIR [TARGET [VARIABLE=VALUE...]]
 #
-# Builds the external module in SRCDIR against the kernel build/NAME/kernel, or
-# against KDIR (told by its slash), with all that is made in OUTDIR. For a kernel
-# NAME the modules have line tables, and OUTDIR/stripped holds them without.
-# What has to be made anew is kbuild's to say. With the TARGET coverage the modules
-# tell which of their code runs.
+# Builds the external module in SRCDIR against the kernel build/NAME/kernel, or against
+# KDIR (recognised by its slash), with all output in OUTDIR. For a kernel NAME the modules
+# have line tables, and OUTDIR/stripped holds them without. kbuild decides what to
+# rebuild. With the TARGET coverage the modules record which of their code runs.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -17,21 +16,21 @@ case $1 in
 */*) kdir=$1 ;;
 *)
 	kdir=$TOP/build/$1/kernel
-	# What the lab builds it also tests.
+	# The lab builds the tests, too.
 	lab=KTHREAD_TESTS=1
 	;;
 esac
 kdir=$(cd -- "$kdir" 2>/dev/null && pwd -P) || die "$1: there is no such kernel build: scripts/build-kernel.sh makes build/NAME/kernel"
 if [ ! -f "$kdir/rust/libkernel.rmeta" ]; then
-	# Headers for which that was made apart.
+	# Headers whose metadata was made separately.
 	stands_for=$("$TOP/scripts/metadata.sh" --find "$kdir" 2>/dev/null) && kdir=$stands_for
 fi
 plain_path "$kdir" || die "the kernel build '$kdir' has a path that is not made of $PLAIN, and kbuild takes no others: move it"
 src=$(cd -- "$2" 2>/dev/null && pwd -P) || die "there is no directory '$2' with a module in it"
 [ -f "$src/Kbuild" ] || [ -f "$src/Makefile" ] || die "'$src' is not a module: it has neither a Kbuild nor a Makefile"
-mkdir -p -- "$3" 2>/dev/null || die "cannot make the directory '$3': give it to $(id -un), or remove what is there"
+mkdir -p -- "$3" 2>/dev/null || die "failed to make the directory '$3': give it to $(id -un), or remove what is there"
 out=$(cd -- "$3" && pwd -P) || exit 1
-[ -w "$out" ] || die "'$out' cannot be written by $(id -un): have it removed or given to you, as after a run as root"
+[ -w "$out" ] || die "'$out' is not writable for $(id -un): have it removed or given to you, as after a run as root"
 name=$1
 shift 3
 target=${1:-modules}
@@ -41,15 +40,15 @@ log=$out.log
 cross=
 ! arch=$(arch_of_config "$kdir/include/config/auto.conf") || cross=$(cross "$arch")
 
-# Modules want the tools that their kernel was built with.
+# Modules need the tools that their kernel was built with.
 tools=$("$TOP/scripts/toolchain.sh" "$kdir") || exit 1
 
-# With these, stack traces get file and line on a kernel without debug
-# information, too, at least where they lead through the modules.
+# These give stack traces file and line in the modules, even on a kernel without debug
+# information.
 if [ -n "$lab" ] && ! grep -qx 'CONFIG_DEBUG_INFO=y' "$kdir/include/config/auto.conf"; then
 	set -- "$@" KCFLAGS=-g1 KRUSTFLAGS=-Cdebuginfo=line-tables-only
 fi
-# Each block of code tells that it runs, to qemu/coverage/lab_coverage.c.
+# Each block of code reports to qemu/coverage/lab_coverage.c that it runs.
 if [ "$target" = coverage ]; then
 	target=modules
 	cblocks=-fsanitize-coverage=trace-pc
@@ -61,7 +60,7 @@ if [ "$target" = coverage ]; then
 		RUSTFLAGS_MODULE="$blocks" CFLAGS_MODULE="$cblocks"
 fi
 if [ "$target" = modules_install ]; then
-	# Relative to where make was started, which for kbuild is another place.
+	# A relative path is relative to where make was started, and kbuild runs elsewhere.
 	case ${INSTALL_MOD_PATH:-} in
 	'' | /*) ;;
 	*) INSTALL_MOD_PATH=$TOP/$INSTALL_MOD_PATH ;;
@@ -71,13 +70,13 @@ if [ "$target" = modules_install ]; then
 		${INSTALL_MOD_STRIP:+INSTALL_MOD_STRIP="$INSTALL_MOD_STRIP"}
 fi
 
-# kbuild takes few paths as they are: build from a copy in the cache then.
+# kbuild breaks on many characters in paths: build from a copy in the cache then.
 work=$src
 result=$out
 if ! plain_path "$src$out"; then
 	make_cache
 	for copy in "$CACHE"/copies/*; do
-		# The place that it was made from tells whether anybody needs it.
+		# Remove copies whose origin is gone.
 		[ ! -f "$copy/origin" ] || [ -d "$(cat "$copy/origin")" ] || rm -rf "$copy"
 	done
 	copy=$CACHE/copies/$(printf '%s\n' "$src" "$out" | hash_of)
@@ -105,7 +104,7 @@ failed()
 	die "the module in $src could not be built; the log: $log"
 }
 
-# An object does not tell which kernel it was built for.
+# Objects do not record which kernel they were built for.
 kernel=$(cd "$kdir" && stat -c '%n %s %Y' built Module.symvers rust/*.rmeta include/generated/autoconf.h 2>/dev/null)
 kernel="$kdir
 $kernel"
@@ -118,7 +117,7 @@ progress_start "module: building" 0 nothing
 kmake "$@" "$target" || failed
 progress_stop
 
-# What kbuild no longer names is not to be found either, though it leaves it there.
+# kbuild leaves modules behind that it no longer builds: remove them.
 if [ "$target" = modules ]; then
 	find "$result" -name stripped -prune -o -name '*.ko' -printf '%P\n' | while IFS= read -r module; do
 		module=${module%.ko}
@@ -135,7 +134,7 @@ if [ -n "${V:-}" ] || grep -q warning "$log"; then
 fi
 [ "$target" = modules ] || exit 0
 
-# The guest need not load what only the host reads.
+# The guest does not need the debug information.
 if [ -n "$lab" ]; then
 	rm -rf "$out/stripped"
 	mkdir "$out/stripped"

@@ -3,9 +3,9 @@
 #
 # usage: build-series.sh patches|matrix [NAME...]
 #
-# Compiles the series of series/ for the builds that series/builds lists: "patches" each
-# prefix of it, for those with a star, with what the kernel's documentation asks for at
-# its end; "matrix" the whole for all. No kernel is linked. Prints KTAP.
+# Compiles the series of series/ for the builds that series/builds lists. "patches" compiles
+# each prefix for the builds with a star, and then runs rustfmt, clippy and rustdoc;
+# "matrix" compiles the whole series for all builds. Links no kernel. Prints KTAP.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -28,7 +28,7 @@ mkdir -p "$logs"
 names=$("$TOP/scripts/series.py" list "$src")
 count=$(printf '%s\n' "$names" | grep -c '')
 
-# table: the builds that were asked for, one a line.
+# table: the requested builds, one a line.
 table()
 {
 	grep -v '^#' "$TOP/series/builds" | while read -r name rest; do
@@ -46,7 +46,7 @@ for name; do
 	[ -n "$(table "$name")" ] || die "series/builds has no '$name': it has $(grep -v '^#' "$TOP/series/builds" | cut -d ' ' -f 1 | tr -d '*' | paste -sd ' ')"
 done
 
-# use COMPILER RUSTC: sets $tools, as make takes them, and $why if they are not to be had.
+# use COMPILER RUSTC: sets $tools for make, and $why if they are not available.
 use()
 {
 	why=
@@ -57,7 +57,7 @@ use()
 	fi
 }
 
-# oldest_rustc: one of the oldest version that the kernel takes, out of what is in the cache.
+# oldest_rustc: a rustc in the cache of the oldest version that the kernel accepts.
 oldest_rustc()
 {
 	find "$CACHE/toolbox" -maxdepth 3 -name rustc 2>/dev/null | while IFS= read -r rustc; do
@@ -106,7 +106,7 @@ configure()
 		!*) ! grep -q "^CONFIG_${_option#!}=" "$_out/.config" ;;
 		*) grep -q "^CONFIG_$_option=y" "$_out/.config" ;;
 		esac || {
-			echo "error: the option $_option cannot be met"
+			echo "error: the option $_option is not available here"
 			return 1
 		}
 	done
@@ -116,7 +116,7 @@ configure()
 	}
 }
 
-# compile LOG DIR ARCH OPTIONS...: what the series adds. A warning in it is an error.
+# compile LOG DIR ARCH OPTIONS...: compiles what the series adds. A warning is an error.
 compile()
 {
 	_log=$1
@@ -151,7 +151,7 @@ result()
 	esac
 }
 
-# What is written is formatted, for "rustfmtcheck" to look at.
+# Format the files, as "rustfmtcheck" checks them.
 rustfmt=
 [ "$what" = matrix ] || rustfmt=$("$TOP/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')
 "$TOP/scripts/in-tree.sh" "$src" "$tree" || exit 1

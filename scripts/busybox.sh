@@ -3,9 +3,9 @@
 #
 # usage: busybox.sh [--check] ARCH
 #
-# Puts the static busybox of another architecture than this machine's into the cache:
-# that of the package of this machine's release, so that it has the same programs.
-# Nothing is installed. With --check it only tells whether it could.
+# Puts a static busybox for a foreign architecture into the cache, from this machine's
+# Debian release, so that it has the same programs. Installs nothing. With --check it
+# only checks whether it could.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
@@ -38,7 +38,7 @@ rm -rf "$CACHE"/busybox/new.*
 new=$(new_directory "$CACHE/busybox/new")
 debian_download busybox-static "$new" ||
 	die "the download of busybox-static for $debian failed: $(debian_error) (all of it: $APT/log)"
-dpkg-deb -x "$new"/*.deb "$new/root" || die "cannot unpack busybox-static in $new"
+dpkg-deb -x "$new"/*.deb "$new/root" || die "failed to unpack busybox-static in $new"
 box=$(find "$new/root" -path '*/bin/busybox' -type f)
 [ -n "$box" ] || die "busybox-static for $debian holds no busybox"
 mkdir -p "$place"

@@ -3,21 +3,21 @@
 #
 # usage: cache.sh [DAYS|all|NAME]
 #
-# Lists what can be removed from the cache, with its size and when it was last used.
-# Removes what was not used for so many days, or all, or what has that NAME in the
-# list; but nothing that a build is at work on, no tree that a kernel which stays was
-# built from, and a whole Debian only by its name. What is needed is made again.
+# Without an argument, lists the entries of the cache with their sizes and the days since
+# their last use. Otherwise removes the entries that were not used for DAYS days, or all,
+# or the one called NAME. Keeps entries that are in use and the trees of kernels that stay,
+# and removes a whole Debian only by its name. Removed entries are made again when needed.
 
 . "$(dirname "$0")/lib.sh"
 
 prune=${1:-}
 [ -d "$CACHE" ] || die "there is no cache yet: $CACHE"
 cd "$CACHE" || exit 1
-# As the links in it have it.
+# The links in the cache use the real path.
 real=$(pwd -P)
 now=$(date +%s)
 
-# ours DIR: whether the lab made it; what else is there, or is elsewhere by a link, is somebody's own.
+# ours DIR: whether the lab made it. Other files, and links to elsewhere, belong to the user.
 ours()
 {
 	[ -d "$1" ] && [ ! -L "$1" ] && [ ! -L "${1%%/*}" ] || return 1
@@ -30,18 +30,18 @@ ours()
 	esac
 }
 
-# used DIR: when, in seconds.
+# used DIR: the time of its last use, in seconds.
 used()
 {
 	stat -c %Y "$1/used" "$1/built" "$1/whole" "$1/origin" "$1/commit" 2>/dev/null | head -n 1 | grep . || stat -c %Z "$1"
 }
 
-# what DIR: what it is, for whom.
+# what DIR: describes it.
 what()
 {
 	case $1 in
-	kernels/*) [ -f "$1/built" ] && echo "a kernel" || echo "a kernel that is not finished" ;;
-	metadata/*) echo "what modules for ${1#metadata/} are built against" ;;
+	kernels/*) [ -f "$1/built" ] && echo "a kernel" || echo "an unfinished kernel" ;;
+	metadata/*) echo "the metadata that modules for ${1#metadata/} need" ;;
 	toolbox/herd) echo "herd7, for make proofs" ;;
 	toolbox/cargo) echo "crates, for make model" ;;
 	toolbox/*) echo "the compilers of a packaged kernel" ;;
@@ -51,18 +51,17 @@ what()
 	trees/*) echo "a clean copy of $(cat "$1/whole" "$1/origin" 2>/dev/null | head -n 1)" ;;
 	copies/*) echo "a copy of $(cat "$1/origin" 2>/dev/null)" ;;
 	sources/*) echo "a kernel tree of the distribution" ;;
-	distro/*) echo "a bare Debian, from make test-distro; goes by its name alone" ;;
+	distro/*) echo "a bare Debian, from make test-distro; removed only by name" ;;
 	esac
 }
 
-# is_default TREE: whether the next kernel is built from it.
+# is_default TREE: whether the next kernel will be built from it.
 is_default()
 {
 	[ -L sources/default ] && [ "$(readlink -m sources/default)" = "$real/$1" ]
 }
 
 # user_of TREE: prints which kernel was built from it, and fails if none was.
-# The files in a tree are as old as its release, so they do not tell.
 user_of()
 {
 	for _source in kernels/*/source metadata/*/source kunit/*/source patched/*/source; do
@@ -77,7 +76,7 @@ user_of()
 	return 1
 }
 
-# wanted NAME DAYS: whether it is to go.
+# wanted NAME DAYS: whether to remove it.
 wanted()
 {
 	[ "$prune" != "$1" ] || return 0
@@ -95,7 +94,7 @@ kept()
 	echo "kept $1: $2"
 }
 
-# remove DIR: unless there is a reason not to. What stands for the whole goes first.
+# remove DIR: removes it unless it is in use. The mark of a complete entry goes first.
 remove()
 {
 	case $1 in
@@ -109,7 +108,7 @@ remove()
 	fi
 	exec 8>>"$_lock"
 	if ! try_lock 8 "$_lock"; then
-		kept "$1" "a run is at work on it"
+		kept "$1" "a run is using it"
 		return
 	fi
 	case $1 in
@@ -127,7 +126,7 @@ remove()
 		fi
 		;;
 	distro/*)
-		# In whose view of the file system ever.
+		# Check the mounts of all namespaces.
 		if cat /proc/[0-9]*/mountinfo 2>/dev/null | cut -d ' ' -f 5 | grep -q "^$real/$1/"; then
 			kept "$1" "something is mounted in it"
 			return
@@ -141,15 +140,15 @@ remove()
 	_what=$(what "$1")
 	! is_default "$1" || rm -f sources/default
 	rm -f "$1/built" "$1/whole"
-	rm -rf --one-file-system "$1" || die "$CACHE/$1 cannot be removed"
+	rm -rf --one-file-system "$1" || die "$CACHE/$1 could not be removed"
 	exec 7<&- 8>&-
 	echo "removed $1 ($_what, $size MiB)"
 }
 
 case $prune in
 '' | all) ;;
-*/*) ours "$prune" || die "PRUNE=$prune: there is no such thing in the cache; 'make cache' lists what there is" ;;
-0* | *[!0-9]* | ??????*) die "PRUNE=$prune: say a number of days, 'all', or a name that 'make cache' lists" ;;
+*/*) ours "$prune" || die "PRUNE=$prune: there is no such entry in the cache; 'make cache' lists them" ;;
+0* | *[!0-9]* | ??????*) die "PRUNE=$prune: give a number of days, 'all', or a name that 'make cache' lists" ;;
 esac
 
 found=
@@ -170,14 +169,14 @@ for dir in kernels/* metadata/* packaged/* kunit/* patched/* toolbox/* copies/* 
 done
 if [ -z "$prune" ]; then
 	echo "$(du -sm . 2>/dev/null | cut -f 1) MiB in all, in $CACHE"
-	echo "make cache PRUNE=DAYS removes what was not used for so long, PRUNE=all everything, PRUNE=NAME one of these"
+	echo "make cache PRUNE=DAYS removes what was not used for DAYS days, PRUNE=all everything, PRUNE=NAME one entry"
 elif [ -z "$found" ]; then
 	case $prune in
 	all) echo "there is nothing in the cache to remove" ;;
 	*) echo "nothing was unused for $prune days" ;;
 	esac
 fi
-# Whoever named a thing is told that it is still there.
+# Fail if the named entry is still there.
 case $prune:$kept in
 */*:yes) exit 1 ;;
 esac

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Compare files with what .editorconfig says of them, and print where they differ.
+"""Check files against .editorconfig, and print the violations.
 
 usage: check-editorconfig.py FILE...
 """
@@ -12,19 +12,19 @@ import editorconfig
 
 
 def faults(data, rules):
-    """Yields (line, what is wrong) for the contents of one file."""
+    """Yields (line, fault) for the contents of one file."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as e:
         yield data[:e.start].count(b"\n") + 1, "is not UTF-8"
         return
     if text and not text.endswith("\n") and rules.get("insert_final_newline") == "true":
-        yield text.count("\n") + 1, "the last line does not end"
+        yield text.count("\n") + 1, "has no newline at the end"
     for number, line in enumerate(text.split("\n"), 1):
         if line.endswith("\r"):
             yield number, "ends with a carriage return"
         elif line != line.rstrip() and rules.get("trim_trailing_whitespace") == "true":
-            yield number, "has blanks at its end"
+            yield number, "has trailing whitespace"
         if line.startswith("\t") and rules.get("indent_style") == "space":
             yield number, "is indented with a tab"
         elif line.startswith(" " * 8) and rules.get("indent_style") == "tab":

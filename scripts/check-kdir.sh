@@ -3,8 +3,8 @@
 #
 # usage: check-kdir.sh KDIR
 #
-# Exits 0 if an external Rust module can be built against KDIR. Otherwise says
-# in one line what is in the way, and what to do.
+# Exits with 0 if an external Rust module can be built against KDIR. Otherwise says in
+# one line what prevents it, and what to do.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -12,7 +12,7 @@ kdir=${1:?usage: check-kdir.sh KDIR}
 
 need_host
 
-cannot()
+refuse()
 {
 	die "KDIR=$kdir $1"
 }
@@ -20,68 +20,68 @@ cannot()
 use="'make demo' builds a kernel that works, and make KDIR='$TOP/build/fast/kernel' uses it"
 
 [ -d "$kdir" ] ||
-	cannot "does not exist: install the kernel's headers, or name a kernel build tree; $use"
+	refuse "does not exist: install the kernel's headers, or name a kernel build tree; $use"
 [ -f "$kdir/Makefile" ] ||
-	cannot "is not a kernel build tree (no Makefile): name the directory in which the kernel was built; $use"
+	refuse "is not a kernel build tree (no Makefile): name the directory in which the kernel was built; $use"
 
 plain_path "$(cd -- "$kdir" && pwd -P)" ||
-	cannot "has a path that is not made of $PLAIN, and kbuild takes no others: move that kernel; $use"
+	refuse "has a path that is not made of $PLAIN, and kbuild takes no others: move that kernel; $use"
 
-# A build directory made with O= holds a Makefile that only includes the tree's.
+# A build directory made with O= has a Makefile that only includes the tree's.
 source=$(sed -n 's/^include \(.*\)\/Makefile$/\1/p' "$kdir/Makefile" | head -n 1)
 [ -n "$source" ] || source=$kdir
 version=$(awk -F ' *= *' '/^VERSION/ { v = $2 } /^PATCHLEVEL/ { p = $2 } /^NAME/ { exit }
 	END { if (v != "") print v "." p }' "$source/Makefile" 2>/dev/null)
 if [ -z "$version" ]; then
 	[ -f "$source/Makefile" ] ||
-		cannot "belongs to a source tree that is gone ($source): unpack it again, or build that kernel anew; $use"
-	cannot "is not a kernel build tree (its Makefile names no version): name the directory in which the kernel was built; $use"
+		refuse "belongs to a source tree that is gone ($source): unpack it again, or build that kernel anew; $use"
+	refuse "is not a kernel build tree (its Makefile names no version): name the directory in which the kernel was built; $use"
 fi
 version_ok "$version" "$MIN_KERNEL" ||
-	cannot "is linux $version, and the Rust interfaces used here came with $MIN_KERNEL: take a newer kernel; $use"
+	refuse "is linux $version, and the Rust interfaces used here came with $MIN_KERNEL: take a newer kernel; $use"
 
 config=$kdir/include/config/auto.conf
 if [ ! -f "$config" ]; then
 	[ -f "$kdir/.config" ] ||
-		cannot "is a tree that was never configured: configure it with CONFIG_RUST=y and build it; $use"
+		refuse "is a tree that was never configured: configure it with CONFIG_RUST=y and build it; $use"
 	config=$kdir/.config
 fi
 
 arch=$(arch_of_config "$config")
 [ -z "${LAB_ARCH:-}" ] || [ "${arch:-none of those known here}" = "$LAB_ARCH" ] ||
-	cannot "is a kernel for ${arch:-an unknown architecture}, and ARCH says $LAB_ARCH: leave ARCH out, or name another; make demo ARCH=$LAB_ARCH builds one"
+	refuse "is a kernel for ${arch:-an unknown architecture}, and ARCH says $LAB_ARCH: leave ARCH out, or name another; make demo ARCH=$LAB_ARCH builds one"
 
 if [ "$(conf "$config" CONFIG_RUST)" != y ]; then
 	clang=$(conf "$config" CONFIG_CLANG_VERSION)
 	if [ "$(conf "$config" CONFIG_CC_IS_CLANG)" = y ] && [ "${clang:-0}" -lt 170001 ]; then
-		cannot "has CONFIG_RUST off, as its LLVM is too old ($(conf "$config" CONFIG_CC_VERSION_TEXT)): build that kernel with LLVM $MIN_LLVM or newer; $use"
+		refuse "has CONFIG_RUST off, as its LLVM is too old ($(conf "$config" CONFIG_CC_VERSION_TEXT)): build that kernel with LLVM $MIN_LLVM or newer; $use"
 	fi
 	# Kconfig notes an empty version for a tool that it did not find.
 	if grep -q '^CONFIG_BINDGEN_VERSION_TEXT=""' "$config"; then
-		cannot "has CONFIG_RUST off, as there was no bindgen when it was configured: install bindgen $MIN_BINDGEN or newer, then configure and build that kernel with CONFIG_RUST=y; $use"
+		refuse "has CONFIG_RUST off, as there was no bindgen when it was configured: install bindgen $MIN_BINDGEN or newer, then configure and build that kernel with CONFIG_RUST=y; $use"
 	fi
 	if grep -q '^CONFIG_RUSTC_VERSION_TEXT=""' "$config"; then
-		cannot "has CONFIG_RUST off, as there was no rustc when it was configured: install rustc $MIN_RUSTC or newer, then configure and build that kernel with CONFIG_RUST=y; $use"
+		refuse "has CONFIG_RUST off, as there was no rustc when it was configured: install rustc $MIN_RUSTC or newer, then configure and build that kernel with CONFIG_RUST=y; $use"
 	fi
-	cannot "has CONFIG_RUST off: configure and build that kernel with CONFIG_RUST=y; $use"
+	refuse "has CONFIG_RUST off: configure and build that kernel with CONFIG_RUST=y; $use"
 fi
 
 if [ ! -f "$kdir/rust/libkernel.rmeta" ] || [ ! -f "$kdir/rust/libcore.rmeta" ]; then
 	if [ ! -f "$source/rust/kernel/lib.rs" ]; then
-		# What was made for these headers has been checked then.
+		# Metadata in the cache has been checked when it was made.
 		"$TOP/scripts/metadata.sh" --find "$kdir" >/dev/null 2>&1 && exit 0
 		said=$("$TOP/scripts/metadata.sh" --check "$kdir" 2>&1) ||
-			cannot "holds headers without rust/*.rmeta, which Rust modules are built against, and they cannot be had: ${said#*: }; $use"
-		cannot "holds headers without rust/*.rmeta, which Rust modules are built against: make metadata KDIR='$kdir' gets that, in a few minutes"
+			refuse "holds headers without rust/*.rmeta, which Rust modules are built against, and these are not available: ${said#*: }; $use"
+		refuse "holds headers without rust/*.rmeta, which Rust modules are built against: make metadata KDIR='$kdir' gets that, in a few minutes"
 	fi
 	case $(unset RUSTC; "$TOP/scripts/toolchain.sh" --missing gcc 2>&1) in
 	*bindgen* | *BINDGEN*)
-		cannot "has no rust/*.rmeta and cannot get them, for there is no bindgen $MIN_BINDGEN or newer: install one (or set BINDGEN=), then build that kernel; $use" ;;
+		refuse "has no rust/*.rmeta, and no bindgen $MIN_BINDGEN or newer is here to make them: install one (or set BINDGEN=), then build that kernel; $use" ;;
 	esac
-	cannot "has no rust/*.rmeta, so its build was never finished: run make there; $use"
+	refuse "has no rust/*.rmeta, so its build was never finished: run make there; $use"
 fi
 
-# The metadata can be read by the very compiler that wrote it, and by no other,
-# and the C of the module must come from the same family of compiler.
-said=$("$TOP/scripts/toolchain.sh" "$kdir" 2>&1) || cannot "wants the tools that it was built with: ${said#*: }; $use"
+# Only the very compiler that wrote the metadata can read it, and the module's C needs
+# the same family of compiler.
+said=$("$TOP/scripts/toolchain.sh" "$kdir" 2>&1) || refuse "wants the tools that it was built with: ${said#*: }; $use"
 exit 0

@@ -3,8 +3,8 @@
 #
 # usage: compare.sh NAME OUTDIR
 #
-# Has a guest with the kernel NAME make a process, threads and a kernel thread, and
-# leaves a table of what each of them is and shares in OUTDIR/table.txt and table.md.
+# Creates a process, threads and a kernel thread in a guest with the kernel NAME, and
+# writes a table of what each of them is and shares to OUTDIR/table.txt and table.md.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -17,7 +17,7 @@ mkdir -p "$out" || exit 1
 rm -f "$out"/table.* "$out/cells"
 say "compare: booting a guest that makes processes and threads"
 qemu/vm.py --kernel "$name" --script compare/guest.sh >"$out/cells" ||
-	die "the guest did not find it all out, see above; what it found is in $out/cells"
+	die "the guest did not measure everything, see above; its results are in $out/cells"
 compare/table.py "$out/cells" "$out/table.txt" "$out/table.md" || exit 1
 cat "$out/table.txt"
 say "compare: the table is in $out/table.txt and $out/table.md"

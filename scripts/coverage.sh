@@ -3,9 +3,9 @@
 #
 # usage: coverage.sh NAME DIR SCRIPT
 #
-# Builds the modules in DIR so that each block of their code tells that it runs, runs
-# SCRIPT in a guest with the kernel NAME, and tells which lines it reached. The status is
-# that of the guest. What is made is in DIR/build/coverage-NAME; coverage.info is for genhtml.
+# Builds the modules in DIR with instrumentation, runs SCRIPT in a guest with the kernel
+# NAME, and prints which lines it reached. The status is that of the guest. The output is
+# in DIR/build/coverage-NAME; coverage.info is for genhtml.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -23,10 +23,10 @@ out=$dir/build/coverage-$name
 	--script "$script"
 status=$?
 if [ ! -s "$out/reached" ]; then
-	say "coverage: the guest did not come to tell what it reached"
+	say "coverage: the guest ended before it reported what it reached"
 	[ $status -ne 0 ] || status=1
 	exit $status
 fi
 "$TOP/qemu/coverage.py" "$name" "$dir" "$out" "$out/reached" "$out/coverage.info" || exit 1
-say "coverage: for pages to look at: genhtml -o '$out/html' '$out/coverage.info'"
+say "coverage: for HTML pages: genhtml -o '$out/html' '$out/coverage.info'"
 exit $status

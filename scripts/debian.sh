@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# The machine's apt; and packages of newer Debian suites from its mirror, without
-# a change to it: all state is below $CACHE/apt. Sourced after lib.sh, never run.
+# Runs the machine's apt, and fetches packages of newer Debian suites from its mirror
+# without changing the machine: all state is below $CACHE/apt. Sourced after lib.sh.
 
-# A mirror may be slow, but one that says nothing for so long is given up.
+# A mirror may be slow, but give up on one that sends nothing for this long.
 PATIENCE="-o Acquire::Retries=2 -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60"
 
-# Where kernels that are new enough are looked for, the dependable suites first.
+# The suites to search for kernels that are new enough, the most stable ones first.
 # shellcheck disable=SC2034 # scripts that source this use it
 KERNEL_SUITES="trixie-backports forky sid experimental"
 
-# can_be_root WHY BY_HAND: dies unless root can be had without or with a question.
-# Sets $root, the words that make a command one of root's.
+# can_be_root WHY BY_HAND: dies unless commands can run as root, perhaps after asking for
+# a password. Sets $root, the prefix of such a command.
 can_be_root()
 {
 	root=
@@ -24,8 +24,8 @@ can_be_root()
 	fi
 }
 
-# become_root WHY BY_HAND: the same, and the password is asked for here, where no
-# progress line overwrites the question.
+# become_root WHY BY_HAND: the same, and asks for the password now, while no progress
+# line overwrites the prompt.
 become_root()
 {
 	asks_again=
@@ -33,12 +33,12 @@ become_root()
 	[ -n "$root" ] && ! sudo -n true 2>/dev/null || return 0
 	say "sudo asks for your password $1"
 	sudo -v || die "sudo did not make you root $1: $2"
-	# Where sudo keeps nothing in mind it asks once more.
+	# If sudo does not cache the password, it will ask again.
 	sudo -n true 2>/dev/null || asks_again=yes
 }
 
-# apt_get LABEL LOG ARGUMENT...: apt-get as root, in English. Others that hold a lock of
-# apt or dpkg are waited for, as not all of apt-get's commands do that themselves.
+# apt_get LABEL LOG ARGUMENT...: runs apt-get as root, in English. Waits for other holders
+# of the locks of apt or dpkg, as not all apt-get commands do.
 apt_get()
 {
 	_label=$1
@@ -46,7 +46,7 @@ apt_get()
 	shift 2
 	# shellcheck disable=SC2086 # $PATIENCE is words
 	set -- apt-get -q $PATIENCE "$@"
-	# sudo hands none of these on.
+	# sudo passes none of these on.
 	for _proxy in http_proxy https_proxy ftp_proxy all_proxy no_proxy; do
 		eval "[ -z \"\${$_proxy:-}\" ] || set -- \"$_proxy=\$$_proxy\" \"\$@\""
 	done
@@ -74,16 +74,16 @@ apt_get()
 	done
 }
 
-# apt_error LOG: why apt, or what should have started it, failed.
+# apt_error LOG: why apt failed, or sudo.
 apt_error()
 {
 	_error=$(sed -n 's/^E: *//p' "$1" 2>/dev/null | grep -v '^Some index files failed' | head -n 1)
 	[ -n "$_error" ] || _error=$(sed -n 's/^W: *//p' "$1" 2>/dev/null | head -n 1)
 	[ -n "$_error" ] || _error=$(grep -v '^ *$' "$1" 2>/dev/null | tail -n 1)
-	echo "${_error:-for no reason that it would say}"
+	echo "${_error:-it gave no reason}"
 }
 
-# not_on_offer PACKAGE...: prints those that the machine's apt cannot install.
+# not_on_offer PACKAGE...: prints those that the machine's apt does not offer.
 not_on_offer()
 {
 	for _package; do
@@ -91,15 +91,14 @@ not_on_offer()
 	done
 }
 
-# The newest version of a package that the machine's own apt offers.
+# offered PACKAGE: the newest version that the machine's own apt offers.
 offered()
 {
 	LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9]*:\)\{0,1\}\([0-9].*\)$/\2/p'
 }
 
-# Prints the mirror that the machine itself uses. A mirror is told from other
-# repositories by what its Release file says, or, where no index was ever
-# fetched, by serving the suite of this release.
+# Prints the mirror that the machine itself uses. The Release file distinguishes it from
+# other repositories; if no index was ever fetched, it is the one with this release's suite.
 debian_mirror()
 {
 	command -v apt-get >/dev/null || return 1
@@ -116,7 +115,7 @@ debian_mirror()
 	[ -n "$_mirror" ] && echo "$_mirror"
 }
 
-# check_mirror SUITE WHAT: dies unless the mirror answers; it need not have the suite.
+# check_mirror SUITE WHAT: dies unless the mirror answers. It need not have the suite.
 check_mirror()
 {
 	DEBIAN_MIRROR=$(debian_mirror) ||
@@ -135,9 +134,9 @@ check_mirror()
 	rm -f "$_try"
 }
 
-# debian_suite SUITE [ARCHITECTURE]: fetches the suite's package index, that of another
-# architecture if Debian's name for it is given; the functions below then
-# see that suite alone. What apt said is in $APT/log.
+# debian_suite SUITE [ARCHITECTURE]: fetches the suite's package index, for a foreign
+# ARCHITECTURE if Debian's name of one is given. The functions below then see only that
+# suite. The output of apt is in $APT/log.
 debian_suite()
 {
 	APT=$CACHE/apt/$1${2:+-$2}
@@ -172,7 +171,7 @@ debian_suite()
 		Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
 	EOF
 	if [ -n "${2:-}" ]; then
-		# Of two lists the second adds to the first, which has to be emptied.
+		# apt appends to the list, so clear it first.
 		printf '%s\n' "APT::Architecture \"$2\";" '#clear APT::Architectures;' "APT::Architectures { \"$2\"; };" >>"$APT/apt.conf"
 	fi
 	progress_start "fetching the package index of $1${2:+ for $2}" 0 nothing
@@ -182,8 +181,8 @@ debian_suite()
 	return $_status
 }
 
-# debian_has_suite SUITE WHAT_TO_DO: debian_suite, which fails if the mirror does not carry
-# that suite, as it need not. Any other failure hits all suites, and ends the script.
+# debian_has_suite SUITE WHAT_TO_DO: like debian_suite, and fails if the mirror does not
+# carry that suite. Any other failure would hit all suites, and ends the script.
 debian_has_suite()
 {
 	if debian_suite "$1"; then
@@ -207,14 +206,14 @@ debian_versions()
 	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-cache madison "$1" 2>/dev/null | awk -F ' *\\| *' '{ print $2 }'
 }
 
-# debian_depends PACKAGE: what it depends on, one name a line.
+# debian_depends PACKAGE: its dependencies, one name a line.
 debian_depends()
 {
 	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-cache depends --important --no-recommends --no-suggests "$1" 2>/dev/null |
 		sed -n 's/^ *|\{0,1\}Depends: \(.*\)$/\1/p'
 }
 
-# debian_parts RELEASE: the packages that a kernel and its headers come in.
+# debian_parts RELEASE: the packages of a kernel and its headers.
 debian_parts()
 {
 	for _prefix in linux-image linux-binary linux-base linux-headers; do
@@ -223,26 +222,26 @@ debian_parts()
 	debian_depends "linux-headers-$1" | grep -E '^linux-(headers-.*common|kbuild)'
 }
 
-# debian_packages PREFIX: the names of the suite's packages that begin so.
+# debian_packages PREFIX: the suite's packages whose names begin with PREFIX.
 debian_packages()
 {
 	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-cache pkgnames "$1" 2>/dev/null | sort -V
 }
 
-# debian_size PACKAGE: how much there is to download, in KiB.
+# debian_size PACKAGE: the size of the download, in KiB.
 debian_size()
 {
 	LC_ALL=C APT_CONFIG=$APT/apt.conf apt-cache show --no-all-versions "$1" 2>/dev/null |
 		awk '$1 == "Size:" { print int($2 / 1024); exit }'
 }
 
-# debian_download PACKAGE DIR: apt checks signature and hash itself.
+# debian_download PACKAGE DIR: downloads it to DIR; apt checks signature and hash.
 debian_download()
 {
 	(cd "$2" && LC_ALL=C APT_CONFIG=$APT/apt.conf apt-get -q download "$1" >>"$APT/log" 2>&1)
 }
 
-# debian_error: apt's own complaint about the suite.
+# debian_error: apt's error message about the suite.
 debian_error()
 {
 	apt_error "$APT/log"

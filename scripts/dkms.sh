@@ -3,9 +3,9 @@
 #
 # usage: dkms.sh KDIR
 #
-# Builds the module for dkms, which runs as root and perhaps amid apt's own work: so
-# nothing is installed. What the headers lack is root's own if "make metadata" made it
-# for root before, and else is made in the system's cache.
+# Builds the module for dkms, which runs as root and perhaps from within apt, so it installs
+# nothing. It uses the metadata that "make metadata" made for root, if there is any, and
+# otherwise makes it in the system's cache.
 
 HOME=${HOME:-/root}
 export HOME
@@ -20,7 +20,7 @@ if ! said=$(scripts/check-kdir.sh "$kdir" 2>&1); then
 	*) die "${said#*: }" ;;
 	esac
 	lacking=$(scripts/setup.sh --lacking-metadata | cut -f 1 | tr '\n' ' ')
-	[ -z "$lacking" ] || die "to build for $kdir takes packages that are not here: apt-get install --no-install-recommends $lacking"
+	[ -z "$lacking" ] || die "building for $kdir needs packages that are not installed: apt-get install --no-install-recommends $lacking"
 	XDG_CACHE_HOME=/var/cache
 	export XDG_CACHE_HOME
 	scripts/metadata.sh "$kdir" >/dev/null || exit 1

@@ -3,9 +3,9 @@
 #
 # usage: doctor.sh KDIR [NAME]
 #
-# Says what is missing or wrong on this machine and with KDIR, and how to mend
-# it. Changes nothing. Fails if "make demo KERNEL=NAME" could not run as things
-# are; the scripts that would run then tell that themselves.
+# Says what is missing or wrong on this machine and with KDIR, and how to fix it. Changes
+# nothing. Fails if "make demo KERNEL=NAME" would not run; it asks the very scripts that
+# would run then.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -39,8 +39,8 @@ finish()
 	exit 0
 }
 
-# check COMMAND...: whether that script, which changes nothing, would go on here.
-# What it says is in $said.
+# check COMMAND...: whether that script succeeds, which changes nothing. $said has its
+# output.
 check()
 {
 	if said=$("$@" 2>&1); then
@@ -51,7 +51,7 @@ check()
 	return 1
 }
 
-# What is wrong with these is wrong for all that follows.
+# All that follows depends on these.
 check need_host || finish
 check "$TOP/scripts/kernel-options.sh" "$name" || finish
 check check_cache || finish
@@ -68,14 +68,14 @@ if [ -n "${bad_setup:-}" ]; then
 	wrong "${said#*: }"
 else
 	if [ -n "$missing" ]; then
-		note "'make demo' installs these, after telling"
+		note "'make demo' lists and installs these"
 	else
 		good "programs: all there"
 	fi
 	compiler=clang
 	! "$TOP/scripts/kernel-options.sh" "$name" | built_with_gcc - || compiler=gcc
 	if [ -n "$(kernel_package "$name")" ]; then
-		note "compilers: those that the kernel $name was built with, unpacked into the cache where they are not here"
+		note "compilers: those that the kernel $name was built with, unpacked into the cache if they are not installed"
 	elif tools=$("$TOP/scripts/toolchain.sh" --explain $compiler "$(arch_of "$name")" 2>/dev/null); then
 		printf '%s\n' "$tools" | while read -r line; do
 			case $line in
@@ -87,7 +87,7 @@ else
 fi
 
 if [ -d "$CACHE" ]; then
-	good "cache: $CACHE, on a disk with $(df -Pk "$CACHE" | awk 'NR == 2 { print int($4 / 1024) }') MiB free (remove it to start afresh)"
+	good "cache: $CACHE, on a disk with $(df -Pk "$CACHE" | awk 'NR == 2 { print int($4 / 1024) }') MiB free (remove it to start over)"
 else
 	good "cache: $CACHE, still empty"
 fi
@@ -99,7 +99,7 @@ elif check "$TOP/scripts/kernel-source.sh" --check; then
 		good "kernel tree: not there yet; 'make demo' fetches it from this machine's Debian mirror"
 	else
 		good "kernel tree: $said"
-		# Without all programs it cannot be told which kernel that would be.
+		# Which kernel that would be depends on the programs.
 		[ -n "$missing" ] || [ -z "${tools:-}" ] || check "$TOP/scripts/build-kernel.sh" --check "$name"
 	fi
 fi
@@ -113,14 +113,14 @@ for fragment in "$TOP"/qemu/config/*.config; do
 	if [ -f "$TOP/build/$kernel/kernel/built" ]; then
 		good "kernel $kernel: built"
 	else
-		note "kernel $kernel: not built yet; 'make demo KERNEL=$kernel' does"
+		note "kernel $kernel: not built yet; 'make demo KERNEL=$kernel' builds it"
 	fi
 done
 
 if [ -n "$suffix" ]; then
-	note "the guest is emulated, as it is of another architecture"
+	note "the guest is emulated, as its architecture is foreign"
 elif [ -e /dev/kvm ]; then
-	note "/dev/kvm is there; whether it boots a kernel is tried when the guest first starts, else emulation is used"
+	note "/dev/kvm exists; the first start of a guest tries whether it boots a kernel, and falls back to emulation"
 else
 	note "no /dev/kvm: the guest is emulated, which is fast enough"
 fi
@@ -128,7 +128,7 @@ fi
 if said=$("$TOP/scripts/check-kdir.sh" "$kdir" 2>&1); then
 	good "KDIR=$kdir: Rust modules can be built against it"
 else
-	# Only a plain "make" uses it, so the lab is not in danger.
+	# Only a plain "make" uses it; the lab does not.
 	note "a plain 'make' would fail: ${said#*: }"
 fi
 

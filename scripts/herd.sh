@@ -3,10 +3,10 @@
 #
 # usage: herd.sh [--check]
 #
-# Prints the path of a herd7 that runs the memory model of the kernel tree. It is the
-# machine's own where that is new enough. Else it comes from a newer suite into the
-# cache, together with that suite's libc, which runs it beside the machine's own. With
-# --check it only tells whether it could.
+# Prints the path of a herd7 that runs the memory model of the kernel tree: the machine's
+# own if that is new enough, or one from a newer suite in the cache, together with that
+# suite's libc, which runs it beside the machine's own. With --check it only checks
+# whether it could.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
@@ -22,7 +22,7 @@ herd_version()
 	"$1" -version 2>/dev/null | sed -n '1s/^\([0-9][0-9.]*\).*/\1/p'
 }
 
-# told: whether there is one, whose path it prints.
+# told: prints the path of one, or fails.
 told()
 {
 	for _herd in "$(command -v herd7)" "$BOX/herd7"; do
@@ -59,12 +59,12 @@ new=$(new_directory "$BOX/new")
 for package in herdtools7 libc6 libgmp10; do
 	debian_download "$package" "$new" ||
 		die "the download of $package failed: $(debian_error) (all of it: $APT/log)"
-	# The tools beside herd7 are most of the package.
+	# Leave out the other tools, which are most of the package.
 	only=
 	[ $package != herdtools7 ] || only="./usr/bin/herd7 ./usr/share/herdtools7/herd"
 	# shellcheck disable=SC2086 # words
 	dpkg-deb --fsys-tarfile "$new/$package"_*.deb | tar -C "$new" -xf - $only ||
-		die "cannot unpack $package in $new"
+		die "failed to unpack $package in $new"
 done
 rm -rf "$new"/*.deb "$new/usr/share/doc"
 cat >"$new/herd7" <<'END'

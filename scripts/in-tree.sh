@@ -3,9 +3,9 @@
 #
 # usage: in-tree.sh TREE DIR
 #
-# Has in DIR the kernel tree TREE with the series of series/ applied. What does not change
-# is a link to TREE, where nothing is written; what does is only written if it is another,
-# so that a build in DIR goes on.
+# Makes DIR the kernel tree TREE with the series of series/ applied. Files that do not change
+# are links to TREE, which stays as it is. Others are only written if they differ, so that
+# a build in DIR is incremental.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -15,10 +15,10 @@ mkdir -p "$2" || exit 1
 dir=$(cd -- "$2" && pwd -P) || exit 1
 
 if [ "$(cat "$dir/.linked" 2>/dev/null)" != "$src" ]; then
-	# Nothing is made for a tree that the series does not apply to.
+	# Fail early if the series does not apply.
 	said=$("$TOP/scripts/series.py" check "$src" 2>&1) || die "${said#series.py: }"
 	link_tree "$src" "$dir"
-	# kunit.py finds the tree by where it is itself.
+	# kunit.py finds the tree by its own path.
 	rm -r "$dir/tools/testing/kunit"
 	cp -R "$src/tools/testing/kunit" "$dir/tools/testing" || exit 1
 	printf '%s\n' "$src" >"$dir/.linked"

@@ -3,17 +3,17 @@
 #
 # usage: kernel-options.sh [--name] NAME
 #
-# Prints what qemu/config/NAME.config asks for, one CONFIG_X=VALUE a line, where
-# n stands for "not set". A line "# Base: OTHER" in the fragment takes over what
-# OTHER asks for; of several words on one option the last counts. For "# Place: WORD" stands
-# what the architecture's file in qemu/arch has below such a line; a fragment with "# Only: ARCH"
-# is for no other.
+# Prints the options of qemu/config/NAME.config, one CONFIG_X=VALUE a line, where n
+# stands for "not set". A line "# Base: OTHER" in the fragment includes the options of
+# OTHER; the last value of an option counts. "# Place: WORD" includes the lines below the
+# same line in the architecture's file in qemu/arch. A fragment with "# Only: ARCH" is for
+# that architecture only.
 #
-# The kernel NAME@ARCH is the same for another architecture than this machine's.
+# The kernel NAME@ARCH is the same for a foreign architecture.
 #
-# A kernel NAME+HASH has more options, which build/NAME+HASH/options lists. With
-# --name that is made from NAME and CONFIG="CONFIG_X=VALUE ...", and its name printed.
-# With SHARE the guest is to mount a directory of the host, and the kernel knows how.
+# A kernel NAME+HASH has more options, which build/NAME+HASH/options lists. --name makes
+# that file from NAME and CONFIG="CONFIG_X=VALUE ...", and prints the name. With SHARE the
+# kernel is able to mount a directory of the host.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -44,7 +44,7 @@ only=$(sed -n 's/^# Only: //p' "$fragment")
 [ "${only:-$arch}" = "$arch" ] ||
 	die "the kernel '$wish' is for $only alone: leave ARCH out, or choose another kernel"
 
-# The last word on each option, in the order of the first.
+# last: keeps the last value of each option, in the order of their first lines.
 last()
 {
 	awk -F = '
@@ -53,7 +53,7 @@ last()
 		END { for (i = 0; i < n; i++) print value[order[i]] }'
 }
 
-# own WORD...: the words of CONFIG, one a line, if each is one.
+# own WORD...: prints the words of CONFIG, one a line, or dies of a malformed one.
 own()
 {
 	for _word; do
@@ -68,7 +68,7 @@ own()
 		esac
 		case $_value in
 		y | n | \"*\") ;;
-		m) die "CONFIG: $_word: the guest has no modules of the kernel, so a part of it is built in: say ${_word%m}y" ;;
+		m) die "CONFIG: $_word: the guest has no modules of the kernel, so build it in: say ${_word%m}y" ;;
 		0x*[!0-9a-fA-F]* | 0x) _value= ;;
 		0x*) ;;
 		*[!0-9-]* | ?*-* | -) _value= ;;
@@ -77,16 +77,16 @@ own()
 		\"*\"*\" | \") _value= ;;
 		esac
 		[ -n "$_value" ] ||
-			die "CONFIG: '$_word' is no option: say CONFIG_X=y, =n, a number, or a \"text\" without blanks; more than one with blanks between them"
+			die "CONFIG: '$_word' is not an option: say CONFIG_X=y, =n, a number, or a \"text\" without blanks; separate several with blanks"
 		printf '%s\n' "$_word"
 	done
 }
 
-# The network comes with 9p, and takes as long to build as a tenth of the rest.
+# 9p needs the network, which adds a tenth to the build time.
 NINE_P="CONFIG_NET=y CONFIG_NETWORK_FILESYSTEMS=y CONFIG_NET_9P=y CONFIG_NET_9P_FD=n
 	CONFIG_NET_9P_VIRTIO=y CONFIG_9P_FS=y"
 
-# words_of_config: one a line, in an order that does not depend on what was said first.
+# words_of_config: one a line, sorted.
 words_of_config()
 {
 	set -f
@@ -97,8 +97,8 @@ words_of_config()
 
 if [ -n "$only_name" ]; then
 	[ -z "$(kernel_package "$name")" ] ||
-		die "KERNEL=$name is a package, so its options are Debian's, and CONFIG and SHARE take a kernel of the lab's own: leave KERNEL out"
-	[ "$name" = "$base_name" ] || die "KERNEL=$name has options of its own: say CONFIG= with KERNEL=$base_name"
+		die "KERNEL=$name is a package with Debian's options, and CONFIG and SHARE need a kernel of the lab: leave KERNEL out"
+	[ "$name" = "$base_name" ] || die "KERNEL=$name already has its options: say CONFIG= with KERNEL=$base_name"
 	options=$(words_of_config) || exit 1
 	[ -n "$options" ] || die "CONFIG is empty: say CONFIG=\"CONFIG_X=y ...\""
 	name=$name+$(printf '%s\n' "$options" | hash_of | cut -c 1-8)
@@ -115,7 +115,7 @@ if [ "$name" != "$base_name" ]; then
 	[ "$name" = "$base_name+$(printf '%s\n' "$more" | hash_of | cut -c 1-8)" ] ||
 		die "there is no kernel '$name' here (any more): say KERNEL=$base_name CONFIG=\"CONFIG_X=y ...\" once again"
 	[ -z "${CONFIG:-}" ] || [ "$(words_of_config)" = "$more" ] ||
-		die "KERNEL=$name has other options than CONFIG says: leave one of the two out"
+		die "KERNEL=$name and CONFIG name different options: leave one of the two out"
 fi
 base=$(sed -n 's/^# Base: //p' "$fragment")
 inherited=
@@ -126,7 +126,7 @@ if [ -n "$base" ]; then
 	inherited=$("$0" "$base") || exit 1
 fi
 
-# whole: the fragment with what the architecture adds to it.
+# whole: the fragment with the lines that the architecture adds.
 whole()
 {
 	awk '

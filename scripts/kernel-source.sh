@@ -4,12 +4,11 @@
 # usage: kernel-source.sh [--check]
 #	 kernel-source.sh --of SERIES VERSION [SUITE]
 #
-# Prints the path of the kernel tree to build. KERNEL_SRC names one; without it
-# the tree is the distribution's linux-source package, fetched and unpacked into
-# the cache when it is not there yet. With --check it prints nothing where that
-# would have to be fetched, and only tells whether it could. With --of it is that
-# very VERSION of the package linux-source-SERIES, whatever else is there, or the
-# end with one line that says where it was looked for.
+# Prints the path of the kernel tree to build. KERNEL_SRC names one; without it the tree is
+# the distribution's linux-source package, which is fetched and unpacked into the cache.
+# With --check it fetches nothing and only checks whether it could; it prints nothing if
+# the tree is not there yet. With --of it is exactly that VERSION of the package
+# linux-source-SERIES; if no suite has it, an error lists the suites.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
@@ -28,8 +27,8 @@ is_tree()
 	[ -f "$1/Kconfig" ] && [ -f "$1/Kbuild" ] && [ -d "$1/rust/kernel" ]
 }
 
-# clean_copy [--check]: sets src to a copy of it in the cache, without what was built in it.
-# A tree that was built in place rules out a build elsewhere, and its owner may need it.
+# clean_copy [--check]: sets src to a copy of it in the cache, without build products.
+# kbuild refuses O= for a tree that was built in place, and its owner may need the build.
 clean_copy()
 {
 	make_cache
@@ -50,22 +49,22 @@ clean_copy()
 refresh_copy()
 {
 	need_space "$copy" 2000 "a copy of $src"
-	say "kernel tree: $KERNEL_SRC was built in place or has a path that kbuild cannot take: copying it, without what was built, to $copy/tree"
+	say "kernel tree: $KERNEL_SRC was built in place or has a path that kbuild does not accept: copying it, without build products, to $copy/tree"
 	rm -f "$copy/whole"
-	# What changes from now on is for the next copy.
+	# Changes from now on go into the next copy.
 	printf '%s\n' "$src" >"$copy/origin"
 	progress_start "kernel tree: copying" 0 nothing
 	if ! rsync -a --delete --exclude=/.git --exclude='*.o' --exclude='*.ko' --exclude='*.a' --exclude='.*.cmd' \
 		--exclude=/vmlinux "$src/" "$copy/tree" >"$copy/log" 2>&1 ||
 		! build make -C "$copy/tree" mrproper >>"$copy/log" 2>&1; then
-		die "KERNEL_SRC=$KERNEL_SRC cannot be copied; the log: $copy/log"
+		die "KERNEL_SRC=$KERNEL_SRC could not be copied; the log: $copy/log"
 	fi
 	progress_stop
 	mv "$copy/origin" "$copy/whole"
 }
 
-# tree_of VERSION: what the tree of a package is called in the cache. Kbuild is used
-# with its path in many unquoted places, so it is plain.
+# tree_of VERSION: the name of a package's tree in the cache. kbuild leaves the path
+# unquoted in many places, so it has only plain characters.
 tree_of()
 {
 	echo "linux-$(printf '%s\n' "$1" | tr -c 'A-Za-z0-9.\n' -)"
@@ -77,7 +76,7 @@ get_tree()
 	APT=$CACHE/apt/$1
 	size=$(debian_size "$2=$3")
 
-	# Whatever an interrupted run left is of no use to this one.
+	# Remove what an interrupted run left.
 	rm -rf "$sources"/new.*
 	new=$(new_directory "$sources/new")
 	start=$(date +%s)
@@ -87,7 +86,7 @@ get_tree()
 		die "the download of $2 failed: $(debian_error) (all of it: $APT/log)"
 	progress_stop
 
-	# The unpacked tree is about 1.8 GB; only the estimate depends on this.
+	# The unpacked tree is about 1.8 GB; the number only affects the progress line.
 	say "kernel tree: unpacking"
 	progress_start "kernel tree: unpacking" 1900000 downloaded
 	dpkg-deb --fsys-tarfile "$new"/*.deb |
@@ -115,7 +114,7 @@ if [ "${1:-}" = --of ]; then
 	series=${2:?} version=${3:?} only_suite=${4:-}
 	tree=$sources/$(tree_of "$version")
 	check_cache
-	# It gets its name when it is whole.
+	# It gets its name when it is complete.
 	if is_tree "$tree"; then
 		echo "$tree"
 		exit
@@ -158,7 +157,7 @@ fi
 
 check_cache
 
-# The link is made once the tree is whole, so what it names can be trusted.
+# The link is made once the tree is complete.
 if [ -f "$sources/default/Makefile" ]; then
 	(cd "$sources/default" && pwd -P)
 	exit
@@ -176,8 +175,8 @@ if [ -f "$sources/default/Makefile" ]; then
 	exit
 fi
 
-# Lists "RANK SUITE PACKAGE VERSION" of all that would do. The tested series
-# ranks first, then the nearest newer ones, then the older one that still works.
+# Lists "RANK SUITE PACKAGE VERSION" of all candidates. The tested series ranks first, then
+# the nearest newer ones, then the older one that still works.
 found=
 for suite in $SUITES; do
 	say "kernel tree: looking for linux-source-$TESTED in $suite"

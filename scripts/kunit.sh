@@ -4,8 +4,8 @@
 # usage: kunit.sh
 #
 # Runs the KUnit suites and the examples of kthread/ as they run in the kernel tree: built
-# into User-Mode Linux, with no guest, by the tree's own kunit.py. First with two CPUs and
-# then with one, where what never sleeps keeps all else from running.
+# into User-Mode Linux, without a guest, by the tree's own kunit.py. First with two CPUs,
+# then with one, where a thread that never sleeps keeps all others from running.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -14,7 +14,7 @@ need_build
 src=$("$TOP/scripts/kernel-source.sh") || exit 1
 src=$(cd "$src" && pwd -P) || exit 1
 tools=$("$TOP/scripts/toolchain.sh" | grep -E '^(RUSTC|HOSTRUSTC|BINDGEN|LIBCLANG_PATH)=')
-# The examples are made into tests by rustdoc, which has to be that of the compiler.
+# rustdoc turns the examples into tests, and has to match the compiler.
 rustdoc=$("$TOP/scripts/toolchain.sh" | grep '^RUSTDOC=')
 make_cache
 place=$CACHE/kunit/$(printf '%s\n' "$src" "$tools" | hash_of)
@@ -67,4 +67,4 @@ run()
 run 2 'rust_kthread*' 'the suites'
 run 1 'rust_kthread*' 'the suites'
 run 2 'rust_doctests_kernel.*kthread*' 'the examples'
-[ $status = 0 ] || die "some tests failed: see above; all that was printed is in $place/um/test.log"
+[ $status = 0 ] || die "some tests failed: see above; the whole output is in $place/um/test.log"

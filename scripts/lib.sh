@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# What the host scripts share. Sourced, never run.
+# Functions and variables that the host scripts share. Sourced, never run.
 #
 # shellcheck disable=SC2034 # the variables are for the scripts that source this
 
-# The door. A script is started anew with these variables of the caller's and no
-# others, so that nothing else can steer a build, a guest or what parses a program's
-# output. Whoever documents a variable adds it here.
+# A script restarts itself with only these variables of the caller, so that no other
+# variable affects a build, a guest, or the parsing of a program's output. A documented
+# variable has to be listed here.
 KEPT="PATH HOME TERM USER LOGNAME TMPDIR XDG_CACHE_HOME RUSTUP_HOME SUDO_ASKPASS CI
 	http_proxy https_proxy ftp_proxy all_proxy no_proxy
 	HTTP_PROXY HTTPS_PROXY FTP_PROXY ALL_PROXY NO_PROXY
@@ -17,8 +17,8 @@ KEPT="PATH HOME TERM USER LOGNAME TMPDIR XDG_CACHE_HOME RUSTUP_HOME SUDO_ASKPASS
 	FUZZ_SEED FUZZ_COUNT HOTPLUG_COUNT STORM_SEED STORM_SECONDS LAB_GIVEN LAB_GOALS
 	INSTALL_MOD_PATH INSTALL_MOD_DIR INSTALL_MOD_STRIP LAB LAB_ARCH"
 
-# The number of the process stays the same through exec, so this tells who has just
-# come in from who was started by somebody that had.
+# The PID stays the same through exec, so this distinguishes the restarted script from
+# the scripts that it starts.
 if [ "${LAB_DOOR:-}" != $$ ]; then
 	set -- /bin/sh -- "$0" "$@"
 	for _name in $KEPT; do
@@ -28,8 +28,8 @@ if [ "${LAB_DOOR:-}" != $$ ]; then
 fi
 unset LAB_DOOR
 
-# plain_path PATH: whether it is made of what make, kbuild, the compilers and QEMU take as
-# it is. The cache must be so; all else is copied where it is not, or refused.
+# plain_path PATH: whether it has only characters that make, kbuild, the compilers and QEMU
+# take literally. The cache needs such a path; other paths are copied or refused.
 plain_path()
 {
 	case $1 in
@@ -37,15 +37,15 @@ plain_path()
 	esac
 }
 
-PLAIN="letters, digits and . _ + @ - alone"
+PLAIN="letters, digits and . _ + @ - only"
 
 if [ -n "${TMPDIR:-}" ] && ! { plain_path "$TMPDIR" && [ -d "$TMPDIR" ] && [ -w "$TMPDIR" ]; }; then
-	printf '%s\n' "TMPDIR is no directory that can be written and whose path is made of $PLAIN: using /tmp" >&2
+	printf '%s\n' "TMPDIR is not a writable directory with a path of $PLAIN: using /tmp" >&2
 	unset TMPDIR
 fi
 
-# The oldest tools that linux 7.2 and 7.3 accept (scripts/min-tool-version.sh
-# there); needed before a tree is at hand.
+# The oldest tools that linux 7.2 and 7.3 accept, from their scripts/min-tool-version.sh;
+# needed before there is a tree.
 MIN_RUSTC=1.85.0
 MIN_BINDGEN=0.71.1
 MIN_LLVM=17.0.1
@@ -53,7 +53,7 @@ MIN_KERNEL=7.2
 
 TOP=$(cd -- "$(dirname -- "$0")/.." && pwd)
 [ -f "$TOP/scripts/lib.sh" ] || {
-	echo "the path of this checkout ends with a line break, which few programs take: rename it" >&2
+	echo "the path of this checkout ends with a line break, which few programs support: rename it" >&2
 	exit 1
 }
 CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set: set it or XDG_CACHE_HOME}/.cache}/rust-kthread-demo
@@ -69,7 +69,7 @@ die()
 	exit 1
 }
 
-# arch ARCH KEY: what qemu/arch/ARCH.conf says of an architecture.
+# arch ARCH KEY: a value from qemu/arch/ARCH.conf.
 arch()
 {
 	conf "$TOP/qemu/arch/$1.conf" "$2"
@@ -78,13 +78,13 @@ arch()
 # archs: the architectures that a guest can have.
 archs()
 {
-	# No pattern, as some who ask have these turned off.
+	# Without a glob, as some callers run with set -f.
 	_archs=$(find "$TOP/qemu/arch" -name '*.conf' 2>/dev/null | sed 's|.*/||; s|\.conf$||' | LC_ALL=C sort)
 	# shellcheck disable=SC2086 # on one line
 	echo $_archs
 }
 
-# arch_that_is KEY VALUE: the architecture of which this is so; nothing, and a failure, where there is none.
+# arch_that_is KEY VALUE: prints the architecture with this value, or fails.
 arch_that_is()
 {
 	for _arch in $(archs); do
@@ -96,7 +96,7 @@ arch_that_is()
 	return 1
 }
 
-# is_arch WORD: whether it is one of these.
+# is_arch WORD: whether it is one of the architectures.
 is_arch()
 {
 	for _arch in $(archs); do
@@ -105,7 +105,7 @@ is_arch()
 	return 1
 }
 
-# Most who ask have been in need_host, which knows.
+# host_arch: the architecture of this machine. Most callers have run need_host, which sets it.
 host_arch()
 {
 	if [ -n "${_host:-}" ]; then
@@ -115,25 +115,25 @@ host_arch()
 	fi
 }
 
-# need_host: dies unless this machine is one that the lab works on.
+# need_host: dies unless the lab supports this machine.
 need_host()
 {
 	_machine=$(uname -m)
 	[ "$(getconf LONG_BIT)" = 64 ] || _machine="$_machine with a user space of 32 bit"
 	_host=$(arch_that_is MACHINE "$_machine")
 	[ -n "$_host" ] ||
-		die "this machine is $_machine, and the lab works on $(archs | sed 's/ / and /g') alone: use such a machine with Debian 12 or 13"
+		die "this machine is $_machine, and the lab only works on $(archs | sed 's/ / and /g'): use such a machine with Debian 12 or 13"
 }
 
-# need_arch ARCH: dies unless this machine is one.
+# need_arch ARCH: dies unless this is the architecture of this machine.
 need_arch()
 {
 	need_host
-	[ "$_host" = "$1" ] || die "this machine is $_machine, and this works on $1 alone"
+	[ "$_host" = "$1" ] || die "this machine is $_machine, and this only works on $1"
 }
 
-# A kernel is called FRAGMENT, FRAGMENT@ARCH where it is not for the architecture of this machine, and
-# +HASH is behind that where it has options of its own. These take that apart.
+# The name of a kernel is FRAGMENT, or FRAGMENT@ARCH for a foreign architecture, with +HASH
+# appended if it has extra options. These functions split it.
 fragment_of()
 {
 	_fragment=${1%%+*}
@@ -149,7 +149,7 @@ arch_of()
 	esac
 }
 
-# arch_of_config CONFIG: that of a kernel with this configuration.
+# arch_of_config CONFIG: the architecture of a kernel with this configuration.
 arch_of_config()
 {
 	for _arch in $(archs); do
@@ -161,7 +161,7 @@ arch_of_config()
 	return 1
 }
 
-# cross ARCH: the prefix of the commands that build for it, nothing where these are the machine's own.
+# cross ARCH: the prefix of the compiler commands for it, empty for this machine's own architecture.
 cross()
 {
 	[ "$1" = "$(host_arch)" ] || arch "$1" CROSS
@@ -180,21 +180,21 @@ check_cache()
 make_cache()
 {
 	check_cache
-	# What is made there is for other users to read, too.
+	# Other users may read the cache.
 	umask 022
 	mkdir -p "$CACHE" 2>/dev/null || need_writable
 }
 
-# need_writable: dies unless something can be put into the cache. A cache of
-# somebody else's that has all there is to build can be read-only.
+# need_writable: dies unless the cache is writable. A complete cache of another user may be
+# read-only.
 need_writable()
 {
 	_place=$(nearest "$CACHE")
 	{ [ -d "$_place" ] && [ -w "$_place" ] && [ -x "$_place" ]; } ||
-		die "the cache $CACHE cannot be written by $(id -un 2>/dev/null || id -u), and lacks something: set XDG_CACHE_HOME to a place of your own"
+		die "the cache $CACHE is not writable for $(id -un 2>/dev/null || id -u), and lacks something: set XDG_CACHE_HOME to your own directory"
 }
 
-# nearest PATH: the deepest part of it that exists.
+# nearest PATH: its deepest directory that exists.
 nearest()
 {
 	_nearest=$1
@@ -204,32 +204,32 @@ nearest()
 	echo "$_nearest"
 }
 
-# need_build: dies unless this checkout's build/ can be written in.
+# need_build: dies unless this checkout's build/ is writable.
 need_build()
 {
 	if [ ! -d "$TOP/build" ]; then
-		[ -w "$TOP" ] || die "$TOP cannot be written by $(id -un 2>/dev/null || id -u): work in a checkout of your own"
+		[ -w "$TOP" ] || die "$TOP is not writable for $(id -un 2>/dev/null || id -u): work in your own checkout"
 		return
 	fi
 	_locked=$(find "$TOP/build" \( -type d -o -name lock \) ! -writable -print 2>/dev/null | head -n 1)
 	[ -z "$_locked" ] ||
-		die "$_locked cannot be written by $(id -un 2>/dev/null || id -u), as a run of $(stat -c %U "$_locked" 2>/dev/null) made it: have build/ removed or given to you (sudo chown -R $(id -u) build)"
+		die "$_locked is not writable for $(id -un 2>/dev/null || id -u), as a run of $(stat -c %U "$_locked" 2>/dev/null) made it: have build/ removed or given to you (sudo chown -R $(id -u) build)"
 }
 
-# new_directory PREFIX: makes one that ends up in the cache, readable as the rest of it.
+# new_directory PREFIX: makes a directory for the cache, readable for other users.
 new_directory()
 {
 	_new=$(mktemp -d "$1.XXXXXX") && chmod 755 "$_new" && echo "$_new"
 }
 
-# link_tree TREE DIR: has in DIR nothing but a link to each file of TREE.
+# link_tree TREE DIR: makes DIR a copy of TREE in which each file is a link.
 link_tree()
 {
 	find "$2" -mindepth 1 -delete
 	cp -rs "$1/." "$2" || die "no room for the links in $2"
 }
 
-# need_space DIR MIB WHAT: dies before the work starts rather than amid it.
+# need_space DIR MIB WHAT: dies if there is less room, before the work starts.
 need_space()
 {
 	_free=$(df -Pk "$(nearest "$1")" | awk 'NR == 2 { print int($4 / 1024) }')
@@ -243,13 +243,13 @@ version_ok()
 	[ -n "$1" ] && [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
 }
 
-# version_of COMMAND...: the first x.y or x.y.z in what "COMMAND --version" says.
+# version_of COMMAND...: the first x.y or x.y.z in the output of "COMMAND --version".
 version_of()
 {
 	"$@" --version 2>/dev/null | sed -n 's/^[^0-9]*\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' | head -n 1
 }
 
-# llvm_tool LLVM NAME: the command that kbuild takes with this LLVM=.
+# llvm_tool LLVM NAME: the command that kbuild runs with this LLVM=.
 llvm_tool()
 {
 	case $1 in
@@ -271,25 +271,25 @@ conf()
 	sed -n "s/^$2=//p" "$1" | sed 's/^"\(.*\)"$/\1/'
 }
 
-# first_errors LOG: prints those of a build of the kernel's.
+# first_errors LOG: prints the first errors of a kernel build.
 first_errors()
 {
 	grep -nE '(^|[^a-z_-])(error|Error)(\[E[0-9]+\])?:|\*\*\*|No space left|Killed' "$1" | head -n 8
 }
 
-# kernel_series VERSION: that of Debian's package, as 7.3 of 7.3.4-1; nothing if it is no such version.
+# kernel_series VERSION: the series of a Debian version, as 7.3 of 7.3.4-1; nothing for other text.
 kernel_series()
 {
 	printf '%s\n' "$1" | sed -n 's/^\([0-9]*\.[0-9]*\)[.~-].*/\1/p'
 }
 
-# kernel_package NAME: the package of Debian that the kernel NAME is, if it is one.
+# kernel_package NAME: the Debian package of the kernel NAME, if it is one.
 kernel_package()
 {
 	sed -n 's/^# Package: //p' "$TOP/qemu/config/$(fragment_of "$1").config" 2>/dev/null
 }
 
-# other_release: of the releases of Debian that are supported the one that this is not.
+# other_release: the supported Debian release that this machine does not run.
 other_release()
 {
 	case $(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null) in
@@ -304,7 +304,7 @@ hash_of()
 }
 
 # try_lock FD FILE: takes the lock on FILE, which is open as FD, or fails if another
-# process has it. Whatever else flock says ends the script.
+# process has it. Any other error of flock ends the script.
 try_lock()
 {
 	_said=$(flock -n -E 200 "$1" 2>&1)
@@ -312,39 +312,39 @@ try_lock()
 	0) return 0 ;;
 	200) return 1 ;;
 	esac
-	die "cannot lock $2: ${_said:-flock failed}: put it on a file system that has locks"
+	die "failed to lock $2: ${_said:-flock failed}: put it on a file system that supports locks"
 }
 
-# lock FILE NAME: one run at a time in the cache; a second one waits and says so.
-# Descriptor 8 stays open, and the lock held, until the script ends: what it starts
-# gets it closed, for nothing that is left behind may hold a lock.
+# lock FILE NAME: allows one run at a time in the cache; a second one says so and waits.
+# Descriptor 8 stays open, and the lock held, until the script ends. Its children get the
+# descriptor closed, so that none of them holds the lock after the script.
 lock()
 {
-	(: >>"$1") 2>/dev/null || die "$2: $1 cannot be written by $(id -un): have it removed, or set XDG_CACHE_HOME to a place of your own"
+	(: >>"$1") 2>/dev/null || die "$2: $1 is not writable for $(id -un): have it removed, or set XDG_CACHE_HOME to your own directory"
 	exec 8>>"$1"
 	try_lock 8 "$1" && return
-	say "$2: another run is at it, waiting for it to end ($1)"
-	flock 8 || die "$2: cannot wait for the lock on $1"
+	say "$2: waiting for another run to end ($1)"
+	flock 8 || die "$2: failed to wait for the lock on $1"
 }
 
-# Before a command: it is told to end when the script does, even by kill -9.
+# A prefix for a command: the kernel ends it when the script ends, even by kill -9.
 ATTACHED=
 ! command -v setpriv >/dev/null || ATTACHED="setpriv --pdeathsig TERM --"
 
-# attached COMMAND...: runs it so, and without the locks.
+# attached COMMAND...: runs it with that prefix, and without the locks.
 attached()
 {
 	$ATTACHED "$@" 8>&- 9>&-
 }
 
-# build COMMAND...: runs a build that others share, with nothing of the caller's but
-# where programs are. All that it starts ends when it does, or when the script does.
+# build COMMAND...: runs a build that others share, with no variable of the caller except
+# PATH and a few like it. Everything that it starts ends with it, or with the script.
 # shellcheck disable=SC2016 # the inner shell expands
 build()
 {
 	set -- env -i PATH="$PATH" HOME="${HOME:-/}" ${RUSTUP_HOME:+RUSTUP_HOME="$RUSTUP_HOME"} \
 		${TMPDIR:+TMPDIR="$TMPDIR"} LC_ALL=C.UTF-8 "$@"
-	# No function here: the shell that it would take is another parent.
+	# Not a function: its subshell would be the parent that pdeathsig watches.
 	$ATTACHED sh -c '
 		setsid "$@" &
 		group=$!
@@ -362,15 +362,15 @@ end_build()
 	[ -z "${BUILD:-}" ] || { kill "$BUILD" && wait "$BUILD"; } 2>/dev/null
 }
 
-# took PHASE SECONDS: notes how long a phase took that really had to be done;
-# measure.py puts the notes into the README's table.
+# took PHASE SECONDS: records the time of a phase that was not skipped; measure.py puts
+# the records into the README's table.
 took()
 {
 	mkdir -p "$CACHE/took" && echo "$2" >"$CACHE/took/$1"
 }
 
-# work_in DIR: how much of a kernel has been built in it, in C files: a crate takes as
-# long as a dozen of them.
+# work_in DIR: how much of a kernel has been built in it, in C files; a crate counts as a
+# dozen.
 work_in()
 {
 	find "$1" -name '*.o' -printf '1\n' -o -path '*/rust/*' \
@@ -378,19 +378,19 @@ work_in()
 		awk '{ n += $1 } END { print n + 0 }'
 }
 
-# progress_start LABEL TOTAL COUNT: prints how far a long step is, every second
-# over one line on a terminal, every ten seconds as a line elsewhere. COUNT is a
-# command that prints how much of TOTAL is done; with TOTAL 0 only the time
-# passed is shown. The step itself stays in the foreground, where Ctrl-C reaches it.
+# progress_start LABEL TOTAL COUNT: prints the progress of a long step, every second in
+# one line on a terminal, otherwise as a line every ten seconds. COUNT is a command that
+# prints how much of TOTAL is done; with TOTAL 0 the line only has the elapsed time. The
+# step itself stays in the foreground, where Ctrl-C reaches it.
 progress_start()
 {
 	progress_loop "$@" &
 	PROGRESS=$!
 	trap progress_stop EXIT
-	trap 'end_build; progress_stop; say "interrupted: run it again to go on from here"; exit 130' INT TERM HUP
+	trap 'end_build; progress_stop; say "interrupted: run it again to continue from here"; exit 130' INT TERM HUP
 }
 
-# nothing: the COUNT of a step of which it is not known how far it is.
+# nothing: the COUNT of a step with unknown progress.
 nothing()
 {
 	echo 0
@@ -399,7 +399,7 @@ nothing()
 progress_stop()
 {
 	[ -n "${PROGRESS:-}" ] || return 0
-	# A signal that can be trapped is lost if it comes before the loop has cleared the traps that it inherits.
+	# SIGKILL, as a trapped signal is lost until the loop has cleared the inherited traps.
 	kill -KILL "$PROGRESS" 2>/dev/null
 	wait "$PROGRESS" 2>/dev/null
 	PROGRESS=
@@ -408,14 +408,14 @@ progress_stop()
 
 progress_loop()
 {
-	# The lock belongs to the step, and must not outlive it through this loop.
+	# This loop must not hold the locks after the step ends.
 	exec 8>&- 9>&-
 	_start=$(date +%s)
 	_first=$($3)
 	_pause=10
 	[ ! -t 2 ] || _pause=1
 	_passed=0
-	# The sleep ends with the loop, and the loop soon after its script.
+	# The loop ends soon after its script, and its sleep with it.
 	while attached sleep 1 >/dev/null 2>&1 && read -r _pid _name _state _ 2>/dev/null <"/proc/$$/stat" && [ "$_state" != Z ]; do
 		_passed=$((_passed + 1))
 		[ $((_passed % _pause)) -eq 0 ] || continue
@@ -436,12 +436,12 @@ progress_line()
 		return
 	fi
 	_percent=$(($4 * 100 / $2))
-	# The total is an estimate, and the last steps count for nothing in it.
+	# The total is an estimate that does not include the last steps.
 	if [ $_percent -ge 99 ]; then
 		echo "$1: nearly done, $5 s so far"
 		return
 	fi
-	# The first tenth is no measure of the rest.
+	# The first tenth does not predict the rest.
 	if [ $_percent -lt 10 ]; then
 		echo "$1: $_percent %, $5 s so far"
 		return

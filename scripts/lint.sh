@@ -3,9 +3,9 @@
 #
 # usage: lint.sh NAME [text]
 #
-# Format, warnings and style of everything in the project, with the rules of the
-# kernel tree that the kernel NAME was built from. Fails if any kind of check finds
-# something, after all have run. With "text" it leaves out clippy, which builds.
+# Checks format, warnings and style of everything in the project, with the rules of the
+# kernel tree that the kernel NAME was built from. Runs all checks, and fails if any finds
+# something. With "text" it leaves out clippy, which needs a build.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -33,8 +33,8 @@ files()
 	set +f
 }
 
-# check WHAT COMMAND...: runs it on the files of standard input, one a line, and says
-# how that ended. It fails if the command does.
+# check WHAT COMMAND...: runs it on the files that standard input lists, one a line, and
+# prints the result. Fails if the command does.
 check()
 {
 	_what=$1
@@ -56,7 +56,7 @@ files '*.rs' | check rustfmt "$(tool RUSTFMT)" --check --edition 2021 --config-p
 	files '*.sh'
 	echo ./.ci/run
 } | check shellcheck shellcheck -x -P SCRIPTDIR -P tests || status=1
-# The busybox of Debian 12 takes the letters of a class for themselves.
+# tr in the busybox of Debian 12 does not support character classes.
 files '*.sh' | grep -v '^./scripts/' | check 'tr without classes' sh -c '! grep -nE "\\btr [^|]*\[:[a-z]+:\]" "$@"' sh || status=1
 files '*.py' | check python python3 -c '
 import sys
@@ -64,8 +64,8 @@ for name in sys.argv[1:]:
     with open(name, encoding="utf-8") as source:
         compile(source.read(), name, "exec")
 ' || status=1
-# The kernel's style where it is meant for: C, and the SPDX line and blanks of all
-# else. Types of message that only make sense for a patch or in the tree are off.
+# checkpatch checks the style of C, and SPDX lines and whitespace of all other files. Types
+# of messages that only make sense for a patch or in the tree are off.
 files '*.[ch]' '*.rs' '*.sh' '*.py' |
 	check checkpatch "$src/scripts/checkpatch.pl" --no-tree --terse --quiet --no-summary --show-types \
 		--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,EMBEDDED_FILENAME,REPEATED_WORD,PREFER_DEFINED_ATTRIBUTE_MACRO,LONG_LINE,LONG_LINE_STRING,LONG_LINE_COMMENT,MAINTAINERS_STYLE -f || status=1

@@ -4,8 +4,8 @@
 
 usage: measure.py
 
-The phases that run once on a machine are not repeated: their times are those that the
-scripts noted in the cache when they had to do them. All else is run here.
+Phases that run once on a machine are not repeated: the scripts recorded their times in
+the cache. Everything else runs now.
 """
 
 import os
@@ -65,7 +65,7 @@ def processor():
 
 def main():
     if len(sys.argv) > 1:
-        sys.exit("measure.py: it takes no arguments, and what it measures takes ten minutes")
+        sys.exit("measure.py: it takes no arguments, and runs for ten minutes")
     run("make", "demo")
     second, _ = run("make", "demo")
     boots = sorted(first_line() for _ in range(5))
@@ -93,7 +93,7 @@ def main():
     with open(path, encoding="utf-8") as file:
         readme = file.read()
     if readme.count(BEGIN) != 1 or readme.count(END) != 1:
-        sys.exit("measure.py: README.md has not got the two marks %s and %s" % (BEGIN, END))
+        sys.exit("measure.py: README.md does not have the two marks %s and %s" % (BEGIN, END))
     head, rest = readme.split(BEGIN)
     tail = rest.split(END)[1]
     with open(path, "w", encoding="utf-8") as file:

@@ -3,13 +3,12 @@
 #
 # usage: metadata.sh [--find|--check] KDIR
 #
-# Makes what Rust modules need to be built against KDIR, the headers of a kernel of
-# Debian, whose package leaves it out: the metadata of the kernel's own crates. It
-# takes the source of the very version and the compilers of the kernel, and no kernel
-# is built. All is in a folder of the cache, which stands for KDIR from then on;
-# nothing is written to KDIR. Prints that folder.
-# With --find it makes nothing, and fails where there is no such folder yet; with
-# --check it tells whether it could be made.
+# Makes the metadata of the kernel's own crates for KDIR, the headers of a Debian kernel.
+# Rust modules need it, and Debian's package leaves it out. It uses the exact source and
+# compilers of that kernel, and builds no kernel. The result is a folder in the cache that
+# replaces KDIR in later builds; KDIR itself stays unchanged. Prints the folder.
+# With --find it makes nothing, and fails if there is no such folder yet; with --check it
+# checks whether it could be made.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -26,15 +25,15 @@ need_arch x86_64
 check_cache
 kdir=$(cd -- "$given" 2>/dev/null && pwd -P) || die "KDIR=$given does not exist: install the kernel's headers"
 
-cannot()
+refuse()
 {
 	die "KDIR=$given $*"
 }
 
 release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null)
 { [ -n "$release" ] && [ -f "$kdir/.config" ] && [ -f "$kdir/Module.symvers" ]; } ||
-	cannot "is not a kernel's headers (one of .config, Module.symvers and include/config/kernel.release is not there): name the directory that /lib/modules/VERSION/build points to"
-plain_path "$release" || cannot "has a release '$release' that is not made of $PLAIN"
+	refuse "is not a kernel's headers (one of .config, Module.symvers and include/config/kernel.release is not there): name the directory that /lib/modules/VERSION/build points to"
+plain_path "$release" || refuse "has a release '$release' that is not made of $PLAIN"
 out=$CACHE/metadata/$release-$(cat "$kdir/.config" "$kdir/Module.symvers" "$kdir/include/config/kernel.release" | hash_of)
 log=$out/build.log
 
@@ -58,18 +57,18 @@ fi
 [ "$mode" != find ] || exit 1
 
 if [ -f "$kdir/rust/libkernel.rmeta" ]; then
-	cannot "has the Rust metadata itself: make KDIR='$given' uses it"
+	refuse "already has the Rust metadata: make KDIR='$given' uses it"
 fi
-[ "$(conf "$kdir/.config" CONFIG_RUST)" = y ] || cannot "belongs to a kernel with CONFIG_RUST off, in which no Rust module can be: take another kernel"
+[ "$(conf "$kdir/.config" CONFIG_RUST)" = y ] || refuse "belongs to a kernel with CONFIG_RUST off, which loads no Rust module: use another kernel"
 if [ "$(conf "$kdir/.config" CONFIG_MODVERSIONS)" = y ]; then
-	cannot "belongs to a kernel with CONFIG_MODVERSIONS, whose checksums of Rust symbols come with a whole build alone: build the kernel from its source"
+	refuse "belongs to a kernel with CONFIG_MODVERSIONS, and only a full build makes the checksums of Rust symbols: build the kernel from its source"
 fi
 version=$(sed -n 's/^#define UTS_VERSION .* Debian \([^ "]*\) .*/\1/p' "$kdir/include/generated/utsversion.h" 2>/dev/null)
 [ -n "$version" ] ||
-	cannot "does not tell which version of Debian's linux package it is (include/generated/utsversion.h), and only Debian's headers are known to lack the metadata and nothing else: build that kernel from its source"
+	refuse "does not tell which version of Debian's linux package it is (include/generated/utsversion.h), and only Debian's headers are known to lack the metadata and nothing else: build that kernel from its source"
 series=$(kernel_series "$version")
 version_ok "$series" "$MIN_KERNEL" ||
-	cannot "is linux $series, and the Rust interfaces used here came with $MIN_KERNEL: take a newer kernel"
+	refuse "is linux $series, and the Rust interfaces used here came with $MIN_KERNEL: use a newer kernel"
 
 need_writable
 need_space "$CACHE" 600 "the metadata of $release"
@@ -107,37 +106,37 @@ failed()
 
 : >"$log"
 cp "$kdir/.config" "$out/.config" || exit 1
-kmake olddefconfig || failed "the configuration of $release cannot be taken over"
-# An option that is another changes what modules see of the kernel's structures.
+kmake olddefconfig || failed "the configuration of $release could not be taken over"
+# A changed option may change the layout of the kernel's structures.
 changed=$(diff "$kdir/.config" "$out/.config" | sed -n 's/^[<>] \(# \)\{0,1\}\(CONFIG_[A-Za-z0-9_]*\).*/\2/p' | sort -u | tr '\n' ' ')
 [ -z "$changed" ] ||
-	die "with the programs of this machine the configuration of $release would be another: ${changed}(pahole, openssl and the compilers decide about such); the log: $log"
+	die "with the programs of this machine the configuration of $release would differ: ${changed}(they depend on pahole, openssl and the compilers); the log: $log"
 
 made()
 {
 	work_in "$out"
 }
 
-say "metadata: making that of $release, which takes two minutes on two CPUs; the log is $log"
+say "metadata: making that of $release, about two minutes on two CPUs; the log is $log"
 progress_start "metadata: building" 320 made
 kmake -j"$(nproc)" prepare || failed "the metadata of $release could not be built"
 progress_stop
 
-# What is as it was in the kernel's own build.
+# These must equal those of the kernel's own build.
 for file in include/config/auto.conf include/generated/autoconf.h include/generated/asm-offsets.h \
 	include/generated/bounds.h include/generated/rq-offsets.h include/generated/timeconst.h include/generated/rustc_cfg; do
 	[ ! -f "$kdir/$file" ] || cmp -s "$kdir/$file" "$out/$file" ||
-		die "$file came out different from that of $release, so modules would not fit the kernel; the log: $log"
+		die "$file came out different from that of $release, so modules would not match the kernel; the log: $log"
 done
-# With the very compiler and source the names come out as the kernel exports them.
+# With the same compiler and source, the mangled names equal those that the kernel exports.
 sed -n 's/^EXPORT_SYMBOL_RUST_GPL(\(.*\));$/\1/p' "$out"/rust/exports_*_generated.h | sort -u >"$out/symbols"
 cut -f 2 "$kdir/Module.symvers" | sort -u >"$out/exported"
 lost=$(comm -23 "$out/symbols" "$out/exported" | head -n 1)
 { [ -s "$out/symbols" ] && [ -z "$lost" ]; } ||
-	die "the kernel does not export the Rust symbol ${lost:-(there are none)}, so its compiler or source was another; the log: $log"
+	die "the kernel does not export the Rust symbol ${lost:-(there are none)}, so its compiler or source was different; the log: $log"
 rm -f "$out/symbols" "$out/exported"
 
-# What the package has of the kernel itself.
+# Take these from the package.
 mkdir -p "$out/scripts"
 if ! { cp "$kdir/Module.symvers" "$out/Module.symvers" &&
 	cp "$kdir/include/config/kernel.release" "$out/include/config/kernel.release" &&
@@ -145,14 +144,14 @@ if ! { cp "$kdir/Module.symvers" "$out/Module.symvers" &&
 	cp "$kdir/arch/x86/module.lds" "$out/scripts/module.lds"; }; then
 	die "KDIR=$given lacks a part, or there is no room in $out"
 fi
-# The types of the kernel, to which those of modules refer.
+# The kernel's BTF, which that of modules refers to.
 [ ! -f "$kdir/vmlinux" ] || cp "$kdir/vmlinux" "$out/vmlinux" || exit 1
 printf '%s\n' "$tools" >"$out/tools.mk"
 sync -f "$out/Module.symvers"
 date +%s >"$out/built"
 took "metadata" $(($(date +%s) - start))
-say "metadata: that of $release is in $out, and stands for KDIR=$given from now on"
+say "metadata: that of $release is in $out, and replaces KDIR=$given from now on"
 if [ "$(conf "$kdir/.config" CONFIG_MODULE_SIG_FORCE)" = y ]; then
-	say "metadata: this kernel loads signed modules alone: sign them with $out/scripts/sign-file and a key that it trusts (mokutil --import)"
+	say "metadata: this kernel only loads signed modules: sign them with $out/scripts/sign-file and a key that it trusts (mokutil --import)"
 fi
 found

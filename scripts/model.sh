@@ -3,9 +3,9 @@
 #
 # usage: model.sh [--quick] [--code DIR] [--breaks DIR] [--only NAME]
 #
-# Runs kthread/ on a model of the kernel, in many interleavings, and shows that each of
-# the breaks is seen: see docs/proofs.md. With --quick in fewer. The status is 4, and a
-# line says why, where it can not be built: without cargo, or crates that it can fetch.
+# Runs kthread/ on a model of the kernel, in many interleavings (fewer with --quick), and
+# shows that it catches each of the breaks: see docs/proofs.md. Exits with 4, and says why,
+# if the model does not build because cargo or the crates are missing.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -50,11 +50,11 @@ mkdir -p "$BOX" "$out"
 touch "$BOX/used"
 lock "$out/lock" "the model"
 
-# shuttle uses what is stable since then.
+# shuttle uses a feature that is stable since this version.
 flags=
 version_ok "$(version_of "$rustc")" 1.87.0 || flags='-Zcrate-attr=feature(unsigned_is_multiple_of)'
 
-# run_cargo ARGUMENT...: with the toolchain of the lab, and whatever mirror the user has chosen.
+# run_cargo ARGUMENT...: uses the toolchain of the lab, and the mirror that the user has configured.
 run_cargo()
 {
 	set -- "$@" --locked --manifest-path "$MODEL/Cargo.toml"
@@ -63,7 +63,7 @@ run_cargo()
 	env RUSTC="$rustc" RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags" CARGO_HOME="$BOX" "$cargo" "$@" 8>&-
 }
 
-# build_model DIR: builds it there, from the code and with what else is in the environment.
+# build_model DIR: builds it in DIR from $code. The environment has further settings.
 build_model()
 {
 	MODEL_CODE=$code run_cargo build --quiet --target-dir "$1" >"$1.log" 2>&1 && return
@@ -75,14 +75,14 @@ build_model()
 if ! run_cargo fetch --quiet --offline >"$out/fetch.log" 2>&1; then
 	say "model: fetching crates into the cache"
 	run_cargo fetch --quiet >"$out/fetch.log" 2>&1 ||
-		skip "cargo can not fetch its crates: $(grep -m 1 -A 8 '^error' "$out/fetch.log" | tail -n 1 | sed 's/^ *//')"
+		skip "cargo failed to fetch its crates: $(grep -m 1 -A 8 '^error' "$out/fetch.log" | tail -n 1 | sed 's/^ *//')"
 fi
 [ -x "$out/broken/debug/model" ] || say "model: building, for about a minute the first time"
 MODEL_BREAKS=$breaks build_model "$out/broken"
 set -- "$out/broken/debug/model" "$breaks"
 [ -z "$only" ] || set -- --only "$only" "$@"
 if [ -z "$quick" ]; then
-	# Unchanged, with nothing that could be broken in it.
+	# The unchanged code, without the breaks.
 	build_model "$out/whole"
 	set -- --whole "$out/whole/debug/model" "$@"
 fi

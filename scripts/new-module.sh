@@ -3,9 +3,9 @@
 #
 # usage: new-module.sh [--check] NAME DIR
 #
-# Makes DIR/NAME, the beginning of a module: samples/kthread_monitor.rs and its test
-# under that name, a copy of kthread/, and what builds and tests them. With --check it
-# makes nothing, and its status tells whether it could.
+# Creates a module in DIR/NAME: samples/kthread_monitor.rs and its test under that name, a
+# copy of kthread/, and a Makefile that builds and tests them. With --check it creates
+# nothing, and its status says whether it could.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -22,7 +22,7 @@ dir=$2/$name
 
 case $name in
 '') die "usage: make new-module NAME=name [DIR=where] (NAME is missing)" ;;
-[!a-z]* | *[!a-z0-9_]*) die "NAME='$name' is no name for a module: use a-z, 0-9 and _, a letter first" ;;
+[!a-z]* | *[!a-z0-9_]*) die "NAME='$name' is not a name for a module: use a-z, 0-9 and _, a letter first" ;;
 esac
 [ ${#name} -le 55 ] || die "NAME='$name' is too long for a module: use at most 55 letters"
 taken()
@@ -43,8 +43,8 @@ alloc | bindings | build_error | compiler_builtins | core | ffi | helpers | kern
 vmlinux) taken "the name of the kernel itself" ;;
 kthread | kthread_* | rust_kthread_demo) taken "the name of something of the lab" ;;
 esac
-# Beside what could have been a module, files that are always built in have a directory in
-# /sys/module if they have parameters.
+# Besides built-in modules, other built-in files have a directory in /sys/module if they
+# have parameters.
 for kernel in "$TOP"/build/*/kernel; do
 	[ -r "$kernel/modules.builtin" ] || continue
 	{
@@ -59,7 +59,7 @@ done
 
 [ -z "$only_check" ] || exit 0
 
-# All or nothing.
+# Build it in a temporary directory, so that a failure leaves nothing.
 new=$(mktemp -d "$2/.$name.XXXXXX") || die "nothing can be made in '$2': choose another place with DIR="
 trap 'rm -rf "$new"' EXIT
 set -e
@@ -80,14 +80,14 @@ cat >"$new/Makefile" <<EOF
 $licence
 #
 # make                  builds the module for the running kernel, or for KDIR=DIR
-# make modules_install  installs that
-# make test             builds it for a kernel of the lab, and runs test.sh in the guest
+# make modules_install  installs it
+# make test             builds it for a kernel of the lab, and runs test.sh in a guest
 # make vm SCRIPT=FILE   the same with another script, or COMMAND='...'
-# make shell            opens a shell in the guest, where modprobe finds the module
-# make gdb              the same guest waits for a debugger; prints how to attach
-# make coverage         runs test.sh, and tells which lines of the module it reached
+# make shell            opens a shell in the guest; modprobe finds the module there
+# make gdb              starts a guest that waits for a debugger; prints how to attach
+# make coverage         runs test.sh, and shows which lines of the module it reached
 # make rust-analyzer    writes rust-project.json for editors
-# make clean            removes what was built
+# make clean            removes the build
 #
 # KERNEL=NAME chooses a kernel of the lab, whose "make help" lists the other variables.
 
@@ -95,9 +95,9 @@ KDIR ?= /lib/modules/\$(shell uname -r)/build
 LAB ?= $TOP
 
 lab = @[ -f "\$(LAB)/Makefile" ] || { \\
-	echo "the lab is not at '\$(LAB)': set LAB to where it is, here or in the Makefile" >&2; exit 2; }; \\
+	echo "the lab is not at '\$(LAB)': set LAB to its path, here or in the Makefile" >&2; exit 2; }; \\
 	\$(MAKE) --no-print-directory -C "\$(LAB)" MODULE="\$(CURDIR)"
-# Paths are seen from here.
+# Paths are relative to this directory.
 here = \$(foreach v,SCRIPT SHARE OUT JUNIT INSTALL_MOD_PATH,\$(if \$(\$v),\$v="\$\$(realpath -ms -- "\$(\$v)")"))
 
 modules modules_install:

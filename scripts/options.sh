@@ -3,14 +3,14 @@
 #
 # usage: options.sh TARGET
 #
-# Looks at what the user set for a target of make before anything is built: each
-# option is one that can be met, or is refused in a line, with status 2. LAB_GIVEN
-# has the names of those that make's command line sets, LAB_GOALS all its targets.
+# Checks the user's options for a target of make before anything is built: an option that
+# does not work is refused in one line, with status 2. LAB_GIVEN has the names of the
+# options on make's command line, LAB_GOALS all its targets.
 
 . "$(dirname "$0")/lib.sh"
 
 target=${1:?usage: options.sh TARGET}
-# No value is a pattern for files.
+# Values are not file patterns.
 set -f
 
 refuse()
@@ -19,7 +19,7 @@ refuse()
 	exit 2
 }
 
-# takes TARGET: the options that it knows, nothing for a target that is not ours.
+# takes TARGET: the options that it takes, nothing for an unknown target.
 takes()
 {
 	_build="KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V"
@@ -61,7 +61,7 @@ among()
 	esac
 }
 
-# What make sets itself in its environment would be taken for one that was exported for kbuild.
+# The Makefile passes ARCH as LAB_ARCH, as an ARCH in the environment is one for kbuild.
 # shellcheck disable=SC2034 # value() looks at it
 ARCH=${LAB_ARCH:-}
 
@@ -69,27 +69,27 @@ known=$(for _goal in $target ${LAB_GOALS:-}; do takes "$_goal"; done | tr '\n' '
 mine=$(takes "$target")
 for name in ${LAB_GIVEN:-}; do
 	[ -n "$mine" ] || break
-	# LAB is what the Makefile of a module sets to find this one.
+	# The Makefile of a user's module sets LAB to find this one.
 	among "$name" "$known LAB" ||
 		refuse "there is no option $name here: it takes $mine"
 	eval "[ -n \"\${$name:-}\" ]" ||
 		refuse "$name is empty: give it a value, or leave it out"
 done
 
-# value NAME: sets $value to that of an option, and fails if it has none or no target asks for it.
+# value NAME: sets $value to the value of an option. Fails if it has none, or if no target takes it.
 value()
 {
 	among "$1" "$known" && eval "value=\${$1:-}" && [ -n "$value" ]
 }
 
-# whole NAME MIN MAX WHAT: refuses what is no whole number of that range.
+# whole NAME MIN MAX WHAT: refuses a value that is not a whole number in that range.
 whole()
 {
 	value "$1" || return 0
 	case $value in
 	*[!0-9]*) ;;
 	*)
-		# Longer than any bound, and than what the shell can compare.
+		# More digits exceed all bounds, and what the shell is able to compare.
 		_digits=$(printf %s "$value" | sed 's/^0*\(.\)/\1/')
 		[ ${#_digits} -gt 10 ] || [ "$_digits" -lt "$2" ] || [ "$_digits" -gt "$3" ] || return 0
 		;;
@@ -114,10 +114,10 @@ if value KERNEL; then
 	said=$("$TOP/scripts/kernel-options.sh" "$value" 2>&1 >/dev/null) || refuse "${said#*: }"
 fi
 
-# The kernel takes no more processors than it was configured for, and says nothing.
+# The kernel silently ignores CPUs beyond its configured maximum.
 if value SMP; then
 	cpus=$("$TOP/scripts/kernel-options.sh" "${KERNEL:-fast}" | sed -n 's/^CONFIG_NR_CPUS=//p')
-	# Nor does QEMU take more than that.
+	# QEMU has a maximum, too.
 	_most=$(sed -n 's/^MAX_CPUS = \([0-9]*\).*/\1/p' "$TOP/qemu/machine.py")
 	[ "${cpus:-512}" -le "$_most" ] || cpus=$_most
 	whole SMP 1 "$cpus" "number of CPUs that the kernel '${KERNEL:-fast}' can have"
@@ -129,7 +129,7 @@ if value MEM; then
 	*) number=$value ;;
 	esac
 	case $number in
-	'' | *[!0-9]* | ????????????*) refuse "MEM='$value' is no size of memory: give a number of MiB, or one with K, M or G" ;;
+	'' | *[!0-9]* | ????????????*) refuse "MEM='$value' is not a size of memory: give a number of MiB, or one with K, M or G" ;;
 	esac
 	number=$(printf %s "$number" | sed 's/^0*\(.\)/\1/')
 	case $value in
@@ -167,11 +167,11 @@ whole SHARE_RW 0 1 "switch"
 whole SYMBOLS 0 1 "switch"
 
 if value QEMU_ACCEL; then
-	among "$value" "auto kvm tcg" || refuse "QEMU_ACCEL='$value' is not known: give kvm, tcg or auto"
+	among "$value" "auto kvm tcg" || refuse "QEMU_ACCEL='$value' is unknown: give kvm, tcg or auto"
 	[ "$value" != kvm ] || [ "$(arch_of "${KERNEL:-fast}")" = "$(host_arch)" ] ||
-		refuse "QEMU_ACCEL=kvm: this machine runs no $(arch_of "${KERNEL:-fast}") guest by KVM; leave it out to have the guest emulated"
+		refuse "QEMU_ACCEL=kvm: this machine does not run $(arch_of "${KERNEL:-fast}") guests with KVM; leave it out to emulate the guest"
 	[ "$value" != kvm ] || [ -w /dev/kvm ] ||
-		refuse "QEMU_ACCEL=kvm: /dev/kvm is not there or may not be opened; leave it out to have the guest emulated"
+		refuse "QEMU_ACCEL=kvm: /dev/kvm is missing or you may not open it; leave it out to emulate the guest"
 fi
 
 if value TESTS; then
@@ -191,7 +191,7 @@ fi
 
 if value BUG; then
 	bugs=$(find "$TOP/upstream" -name report.md | sed 's,/report.md$,,; s,.*/,,' | LC_ALL=C sort | tr '\n' ' ')
-	among "$value" "$bugs" || refuse "BUG='$value' is no directory of upstream/: it is one of ${bugs% }"
+	among "$value" "$bugs" || refuse "BUG='$value' is not a directory of upstream/: choose one of ${bugs% }"
 fi
 
 # readable NAME KIND TEST
@@ -212,10 +212,10 @@ if [ "$target" = vm ]; then
 	[ -z "${SCRIPT:-}" ] || [ -z "${COMMAND:-}" ] ||
 		refuse "SCRIPT and COMMAND are both given: choose one"
 	[ -n "${SCRIPT:-}${COMMAND:-}" ] ||
-		refuse "what is to be run? give SCRIPT=FILE or COMMAND='...'"
+		refuse "there is nothing to run: give SCRIPT=FILE or COMMAND='...'"
 fi
 if value SHARE_RW && ! value SHARE; then
-	refuse "SHARE_RW is about a directory that SHARE=DIR names, and there is none"
+	refuse "SHARE_RW needs SHARE=DIR"
 fi
 if value OUT; then
 	place=$value
@@ -228,17 +228,17 @@ if value OUT; then
 fi
 
 if value BOOT; then
-	[ ${#value} -le 1000 ] || refuse "BOOT is longer than the 1000 characters that are left for it"
+	[ ${#value} -le 1000 ] || refuse "BOOT is longer than 1000 characters, and there is no room for more"
 	case $value in
-	*[![:print:]]*) refuse "BOOT has a character that is no part of a line" ;;
-	*\"*) refuse "BOOT: the kernel would take all behind a quote for a part of it; leave that out" ;;
+	*[![:print:]]*) refuse "BOOT has a character that does not belong in a line" ;;
+	*\"*) refuse "BOOT: the kernel would take everything after a quote as one word: leave the quote out" ;;
 	esac
 	for word in $value; do
 		case $word in
 		console=* | init=* | rdinit=* | initrd=* | noinitrd | root=* | panic=* | reboot=* | virtio_mmio.* | \
 			quiet | loglevel=* | debugfs=* | maxcpus=* | nr_cpus=* | nosmp | mem=* | memmap=* | \
 			tsc=* | tsc_early_khz=* | lpj=* | sysctl.kernel.panic=* | sysctl.kernel.printk=* | --)
-			refuse "BOOT: '$word' is what the lab itself depends on: leave it out" ;;
+			refuse "BOOT: the lab sets '$word' itself: leave it out" ;;
 		esac
 	done
 fi
@@ -256,6 +256,6 @@ fi
 case $target in
 shell | gdb | watch)
 	[ -t 0 ] ||
-		refuse "there is no terminal for the guest: use make vm SCRIPT=FILE or COMMAND='...' for what runs by itself" ;;
+		refuse "there is no terminal for the guest: use make vm SCRIPT=FILE or COMMAND='...' for a non-interactive run" ;;
 esac
 exit 0

@@ -4,12 +4,11 @@
 # usage: packaged-kernel.sh [--is-built|--check] NAME PACKAGE
 #	 packaged-kernel.sh --symbols NAME
 #
-# Has the kernel that Debian's metapackage PACKAGE stands for in the cache, from the
-# first suite that has it new enough, and points build/NAME/kernel at a folder with
-# its image and with what modules are built against. Nothing of it is built but that.
-# The options are those of build-kernel.sh. With --symbols it sees to it that a debugger
-# has the symbols of such a kernel, which are fetched if SYMBOLS says so; it does nothing
-# for a kernel of the lab.
+# Fetches the kernel of Debian's metapackage PACKAGE into the cache, from the first suite
+# that has it new enough, and points build/NAME/kernel at a folder with its image and the
+# metadata for modules, which is all that is built. The options are those of
+# build-kernel.sh. --symbols checks that the debug symbols of such a kernel are there, and
+# fetches them with SYMBOLS=1; it does nothing for a kernel of the lab.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
@@ -25,7 +24,7 @@ name=${1:?usage: packaged-kernel.sh [--is-built|--check|--symbols] KERNEL [PACKA
 package=${2:-$(kernel_package "$name")}
 if [ -z "$package" ]; then
 	[ "$only_ask" != --symbols ] || exit 0
-	die "the kernel '$name' is no package"
+	die "the kernel '$name' is not a package"
 fi
 
 need_arch x86_64
@@ -41,7 +40,7 @@ link()
 	touch "$1/used" 2>/dev/null || :
 }
 
-# symbols: fetches the kernel with its symbols, the one file of a large package.
+# symbols: fetches the kernel with debug symbols, one file of a large package.
 symbols()
 {
 	read -r release version suite <"$current/whole"
@@ -76,7 +75,7 @@ fetched()
 	du -sk "$new" | cut -f 1
 }
 
-# The one that was fetched stays the kernel of that name; who wants a newer one removes it.
+# Once fetched, a kernel keeps its version. Remove it from the cache to get a newer one.
 current=$place/$flavour
 if [ "$only_ask" = --symbols ]; then
 	symbols
@@ -118,12 +117,12 @@ if [ ! -f "$current/whole" ]; then
 	new=$(new_directory "$place/new")
 	say "kernel $name: fetching $release ($version) from $suite"
 	progress_start "kernel $name: fetching" 0 nothing
-	# Older kernels have their image in the package of that name, newer ones apart from it.
+	# Older kernels have their image in the package of that name, newer ones in a separate one.
 	for one in $(debian_parts "$release"); do
 		debian_download "$one" "$new" || die "the download of $one failed: $(debian_error) (all of it: $APT/log)"
 	done
 	for one in "$new"/*.deb; do
-		dpkg-deb -x "$one" "$new/root" || die "cannot unpack ${one##*/} in $new"
+		dpkg-deb -x "$one" "$new/root" || die "failed to unpack ${one##*/} in $new"
 		rm -f "$one"
 	done
 	progress_stop
@@ -145,5 +144,5 @@ if ! { cp "$current"/beside/* "$out" && cp "$current/vmlinuz" "$out/vmlinuz.$$" 
 	mv "$out/vmlinuz.$$" "$out/vmlinuz"; }; then
 	die "no room in $out"
 fi
-link "$current" || die "$out cannot be used"
+link "$current" || die "$out is not usable"
 say "kernel $name: $release, version $version from $suite"

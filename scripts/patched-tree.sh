@@ -3,8 +3,8 @@
 #
 # usage: patched-tree.sh TREE DIR
 #
-# Has in DIR the kernel tree TREE with the patches of upstream/ applied. What they do not
-# touch is a link to TREE, where nothing is written.
+# Makes DIR the kernel tree TREE with the patches of upstream/ applied. Files that they do
+# not touch are links to TREE, which stays as it is.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -24,7 +24,7 @@ touched "$TOP"/upstream/*/*.patch | while IFS= read -r file; do
 	[ ! -e "$src/$file" ] || { rm "$dir/$file" && cp "$src/$file" "$dir/$file"; } || exit 1
 done || exit 1
 for patch in "$TOP"/upstream/*/*.patch; do
-	# Without fuzz, as git am takes it.
+	# Without fuzz, like git am.
 	said=$(patch -d "$dir" -p1 -N -s -F0 --no-backup-if-mismatch <"$patch" 2>&1) && continue
 	failed=$(printf '%s\n' "$said" | sed -n 's/.* saving rejects to file \(.*\)\.rej$/\1/p' | head -n 1)
 	[ -n "$failed" ] || failed=$(touched "$patch" | while IFS= read -r file; do

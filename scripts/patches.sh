@@ -3,8 +3,8 @@
 #
 # usage: patches.sh
 #
-# Writes the series for the kernel tree to build/patches, and has that tree's checkpatch
-# look at it.
+# Writes the series for the kernel tree to build/patches, and runs that tree's checkpatch
+# on it.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -15,13 +15,13 @@ export RUSTFMT
 out=$TOP/build/patches
 said=$("$TOP/scripts/series.py" patches "$src" "$out" 2>&1) || die "${said#series.py: }"
 git config user.email >/dev/null ||
-	say "patches: git does not know who you are: they are by Your Name <you@example.org>; see git config user.name and user.email"
+	say "patches: git has no user.name and user.email, so the author is Your Name <you@example.org>; see git config"
 
-# Where a new file belongs is said by the third patch in MAINTAINERS, once for all.
+# The third patch adds the entry in MAINTAINERS for all new files.
 # checkpatch's own use of codespell takes minutes for patches of this size.
 if ! (cd "$out" && "$src/scripts/checkpatch.pl" --strict --terse --no-summary --show-types --ignore FILE_PATH_CHANGES ./*.patch &&
 	/usr/bin/codespell -L crate ./*.patch) >&2; then
-	die "checkpatch or codespell has something to say about build/patches: see above"
+	die "checkpatch or codespell complains about build/patches: see above"
 fi
-say "patches: $(find "$out" -name '*.patch' ! -name 0000-\* | grep -c '') patches for $(basename "$src") and a cover letter are in build/patches; checkpatch and codespell say nothing"
+say "patches: $(find "$out" -name '*.patch' ! -name 0000-\* | grep -c '') patches for $(basename "$src") and a cover letter are in build/patches; checkpatch and codespell are clean"
 say "apply them with: git am --empty=drop build/patches/*.patch"

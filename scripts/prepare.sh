@@ -3,8 +3,8 @@
 #
 # usage: prepare.sh NAME [COMMAND...]
 #
-# Makes all that a guest with the kernel NAME needs, then runs COMMAND. One run
-# at a time in a checkout: the lock is held to the end of COMMAND.
+# Builds everything that a guest with the kernel NAME needs, then runs COMMAND. Allows one
+# run at a time in a checkout: it holds the lock until COMMAND ends.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -16,7 +16,7 @@ scripts/kernel-options.sh "$name" >/dev/null || exit 1
 need_build
 mkdir -p build || exit 1
 if command -v flock >/dev/null; then
-	(: >>build/lock) 2>/dev/null || die "$TOP/build/lock cannot be written by $(id -un): have build/ removed or given to you"
+	(: >>build/lock) 2>/dev/null || die "$TOP/build/lock is not writable for $(id -un): have build/ removed or given to you"
 	exec 9>>build/lock
 	try_lock 9 "$TOP/build/lock" || die "another run works in this checkout (process $(cat build/lock)): wait for it to end"
 	echo $$ >build/lock
@@ -26,5 +26,5 @@ attached scripts/setup.sh "$name" || exit 1
 attached scripts/build-kernel.sh "$name" || exit 1
 attached scripts/build-module.sh "$name" . "build/$name/module" || exit 1
 
-# The lock is held here to the end, and by nothing that the command leaves behind.
+# Only this script holds the lock, not what the command leaves behind.
 [ $# -eq 0 ] || attached "$@"

@@ -3,9 +3,9 @@
 #
 # usage: rust-analyzer.sh NAME|KDIR [SRCDIR]
 #
-# Writes SRCDIR/rust-project.json, with which rust-analyzer knows the modules there (by
-# default those of the lab) and the kernel crate of the kernel NAME, or of that in KDIR
-# (told by its slash). They must have been built for that kernel.
+# Writes SRCDIR/rust-project.json, which tells rust-analyzer about the modules there (by
+# default those of the lab) and the kernel crate of the kernel NAME, or of the one in KDIR
+# (recognised by its slash). The modules must have been built for that kernel.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -20,10 +20,10 @@ rm -rf "$out"
 set -- "$built"
 if [ "$src" = "$TOP" ] && [ -d "$built/module" ]; then
 	set -- "$built/module"
-	# Those are built by the self-check.
+	# The self-check builds these.
 	[ ! -d "$built/selfcheck/stripped" ] || set -- "$@" "$built/selfcheck"
 fi
 "$TOP/scripts/rust-project.py" "$@" <"$out/rust-project.json" >"$out/complete.json" ||
 	die "what the modules in $src were built with is not known: see above"
-cp "$out/complete.json" "$src/rust-project.json" || die "$src/rust-project.json cannot be written"
+cp "$out/complete.json" "$src/rust-project.json" || die "$src/rust-project.json is not writable"
 say "rust-analyzer: wrote $src/rust-project.json for the kernel $name"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """usage: rust-project.py OUTDIR... <FILE >FILE
 
-Completes a rust-project.json, as the kernel's own script writes it, by what kbuild
-called rustc with for the modules in each OUTDIR: that script knows neither the crates
-which a Kbuild names in another directory nor what is given by RUSTFLAGS.
+Completes the rust-project.json of the kernel's own script with the command lines that
+kbuild used for the modules in each OUTDIR: that script misses crates that a Kbuild names in
+another directory, and RUSTFLAGS.
 """
 
 import glob
@@ -18,7 +18,7 @@ SAVED = re.compile(r"^savedcmd_\S+ := (.*)$", re.M)
 
 
 def calls(directory):
-    """The command line of each rustc that made an object there."""
+    """The command line of each rustc run that made an object in the directory."""
     for top, dirs, _ in os.walk(directory):
         dirs.sort()
         for path in sorted(glob.glob(os.path.join(glob.escape(top), ".*.o.cmd"))):
@@ -31,7 +31,7 @@ def calls(directory):
 
 
 def crate(words, known):
-    """What rust-analyzer is to know about the crate that this made."""
+    """The entry of rust-project.json for the crate that this command line made."""
     at = next(n for n, word in enumerate(words) if "=" not in word)
     env = dict(word.split("=", 1) for word in words[:at])
     cfg, edition, deps, root, name = [], "2021", [], None, None
@@ -61,7 +61,7 @@ def crate(words, known):
 def main(directories):
     project = json.load(sys.stdin)
     crates = project["crates"]
-    # The first of a name is the kernel's.
+    # Of several crates with a name, the first is the kernel's.
     known = {item["display_name"]: n for n, item in reversed(list(enumerate(crates)))}
     places = {os.path.realpath(item["root_module"]): n for n, item in enumerate(crates)}
     for words in (words for directory in directories for words in calls(directory)):

@@ -3,9 +3,9 @@
 #
 # usage: rustdoc.sh NAME
 #
-# Builds the documentation of kthread/ as rust/Makefile builds that of the kernel
-# crate, into build/NAME/rustdoc. A warning is an error, and so is a link to a file
-# that the kernel tree does not have. The module must be built for the kernel NAME.
+# Builds the documentation of kthread/ into build/NAME/rustdoc the way rust/Makefile builds
+# that of the kernel crate. A warning is an error, and so is a link to a file that the
+# kernel tree does not have. The module must be built for the kernel NAME.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -18,11 +18,11 @@ out=build/$name/rustdoc
 [ -r "$src/Makefile" ] || src=build/$name/kernel
 [ -r "$src/include/linux/kthread.h" ] || die "the source of the kernel '$name' is not at $src"
 
-# The compiler as kbuild calls it for the module, but for what it writes and reads.
+# The command line of the module's compiler, without inputs and outputs.
 flags=$(sed -n 's/^savedcmd_rust_kthread_demo\.o := //p' "$command")
 flags=${flags%% --emit=*}
 flags=$(printf '%s\n' "$flags" | sed -E 's/ --out-dir [^ ]*//; s/ --remap-path-[a-z]*=[^ ]*//g')
-# What stands before the flags is the environment, and then rustc.
+# The environment and rustc come before the flags.
 rustc=$(printf '%s\n' "$flags" | tr ' ' '\n' | grep -m 1 -E '/?(rustc|clippy-driver)$')
 rustdoc=${rustc%/*}/rustdoc
 case $rustc in
@@ -36,7 +36,7 @@ flags=$(printf '%s\n' "$flags" | sed "s|$rustc |\"\$rustdoc\" |")
 
 rm -rf "$out"
 mkdir -p "$out" || exit 1
-# Its own crate, as in rust/kernel/: the demo is none of its documentation.
+# A separate crate without the demo.
 cat >"$out/api.rs" <<EOF
 //! The crate that [\`kthread\`] is a part of.
 #[path = "$TOP/kthread/mod.rs"]
@@ -46,7 +46,7 @@ eval "set -- $flags"
 RUSTC_BOOTSTRAP=1 env "$@" -Dwarnings -Zunstable-options --generate-link-to-definition \
 	--extern-html-root-url kernel=https://rust.docs.kernel.org/ \
 	--output "$out" --crate-name api "$out/api.rs" ||
-	die "rustdoc found fault with the documentation: see above"
+	die "rustdoc complains about the documentation: see above"
 
 # srctree/ links go to the tree that the kernel was built from.
 missing=$(grep -Ehro '<a href="srctree/[^"]+"' "$out" | cut -d'"' -f2 | cut -d/ -f2- | sort -u |

@@ -7,26 +7,25 @@ usage: series.py list TREE
        series.py write TREE DIR [N]
        series.py patches TREE DIR
 
-"check" tells whether the series applies to TREE. "write" has in DIR the files that the
-first N patches (default: all) add to TREE or change in it. "patches" has the series itself
-in DIR, with a cover letter. Nothing is written into TREE. What a patch brings is said by
-series/NN-NAME.toml:
+"check" checks that the series applies to TREE. "write" writes to DIR the files that the
+first N patches (default: all) add to TREE or change in it. "patches" writes the series itself
+to DIR, with a cover letter. TREE stays unchanged. series/NN-NAME.toml describes the content
+of a patch:
 
-files    the files of kthread/ that come with it
-items    items that come with it, though their file has come before: FILE: NAME, FILE:
-         TYPE::NAME, or FILE: NAME of an enum's or a struct's, with a dot: TYPE.NAME
-lines    lines likewise, as they stand without their indentation
-blocks   statements likewise, from such a line to the brace that closes it, and its else
+files    the files of kthread/ that it adds
+items    the items that it adds to files of earlier patches: FILE: NAME, FILE: TYPE::NAME,
+         or, for a member of an enum or a struct, FILE: TYPE.NAME
+lines    the lines that it adds likewise, without their indentation
+blocks   the statements that it adds likewise, from such a line to the closing brace, and its else
 without  tables file, text, was: before this patch there is `was` in place of `text`
 tree     files of series/tree/
-insert   tables file, after or before, text: what goes into a file of the tree, and beside which line
+insert   tables file, after or before, text: a text for a file of the tree, beside that line
 samples  files of samples/
-unless   a table file, text: it is left out for a tree that has this already
-when     likewise: an omission that is for such trees alone
+unless   a table file, text: the patch is left out for a tree that already has the text
+when     likewise: an omission that only applies to such trees
 
-Of what is left out, imports and tests follow by themselves: an import of what is not
-there goes, a test that uses it waits for the patch that brings it, and so does what
-is private and used by nobody.
+Imports and tests follow automatically: an import of a missing item is removed, and a test
+or an unused private item waits for the patch that adds what it needs.
 """
 
 import collections
@@ -50,7 +49,7 @@ IMPL = re.compile(r"^(\s*)(?:unsafe )?impl\b(.*)$")
 USE = re.compile(r"(?m)^( *)(%s)use ([^;]*);\n" % VISIBLE)
 # An example in the documentation.
 EXAMPLE = re.compile(r"(?m)^( *//[/!] )```\n((?:\1.*\n| *//[/!]\n)*?)\1```\n")
-# What has no name that others could use.
+# Items without a name that others could use.
 NAMELESS = ("impl", "call", "mod", "method")
 
 
@@ -83,7 +82,7 @@ class Patch:
 
 
 def patches(tree):
-    """Those that the tree wants, in their order."""
+    """The patches that apply to the tree, in order."""
     found = [Patch(os.path.join(SERIES, name)) for name in sorted(os.listdir(SERIES)) if name.endswith(".toml")]
     return [patch for patch in found
             if not patch.unless or patch.unless["text"] not in tree.read(patch.unless["file"], patch)]
@@ -148,7 +147,7 @@ def items(lines, start=0, end=None, owner=""):
             found.append(Item(header_start(lines, at), stop, label, owner, True, "impl"))
             inner = items(lines, at + 1, stop, label if trait else name)
             for one in inner if trait else ():
-                # What a trait asks for is not by itself.
+                # The methods of a trait do not stand alone.
                 one.kind = "method"
             found += inner
         else:
@@ -168,19 +167,19 @@ def items_in(text):
 
 @functools.cache
 def words_in(text):
-    """How often each word is in a file, but for its comments."""
+    """Counts each word of a file, except in comments."""
     return collections.Counter(WORD.findall(strip_comments(text)))
 
 
 @functools.cache
 def used_in(text):
-    """The names that a text uses, beside those that it imports."""
+    """The names that a text uses, without its imports."""
     return frozenset(re.findall(r"(?<!::)\b\w+", strip_comments(USE.sub("", text))))
 
 
 @functools.cache
 def names_in(text, public=False):
-    """The names of the items of a file. What a trait asks for has none of its own."""
+    """The names of the items of a file, without the methods of traits."""
     return frozenset(item.name for item in items_in(text)
                      if item.kind not in NAMELESS and (item.public or not public))
 
@@ -207,7 +206,7 @@ def strip_comments(text):
 
 
 def tidy(lines):
-    """No blank lines that the removal of something between them has left."""
+    """Removes blank lines that are left after a removal."""
     out = []
     for line in lines:
         if not line.strip() and (not out or not out[-1].strip() or out[-1].rstrip().endswith("{")):
@@ -220,7 +219,7 @@ def tidy(lines):
 
 
 class State:
-    """The files of rust/kernel/kthread/, from the whole back to what the first patches bring."""
+    """The files of rust/kernel/kthread/. Patches are taken back one by one, from the last to the first."""
 
     def __init__(self, files):
         self.files = files  # name -> text
@@ -280,7 +279,7 @@ class State:
         return {name for text in self.files.values() for name in names_in(text, public)}
 
     def take_back(self, patch):
-        """Undo what a patch brings."""
+        """Undo a patch."""
         before = self.defined(public=True)
         for table in patch.without:
             self.without(table["file"], table["text"], table["was"])
@@ -292,13 +291,13 @@ class State:
             if not where.startswith("completion.rs: "):
                 self.remove_item(where)
         for name in patch.files:
-            # One with a question mark is not there for every tree.
+            # A file with a question mark does not exist for every tree.
             if name != "completion.rs" and self.files.pop(name.rstrip("?"), None) is None and name[-1] != "?":
                 raise SeriesError("%s: there is no file '%s'" % (patch.name, name))
         self.settle(before - self.defined())
 
     def settle(self, gone):
-        """Have what hangs on the names `gone` follow, until nothing changes."""
+        """Remove what depends on the names `gone`, until nothing changes."""
         while True:
             old = dict(self.files)
             for name in list(self.files):
@@ -325,7 +324,7 @@ class State:
         self.put(name, lines)
 
     def drop_unused(self):
-        """Private items that nobody names."""
+        """Remove private items that are not used."""
         defined = self.defined()
         words = sum((words_in(text) for text in self.files.values()), collections.Counter())
         for name in self.files:
@@ -352,7 +351,7 @@ class State:
                 self.put(name, lines)
 
     def prune_uses(self, name):
-        """Drop imports of what is not there, or is not used."""
+        """Remove imports that do not resolve or are not used."""
         text = self.files[name]
         modules = frozenset(os.path.splitext(part)[0] for path in self.files for part in path.split("/"))
         defined = frozenset(self.defined())
@@ -366,7 +365,7 @@ class State:
 
         def prune(match):
             tree = Uses(match.group(3))
-            # Tests are a module of their own.
+            # Tests are a separate module.
             used = used_in(text[tests:] if match.group(1) and tests >= 0 else text)
             exported = match.group(2).startswith("pub") and is_root
 
@@ -391,7 +390,7 @@ class State:
     known = frozenset()
 
 
-# Traits of others whose methods alone are used.
+# Imported traits of which only the methods are used.
 TRAITS = {"Write": {"write_fmt", "write_str"}, "Deref": {"deref"}}
 
 
@@ -453,12 +452,12 @@ class Uses:
         return ("::" if self.rooted else "") + text(self.leaves) if self.leaves else ""
 
     def declare(self, match):
-        """The declaration in place of the one that `match` has found. Its form is left to rustfmt."""
+        """The declaration that replaces the one in `match`. rustfmt formats it."""
         return "%s%suse %s;\n" % (match.group(1), match.group(2), self.write().replace("\n", "\n" + match.group(1)))
 
 
 def with_theirs(text, module, home, globbed=()):
-    """Have the kernel's own `home` in place of our `module`, and of the names in `globbed` wherever they are used."""
+    """Replace our `module`, and the names in `globbed`, by those of the kernel's `home`."""
     parts = re.split(r"(?m)^(?=mod tests \{)", text)
     for n, part in enumerate(parts):
         names = [name for name in globbed if name in used_in(part)]
@@ -481,13 +480,13 @@ def with_theirs(text, module, home, globbed=()):
 
 
 def in_tree(name, text):
-    """A file of kthread/ as it is in the tree."""
+    """A file of kthread/ in the form for the tree."""
     text = text.replace("#[cfg(kthread_kunit)]", "#[cfg(CONFIG_KUNIT)]")
     text = text.replace("bindings::_raw_spin_", "bindings::raw_spin_")
-    # Where it is proved is a place of the lab.
+    # The proofs are in the lab only.
     text = re.sub(r"(?m)^ *// ORDERING: .*\n", "", text)
     text = re.sub(r"(?m)^// Where there is a copy of this folder in more than one module.*\n", "", text)
-    # The codes have a constant each.
+    # The tree has a constant for each code.
     text = re.sub(r"(?<=: )super::Completion\b", "crate::sync::Completion", text)
     codes = "(ecanceled|edeadlk|enametoolong)"
     text = re.sub(r"\bok_or_else\(%s\)" % codes, lambda m: "ok_or(%s)" % m.group(1).upper(), text)
@@ -506,12 +505,12 @@ def in_tree(name, text):
 
 
 def whole():
-    """What there is when all patches are applied: name -> text."""
+    """The files with all patches applied: name -> text."""
     files = {}
     base = os.path.join(TOP, "kthread")
     for folder, _, names in os.walk(base):
         for name in sorted(names):
-            # Of 7.3 the kernel crate has all error codes.
+            # The kernel crate of 7.3 has all error codes.
             if name.endswith(".rs") and name != "errno.rs":
                 path = os.path.join(folder, name)
                 short = os.path.relpath(path, base)
@@ -520,7 +519,7 @@ def whole():
 
 
 def completion(tree, patch, lab):
-    """The tree's completion.rs, with the waits that it lacks out of kthread/completion.rs."""
+    """The tree's completion.rs, with the missing waits from kthread/completion.rs."""
     text = tree.read("rust/kernel/sync/completion.rs", patch)
     ours = lab.split("\n")
     found = {item.path: "\n".join(ours[item.start:item.end]) for item in items(ours)}
@@ -532,30 +531,30 @@ def completion(tree, patch, lab):
     uses = re.search(r"(?ms)^use crate::.*?;\n", lab).group(0)
     old = re.search(r"(?m)^use crate::\{[^}]*\};\n", text)
     if not old or "\n    fn as_raw(&self)" not in text or not text.endswith("}\n}\n"):
-        raise SeriesError("%s does not apply to %s: rust/kernel/sync/completion.rs is another one"
+        raise SeriesError("%s does not apply to %s: rust/kernel/sync/completion.rs is different"
                           % (patch.name, tree.path))
     text = text.replace(old.group(0), uses)[:-2].rstrip() + "\n\n"
     text += "\n\n".join(methods) + "\n}\n\n" + "\n\n".join(rest) + "\n"
-    # What the threads need of it is not theirs alone.
+    # Other code may use what the threads need of it.
     return text.replace("    fn as_raw(&self)", "    pub(crate) fn as_raw(&self)").replace("pub(super)", "pub(crate)")
 
 
 def omitted(tree):
-    """What serves the lab alone, and what this tree does not need."""
+    """The parts that only the lab needs, or that this tree does not need."""
     found = [Patch(os.path.join(SERIES, name)) for name in sorted(os.listdir(SERIES)) if name.startswith("omit")]
     return [omit for omit in found if not omit.when or omit.when["text"] in tree.read(omit.when["file"], omit)]
 
 
 class Tree:
-    """A kernel tree, of which nothing is changed."""
+    """A kernel tree, which stays unchanged."""
 
     def __init__(self, path):
         self.path = path
         if not os.path.exists(os.path.join(path, "rust/kernel/lib.rs")):
-            raise SeriesError("%s is no kernel tree with Rust: rust/kernel/lib.rs is not there" % path)
+            raise SeriesError("%s is not a kernel tree with Rust: rust/kernel/lib.rs is missing" % path)
         for own in "rust/kernel/kthread", "rust/kernel/kthread.rs":
             if os.path.exists(os.path.join(path, own)):
-                raise SeriesError("%s has a %s of its own: name another tree with KERNEL_SRC=" % (path, own))
+                raise SeriesError("%s already has %s: name another tree with KERNEL_SRC=" % (path, own))
 
     def read(self, name, patch):
         try:
@@ -565,7 +564,7 @@ class Tree:
 
 
 def states(tree, series):
-    """For each patch what there is once it is applied: path in the tree -> text."""
+    """For each patch the files once it is applied: path in the tree -> text."""
     files = whole()
     if "pub struct Read;" in tree.read("rust/kernel/sync/barrier.rs", series[0]):
         files = {name: with_theirs(text, "barrier", "sync::barrier") for name, text in files.items()
@@ -621,12 +620,12 @@ def states(tree, series):
     return made
 
 
-# What a module of the lab has in scope, as it is part of it.
+# Macros that are in scope in a module of the lab.
 MACROS = {"impl_has_slot", "impl_has_work_field", "threaded_module"}
 
 
 def sample(name, text):
-    """A sample as it is in the tree."""
+    """A sample in the form for the tree."""
     text = re.sub(r'(?m)^#\[path = "\.\./kthread/mod\.rs"\]\npub mod kthread;\n\n', "", text)
     text = text.replace('name: "%s"' % name, 'name: "rust_%s"' % name).replace(
         "The rust_kthread_demo authors", "Rust for Linux Contributors")
@@ -647,7 +646,7 @@ def sample(name, text):
     return text[:found[0].start()] + "use " + use.write() + ";\n" + text[found[-1].end():]
 
 
-# What the examples use, and where it is.
+# The names that examples use, and their modules.
 EXAMPLES = {
     "ARef": "sync::aref", "Arc": "sync", "Atomic": "sync::atomic", "Bound": "device", "Completion": "sync",
     "Core": "device", "CpuId": "cpu", "Cpumask": "cpumask", "CpumaskVar": "cpumask", "Delta": "time",
@@ -658,11 +657,11 @@ EXAMPLES = {
 
 
 def without_missing(text, missing):
-    """The documentation without links to what is not there yet, and without the examples that use it."""
+    """The text without links to missing items, and without the examples that use them."""
     def example(match):
         return "" if uses_any(re.sub(r"(?m)^ *//[/!] ?", "", match.group(2)), missing) else match.group(0)
     text = EXAMPLE.sub(example, text)
-    # A heading of examples that are gone, and blank lines in a row.
+    # Remove headings without examples, and repeated blank lines.
     text = re.sub(r"(?m)^( *//[/!]) # Examples\n\1\n(?!\1 )", "", text)
     text = re.sub(r"(?m)^( *//[/!])\n(?:\1\n)+", r"\1\n", text)
     text = re.sub(r"(?m)^( *//[/!])\n(?=(?! *//[/!]))", "", text)
@@ -686,14 +685,14 @@ def without_missing(text, missing):
 
 
 def with_uses(text, exported):
-    """Have each example say what it uses, in lines that rustdoc does not show, for it is a test there."""
+    """Add hidden `use` lines to each example, as it is a test in the tree."""
     names = dict(EXAMPLES, **dict.fromkeys(exported, "kthread"))
 
     def change(match):
         lead, body = match.group(1), match.group(2)
         code = re.sub(r"(?m)^ *//[/!] ?(?:# )?", "", body)
         if re.search(r"(?m)^threaded_module!", code):
-            # This makes a module, which a test cannot be.
+            # A test is not able to define a module.
             return lead + "```ignore\n" + body + lead + "```\n"
         said = set(WORD.findall(" ".join(re.findall(r"(?s)\buse [^;]*;", code))))
         own = {m.group(3) for m in map(ITEM.match, code.split("\n")) if m}
@@ -714,7 +713,7 @@ def with_uses(text, exported):
 
 
 def put(base, files):
-    """Have `files` below `base`. What is there already keeps its time."""
+    """Write `files` below `base`. Unchanged files keep their mtime."""
     for name, text in files.items():
         path = os.path.join(base, name)
         if not os.path.islink(path) and os.path.exists(path) and read(path) == text:
@@ -726,7 +725,7 @@ def put(base, files):
 
 
 def take_away(base, tree, names):
-    """Have below `base` what is in the tree, or nothing, in place of the files `names`."""
+    """Replace the files `names` below `base` by links to those of the tree, or remove them."""
     for name in names:
         path, theirs = os.path.join(base, name), os.path.join(tree.path, name)
         if os.path.lexists(path):
@@ -736,7 +735,7 @@ def take_away(base, tree, names):
 
 
 def formatted(states_, tree):
-    """The same, formatted by the tree's rules if $RUSTFMT says by what. A build takes them as they are."""
+    """The same, formatted with $RUSTFMT and the tree's rules. A build does not set $RUSTFMT."""
     rustfmt = os.environ.get("RUSTFMT")
     if not rustfmt:
         return states_
@@ -748,7 +747,7 @@ def formatted(states_, tree):
         for n, text in enumerate(jobs):
             path = os.path.join(place, "%d.rs" % n)
             with open(path, "w", encoding="utf-8") as f:
-                # Modules are files of their own here, and rustfmt would look for them.
+                # rustfmt would look for the files of modules.
                 f.write(re.sub(r"(?m)^(%smod) (\w+);$" % VISIBLE, r"\1 \2 {}", text))
             paths.append(path)
         if paths:
@@ -764,7 +763,7 @@ def formatted(states_, tree):
 
 
 class Git:
-    """A repository of the files that the series touches, and no configuration but the author's name."""
+    """A repository of the files that the series touches, configured with the author's name only."""
 
     def __init__(self, place):
         self.place = place

@@ -3,13 +3,13 @@
 #
 # usage: setup.sh [--lint|--trace|--bench|--distro|--upstream|--metadata|--proofs|--model|--check] [NAME]
 #
-# Installs what this machine lacks to build and boot the kernel NAME (fast by
-# default), and with --lint, --trace, --bench, --distro or --upstream also what
-# only that target of make needs; with --metadata, --proofs or --model only what that one needs. Looks for the
-# programs and files themselves, says which packages it takes and why, and does
-# nothing where all is there. With --lacking-metadata it only prints what --metadata
-# would install. With --check it prints what is missing, PACKAGE and WHY with a tab
-# between, and goes as far as it can without a change to the machine.
+# Installs what this machine lacks to build and boot the kernel NAME (default: fast). With
+# --lint, --trace, --bench, --distro or --upstream it also installs what that target of
+# make needs; with --metadata, --proofs or --model only what that target needs. It looks
+# for the programs and files themselves, says which packages it installs and why, and does
+# nothing if nothing is missing. With --lacking-metadata it only prints what --metadata
+# would install. With --check it prints what is missing, as PACKAGE, tab and WHY, and
+# checks whether it could install that, without changing the machine.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
@@ -48,7 +48,7 @@ arch=$(arch_of "${1:-fast}")
 cross=$(cross "$arch")
 compiler=clang
 ! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
-# The compilers of a kernel that comes as a package are not installed: see toolbox.sh.
+# toolbox.sh provides the compilers of a packaged kernel without installing them.
 package=$(kernel_package "${1:-fast}")
 [ -z "$metadata$proofs$model$package" ] || compiler=none
 
@@ -74,7 +74,7 @@ header()
 	[ -f "/usr/include/$1" ]
 }
 
-# busybox is the whole user space of the guest, where no shared library is.
+# The guest has no shared libraries, so its busybox has to be static.
 static_busybox()
 {
 	has busybox && ! ldd "$(command -v busybox)"
@@ -168,7 +168,7 @@ list()
 		esac
 	done
 	[ -z "$trace" ] || want trace-cmd "makes a file that KernelShark opens" has trace-cmd
-	# The distribution's Python, which need not be the first on PATH.
+	# Ask the distribution's Python, which need not be the first on PATH.
 	[ -z "$bench" ] || want python3-matplotlib "draws the plots" /usr/bin/python3 -c 'import matplotlib'
 	[ -z "$distro" ] || want debootstrap "makes the root of another release" [ -x /usr/sbin/debootstrap ]
 	[ -z "$upstream" ] || want patch "applies the patches to a copy of the tree" has patch
@@ -197,7 +197,7 @@ log=$CACHE/setup.log
 if [ -n "$wants" ]; then
 	by_hand="as root, run: apt-get install --no-install-recommends $(names)"
 	command -v apt-get >/dev/null ||
-		die "missing, and only Debian's apt-get is known here; install by hand what these packages of Debian hold: $(names)"
+		die "something is missing, and this only knows Debian's apt-get: install the content of these Debian packages by hand: $(names)"
 	need_writable
 	need_space /var/cache/apt 1500 "installing packages"
 	if [ -n "$only_check" ]; then
@@ -213,14 +213,14 @@ if [ -n "$wants" ]; then
 	apt_get "set-up: fetching the package indexes" "$log" update -o APT::Update::Error-Mode=any ||
 		failed=$(apt_error "$log")
 
-	# What is on offer decides between some of the names.
+	# Some package names depend on which versions apt offers.
 	list
 	if [ -n "$failed" ]; then
 		# shellcheck disable=SC2046 # the names are words
 		lacking=$(not_on_offer $(names) | tr '\n' ' ')
 		[ -z "$lacking" ] ||
-			die "apt-get update failed: $failed: mend the network or the machine's package sources, which do not offer $lacking; the log: $log"
-		say "set-up: apt-get update failed in part ($failed); going on, as all packages are on offer"
+			die "apt-get update failed: $failed: check the network and the machine's package sources, which do not offer $lacking; the log: $log"
+		say "set-up: apt-get update failed in part ($failed); going on, as all packages are available"
 	fi
 	names=$(names)
 	say "set-up: will install:"
@@ -231,7 +231,7 @@ if [ -n "$wants" ]; then
 	list
 	[ -z "$wants" ] ||
 		die "still missing after installing $names: $(names); the log: $log"
-	# What only one target needs is not part of what everybody waits for.
+	# Record the time only for the packages that everybody needs.
 	[ -n "$lint$trace$bench$distro$upstream$metadata$proofs$model$package" ] || took setup $(($(date +%s) - start))
 	say "set-up: installed"
 fi

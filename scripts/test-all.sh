@@ -3,9 +3,10 @@
 #
 # usage: test-all.sh
 #
-# Runs "make test" for every kernel that has a fragment, the fast one first, on each
-# architecture or on ARCH, and then, unless one of these or TESTS chooses some, "make kunit", "make upstream" and a bare Debian of the release that
-# this machine is not. Sums the totals.
+# Runs "make test" for every kernel in qemu/config, "fast" first, on each architecture or
+# on ARCH. Without ARCH and TESTS it then runs "make kunit", the builds of the series,
+# "make upstream", and both main commands in a bare Debian of the other release. Adds up
+# the totals.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -21,7 +22,7 @@ part()
 	_part=$1
 	shift
 	say "test-all: $_part"
-	# The status goes through a file, for a pipe has only its last one.
+	# Pass the status through a file, as a pipe only returns that of its last command.
 	{ "$@" || echo "status $?" >>"$output"; } | tee -a "$output"
 	if grep -q '^status ' "$output"; then
 		bad="$bad, $_part"

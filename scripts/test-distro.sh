@@ -3,37 +3,36 @@
 #
 # usage: test-distro.sh SUITE [WORD...]
 #
-# Runs "make demo" and "make test" of what is committed here in a bare Debian of
-# the release SUITE ("other": the one that this machine is not): a root made by
-# debootstrap, with nothing of this machine's but the network. The root stays in the cache, so that a second run is short.
-# Where that cannot be done at all, for want of root, network or room, the status
-# is 4. Each WORD is one of
-#	user	a user with sudo does it rather than root
-#	german	the locale is de_DE.UTF-8
-#	hostile	the variables of tests/lib/hostile.env are set
-#	slow	the mirror is slow: it is behind tests/lib/slow_proxy.py
-#	fresh	what an earlier run left in the root is removed first
-#	stock	on the release's own kernel rather than the lab's: metadata for its headers,
-#		the modules, dkms, and a boot of that root with systemd
-#	quick	without a kernel that would have to be built: "make doctor", the
-#		packages, and the parsers on what the release's own tools print
+# Runs "make demo" and "make test" of the current commit in a bare Debian of the release
+# SUITE ("other": the one that this machine does not run). The root comes from debootstrap
+# and shares only the network with this machine. It stays in the cache, so a second run is
+# short. Exits with 4 if this machine is not able to do that at all: no root, no network,
+# no room. Each WORD is one of
+#	user	runs as a user with sudo instead of root
+#	german	sets the locale de_DE.UTF-8
+#	hostile	sets the variables of tests/lib/hostile.env
+#	slow	puts the mirror behind tests/lib/slow_proxy.py
+#	fresh	first removes what an earlier run left in the root
+#	stock	tests with the release's own kernel instead of the lab's: metadata for its
+#		headers, the modules, dkms, and a boot of that root with systemd
+#	quick	builds no kernel: "make doctor", the packages, and the parsers on the output
+#		of the release's own tools
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
 
 usage="usage: make test-distro SUITE=bookworm|trixie|other [WITH='user german hostile slow fresh stock quick']"
 
-# lacks WHY: this is no place to try a release in, which tells nothing about the release.
+# lacks WHY: skips the test, as this machine is not able to run it.
 lacks()
 {
-	say "$label: cannot be done here, $*"
+	say "$label: skipped, $*"
 	exit 4
 }
 
-# What follows up to the last part runs as root, with mounts, processes and a
-# /proc of its own, all of which end with it.
+# The functions below run as root in new mount and PID namespaces, which end with them.
 
-# new_root: makes $root from debootstrap's packed one, which is made once.
+# new_root: unpacks $root from a tar file, which debootstrap makes once.
 new_root()
 {
 	rm -rf "$state/new" "$root"
@@ -44,16 +43,16 @@ new_root()
 		debootstrap --variant=minbase --include="$_include" "$suite" "$state/new" "$mirror" >"$state/debootstrap.log" 2>&1 ||
 			die "debootstrap of $suite failed: $(grep -E '^[EW]: ' "$state/debootstrap.log" | tail -n 1): check the network and $mirror; its log: $state/debootstrap.log"
 		progress_stop
-		tar -C "$state/new" --one-file-system -cf "$state/base.tar.new" . || die "cannot pack $state/new"
+		tar -C "$state/new" --one-file-system -cf "$state/base.tar.new" . || die "failed to pack $state/new"
 		mv "$state/base.tar.new" "$state/base.tar" || exit 1
 	else
 		mkdir "$state/new" || exit 1
-		tar -C "$state/new" -xpf "$state/base.tar" || die "cannot unpack $state/base.tar: remove it"
+		tar -C "$state/new" -xpf "$state/base.tar" || die "failed to unpack $state/base.tar: remove it"
 	fi
 	mv "$state/new" "$root" || exit 1
 }
 
-# The network as this machine has it: names, mirrors, proxies, authorities.
+# network: copies this machine's names, mirrors, proxies and certificates.
 network()
 {
 	for _file in resolv.conf hosts; do
@@ -72,7 +71,7 @@ network()
 	within root update-ca-certificates >/dev/null 2>&1
 }
 
-# slow_mirror: has what runs in the root fetch slowly.
+# slow_mirror: makes programs in the root fetch slowly.
 slow_mirror()
 {
 	rm -f "$state/port"
@@ -81,16 +80,16 @@ slow_mirror()
 		[ ! -f "$state/port" ] || break
 		sleep 0.1
 	done
-	[ -f "$state/port" ] || die "the proxy that is to be slow did not start; its log: $logs/slow_proxy.log"
+	[ -f "$state/port" ] || die "the slow proxy did not start; its log: $logs/slow_proxy.log"
 	proxies="http_proxy=http://127.0.0.1:$(cat "$state/port")"
 }
 
-# mounted WHERE ARGUMENT...: mounts that in the root.
+# mounted WHERE ARGUMENT...: runs mount with these arguments on WHERE in the root.
 mounted()
 {
 	_where=$root/$1
 	shift
-	mount "$@" "$_where" || die "cannot mount $_where"
+	mount "$@" "$_where" || die "failed to mount $_where"
 }
 
 mounts()
@@ -112,7 +111,7 @@ mounts()
 	done
 }
 
-# within USER COMMAND...: runs COMMAND there, as it would be after a login.
+# within USER COMMAND...: runs COMMAND in the root, as after a login.
 within()
 {
 	_user=$1
@@ -124,31 +123,31 @@ within()
 		TERM=dumb PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin $proxies $environment "$@" </dev/null
 }
 
-# add PACKAGE...: what the machine of somebody who tries the lab has already.
+# add PACKAGE...: installs packages that the machine of a user already has.
 add()
 {
 	{
 		within root apt-get -q update &&
 			within root DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"
 	} >"$logs/setup.log" 2>&1 ||
-		die "cannot install $* in $root: $(sed -n 's/^E: *//p' "$logs/setup.log" | head -n 1); the log: $logs/setup.log"
+		die "failed to install $* in $root: $(sed -n 's/^E: *//p' "$logs/setup.log" | head -n 1); the log: $logs/setup.log"
 }
 
-# step NAME COMMAND...: what it prints goes to the terminal and to a log.
+# step NAME COMMAND...: runs COMMAND, with its output on the terminal and in a log.
 step()
 {
 	_name=$1
 	shift
 	say "$label: $*"
 	_start=$(date +%s)
-	# Left like that if what runs the command is killed.
+	# The status stays like this if the subshell is killed.
 	echo lost >"$state/status"
 	{
 		# shellcheck disable=SC2016 # the inner shell expands
 		within "$user" sh -c 'cd "$1" && shift && exec "$@"' sh "$clone" "$@" 2>&1
 		echo $? >"$state/status"
 	} | tee "$logs/$_name.log" &
-	# A signal is heeded in this wait, and not in that for a command in the foreground.
+	# The shell handles signals during this wait, but not during a foreground command.
 	pipeline=$!
 	wait "$pipeline"
 	pipeline=
@@ -161,19 +160,18 @@ step()
 	return 1
 }
 
-# stock_kernel: installs Debian's kernel with its headers as whoever has a stock kernel has them.
-# Sets $release.
+# stock_kernel: installs Debian's kernel with its headers. Sets $release.
 stock_kernel()
 {
 	[ "$suite" = trixie ] || return 1
 	grep -q backports "$root/etc/apt/sources.list" || echo "deb $mirror $suite-backports main" >>"$root/etc/apt/sources.list"
-	# As on a machine that boots, there is an init before there is a kernel.
+	# Install an init before the kernel, as on a machine that boots.
 	add systemd-sysv udev kmod initramfs-tools e2fsprogs dkms
 	add -t "$suite-backports" linux-image-amd64 linux-headers-amd64
 	release=$(find "$root/usr/src" -maxdepth 1 -name 'linux-headers-*-amd64' | sed -n 's|.*/linux-headers-||p' | sort -V | tail -n 1)
 }
 
-# stock: what docs/stock.md says, on a Debian with such a kernel.
+# stock: runs the commands of docs/stock.md on a Debian with such a kernel.
 stock()
 {
 	step demo make demo KERNEL=debian || return
@@ -191,7 +189,7 @@ stock()
 	_version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$TOP/dkms.conf")
 	step dkms-install dkms install "rust_kthread_demo/$_version" -k "$release" || return
 	step installed scripts/boot-installed.sh "$release" || return
-	# A kernel that comes later, as by an upgrade: apt has dkms build for it, with nobody to ask.
+	# A later kernel, as from an upgrade: apt lets dkms build for it, without a terminal.
 	_cloud=${release%-amd64}-cloud-amd64
 	within root apt-get -q -y purge 'linux-image-*cloud*' 'linux-headers-*cloud*' >/dev/null 2>&1
 	rm -rf "$root/var/cache/rust-kthread-demo/metadata"
@@ -200,7 +198,7 @@ stock()
 	step upgraded ls -l "/lib/modules/$_cloud/updates/dkms"
 }
 
-# kernel_is_there: whether nothing would have to be built, or fetched to tell that.
+# kernel_is_there: whether the kernel is built. Fetches nothing to find out.
 kernel_is_there()
 {
 	for _built in "$root$home"/.cache/rust-kthread-demo/kernels/fast-*/built; do
@@ -213,15 +211,15 @@ kernel_is_there()
 	return 1
 }
 
-# follow: ends all that runs in here once whoever started it is gone, and with it the
-# other end of stdin. For unshare takes no signals, and sudo none of a user's.
+# follow: ends everything in here once the starter is gone, and with it the other end of
+# stdin. unshare forwards no signals, and sudo none of a user's.
 follow()
 {
 	cat >/dev/null
 	kill -TERM 1 -1
 }
 
-# interrupted: ends all else in here, also what does not heed SIGTERM.
+# interrupted: ends everything else in here, also processes that ignore SIGTERM.
 # shellcheck disable=SC2317 # the trap calls it
 interrupted()
 {
@@ -247,9 +245,9 @@ inside()
 	network
 	[ -z "$slow" ] || slow_mirror
 	find "$root/tmp" "$root/var/tmp" -mindepth 1 -delete
-	# An earlier run may have ended in the midst of dpkg.
+	# An earlier run may have interrupted dpkg.
 	within root dpkg --configure -a >"$logs/dpkg.log" 2>&1 ||
-		die "dpkg cannot mend what an interrupted run left in $root: use WITH=fresh; the log: $logs/dpkg.log"
+		die "dpkg failed to repair what an interrupted run left in $root: use WITH=fresh; the log: $logs/dpkg.log"
 	user=root
 	home=/root
 	packages=
@@ -264,23 +262,23 @@ inside()
 	# shellcheck disable=SC2086 # words
 	[ -z "$packages" ] || add $packages
 	if [ -n "$as_user" ]; then
-		[ -d "$root$home" ] || within root useradd --create-home "$user" || die "cannot add a user in $root"
+		[ -d "$root$home" ] || within root useradd --create-home "$user" || die "failed to add a user in $root"
 		echo "$user ALL=(ALL:ALL) NOPASSWD: ALL" >"$root/etc/sudoers.d/$user"
 	fi
 	if [ -n "$german" ]; then
-		within root localedef -i de_DE -f UTF-8 de_DE.UTF-8 || die "cannot make the locale de_DE.UTF-8 in $root"
+		within root localedef -i de_DE -f UTF-8 de_DE.UTF-8 || die "failed to make the locale de_DE.UTF-8 in $root"
 		environment="LANG=de_DE.UTF-8 LC_ALL=de_DE.UTF-8 LANGUAGE=de"
 	fi
 	if [ -n "$hostile" ]; then
-		# Without its files the locale that was asked for would be the one of C.
+		# LOCPATH would hide the files of the requested locale.
 		environment="$(grep -v -e '^#' ${german:+-e '^LOCPATH='} "$TOP/tests/lib/hostile.env" | tr '\n' ' ') $environment"
 	fi
 
-	# What is built in the clone stays from run to run, as it does elsewhere.
+	# The build of the clone stays from run to run.
 	clone=$home/rust_kthread_demo
 	mkdir -p "$root$clone"
 	find "$root$clone" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
-	cp -R "$state/clone/." "$root$clone" || die "cannot copy the clone to $root$clone"
+	cp -R "$state/clone/." "$root$clone" || die "failed to copy the clone to $root$clone"
 	chroot "$root" chown -R "$user:" "$clone"
 
 	done=
@@ -295,7 +293,7 @@ inside()
 		step demo make demo && step test make test ${TESTS:+TESTS="$TESTS"}
 	fi
 	echo "$label, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$root/etc/os-release"), commit $(cat "$state/commit"):$done"
-	[ -z "$failed" ] || die "$suite failed; to look around: sudo chroot $root"
+	[ -z "$failed" ] || die "$suite failed; to inspect it: sudo chroot $root"
 	say "$label: all of it held"
 	exit 0
 }
@@ -310,17 +308,17 @@ for word; do
 	--namespaces) within_namespaces=yes ;;
 	--mirror=*) mirror=${word#*=} ;;
 	--security=*) security=${word#*=} ;;
-	*) die "'$word' is not known; $usage" ;;
+	*) die "'$word' is unknown; $usage" ;;
 	esac
 done
 case $suite in
 bookworm | trixie) ;;
 other) suite=$(other_release) ;;
 '') die "SUITE is missing; $usage" ;;
-*) die "SUITE='$suite' is not a release that this project promises to run on; $usage" ;;
+*) die "SUITE='$suite' is not a supported release; $usage" ;;
 esac
 
-[ -z "$slow" ] || [ -z "${http_proxy:-}" ] || die "'slow' takes a machine without a proxy"
+[ -z "$slow" ] || [ -z "${http_proxy:-}" ] || die "'slow' needs a machine without a proxy"
 label="test-distro $suite"
 state=$CACHE/distro/$suite
 root=$state/root
@@ -338,18 +336,18 @@ if [ -n "$within_namespaces" ]; then
 	inside
 fi
 
-# From here on it runs as whoever called it.
+# From here on it runs as the caller.
 [ -z "$hostile" ] || [ -f "$TOP/tests/lib/hostile.env" ] || die "there is no tests/lib/hostile.env"
 said=$(git -C "$TOP" rev-parse HEAD 2>&1) ||
-	die "what is tested is what is committed, and git says: $(printf '%s\n' "$said" | head -n 1)"
+	die "this tests the current commit, and git says: $(printf '%s\n' "$said" | head -n 1)"
 make_cache
 sudo=
 if [ "$(id -u)" -ne 0 ]; then
-	command -v sudo >/dev/null || lacks "as a root of its own takes root, and there is no sudo: run it as root"
-	sudo -v || lacks "as a root of its own takes root, and sudo did not allow it"
+	command -v sudo >/dev/null || lacks "as it needs root, and there is no sudo: run it as root"
+	sudo -v || lacks "as it needs root, and sudo did not allow it"
 	sudo=sudo
 fi
-$sudo unshare --mount --pid --fork true || lacks "as this machine lets nobody have mounts of one's own"
+$sudo unshare --mount --pid --fork true || lacks "as this machine does not allow new mount namespaces"
 mirror=$(debian_mirror) || lacks "as this machine's apt knows no Debian mirror to make $suite from"
 said=$(check_mirror "$suite" "$suite" 2>&1) || lacks "as ${said#*: }"
 # shellcheck disable=SC2016 # apt expands these
@@ -363,12 +361,12 @@ if [ ! -d "$root" ] || [ -n "$fresh" ]; then
 	said=$(need_space "$state" $room "a root with $suite" 2>&1) || lacks "as ${said#*: }"
 fi
 if [ ! -f "$state/base.tar" ] && [ ! -x /usr/sbin/debootstrap ]; then
-	"$TOP/scripts/setup.sh" --distro || lacks "as debootstrap cannot be installed"
+	"$TOP/scripts/setup.sh" --distro || lacks "as debootstrap could not be installed"
 fi
-[ -z "$(git -C "$TOP" status --porcelain)" ] || say "$label: what is not committed here is not part of it"
+[ -z "$(git -C "$TOP" status --porcelain)" ] || say "$label: uncommitted changes are not tested"
 touch "$state/used"
 rm -rf "$state/clone"
-git clone -q --no-hardlinks "file://$TOP" "$state/clone" || die "cannot clone $TOP"
+git clone -q --no-hardlinks "file://$TOP" "$state/clone" || die "failed to clone $TOP"
 git -C "$TOP" rev-parse --short HEAD >"$state/commit"
 
 # shellcheck disable=SC2317 # the trap calls it
@@ -377,17 +375,17 @@ end()
 	trap '' INT TERM HUP
 	exec 7<&-
 	wait "$inside"
-	say "$label: interrupted, and all that it started has ended"
+	say "$label: interrupted, and everything that it started has ended"
 	exit 130
 }
 
-# Read as a whole, as this file may change before it ends.
+# In braces, so that the shell reads it at once: this file may change before it ends.
 {
 	rm -f "$state/alive"
 	mkfifo "$state/alive" || exit 1
 	exec 7<>"$state/alive"
 	trap end INT TERM HUP
-	# What the shell runs in the background has SIGINT ignored, and tests want it as it is elsewhere.
+	# The shell ignores SIGINT in background commands, and tests need the default.
 	# shellcheck disable=SC2086 # $sudo and $proxies are words
 	$sudo env -i --default-signal=INT,QUIT PATH="$PATH:/usr/sbin:/sbin" HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-}" \
 		${TESTS:+TESTS="$TESTS"} $proxies unshare --mount --pid --fork --kill-child \

@@ -3,11 +3,11 @@
 #
 # usage: toolbox.sh [--check] CONFIG
 #
-# Prints make variables that name the compilers which a kernel of Debian was built
-# with, as its configuration CONFIG has them. They are the machine's own where it has
-# all of them in these very versions. Else they are those of the suite that has,
-# unpacked into the cache with all that they need, down to the libc: nothing is
-# installed. With --check nothing is fetched, and the status tells whether it could be.
+# Prints make variables that name the compilers of a Debian kernel with the configuration
+# CONFIG. If this machine has all of them in exactly these versions, they are its own.
+# Otherwise they come from a suite that has them, unpacked into the cache with all their
+# dependencies, including libc. Installs nothing. With --check it fetches nothing, and its
+# status says whether it could.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
@@ -30,7 +30,7 @@ ld=$(conf "$config" CONFIG_LD_VERSION)
 pahole=$(conf "$config" CONFIG_PAHOLE_VERSION)
 case $cc in
 *gcc*) ;;
-*) die "the kernel was built with '$cc', and only gcc of Debian is known here: use the lab's own kernels" ;;
+*) die "the kernel was built with '$cc', and this only knows Debian's gcc: use the lab's own kernels" ;;
 esac
 # The first word is the command, as in x86_64-linux-gnu-gcc-14.
 gcc=${cc%% *}
@@ -39,10 +39,10 @@ gcc_version=$(printf '%s\n' "$cc" | sed -n 's/.*(Debian \([^)]*\)).*/\1/p')
 rustc_version=$(printf '%s\n' "$rustc" | cut -d ' ' -f 2)
 bindgen_version=${bindgen#* }
 { [ -n "$gcc_version" ] && [ "$gcc_package" != "$gcc" ]; } ||
-	die "the kernel was built with '$cc', which is no gcc of Debian's: use the lab's own kernels"
+	die "the kernel was built with '$cc', which is not a gcc of Debian: use the lab's own kernels"
 llvm=$(conf "$config" CONFIG_RUSTC_LLVM_MAJOR_VERSION)
 
-# dotted NUMBER DIGITS: 130 is 1.30, of which 2 digits are behind the dot, and 24400 is 2.44.
+# dotted NUMBER DIGITS: 130 with 2 DIGITS is 1.30, and 24400 with 4 is 2.44.
 dotted()
 {
 	case $2 in
@@ -51,13 +51,13 @@ dotted()
 	esac
 }
 
-# fits NAME HAVE WANTED: notes it in $lacking if not.
+# fits NAME HAVE WANTED: adds a mismatch to $lacking.
 fits()
 {
 	[ "$2" = "$3" ] || lacking="$lacking; $1 is '${2:-not there}', not '$3'"
 }
 
-# check DIR: whether the programs in it are those that the kernel was built with.
+# check BIN LIB: whether these are the programs that the kernel was built with.
 check()
 {
 	lacking=
@@ -144,7 +144,7 @@ case $packages in
 *) die "no suite of $SUITES has the compilers that the kernel was built with ($cc; $rustc; $bindgen; pahole $(dotted "$pahole" 2)): upgrade the kernel, whose compilers are gone, or use the lab's own kernels" ;;
 esac
 
-say "compilers: fetching from $suite what the kernel was built with, into the cache: $packages"
+say "compilers: fetching those of the kernel from $suite into the cache: $packages"
 rm -rf "${box:?}/root" "${box:?}/bin" "$box/archives" "$box/whole"
 mkdir -p "$box/archives/partial" "$box/root" "$box/bin"
 : >"$box/status"
@@ -154,27 +154,27 @@ fetched()
 	du -sk "$box/archives" "$box/root" | awk '{ n += $1 } END { print n }'
 }
 
-# For a machine that has nothing apt names all that they need, down to the libc. The configuration
-# also tells what this openssl can do.
+# With an empty status file apt also fetches all dependencies, including libc. The kernel's
+# configuration also depends on openssl.
 progress_start "compilers: fetching and unpacking" 1300000 fetched
 # shellcheck disable=SC2086 # words
 LC_ALL=C APT_CONFIG=$APT/apt.conf apt-get -q -y -o Dir::State::status="$box/status" \
 	-o Dir::Cache::archives="$box/archives" -o Debug::NoLocking=1 --no-install-recommends --download-only \
-	install $packages openssl >"$APT/log" 2>&1 || die "the compilers cannot be fetched: $(debian_error) (all of it: $APT/log)"
+	install $packages openssl >"$APT/log" 2>&1 || die "the compilers could not be fetched: $(debian_error) (all of it: $APT/log)"
 for package in "$box"/archives/*.deb; do
 	case ${package##*/} in
-	# What headers and static libraries of LLVM bindgen's package asks for is not used.
+	# bindgen's package depends on LLVM's headers and static libraries, but does not need them.
 	libclang-[0-9]*-dev_* | libclang-dev_*) continue ;;
 	esac
 	dpkg-deb --fsys-tarfile "$package" | tar -C "$box/root" --exclude=./usr/share/doc --exclude=./usr/share/man \
 		--exclude=./usr/share/locale --exclude='*/libasan*' --exclude='*/lib?san*' --exclude='*/libubsan*' -xf - ||
-		die "cannot unpack ${package##*/} in $box"
+		die "failed to unpack ${package##*/} in $box"
 	rm -f "$package"
 done
 rm -rf "$box/archives"
 progress_stop
 
-# wrap NAME PROGRAM [ARGUMENT]: has it run by the libc that it came with, beside the machine's own.
+# wrap NAME PROGRAM [ARGUMENT]: makes a script that runs it with its own libc.
 wrap()
 {
 	mkdir -p "$box/bin/$(dirname "$1")"
@@ -191,7 +191,7 @@ usr=$box/root/usr
 	mkdir -p "$usr/lib64"
 	ln -s "$(find "$box/root" -name 'ld-linux-x86-64.so.2' | head -n 1)" "$usr/lib64/ld-linux-x86-64.so.2"
 }
-# The driver of gcc starts others, which it finds by -B.
+# The gcc driver finds its other programs with -B.
 wrap "$gcc" "$usr/bin/$gcc" "-B$box/bin/driver/"
 for program in "$usr"/libexec/gcc/x86_64-linux-gnu/*/cc1 "$usr"/libexec/gcc/x86_64-linux-gnu/*/collect2 \
 	"$usr"/libexec/gcc/x86_64-linux-gnu/*/lto-wrapper; do
@@ -207,7 +207,7 @@ for program in rustc rustdoc bindgen pahole openssl; do
 	wrap "$program" "$usr/bin/$program"
 done
 check "$box/bin" "$usr/lib" ||
-	die "the compilers from $suite do not run here as they should ($lacking): install them, or use the lab's own kernels"
+	die "the compilers from $suite do not work here ($lacking): install them, or use the lab's own kernels"
 echo "$suite" >"$box/whole"
 say "compilers: those of $suite are in $box"
 tell "$box/bin" "$usr/lib"

@@ -3,15 +3,14 @@
 #
 # usage: toolchain.sh [--missing|--explain] [gcc|clang|KDIR [ARCH]]
 #
-# Chooses rustc, bindgen, libclang and LLVM as a set that fits together, for a
-# kernel that is built with gcc or clang, or for modules of the kernel in KDIR,
-# which want the tools that it was built with. Without either, LLVM is part of
-# the set where it is there. A kernel for another architecture than this machine's,
-# as ARCH or KDIR tells, also takes a gcc that builds for it.
+# Chooses a matching set of rustc, bindgen, libclang and LLVM, for a kernel that is built
+# with gcc or clang, or for modules of the kernel in KDIR, which need the tools that it was
+# built with. Without either, the set includes LLVM if it is installed. A kernel for a
+# foreign architecture, as ARCH or KDIR says, also needs a gcc that builds for it.
 #
-# Prints the make variables that name them, one a line. With --missing it prints
-# what lacks, one word a line out of "cross", "llvm", "rustc", "bindgen" and "libclang",
-# and with --explain what was chosen and why, and what was passed over.
+# Prints the make variables that name them, one a line. With --missing it prints what is
+# missing, one word a line out of "cross", "llvm", "rustc", "bindgen" and "libclang", and
+# with --explain which tools it chose and why, and which it passed over.
 #
 # LLVM, RUSTC, BINDGEN and LIBCLANG_PATH in the environment replace the search
 # for that tool, and must fit the rest.
@@ -42,7 +41,7 @@ esac
 cross=
 [ -z "$arch" ] || cross=$(cross "$arch")
 
-# Kernels of a distribution name theirs; see metadata.sh.
+# metadata.sh records the tools of a distribution's kernel.
 if [ -f "$kdir/tools.mk" ]; then
 	case $mode in
 	print) cat "$kdir/tools.mk" ;;
@@ -59,11 +58,11 @@ pass_over()
 passed over: $1"
 }
 
-# plain NAME VALUE: what make is given is split at blanks.
+# plain NAME VALUE: refuses blanks, at which make splits values.
 plain()
 {
 	case $2 in
-	*[[:space:]]*) die "$1='$2' has a blank, which kbuild cannot take: give it by another path, or unset $1" ;;
+	*[[:space:]]*) die "$1='$2' has a blank, which kbuild does not accept: give it by another path, or unset $1" ;;
 	esac
 }
 
@@ -93,7 +92,7 @@ find_llvms()
 		if check_llvm "$LLVM"; then
 			llvms="$LLVM $llvm_version"
 		else
-			[ "$compiler" = any ] || die "LLVM=$LLVM cannot be used, as $why: install that, or unset LLVM"
+			[ "$compiler" = any ] || die "LLVM=$LLVM is not usable, as $why: install that, or unset LLVM"
 		fi
 		return
 	fi
@@ -106,15 +105,15 @@ find_llvms()
 		fi
 	done
 	[ -n "$kdir" ] || return 0
-	# The very clang comes before another, of which kbuild only warns.
+	# Prefer the same clang; kbuild only warns about a different one.
 	_exact=$(printf '%s' "$llvms" | while read -r _llvm _version; do
 		[ "$("$(llvm_tool "$_llvm" clang)" --version | head -n 1)" != "$(conf "$kdir/include/config/auto.conf" CONFIG_CC_VERSION_TEXT)" ] || echo "$_llvm $_version"
 	done)
 	llvms=${_exact:-$llvms}
 }
 
-# A compiler without its library's source cannot build core for a kernel;
-# rustup's default installation is of that kind and often first on PATH.
+# A kernel build needs the source of rustc's library to build core. rustup's default
+# installation lacks it, and is often first on PATH.
 check_rustc()
 {
 	if [ -n "$kdir" ]; then
@@ -137,7 +136,7 @@ find_rustc()
 	if [ -n "${RUSTC:-}" ]; then
 		plain RUSTC "$RUSTC"
 		rustc=$(command -v "$RUSTC") || die "RUSTC=$RUSTC: there is no such program: mend the path, or unset RUSTC"
-		check_rustc "$rustc" || die "RUSTC=$RUSTC cannot be used: $why: set RUSTC to another, or unset it"
+		check_rustc "$rustc" || die "RUSTC=$RUSTC is not usable: $why: set RUSTC to another, or unset it"
 		return
 	fi
 	_ifs=$IFS
@@ -189,7 +188,7 @@ find_bindgens()
 	done
 }
 
-# libclang_version DIR|FILE: as its file's name tells, without running anything.
+# libclang_version DIR|FILE: the version in its file name.
 libclang_version()
 {
 	for _file in "$1" "$1"/libclang-*.so* "$1"/libclang.so*; do
@@ -238,14 +237,14 @@ known_bad()
 	! version_ok "$2" 22 || version_ok "$1" 0.72.1 || echo "bindgen before 0.72.1 loses fields of structures with libclang 22 or newer"
 }
 
-# Chooses the first that fits, in the order of each list; $1 is how much must:
-# "same" for a libclang of clang's own version.
+# choose same|any: prints the first set that fits, in the order of each list. With "same",
+# libclang has clang's version.
 choose()
 {
 	while read -r _llvm _llvm_version; do
 		while read -r _bindgen _bindgen_version; do
 			while read -r _libclang _libclang_version; do
-				# A here-document of nothing has a line, too.
+				# An empty here-document still has one line.
 				[ -n "$_libclang" ] || continue
 				if [ "$1" = same ] && [ "$_llvm" != - ]; then
 					[ "${_libclang_version%%.*}" = "${_llvm_version%%.*}" ] || continue
@@ -282,7 +281,7 @@ llvm=$1 llvm_version=$2 bindgen=$3 bindgen_version=$4 libclang=$5 libclang_versi
 bad=
 if [ -z "$set_of" ] && [ -n "$bindgens" ] && [ -n "$libclangs" ]; then
 	bad="$(printf '%s\n' "$bindgens" | sed -n '1s/ / is /p'), and libclang is$(printf '%s\n' "$libclangs" | sed -n 's/^\([^ ]*\) \(.*\)/ \2 (\1)/p' | tr '\n' ',' | sed 's/,$//'): bindgen before 0.72.1 loses fields of structures with libclang 22 or newer"
-	# What was chosen by the user cannot be mended by installing another.
+	# Installing another one does not help if the user chose this one.
 	if [ -n "${LIBCLANG_PATH:-}" ]; then
 		die "LIBCLANG_PATH=$LIBCLANG_PATH does not fit: $bad: set it to an older one, or unset it"
 	fi
@@ -302,7 +301,7 @@ if [ -z "$rustc" ]; then
 		die "$kdir was built with '$(conf "$kdir/include/config/auto.conf" CONFIG_RUSTC_VERSION_TEXT)', and that rustc is not here: install it or set RUSTC=, or build that kernel again"
 	die "no rustc of version $MIN_RUSTC or newer with its library source: run scripts/setup.sh, or set RUSTC="
 fi
-# Modules of a kernel that is built need no bindings any more.
+# Modules for a finished kernel do not need bindgen.
 if [ -z "$kdir" ]; then
 	[ -n "$bindgens" ] || die "no bindgen of version $MIN_BINDGEN or newer: run scripts/setup.sh, or set BINDGEN="
 	[ -n "$set_of" ] || die "${bad:-"no libclang $MIN_LLVM or newer for bindgen"}: run scripts/setup.sh, or set LIBCLANG_PATH="
@@ -348,7 +347,7 @@ if [ "$bindgen" != - ]; then
 	echo "BINDGEN=$bindgen"
 	echo "LIBCLANG_PATH=$libclang"
 fi
-# The helpers must be of the compiler's own version, so they come from beside it.
+# These have to match the compiler's version, so take them from its directory.
 bin=$(dirname "$rustc")
 for tool in RUSTDOC=rustdoc RUSTFMT=rustfmt CLIPPY_DRIVER=clippy-driver; do
 	[ -x "$bin/${tool#*=}" ] && echo "${tool%%=*}=$bin/${tool#*=}"

@@ -3,16 +3,16 @@
 #
 # usage: upstream.sh [BUG]
 #
-# For each bug of the kernel in upstream/, or one of them: has it happen on the kernel fast,
-# which is built, and not happen on one that is built here with all patches of upstream/.
-# Prints KTAP.
+# For each kernel bug in upstream/, or for BUG: shows that it happens on the kernel "fast",
+# and does not happen on a kernel with all patches of upstream/. Prints KTAP.
 #
-# upstream/BUG/guest.sh runs in the guest and exits with 0 if the bug happens, with 1 if not. Its header
-# may have
-#	# upstream-splat: REGEX	the kernel complains like this if the bug happens
-#	# upstream-smp: CPUS	it takes more than two CPUs
-# The modules in upstream/BUG/Kbuild are there for modprobe, and each other .c is a program.
-# A line "No reproducer: REASON" or "No patch: REASON" in upstream/BUG/report.md tells what is skipped.
+# upstream/BUG/guest.sh runs in the guest and exits with 0 if the bug happens, with 1 if
+# not. Its header may have
+#	# upstream-splat: REGEX	the complaint of the kernel if the bug happens
+#	# upstream-smp: CPUS	the number of CPUs, if it needs more than two
+# modprobe finds the modules of upstream/BUG/Kbuild, and each other .c file is a program.
+# A line "No reproducer: REASON" or "No patch: REASON" in upstream/BUG/report.md skips that
+# half.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -20,7 +20,7 @@ cd "$TOP" || exit 1
 bugs=${1:-$(cd upstream && printf '%s\n' */report.md | sed 's,/.*,,')}
 total=0
 for bug in $bugs; do
-	[ -f "upstream/$bug/report.md" ] || die "there is no upstream/$bug/report.md: say one of $(cd upstream && echo */ | tr -d /)"
+	[ -f "upstream/$bug/report.md" ] || die "there is no upstream/$bug/report.md: choose one of $(cd upstream && echo */ | tr -d /)"
 	total=$((total + 2))
 done
 
@@ -37,19 +37,19 @@ result()
 	echo "$1 $number $2${3:+ # SKIP $3}"
 }
 
-# reason BUG WHAT: why there is none, as the report says.
+# reason BUG WHAT: the reason in the report for a missing reproducer or patch.
 reason()
 {
 	sed -n "s/^No $2: //p" "upstream/$1/report.md"
 }
 
-# header BUG KEY: what guest.sh says there.
+# header BUG KEY: the value in the header of guest.sh.
 header()
 {
 	sed -n "s/^# upstream-$2: *//p" "upstream/$1/guest.sh"
 }
 
-# boot BUG KERNEL STATUS: whether guest.sh ends so, and nothing else is wrong.
+# boot BUG KERNEL STATUS: whether guest.sh exits with STATUS, and nothing else is wrong.
 boot()
 {
 	bug=$1 kernel=$2 status=$3
@@ -78,7 +78,7 @@ boot()
 	return 1
 }
 
-# on KERNEL STATUS WORDS: one result for each bug.
+# on KERNEL STATUS WORDS: prints one result for each bug.
 on()
 {
 	attached scripts/build-module.sh "$1" upstream "build/upstream/modules/build/$1" || exit 1
@@ -91,7 +91,7 @@ on()
 	done
 }
 
-# Before anything runs, for the patches may not apply.
+# First of all, as the patches may not apply.
 src=$(scripts/kernel-source.sh) || exit 1
 src=$(cd "$src" && pwd -P) || exit 1
 make_cache
@@ -102,7 +102,7 @@ place=$CACHE/patched/$({
 need_space "$CACHE" 500 "a tree with patches"
 mkdir -p "$place" || exit 1
 lock "$place/lock" "the patched tree"
-# A tree of the user's own may have changed.
+# The user's own tree may have changed.
 if [ ! -f "$place/whole" ] ||
 	{ [ -n "${KERNEL_SRC:-}" ] && [ -n "$(find "$src" -name .git -prune -o -cnewer "$place/whole" -print | head -n 1)" ]; }; then
 	rm -f "$place/whole"
@@ -116,7 +116,7 @@ touch "$place/used"
 echo 'KTAP version 1'
 echo "1..$total"
 on fast 0 'happens without the patch'
-# A kernel with a name of its own, so that "fast" stays what it is.
+# A kernel with another name, so that "fast" does not change.
 patched=$(CONFIG='CONFIG_LOCALVERSION="-patched"' scripts/kernel-options.sh --name fast) || exit 1
 KERNEL_SRC=$place/tree attached scripts/build-kernel.sh "$patched" || exit 1
 on "$patched" 1 'does not happen with it'

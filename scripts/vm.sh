@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: vm.sh OPTION... (qemu/vm.py --help tells them)
+# usage: vm.sh OPTION... (see qemu/vm.py --help)
 #
-# Builds what lacks, boots a guest, and ends with the status of the script in it, if
-# nothing else is wrong. "make vm" is this, but make ends with 2 whatever that was.
-# Where nothing could be run it ends with 125, as env and timeout do; docs/lab.md has
-# the others.
+# Builds what is missing, boots a guest, and exits with the status of the script in it, if
+# nothing else is wrong. "make vm" does the same, but make exits with 2 on any failure. If
+# nothing could be run it exits with 125, like env and timeout; docs/lab.md lists the other
+# statuses.
 
-# What is closed must not become some file that is opened later. What is written there still fails.
+# If stdout or stderr is closed, occupy its number, so that no later file gets it. Writes still fail.
 { true >&2; } 2>/dev/null || exec 2</dev/null
 { true >&1; } 2>/dev/null || exec 1</dev/null
 

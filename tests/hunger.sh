@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Threads that the kernel cannot make: too many tasks, and a writer or a load that is
+# Threads that the kernel fails to make: too many tasks, and a writer or a load that is
 # killed while it waits for kthreadd. After each all is as it was.
 
 . "$(dirname "$0")/lib/ktap.sh"

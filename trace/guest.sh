@@ -133,8 +133,8 @@ probe kthread_do_exit kthread_do_exit
 
 # Rust functions cannot be probed, but what they call in C tells where it is called from.
 within=$(range 'demo6worker.*12unit_of_work') || die 'the module has no function unit_of_work'
-echo "$within" >events/life/ktime_get/filter || die 'ktime_get cannot be filtered'
-echo 'value == 1' >events/life/kthread_should_park/filter || die 'kthread_should_park cannot be filtered'
+echo "$within" >events/life/ktime_get/filter || die 'ktime_get could not be filtered'
+echo 'value == 1' >events/life/kthread_should_park/filter || die 'kthread_should_park could not be filtered'
 
 echo mono >trace_clock
 echo $$ 2 >set_event_pid
@@ -195,7 +195,7 @@ for cpu in per_cpu/cpu*; do
 	: >"$pages"
 	# A reader waits where nothing is left, so that one asks first.
 	while [ "$(sed -n 's/^entries: //p' "$cpu/stats")" -gt 0 ]; do
-		dd if="$cpu/trace_pipe_raw" bs=4096 count=1 >>"$pages" 2>/dev/null || die "$cpu cannot be read"
+		dd if="$cpu/trace_pipe_raw" bs=4096 count=1 >>"$pages" 2>/dev/null || die "$cpu could not be read"
 	done
 done
 echo 0 >events/enable

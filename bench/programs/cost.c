@@ -253,7 +253,7 @@ static long repetitions(const char *text)
 	long n = strtol(text, &end, 10);
 
 	if (*end || n < 1 || n > INT_MAX) {
-		fprintf(stderr, "cost: '%s' is not a number of repetitions\n", text);
+		fprintf(stderr, "cost: %s: not a number of times\n", text);
 		exit(2);
 	}
 	return n;

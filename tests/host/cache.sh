@@ -127,9 +127,9 @@ fresh
 XDG_CACHE_HOME=$work/link flock "$cache/$one.lock" flock "$cache/$copy/lock" flock "$cache/sources/lock" \
 	make -s -C "$top" cache PRUNE=all >"$work/log" 2>&1
 left 'what is locked stays' $one $copy $source $older $oldest $debian
-ktap_eq 'and is named' 5 "$(grep -c '^kept .*: a run is at work on it$' "$work/log")"
+ktap_eq 'and is named' 5 "$(grep -c '^kept .*: a run is using it$' "$work/log")"
 XDG_CACHE_HOME=$work/link flock "$cache/$one.lock" make -s -C "$top" cache "PRUNE=$one" >"$work/log" 2>&1
-ktap_match 'one by its name, too' "2 kept $one: a run is at work on it*" "$? $(cat "$work/log")"
+ktap_match 'one by its name, too' "2 kept $one: a run is using it*" "$? $(cat "$work/log")"
 # A run has a guest with this kernel.
 mkdir -p "$cache/$one/include/config" "$work/lab/build/fast"
 : >"$cache/$one/vmlinux"
@@ -152,7 +152,7 @@ ktap_ok_if 'and the default is gone' [ ! -L "$cache/sources/default" ]
 # A Debian.
 : >"$cache/$debian/lock"
 XDG_CACHE_HOME=$work/link flock "$cache/$debian/lock" make -s -C "$top" cache "PRUNE=$debian" >"$work/log" 2>&1
-ktap_match 'a Debian that a run is in stays' "2 kept $debian: a run is at work*" "$? $(cat "$work/log")"
+ktap_match 'a Debian that a run is in stays' "2 kept $debian: a run is using it*" "$? $(cat "$work/log")"
 mkdir "$cache/$debian/root"
 if mount -t tmpfs tmpfs "$cache/$debian/root" 2>/dev/null; then
 	mounted=$cache/$debian/root

@@ -119,7 +119,7 @@ kernel=fast@nonsense
 broken "no such architecture of a guest" "there is no architecture 'nonsense'"
 healthy
 kernel=debug
-broken "LLVM that is not there" "LLVM=-3 cannot be used" LLVM=-3
+broken "LLVM that is not there" "LLVM=-3 is not usable" LLVM=-3
 healthy
 broken "RUSTC that is not there" "there is no such program" RUSTC=/nowhere/rustc
 fake bindgen 'echo bindgen 0.60.1'
@@ -144,7 +144,7 @@ broken "no network" "the mirror does not answer" XDG_CACHE_HOME="$work/cache" \
 tree 7.3
 source=KERNEL_SRC=$work/linux
 without flex apt-get
-broken "no flex and no apt-get" "only Debian's apt-get is known"
+broken "no flex and no apt-get" "only knows Debian's apt-get"
 without flex sudo
 as_other
 broken "no flex, no root and no sudo" "there is no sudo" HOME="$work/home" "$source"
@@ -155,12 +155,12 @@ healthy
 as_other
 mkdir "$work/closed"
 chmod 555 "$work/closed"
-broken "a cache that cannot be made" "cannot be written by" XDG_CACHE_HOME="$work/closed" "$source"
+broken "a cache that cannot be made" "is not writable for" XDG_CACHE_HOME="$work/closed" "$source"
 mkdir -p "$work/empty/rust-kthread-demo"
 chmod 555 "$work/empty/rust-kthread-demo"
-broken "a cache of somebody else's that is empty" "cannot be written by" XDG_CACHE_HOME="$work/empty" "$source"
+broken "a cache of somebody else's that is empty" "is not writable for" XDG_CACHE_HOME="$work/empty" "$source"
 mkdir -p "$lab/build/fast"
 [ -z "$other" ] || chown root "$lab/build/fast"
 chmod 555 "$lab/build/fast"
-broken "a build/ of somebody else's" "cannot be written by" HOME="$work/home" "$source"
+broken "a build/ of somebody else's" "is not writable for" HOME="$work/home" "$source"
 ktap_finished

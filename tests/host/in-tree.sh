@@ -53,7 +53,7 @@ ktap_plan 21
 refused 'no tree' 'there is no tree'
 tree
 rm "$work/tree/rust/kernel/lib.rs"
-refused 'a tree without Rust' 'no kernel tree with Rust'
+refused 'a tree without Rust' 'not a kernel tree with Rust'
 tree
 mkdir "$work/tree/rust/kernel/kthread"
 refused 'a tree that has it' 'a rust/kernel/kthread of its own'
@@ -62,7 +62,7 @@ echo >"$work/tree/rust/kernel/lib.rs"
 refused 'another lib.rs' "12-threads does not apply to *: rust/kernel/lib.rs has no line 'pub mod jump_label;'"
 tree
 echo 'impl Completion {}' >"$work/tree/rust/kernel/sync/completion.rs"
-refused 'another completion.rs' '10-completion does not apply to *: rust/kernel/sync/completion.rs is another one'
+refused 'another completion.rs' '10-completion does not apply to *: rust/kernel/sync/completion.rs is different'
 tree
 rm "$work/tree/samples/rust/Kconfig"
 refused 'a file that lacks' '25-samples does not apply to *: samples/rust/Kconfig is not there'

@@ -54,7 +54,7 @@ finds "a typing error in a page" docs/page.md ':1: * ==> received' 'It is rec-ie
 finds "in a comment" demo/one.rs ':3: * ==> Which' '// \n\n// W-ich one.\n'
 finds "in another text" docs/one.toml ':1: * ==> the' 'title = "te-h"\n'
 finds "a blank at the end of a line" docs/page.md ':1: has blanks at its end' 'A blank at the end. \n'
-finds "a last line that does not end" docs/page.md ':1: the last line does not end' 'No end'
+finds "a last line that does not end" docs/page.md ':1: has no newline at the end' 'No end'
 finds "a tab where there are spaces" docs/one.py ':3: is indented with a tab' '# A comment.\nif True:\n\tpass\n'
 finds "another encoding" docs/page.md ':1: is not UTF-8' 'B\344r\n'
 finds "format of Rust" demo/one.rs 'lint: rustfmt: see above' '// A comment.\n\nfn f(){}\n'

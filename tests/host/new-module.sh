@@ -35,11 +35,11 @@ show()
 ktap_plan 35
 
 refused '' "$work/place" 'NAME is missing'
-refused foo-bar "$work/place" 'is no name for a module'
-refused Foo "$work/place" 'is no name for a module'
-refused 1st "$work/place" 'is no name for a module'
-refused ../foo "$work/place" 'is no name for a module'
-refused 'foo bar' "$work/place" 'is no name for a module'
+refused foo-bar "$work/place" 'is not a name for a module'
+refused Foo "$work/place" 'is not a name for a module'
+refused 1st "$work/place" 'is not a name for a module'
+refused ../foo "$work/place" 'is not a name for a module'
+refused 'foo bar' "$work/place" 'is not a name for a module'
 refused "$(printf '%056d' 0 | tr 0 a)" "$work/place" 'is too long'
 for name in kernel ffi compiler_builtins zerocopy; do
 	refused $name "$work/place" 'is the name of a crate'

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs on the host: what the user sets for make arrives as it was given, is never a
-# command, and is refused before anything is built where it cannot be met.
+# command, and is refused before anything is built if it does not work here.
 #
 # ksft-kernel: any
 

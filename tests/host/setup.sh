@@ -26,7 +26,7 @@ other=
 [ "$(id -u)" -ne 0 ] || other="setpriv --reuid=65534 --regid=65534 --clear-groups env TMPDIR=$work/tmp"
 mkdir "$work/lab"
 mkdir -m 1777 "$work/tmp"
-$other test -x "$work/few" || ktap_skip_all "another user cannot reach $work: set TMPDIR to a directory that is open"
+$other test -x "$work/few" || ktap_skip_all "another user has no access to $work: set TMPDIR to a directory that is open"
 tar -C "$top" -cf - scripts qemu/config qemu/arch | tar -C "$work/lab" -xf -
 bindgen=$("$top/scripts/toolchain.sh" gcc | sed -n 's/^BINDGEN=//p')
 if ! $other test -x "$bindgen"; then

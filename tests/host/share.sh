@@ -46,7 +46,7 @@ echo '#include <linux/module.h>
 MODULE_DESCRIPTION("made by a test");
 MODULE_LICENSE("GPL");' >"$work/own/own.c"
 scripts/build-module.sh "$name" "$work/own" "$work/own/build/$name" >"$work/out" 2>"$work/err" ||
-	ktap_bail "the module cannot be built: $(tail -n 3 "$work/err")"
+	ktap_bail "the module could not be built: $(tail -n 3 "$work/err")"
 
 # The guest asks, and gets an answer that was not there when it started.
 {

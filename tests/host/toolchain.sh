@@ -91,9 +91,9 @@ ktap_eq "a kernel of gcc gets no LLVM" "0 " "$status $(chosen LLVM)"
 tools LLVM=-3 "$toolchain" gcc
 ktap_eq "and is not asked for one" "0 " "$status $(chosen LLVM)"
 tools LLVM=-3 "$toolchain" clang
-refused "LLVM= of what is not there" "*LLVM=-3 cannot be used, as there is no clang-3*"
+refused "LLVM= of what is not there" "*LLVM=-3 is not usable, as there is no clang-3*"
 tools LLVM=-3 "$toolchain" --missing clang
-refused "nothing that is installed would mend that" "*LLVM=-3 cannot be used*"
+refused "nothing that is installed would mend that" "*LLVM=-3 is not usable*"
 tools LLVM="$work/two words/" "$toolchain" clang
 refused "LLVM= with a blank" "*has a blank*"
 

@@ -82,7 +82,7 @@ vm --program "$work/nine.c" --command nine
 ktap_eq 'a program of ours' 9 $status || show
 echo 'int main(void) { return nine; }' >"$work/nine.c"
 vm --program "$work/nine.c" --command nine
-ktap_match 'refused: one that does not compile' '125 *vm.py: cannot compile *nine.c *' "$status $(cat "$work/err")"
+ktap_match 'refused: one that does not compile' '125 *vm.py: failed to compile *nine.c *' "$status $(cat "$work/err")"
 vm --program "$work/ten.c" --command ten
 ktap_match 'refused: one that is not there' '125 vm.py: --program *ten.c: there is no such file in C*' "$status $(cat "$work/err")"
 

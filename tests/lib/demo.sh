@@ -146,7 +146,7 @@ starve()
 	rm -f /tmp/starved
 	sched 0 $((1 << $1)) 0 1 sh -c 'echo > /tmp/starved; while :; do :; done' &
 	demo_hog=$!
-	wait_for 10 [ -e /tmp/starved ] || ktap_bail "cannot keep CPU $1 busy"
+	wait_for 10 [ -e /tmp/starved ] || ktap_bail "failed to keep CPU $1 busy"
 	rm /tmp/starved
 }
 

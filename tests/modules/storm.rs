@@ -1033,7 +1033,7 @@ impl<'a> Me<'a> {
             None => {}
             // Its CPU is offline.
             Some(Err(error)) if error == ENODEV => {}
-            Some(Err(error)) => fault!("a thread cannot be made: {error:?}"),
+            Some(Err(error)) => fault!("a thread could not be made: {error:?}"),
         }
         None
     }
@@ -1445,7 +1445,7 @@ impl<'a> Me<'a> {
                 });
             }
             Some(Err(error)) if error == EBUSY => did(Op::RegisterBusy),
-            Some(Err(error)) => fault!("per-CPU threads cannot be made: {error:?}"),
+            Some(Err(error)) => fault!("per-CPU threads could not be made: {error:?}"),
         }
     }
 
@@ -1557,7 +1557,7 @@ impl<'a> Me<'a> {
         });
         drop(returned);
         if guard.is_some_and(|result| result.is_err_and(|error| error != ESRCH)) {
-            fault!("a closure cannot be queued");
+            fault!("a closure could not be queued");
         }
     }
 
@@ -1642,7 +1642,7 @@ impl<'a> Me<'a> {
                     body,
                 ) {
                     Ok(thread) => thread,
-                    Err(error) => return fault!("a thread of a scope cannot be made: {error:?}"),
+                    Err(error) => return fault!("a thread of a scope could not be made: {error:?}"),
                 };
 
                 begun += 1;
@@ -1715,7 +1715,7 @@ impl<'a> Me<'a> {
             }
             // The module is being unloaded.
             Err(error) if error == ENOENT => {}
-            Err(error) => fault!("a detached thread cannot be made: {error:?}"),
+            Err(error) => fault!("a detached thread could not be made: {error:?}"),
         }
     }
 }

@@ -126,7 +126,7 @@ static void make(const struct way *way, pthread_t *thread)
 	if (pid < 0)
 		die("%s: %s", way->label, errno_name(errno));
 	if (read(ready[0], &c, 1) != 1 || c != 'y')
-		die("%s: it cannot change what it has", way->label);
+		die("%s: it failed to change its own state", way->label);
 }
 
 /* Whether there is a task, and with what state: 0 if it is not there. */
@@ -235,7 +235,7 @@ static void compare_task(const struct way *way)
 	own_or_shared(way, "nice", getpriority(PRIO_PROCESS, gettid()) == NICE);
 
 	if (write(go[1], "", 1) != 1)
-		die("%s: it cannot be told to end", way->label);
+		die("%s: telling it to end failed", way->label);
 	shared->reaped_by_caller[way - ways] = reap(shared->tid, &status);
 	if (way->means == PTHREAD)
 		pthread_join(thread, NULL);
@@ -259,7 +259,7 @@ static long number_in(const char *path, const char *key)
 	const char *line = text;
 
 	if (read_text(AT_FDCWD, path, text, sizeof(text)) < 0)
-		die("%s cannot be read", path);
+		die("%s could not be read", path);
 	snprintf(word, sizeof(word), "%s ", key);
 	while (line && strncmp(line, word, strlen(word))) {
 		line = strchr(line, '\n');
@@ -276,7 +276,7 @@ static void status_of(pid_t pid, const char *key, char *value, size_t size)
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	snprintf(word, sizeof(word), "\n%s:\t", key);
 	if (read_text(AT_FDCWD, path, text, sizeof(text)) < 0)
-		die("%s cannot be read", path);
+		die("%s could not be read", path);
 	at = strstr(text, word);
 	snprintf(value, size, "%.*s", at ? (int)strcspn(at + strlen(word), "\n") : 0,
 		 at ? at + strlen(word) : "");
@@ -317,7 +317,7 @@ static void compare_kthread(const struct way *way)
 
 	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
 	if (read_text(AT_FDCWD, path, text, sizeof(text)) < 0)
-		die("%s cannot be read", path);
+		die("%s could not be read", path);
 	cell(way, "memory", strcmp(text, "0 0 0 0 0 0 0\n") ? "some" : "none");
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	cell(way, "files", entries(path) ? "some" : "none");
@@ -328,7 +328,7 @@ static void compare_kthread(const struct way *way)
 	status_of(pid, "SigIgn", text, sizeof(text));
 	cell(way, "handlers", strspn(text, "f") == 16 ? "ignores all" : "some");
 	if (setpriority(PRIO_PROCESS, pid, NICE) || getpriority(PRIO_PROCESS, pid) != NICE)
-		die("%s: cannot set its nice value", way->label);
+		die("%s: failed to set its nice value", way->label);
 	own_or_shared(way, "nice", getpriority(PRIO_PROCESS, gettid()) == NICE);
 
 	/* It ignores SIGTERM if it works on after that, and even after SIGKILL. */

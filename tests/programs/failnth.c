@@ -52,7 +52,7 @@ static void get_state(struct state *state)
 			continue;
 		snprintf(path, sizeof(path), DEMO "/workers/%s/stats", entry->d_name);
 		if (read_text(AT_FDCWD, path, text, sizeof(text)) < 0)
-			die("%s cannot be read", path);
+			die("%s could not be read", path);
 		len += snprintf(state->workers + len, sizeof(state->workers) - len, "%s\n%s",
 				entry->d_name, text);
 		if (len >= sizeof(state->workers))
@@ -61,7 +61,7 @@ static void get_state(struct state *state)
 	closedir(dir);
 	if (read_text(AT_FDCWD, DEMO "/stats", text, sizeof(text)) < 0 ||
 	    !parse_totals(text, state->totals))
-		die("the totals cannot be read");
+		die("the totals could not be read");
 }
 
 /* Chooses the allocation that fails: the first is 1, and 0 is none. */
@@ -71,7 +71,7 @@ static void set_fail_nth(unsigned int nth)
 	int len = snprintf(text, sizeof(text), "%u", nth);
 
 	if (pwrite(fail_nth, text, len, 0) != len)
-		die("fail-nth cannot be written: %s", errno_name(errno));
+		die("fail-nth could not be written: %s", errno_name(errno));
 }
 
 /* Returns what set_fail_nth() set, less the allocations since. */
@@ -80,7 +80,7 @@ static unsigned int get_fail_nth(void)
 	char text[16] = "";
 
 	if (pread(fail_nth, text, sizeof(text) - 1, 0) <= 0)
-		die("fail-nth cannot be read: %s", errno_name(errno));
+		die("fail-nth could not be read: %s", errno_name(errno));
 	return strtoul(text, NULL, 10);
 }
 

@@ -547,7 +547,7 @@ static void compare_totals(void)
 	ssize_t len = pread(stats_fd, text, sizeof(text) - 1, 0);
 
 	if (len < 0)
-		differ("stats cannot be read: %s", errno_name(errno));
+		differ("stats could not be read: %s", errno_name(errno));
 	text[len] = 0;
 	if (!parse_totals(text, found))
 		differ("stats is not in its form:\n%s", text);
@@ -577,7 +577,7 @@ static void compare_worker(const char *name)
 		return;
 	}
 	if (len < 0)
-		differ("stats of %s cannot be read: %s", name, errno_name(-len));
+		differ("stats of %s could not be read: %s", name, errno_name(-len));
 	if (sscanf(text, "state %15s\nkind %15s\nwakes %lu\nruns %lu\nparks %lu\nunparks %lu\n",
 		   state, kind, &wakes, &runs, &parks, &unparks) != 6)
 		differ("stats of %s is not in its form:\n%s", name, text);
@@ -600,7 +600,7 @@ static void compare_identity(const char *name)
 	const char *policy, *end;
 
 	if (len < 0)
-		differ("identity of %s cannot be read: %s", name, errno_name(-len));
+		differ("identity of %s could not be read: %s", name, errno_name(-len));
 	snprintf(cpu_list, sizeof(cpu_list), cpus > 1 ? "0-%d" : "0", cpus - 1);
 	if (c->cpu >= 0)
 		snprintf(cpu_list, sizeof(cpu_list), "%ld", c->cpu);

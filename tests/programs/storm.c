@@ -164,7 +164,7 @@ static void read_totals(int fd, uint64_t totals[TOTALS])
 	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
 
 	if (len < 0)
-		die("stats cannot be read: %s", errno_name(errno));
+		die("stats could not be read: %s", errno_name(errno));
 	text[len] = 0;
 	if (!parse_totals(text, totals))
 		die("stats is not in its form:\n%s", text);
@@ -182,7 +182,7 @@ static int hold(void)
 			break;
 		pause_us(200);
 	}
-	die("stats cannot be opened: %s", errno_name(errno));
+	die("stats could not be opened: %s", errno_name(errno));
 }
 
 static void check_totals(const uint64_t t[TOTALS])
@@ -300,7 +300,7 @@ int main(int argc, char **argv)
 		/* Nobody has a file open: it must go. */
 		for (unsigned long n = shared->unloaded, tries = 0; i % 2 == 0 && n == shared->unloaded; tries++) {
 			if (tries == 50000) {
-				complain("it cannot be unloaded though no file is open");
+				complain("it does not unload although no file is open");
 				break;
 			}
 			pause_us(200);

@@ -290,7 +290,7 @@ SCRIPTS = [
     ("script-crlf", "#!/bin/sh\r\ntrue\r\n", 125, r"'#!/bin/sh\\x0d', which the guest does not have"),
     ("script-awk", "#!/bin/awk -f\nBEGIN { exit 7 }", 7, "the script exited with 7"),
     ("script-bad-header", "# ksft-timeout: soon", 125, "'ksft-timeout: soon' is no number of seconds"),
-    ("script-gone", "true", 125, "cannot read the script gone: No such file", 'exec "$@" --script gone'),
+    ("script-gone", "true", 125, "failed to read the script gone: No such file", 'exec "$@" --script gone'),
     ("script-full", "echo some", 119, "exited with 0, but not all could be written .standard output: No space left",
      'exec "$@" >/dev/full'),
     ("script-full-42", "echo some; exit 42", 42, "(?s)also: not all could be written .*exited with 42", 'exec "$@" >/dev/full'),
