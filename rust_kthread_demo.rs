@@ -2,10 +2,10 @@
 
 //! Kernel threads in Rust, to be driven and watched from debugfs.
 
-mod clock;
 pub mod debugfs;
 mod demo;
 pub mod kthread;
+mod stats;
 
 use core::borrow::Borrow;
 use debugfs::Root;

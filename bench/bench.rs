@@ -3,31 +3,16 @@
 //! The Rust side of the benchmark, and the module that holds both sides.
 //!
 //! The operations are those of `twin.c`, with the same names, implemented with `kthread/` and
-//! `demo/`.
+//! `stats/`.
 
-#[path = "../clock.rs"]
-mod clock;
-#[path = "../demo/command.rs"]
-#[allow(dead_code)]
-mod command;
 #[path = "../debugfs/mod.rs"]
 pub mod debugfs;
 #[path = "../kthread/mod.rs"]
 pub mod kthread;
-#[path = "../demo/latency.rs"]
-#[allow(dead_code)]
-mod latency;
-#[path = "../demo/name.rs"]
-#[allow(dead_code)]
-mod name;
-#[path = "../demo/single_writer.rs"]
-mod single_writer;
-#[path = "../demo/stats.rs"]
+#[path = "../stats/mod.rs"]
 #[allow(dead_code)]
 mod stats;
 
-use clock::monotonic_ns;
-use command::Kind;
 use kernel::{
     fmt,
     prelude::*,
@@ -57,14 +42,18 @@ use kthread::{
     WorkItem,
     Worker, //
 };
-use latency::{
-    Latency,
-    Measure, //
-};
-use single_writer::SingleWriter;
 use stats::{
-    Totals,
-    WorkerStats, //
+    clock::monotonic_ns,
+    counters::{
+        Kind,
+        Totals,
+        WorkerStats, //
+    },
+    latency::{
+        Latency,
+        Measure, //
+    },
+    single_writer::SingleWriter, //
 };
 
 module! {

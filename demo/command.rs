@@ -3,7 +3,10 @@
 //! The language of the `control` file.
 
 use super::name::Name;
-use crate::kthread::Policy;
+use crate::{
+    kthread::Policy,
+    stats::counters::Kind, //
+};
 use kernel::prelude::*;
 
 /// What `control` shows when it is read.
@@ -28,24 +31,6 @@ stop-all
 
 /// The longest period of a periodic worker: one hour.
 pub(crate) const MAX_PERIOD_US: u64 = 3_600_000_000;
-
-/// The kinds of workers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
-    /// Works once for each `wake`.
-    Event,
-    /// Works once in each period.
-    Periodic {
-        /// The period, in microseconds.
-        period_us: u64,
-    },
-    /// Like `Event`, but its first unit of work is an oops.
-    #[cfg(kthread_tests)]
-    Oops,
-    /// Like `Event`, but its first unit of work is a Rust panic.
-    #[cfg(kthread_tests)]
-    Panic,
-}
 
 /// The CPUs of a worker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,18 +12,20 @@ use super::{
         LatencyOfAll,
         Pool, //
     },
-    stats::Totals,
     worker::{
         Done,
         Who,
         Worker, //
     }, //
 };
-use crate::debugfs::{
-    Dir,
-    File,
-    Show,
-    Store, //
+use crate::{
+    debugfs::{
+        Dir,
+        File,
+        Show,
+        Store, //
+    },
+    stats::counters::Totals, //
 };
 use kernel::{
     fmt,

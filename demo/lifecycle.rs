@@ -2,7 +2,7 @@
 
 //! The last events in the life of a worker.
 
-use crate::clock::monotonic_ns;
+use crate::stats::clock::monotonic_ns;
 use kernel::{
     fmt,
     prelude::*,

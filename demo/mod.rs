@@ -4,12 +4,9 @@
 
 mod command;
 mod files;
-mod latency;
 mod lifecycle;
 mod name;
 mod pool;
-mod single_writer;
-mod stats;
 mod worker;
 
 use crate::{
@@ -18,7 +15,8 @@ use crate::{
         File,
         Root, //
     },
-    kthread::ThreadGroup, //
+    kthread::ThreadGroup,
+    stats::counters::Totals, //
 };
 use command::{
     Command,
@@ -32,7 +30,6 @@ use kernel::{
 };
 use name::Name;
 use pool::Pool;
-use stats::Totals;
 
 /// The module parameters.
 pub(crate) struct Parameters {

@@ -5,28 +5,18 @@
 use super::{
     command::{
         Command,
-        Kind,
         Options,
         Place, //
     },
     files::WorkerFiles,
-    latency::{
-        Latency,
-        Measure, //
-    },
     lifecycle::Event,
     name::Name,
-    stats::{
-        State,
-        Totals, //
-    },
     worker::{
         time_since,
         Worker, //
     }, //
 };
 use crate::{
-    clock::monotonic_ns,
     debugfs::Dir,
     kthread::{
         Builder,
@@ -34,6 +24,18 @@ use crate::{
         Placement,
         Thread,
         ThreadGroup, //
+    },
+    stats::{
+        clock::monotonic_ns,
+        counters::{
+            Kind,
+            State,
+            Totals, //
+        },
+        latency::{
+            Latency,
+            Measure, //
+        }, //
     }, //
 };
 use kernel::{

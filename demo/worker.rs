@@ -4,25 +4,15 @@
 
 use super::{
     command::{
-        Kind,
         Options,
         Place, //
-    },
-    latency::{
-        Latency,
-        Measure, //
     },
     lifecycle::{
         Event,
         Lifecycle, //
-    },
-    stats::{
-        Totals,
-        WorkerStats, //
     }, //
 };
 use crate::{
-    clock::monotonic_ns,
     kthread::{
         barrier::{
             smp_mb,
@@ -31,6 +21,18 @@ use crate::{
         Context,
         Observer,
         Wake, //
+    },
+    stats::{
+        clock::monotonic_ns,
+        counters::{
+            Kind,
+            Totals,
+            WorkerStats, //
+        },
+        latency::{
+            Latency,
+            Measure, //
+        }, //
     }, //
 };
 use kernel::{

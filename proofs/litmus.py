@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Prove the orderings of kthread/ and demo/ by the kernel's memory model.
+"""Prove the orderings of kthread/, stats/ and demo/ by the kernel's memory model.
 
 usage: litmus.py [--tests DIR] --table
        litmus.py [--tests DIR] [--code DIR] [--only NAME] TREE HERD7
@@ -10,8 +10,8 @@ never to happen. Each barrier, acquire, release and lock in it is then weakened,
 and that must make the outcome possible, or be a data race: else it is not needed.
 
 A comment `// FILE FUNCTION: CODE` above a statement says what that models, which must be there:
-in kthread/ and demo/, where the function names the test by `// ORDERING: proofs/litmus/NAME.litmus`,
-or in the kernel tree TREE. All that kthread/ and demo/ do with atomics is in a test, in no more
+in kthread/, stats/ and demo/, where the function names the test by `// ORDERING: proofs/litmus/NAME.litmus`,
+or in the kernel tree TREE. All that kthread/, stats/ and demo/ do with atomics is in a test, in no more
 than the order that the tests need, or in docs/proofs.md as what needs no order.
 
 Prints KTAP. With --only herd7 looks at one test alone, and with --table the table of
@@ -25,7 +25,7 @@ import sys
 import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-OURS = ("kthread", "demo")
+OURS = ("kthread", "stats", "demo")
 # Helpers of KUnit tests, what the barriers are made of, and what is below one of these lines is tests.
 TEST_FILES = ("kthread/barrier.rs", "kthread/kunit.rs")
 TESTS_BEGIN = re.compile(r"#\[cfg\(kthread_kunit\)\]$|#\[(kernel::prelude::)?kunit_tests\(")
@@ -64,7 +64,7 @@ PLAIN = [
 ]
 
 ORDERS = ("Relaxed", "Acquire", "Release", "Full", "Read", "Write")
-# What kthread/ and demo/ do without a lock.
+# What kthread/, stats/ and demo/ do without a lock.
 ACCESS = re.compile(
     r"\.(?:load|store|xchg|(?:try_)?cmpxchg|fetch_\w+|populate|with_lock|read_volatile|write_volatile)\("
     r"|\.(?:add|sub|and|or)\([^()]*,(?:Relaxed|Acquire|Release|Full)\)"
@@ -198,7 +198,7 @@ def functions(lines):
 
 
 class Function:
-    """A function of kthread/ or demo/, its code without comments and blanks, and the tests that it names."""
+    """A function of kthread/, stats/ or demo/, its code without comments and blanks, and the tests that it names."""
 
     def __init__(self, file, name, first, lines):
         self.file = file
@@ -230,7 +230,7 @@ class Function:
 
 
 def read_code(top):
-    """The functions of kthread/ and demo/, and the markers that are in none."""
+    """The functions of kthread/, stats/ and demo/, and the markers that are in none."""
     found = []
     stray = []
     for folder in OURS:

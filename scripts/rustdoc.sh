@@ -11,7 +11,7 @@
 
 name=${1:?usage: rustdoc.sh NAME}
 cd "$TOP" || exit 1
-command=build/$name/module/.rust_kthread_demo.o.cmd
+command=build/$name/module/.$PROJECT_MODULE.o.cmd
 src=build/$name/kernel/source
 out=build/$name/rustdoc
 [ -r "$command" ] || die "the module is not built for the kernel '$name': there is no $command"
@@ -19,7 +19,7 @@ out=build/$name/rustdoc
 [ -r "$src/include/linux/kthread.h" ] || die "the source of the kernel '$name' is not at $src"
 
 # The command line of the module's compiler, without inputs and outputs.
-flags=$(sed -n 's/^savedcmd_rust_kthread_demo\.o := //p' "$command")
+flags=$(sed -n "s/^savedcmd_$PROJECT_MODULE\.o := //p" "$command")
 flags=${flags%% --emit=*}
 flags=$(printf '%s\n' "$flags" | sed -E 's/ --out-dir [^ ]*//; s/ --remap-path-[a-z]*=[^ ]*//g')
 # The environment and rustc come before the flags.

@@ -180,19 +180,19 @@ stock()
 	step metadata make metadata "KDIR=/lib/modules/$release/build" || return
 	step modules make "KDIR=/lib/modules/$release/build" || return
 	step rust-analyzer make rust-analyzer "KDIR=/lib/modules/$release/build" || return
-	for _old in "$root"/usr/src/rust_kthread_demo-*; do
-		[ ! -d "$_old" ] || within root dkms remove "rust_kthread_demo/${_old##*-}" --all >/dev/null 2>&1
+	for _old in "$root"/usr/src/"$PROJECT_MODULE"-*; do
+		[ ! -d "$_old" ] || within root dkms remove "$PROJECT_MODULE/${_old##*-}" --all >/dev/null 2>&1
 		rm -rf "$_old"
 	done
 	user=root
 	step dkms-add dkms add . || return
 	_version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$TOP/dkms.conf")
-	step dkms-install dkms install "rust_kthread_demo/$_version" -k "$release" || return
+	step dkms-install dkms install "$PROJECT_MODULE/$_version" -k "$release" || return
 	step installed scripts/boot-installed.sh "$release" || return
 	# A later kernel, as from an upgrade: apt lets dkms build for it, without a terminal.
 	_cloud=${release%-amd64}-cloud-amd64
 	within root apt-get -q -y purge 'linux-image-*cloud*' 'linux-headers-*cloud*' >/dev/null 2>&1
-	rm -rf "$root/var/cache/rust-kthread-demo/metadata"
+	rm -rf "$root/var/cache/$PROJECT_CACHE/metadata"
 	step upgrade apt-get -q -y --no-install-recommends -t "$suite-backports" install \
 		linux-image-cloud-amd64 linux-headers-cloud-amd64 || return
 	step upgraded ls -l "/lib/modules/$_cloud/updates/dkms"
@@ -201,7 +201,7 @@ stock()
 # kernel_is_there: whether the kernel is built. Fetches nothing to find out.
 kernel_is_there()
 {
-	for _built in "$root$home"/.cache/rust-kthread-demo/kernels/fast-*/built; do
+	for _built in "$root$home"/.cache/"$PROJECT_CACHE"/kernels/fast-*/built; do
 		if [ -f "$_built" ]; then
 			# shellcheck disable=SC2016 # the inner shell expands
 			within "$user" sh -c 'cd "$1" && scripts/build-kernel.sh --is-built fast' sh "$clone" >/dev/null 2>&1
@@ -275,7 +275,7 @@ inside()
 	fi
 
 	# The build of the clone stays from run to run.
-	clone=$home/rust_kthread_demo
+	clone=$home/$PROJECT_MODULE
 	mkdir -p "$root$clone"
 	find "$root$clone" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
 	cp -R "$state/clone/." "$root$clone" || die "failed to copy the clone to $root$clone"

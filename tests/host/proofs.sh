@@ -14,7 +14,7 @@ copy()
 {
 	rm -rf "$work/copy"
 	mkdir -p "$work/copy/docs" "$work/copy/proofs"
-	cp -R "$top/kthread" "$top/demo" "$work/copy"
+	cp -R "$top/kthread" "$top/demo" "$top/stats" "$work/copy"
 	cp -R "$top/proofs/litmus" "$work/copy/proofs"
 	cp "$top/docs/proofs.md" "$work/copy/docs"
 }
@@ -25,15 +25,15 @@ found()
 	copy
 	sed -i "$3" "$work/copy/$2"
 	! cmp -s "$top/$2" "$work/copy/$2" || ktap_diag "the change of $2 is none: $3"
-	"$top/scripts/proofs.sh" --tests "$work/copy/proofs/litmus" --code "$work/copy" --only "$(basename "$2" .litmus)" >"$work/log" 2>&1
+	"$top/proofs/proofs.sh" --tests "$work/copy/proofs/litmus" --code "$work/copy" --only "$(basename "$2" .litmus)" >"$work/log" 2>&1
 	ktap_match "$1" "1 1 # $4" "$? $(grep -c '^not ok' "$work/log") $(grep '^# [a-zA-Z/]*/' "$work/log")"
 }
 
 tests=proofs/litmus
-said=$("$top/scripts/herd.sh" --check 2>&1) || ktap_skip_all "${said#*: }"
+said=$("$top/proofs/herd.sh" --check 2>&1) || ktap_skip_all "${said#*: }"
 
 ktap_plan 19
-"$top/scripts/proofs.sh" >"$work/log" 2>&1
+"$top/proofs/proofs.sh" >"$work/log" 2>&1
 ktap_eq 'all is proved' '0 0' "$? $(grep -c '^not ok' "$work/log")" || ktap_diag "$(grep -A 9 '^not ok' "$work/log")"
 ktap_match 'and each variant shown to be possible' '# [1-9]* tests, [1-9][0-9][0-9]* variants of which are possible or a data race; 0 failed' \
 	"$(tail -n 1 "$work/log")"
@@ -60,15 +60,15 @@ found 'code that names a test of something else' kthread/core.rs '/fn done/a\   
 	"kthread/core.rs:*: done names $tests/once.litmus, which does not model it"
 found 'code without its barrier' kthread/wait_queue.rs '/fn take(/,/^    }/{/smp_mb(Full);/d}' \
 	"kthread/wait_queue.rs: take has no 'smp_mb(Full)', which $tests/queue-take.litmus:[0-9]* models"
-found 'code in another order' demo/stats.rs '/^        write_barrier();/d; s/^        self.runs.add(1);/&\n        write_barrier();/' \
-	"$tests/run-time.litmus:*: 'self.runs.add(1)' of demo/stats.rs comes before what the test has above it"
+found 'code in another order' stats/counters.rs '/^        write_barrier();/d; s/^        self.runs.add(1);/&\n        write_barrier();/' \
+	"$tests/run-time.litmus:*: 'self.runs.add(1)' of stats/counters.rs comes before what the test has above it"
 found 'code with less order' kthread/worker/gate.rs 's/fetch_add(Self::CLOSED, Acquire)/fetch_add(Self::CLOSED, Relaxed)/' \
 	"kthread/worker/gate.rs: close has no 'self.users.fetch_add(Self::CLOSED, Acquire)', which $tests/gate-*.litmus:[0-9]* models, and [0-9] more do"
-found 'code with more order' demo/stats.rs 's/self.unparks.load(Relaxed)/self.unparks.load(Acquire)/' \
-	"demo/stats.rs: unparks has no 'self.unparks.load(Relaxed)', which $tests/unpark-count.litmus:[0-9]* models"
+found 'code with more order' stats/counters.rs 's/self.unparks.load(Relaxed)/self.unparks.load(Acquire)/' \
+	"stats/counters.rs: unparks has no 'self.unparks.load(Relaxed)', which $tests/unpark-count.litmus:[0-9]* models"
 found 'code with a new access' demo/lifecycle.rs 's/^        self.record_at(event, monotonic_ns());/        self.next.store(0, Relaxed);\n&/' \
 	"demo/lifecycle.rs:*: record: '*self.next.store(' is in no test, nor in docs/proofs.md as what needs no order"
-found 'what needs no order and has it' demo/stats.rs 's/self.parks.fetch_add(1, Relaxed)/self.parks.fetch_add(1, Full)/' \
-	"demo/stats.rs: add_park has no 'self.parks.fetch_add(1, Relaxed)', which docs/proofs.md says of it"
+found 'what needs no order and has it' stats/counters.rs 's/self.parks.fetch_add(1, Relaxed)/self.parks.fetch_add(1, Full)/' \
+	"stats/counters.rs: add_park has no 'self.parks.fetch_add(1, Relaxed)', which docs/proofs.md says of it"
 found 'a page without a test' docs/proofs.md '/^| .gate. |/d' "docs/proofs.md: the line '| ?gate? | * is not there"
 ktap_finished

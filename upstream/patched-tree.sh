@@ -6,7 +6,7 @@
 # Makes DIR the kernel tree TREE with the patches of upstream/ applied. Files that they do
 # not touch are links to TREE, which stays as it is.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 [ $# = 2 ] || die "usage: patched-tree.sh TREE DIR"
 src=$(cd -- "$1" 2>/dev/null && pwd -P) || die "there is no tree '$1'"

@@ -21,7 +21,7 @@ use kernel::{
 
 /// The measures.
 #[derive(Clone, Copy)]
-pub(super) enum Measure {
+pub(crate) enum Measure {
     /// From the request for a thread until kthreadd has made it.
     Create,
     /// From the first wake-up to the first instruction.
@@ -74,7 +74,7 @@ impl Latency {
     /// Callers that may record the same measure concurrently must serialise.
     ///
     /// May be called from any context.
-    pub(super) fn record(&self, measure: Measure, latency: Delta) {
+    pub(crate) fn record(&self, measure: Measure, latency: Delta) {
         // A clock that runs backwards would make it negative.
         self.of(measure).record(latency.as_nanos().unsigned_abs());
     }
@@ -82,14 +82,14 @@ impl Latency {
     /// Adds all values of `other`.
     ///
     /// Nobody else may change either during the call.
-    pub(super) fn add(&self, other: &Self) {
+    pub(crate) fn add(&self, other: &Self) {
         for (measure, _) in MEASURES {
             self.of(measure).add(other.of(measure));
         }
     }
 
     /// Shows this together with others.
-    pub(super) fn show_with<'a, I>(
+    pub(crate) fn show_with<'a, I>(
         &self,
         others: impl Fn() -> I,
         f: &mut fmt::Formatter<'_>,

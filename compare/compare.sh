@@ -6,7 +6,7 @@
 # Creates a process, threads and a kernel thread in a guest with the kernel NAME, and
 # writes a table of what each of them is and shares to OUTDIR/table.txt and table.md.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 [ $# -eq 2 ] || die "usage: compare.sh NAME OUTDIR"
 cd "$TOP" || exit 1

@@ -7,7 +7,7 @@
 # shows that it catches each of the breaks: see docs/proofs.md. Exits with 4, and says why,
 # if the model does not build because cargo or the crates are missing.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 # CARGO_HOME: where the crates are.
 BOX=$CACHE/toolbox/cargo

@@ -8,7 +8,7 @@
 # priorities wait, in a guest whose clock counts instructions, and draws a plot. Prints
 # KTAP, and exits like qemu/vm.py.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 [ $# -eq 2 ] || die "usage: ports.sh NAME users|jobs"
 name=$1

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Statistics.
+//! What is counted of workers: of each, and of all.
 
-use super::{
-    command::Kind,
-    single_writer::{
-        write_barrier,
-        SingleWriter, //
-    }, //
+use super::single_writer::{
+    write_barrier,
+    SingleWriter, //
 };
 use crate::kthread::barrier::{
     smp_mb,
@@ -37,22 +34,22 @@ use kernel::{
 pub(crate) struct Totals {
     #[pin]
     counts: Mutex<Counts>,
-    pub(super) runs: Atomic<u64>,
+    pub(crate) runs: Atomic<u64>,
 }
 
 /// The numbers that commands change.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Counts {
-    pub(super) workers_peak: u64,
-    pub(super) created: u64,
-    pub(super) create_failed: u64,
-    pub(super) started: u64,
-    pub(super) stopped: u64,
-    pub(super) wakes: u64,
-    pub(super) parks: u64,
-    pub(super) unparks: u64,
-    pub(super) commands: u64,
-    pub(super) commands_rejected: u64,
+pub(crate) struct Counts {
+    pub(crate) workers_peak: u64,
+    pub(crate) created: u64,
+    pub(crate) create_failed: u64,
+    pub(crate) started: u64,
+    pub(crate) stopped: u64,
+    pub(crate) wakes: u64,
+    pub(crate) parks: u64,
+    pub(crate) unparks: u64,
+    pub(crate) commands: u64,
+    pub(crate) commands_rejected: u64,
 }
 
 impl Counts {
@@ -61,21 +58,21 @@ impl Counts {
         self.created - self.stopped
     }
 
-    pub(super) fn add_worker(&mut self) {
+    pub(crate) fn add_worker(&mut self) {
         self.created += 1;
         self.workers_peak = self.workers_peak.max(self.workers());
     }
 }
 
 impl Totals {
-    pub(super) fn new() -> impl PinInit<Self> {
+    pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             counts <- new_mutex!(Counts::default()),
             runs: Atomic::new(0),
         })
     }
 
-    pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.counts.lock());
     }
 }
@@ -99,16 +96,34 @@ impl fmt::Display for Totals {
     }
 }
 
+/// The kinds of workers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// Works once for each `wake`.
+    Event,
+    /// Works once in each period.
+    Periodic {
+        /// The period, in microseconds.
+        period_us: u64,
+    },
+    /// Like `Event`, but its first unit of work is an oops.
+    #[cfg(kthread_tests)]
+    Oops,
+    /// Like `Event`, but its first unit of work is a Rust panic.
+    #[cfg(kthread_tests)]
+    Panic,
+}
+
 /// The state of a worker, as its `stats` file names it.
 #[derive(Clone, Copy)]
-pub(super) enum State {
+pub(crate) enum State {
     Created = 0,
     Running = 1,
     Parked = 2,
 }
 
 /// The statistics of one worker, which can be read without a lock.
-pub(super) struct WorkerStats {
+pub(crate) struct WorkerStats {
     kind: Kind,
     state: Atomic<u32>,
     wakes: Atomic<u64>,
@@ -123,7 +138,7 @@ pub(super) struct WorkerStats {
 }
 
 impl WorkerStats {
-    pub(super) fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
             state: Atomic::new(State::Created as u32),
@@ -138,25 +153,25 @@ impl WorkerStats {
         }
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
-    pub(super) fn set_state(&self, state: State) {
+    pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u32, Relaxed);
     }
 
     /// Asks for one unit of work.
     ///
     /// The caller has to wake the worker afterwards.
-    pub(super) fn add_wake(&self) {
+    pub(crate) fn add_wake(&self) {
         // ORDERING: proofs/litmus/wakes-stop.litmus
         // ORDERING: proofs/litmus/wakes-time.litmus
         self.wakes.fetch_add(1, Release);
     }
 
     /// Returns whether requested units of work have not been done.
-    pub(super) fn is_work_pending(&self) -> bool {
+    pub(crate) fn is_work_pending(&self) -> bool {
         // ORDERING: proofs/litmus/wakes-stop.litmus
         // ORDERING: proofs/litmus/wakes-time.litmus
         self.runs.get() < self.wakes.load(Acquire)
@@ -165,7 +180,7 @@ impl WorkerStats {
     /// Counts a unit of work that took `time`.
     ///
     /// Only the worker calls this.
-    pub(super) fn add_run(&self, time: Delta) {
+    pub(crate) fn add_run(&self, time: Delta) {
         // ORDERING: proofs/litmus/run-time.litmus
         // CAST: The clock is monotonic.
         let ns = time.as_nanos() as u64;
@@ -177,16 +192,16 @@ impl WorkerStats {
         self.runs.add(1);
     }
 
-    pub(super) fn add_park(&self) {
+    pub(crate) fn add_park(&self) {
         self.parks.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn add_unpark(&self) {
+    pub(crate) fn add_unpark(&self) {
         // ORDERING: proofs/litmus/unpark-count.litmus
         self.unparks.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn unparks(&self) -> u64 {
+    pub(crate) fn unparks(&self) -> u64 {
         // ORDERING: proofs/litmus/unpark-count.litmus
         self.unparks.load(Relaxed)
     }
@@ -194,14 +209,14 @@ impl WorkerStats {
     /// Counts periods that were missed.
     ///
     /// Only the worker calls this.
-    pub(super) fn add_overruns(&self, missed: u64) {
+    pub(crate) fn add_overruns(&self, missed: u64) {
         self.overruns.add(missed);
     }
 
     /// Counts that the worker was frozen.
     ///
     /// Only the worker calls this.
-    pub(super) fn add_thaw(&self) {
+    pub(crate) fn add_thaw(&self) {
         self.thaws.add(1);
     }
 
@@ -216,7 +231,7 @@ impl WorkerStats {
     /// Shows all statistics.
     ///
     /// With `finished`, the body of the worker no longer runs.
-    pub(super) fn show(&self, finished: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(crate) fn show(&self, finished: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // ORDERING: proofs/litmus/run-time.litmus
         let runs = self.runs.get();
         smp_mb(Read);

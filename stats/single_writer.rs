@@ -17,16 +17,16 @@ use kernel::sync::atomic::{
 /// A number with one writer at a time, and any number of readers.
 ///
 /// If two threads add at the same time, one addition may be lost, and nothing else goes wrong.
-pub(super) struct SingleWriter(Atomic<u64>);
+pub(crate) struct SingleWriter(Atomic<u64>);
 
 impl SingleWriter {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Atomic::new(0))
     }
 
     /// Reads the number, as `READ_ONCE()` of C does.
     #[inline]
-    pub(super) fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         // ORDERING: proofs/litmus/single-reader.litmus
         // ORDERING: proofs/litmus/single-writer.litmus
         if cfg!(CONFIG_64BIT) {
@@ -40,7 +40,7 @@ impl SingleWriter {
 
     /// Writes the number, as `WRITE_ONCE()` of C does.
     #[inline]
-    pub(super) fn set(&self, value: u64) {
+    pub(crate) fn set(&self, value: u64) {
         // ORDERING: proofs/litmus/single-reader.litmus
         // ORDERING: proofs/litmus/single-writer.litmus
         if cfg!(CONFIG_64BIT) {
@@ -53,14 +53,14 @@ impl SingleWriter {
     }
 
     #[inline]
-    pub(super) fn add(&self, value: u64) {
+    pub(crate) fn add(&self, value: u64) {
         // ORDERING: proofs/litmus/single-writer.litmus
         self.set(self.get().wrapping_add(value));
     }
 
     /// Writes `value` if it is greater.
     #[inline]
-    pub(super) fn raise(&self, value: u64) {
+    pub(crate) fn raise(&self, value: u64) {
         if self.get() < value {
             self.set(value);
         }
@@ -71,7 +71,7 @@ impl SingleWriter {
 ///
 /// Readers need `smp_mb(Read)` between the two reads.
 #[inline]
-pub(super) fn write_barrier() {
+pub(crate) fn write_barrier() {
     // ORDERING: proofs/litmus/histogram.litmus
     // ORDERING: proofs/litmus/run-time.litmus
     if cfg!(CONFIG_X86) {
