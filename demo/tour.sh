@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A guided tour of the life of a kernel thread. Runs in the guest, as root, and exits with 0 only if
-# every step gave what it should.
+# every step had the expected effect.
 
 module=rust_kthread_demo
 debugfs=/sys/kernel/debug/$module
@@ -53,8 +53,8 @@ threads() {
 	done
 }
 
-# command WORDS... BEFORE AFTER: writes WORDS to control and checks the state before and after. The
-# second word is the name of the worker.
+# command WORDS... BEFORE AFTER: writes WORDS to control and checks the state before and after.
+# The second word is the name of the worker.
 command() {
 	words=$1
 	name=${words#* }

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# PID 1 of the guest: sets up, does what /etc/guest.conf says, reports on the
-# virtio port `status`, and leaves through the port `exit`, on which "Vq" has QEMU
-# end with the status 2 * V + 1.
+# PID 1 of the guest: sets up, does what /etc/guest.conf says, reports on the virtio
+# port `status`, and ends the guest through the port `exit`: on "Vq" QEMU exits with the
+# status 2 * V + 1.
 #
 # busybox has read -t.
 # shellcheck disable=SC3045,SC1091,SC2154
@@ -18,7 +18,7 @@ leave()
 	*) code=18 ;;
 	esac
 	! find_port exit || echo "${code}q" >"$port"
-	# Only reached when the exit port does not work.
+	# Only reached if the exit port does not work.
 	echo "kdemo-init: the exit port did not end the guest"
 	poweroff -f
 }
@@ -28,13 +28,12 @@ say()
 	echo "$*" >&3
 }
 
-# over: says that all is done, and waits for the host to say that the console has
-# been read to this point. The kernel prints in the background, and leaving would
-# cut it short. So it would what is still on its way on the other ports, for as long as nobody
-# reads that; the time is up to the host.
+# over: reports the end, and waits until the host has read the console up to this point.
+# The kernel prints in the background, and ending the guest would cut the console and the
+# other ports short. The host limits the time.
 over()
 {
-	# What ran may have muted the console, which has been noted.
+	# The tests may have muted the console; that was recorded.
 	echo Y >/sys/module/printk/parameters/ignore_loglevel
 	echo "kdemo-test: over" >/dev/kmsg
 	say "done"
@@ -59,7 +58,7 @@ find_port()
 			port=/dev/${dir##*/}
 			[ "$name" = "$1" ] && [ -c "$port" ] && return 0
 		done
-		# The port is announced by the host shortly after the device.
+		# The host announces the port shortly after the device.
 		usleep 10000
 		tries=$((tries - 1))
 	done
@@ -68,21 +67,21 @@ find_port()
 
 kmemleak=/sys/kernel/debug/kmemleak
 
-# leaks_begin: forgets what kmemleak found until now. Fails where it is not there or not on.
+# leaks_begin: clears kmemleak's results. Fails if kmemleak is not there or not on.
 leaks_begin()
 {
 	[ -e "$kmemleak" ] && { echo stack=on && echo clear; } 2>/dev/null >"$kmemleak"
 }
 
-# leaks_end: has the kernel complain of what has been lost since, with the stacks of the first.
+# leaks_end: prints the leaks since then to the kernel log, with the stacks of the first ones.
 leaks_end()
 {
-	# What is reported is older than 5 seconds and has not changed since a scan that found it already.
+	# kmemleak only reports objects that are older than 5 seconds and unchanged since the previous scan.
 	echo scan >"$kmemleak"
 	echo scan >"$kmemleak"
 	sleep 6
 	echo scan >"$kmemleak"
-	# Each line is a write(2) to a file opened anew, of which the kernel drops none.
+	# Open the file for each line: the kernel limits the rate of a single opener.
 	head -n 60 "$kmemleak" | while IFS= read -r line; do
 		printf '%s\n' "$line" >/dev/kmsg
 	done
@@ -90,7 +89,7 @@ leaks_end()
 
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
-# What is not a device is not made by devtmpfs.
+# devtmpfs does not make these links.
 ln -s /proc/self/fd /dev/fd
 for name in 0:stdin 1:stdout 2:stderr; do
 	ln -s "fd/${name%:*}" "/dev/${name#*:}"
@@ -100,9 +99,9 @@ mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 mount -t debugfs debugfs /sys/kernel/debug
 
-# The boot has a race of its own, so that KCSAN begins later. So has every sleep that
-# a timer ends, which is no fault of those who sleep; and every kthread_stop() of a thread
-# that is awake: the thread changes its PF_ flags while to_kthread() looks for PF_KTHREAD.
+# Enable KCSAN only now: booting has a known race. Ignore hrtimer_wakeup() as well, which
+# races with every timed sleep, and kthread_stop() of a thread that is awake: the thread
+# changes its PF_ flags while to_kthread() checks PF_KTHREAD.
 if [ -e /sys/kernel/debug/kcsan ]; then
 	for function in hrtimer_wakeup set_freezable do_exit exit_signals; do
 		echo "!$function" > /sys/kernel/debug/kcsan
@@ -110,16 +109,16 @@ if [ -e /sys/kernel/debug/kcsan ]; then
 	echo on > /sys/kernel/debug/kcsan
 fi
 
-# dl_server_timer() of 7.3 forwards its timer although accounting for the task that runs
-# may just have started it, and then warns: more often where the host is slow. And the
-# server is active in some boots only, which would show in what `make bench` counts.
+# dl_server_timer() of 7.3 forwards its timer although the accounting of the running task
+# may just have started it, and then warns; a slow host makes that likely. The server is
+# also active in some boots only, which would distort `make bench`.
 # See upstream/sched-deadline-server-timer.
 for runtime in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do
 	[ ! -e "$runtime" ] || echo 0 > "$runtime"
 done
 
-# What guest.conf may set: how slow this kernel is, how long to wait for what is let go late, and what else
-# to look for.
+# Defaults for guest.conf: how slow this kernel is, how long to wait for late releases, and
+# whether to look for leaks.
 # shellcheck disable=SC2034 # run-tests.sh uses them
 mode=error factor=1 settle=3 console='' share='' out='' leaks='' coverage='' trailer=''
 # shellcheck source=/dev/null
@@ -128,12 +127,12 @@ mode=error factor=1 settle=3 console='' share='' out='' leaks='' coverage='' tra
 export KSFT_SLOWNESS="$factor"
 
 if [ "$mode" = silent ]; then
-	# For the self-check: a guest from which no word comes.
+	# For the self-check: a guest that stays silent.
 	while :; do
 		sleep 1000
 	done
 fi
-# The directory of the host, by the name that QEMU gives it.
+# Mounts the directory of the host under QEMU's name for it.
 mount_share()
 {
 	mkdir /share
@@ -163,8 +162,9 @@ if [ "$mode" = probe ]; then
 	leave pass
 fi
 
-# The kernel changes over to its good clock at a tick after it has found one, which on a busy
-# host may be still to come. What it has instead is told, for it is seen once in hundreds of boots.
+# The kernel switches to its final clock at a tick after it has found one, which on a busy
+# host may still be to come. Report the resolution if it never does, as in one of hundreds
+# of boots.
 tries=100
 while resolution=$(grep -m 1 '\.resolution:' /proc/timer_list) && [ "${resolution##*: }" != "1 nsecs" ]; do
 	tries=$((tries - 1))

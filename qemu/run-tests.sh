@@ -4,18 +4,19 @@
 # busybox has read -t, and guest.conf sets what is not set here.
 # shellcheck disable=SC3045,SC2154
 #
-# What the guest runs, and what it tells of that; read by init.sh. /etc/tests.list holds
-# a line `NAME LIMIT` for each test: its name and its limit in seconds.
+# Runs the tests in the guest and reports on them; sourced by init.sh. /etc/tests.list
+# holds a line `NAME LIMIT` for each test: its name and its limit in seconds.
 #
-# Each test is run by itself, and the host judges by what is told of it. The kernel log
-# gets a marker before and after each, so that the host can blame what it finds there.
-# The first test that broke the guest ends this boot; the host runs the rest in a fresh one.
+# Each test runs alone, and the host judges it by the reports. The kernel log gets a marker
+# before and after each, so that the host can attribute complaints. The first test that
+# breaks the guest ends this boot; the host runs the rest in a fresh one.
 
-# TAINT_OOT_MODULE, TAINT_UNSIGNED_MODULE and TAINT_TEST say nothing bad.
+# TAINT_OOT_MODULE, TAINT_UNSIGNED_MODULE and TAINT_TEST are harmless.
 TAINT_HARMLESS=$((1 << 12 | 1 << 13 | 1 << 18))
 
-# The kernel's counters, each as a file that holds a number. KCSAN counts its reports as warnings,
-# even those in which no module has a part. What mutes the console is not to change, either.
+# The kernel's counters, each a file that holds a number. KCSAN counts its reports as
+# warnings, even those without a module. The settings that mute the console must not change,
+# either.
 counter_files=
 for file in /proc/sys/kernel/tainted /sys/kernel/warn_count /sys/kernel/oops_count \
 	/sys/kernel/rcu_stall_count /sys/kernel/softlockup_count /sys/kernel/hardlockup_count \
@@ -38,7 +39,7 @@ read_field()
 read_counters()
 {
 	counters=
-	# Files in /proc/sys must be read in one read(2), which the shell's own does not.
+	# Files in /proc/sys need a single read(2), and the shell's read does several.
 	# shellcheck disable=SC2046,SC2086 # the names and the values are words
 	set -- $(cat $counter_files)
 	for file in $counter_files; do
@@ -48,7 +49,7 @@ read_counters()
 		case $name in
 		tainted) value=$((value & ~TAINT_HARMLESS)) ;;
 		printk)
-			# The first of four numbers. The kernel raises it when it complains.
+			# The first of four numbers.
 			name=console_loglevel
 			[ "$value" -le 7 ] || value=7
 			shift 3
@@ -77,18 +78,18 @@ newline='
 '
 
 # processes: prints the line /proc/PID/stat of every process and kernel thread.
-# To be called in a subshell only, which it turns into cat.
+# Call it in a subshell only, which becomes cat.
 processes()
 {
-	# Some may go while they are being listed.
+	# Some may exit during the listing.
 	exec cat /proc/[0-9]*/stat 2>/dev/null
 }
 
-# The processes of what runs the tests, which belong to no test.
+# The processes of this script, which belong to no test.
 own=
 
-# read_inventory: sets $inventory to what is alive: every process and kernel
-# thread but kworkers, which come and go, every module and debugfs entry.
+# read_inventory: sets $inventory to every process, kernel thread (except kworkers, which
+# come and go), module and debugfs entry.
 read_inventory()
 {
 	inventory=
@@ -122,7 +123,7 @@ read_inventory()
 	done
 }
 
-# left_behind BEFORE: prints what $inventory has that BEFORE has not.
+# left_behind BEFORE: prints the items of $inventory that are not in BEFORE.
 left_behind()
 {
 	for item in $inventory; do
@@ -139,7 +140,7 @@ uptime_seconds()
 	now=${now%.*}
 }
 
-# set_deadline SECONDS: for before_deadline; rounded up to the clock of whole seconds.
+# set_deadline SECONDS: sets the deadline for before_deadline, rounded up to whole seconds.
 set_deadline()
 {
 	uptime_seconds
@@ -152,8 +153,8 @@ before_deadline()
 	[ "$now" -lt "$deadline" ]
 }
 
-# settle BEFORE: waits until the kernel has let go of everything new, at most
-# $settle seconds.
+# settle BEFORE: waits until the kernel has released everything new, at most $settle
+# seconds.
 settle()
 {
 	set_deadline $((settle * factor))
@@ -175,7 +176,7 @@ group_alive()
 # await_group_end PGID: kills the group and waits until it is gone.
 await_group_end()
 {
-	# Mostly there is none, and then nothing to look for.
+	# Usually the group is empty.
 	kill -KILL "-$1" 2>/dev/null || return 0
 	set_deadline $((2 * factor))
 	while group_alive "$1"; do
@@ -184,7 +185,7 @@ await_group_end()
 	done
 }
 
-# indent: copies the lines of a test two columns further in.
+# indent: copies lines, indented by two columns.
 indent()
 {
 	while IFS= read -r line || [ -n "$line" ]; do
@@ -192,7 +193,7 @@ indent()
 	done
 }
 
-# await_copy: waits until $reader has copied all; a process that left the group may keep its source open.
+# await_copy: waits until $reader has copied everything. A process that left the group may keep its source open.
 await_copy()
 {
 	set_deadline 1
@@ -204,7 +205,7 @@ await_copy()
 	wait "$reader"
 }
 
-# more_facts: what else is looked for when a script has ended. A complaint of a leak is the script's.
+# more_facts: further checks after a script. A report of a leak counts against the script.
 more_facts()
 {
 	[ -z "$leaks" ] || leaks_end
@@ -214,13 +215,14 @@ more_facts()
 	} >"$coverage"
 }
 
-# execute NAME LIMIT DIR COMMAND...: runs COMMAND in DIR, in a process group of its own, for LIMIT seconds at
-# most unless that is 0, and tells the host what is to be known of it, as NAME, for its verdict: the
-# exit status (or `timeout`, `stuck` where it cannot even be killed, or `lost`), the counters that
-# changed and what was left behind. Sets $status, and $broken if the guest is of no more use.
+# execute NAME LIMIT DIR COMMAND...: runs COMMAND in DIR, in its own process group, for at
+# most LIMIT seconds (0: no limit), and reports the facts for the verdict to the host under
+# NAME: the exit status (or `timeout`, `stuck` if SIGKILL does not end it, or `lost`), the
+# changed counters and what was left behind. Sets $status, and $broken if the guest is
+# unusable.
 #
-# What it prints goes to the descriptors 5 and 6; all from 3 on are not its own.
-# $reader is the process that copies this, or empty.
+# The output of COMMAND goes to descriptors 5 and 6; it inherits none from 3 on. $reader is
+# the process that copies the output, or empty.
 execute()
 {
 	test=$1
@@ -235,8 +237,8 @@ execute()
 	inventory_before=$inventory
 	echo "kdemo-test: begin $test" >/dev/kmsg
 	say "begin $test $limit"
-	# The status comes through a pipe of its own: its end without a word is
-	# then known at once. The test itself must not hold it open.
+	# The status comes through a separate pipe, so that an end without a status is noticed at
+	# once. The test itself must not hold it open.
 	# shellcheck disable=SC2016 # the inner shell expands these
 	setsid sh -c '
 		exec 7>/run/status
@@ -246,7 +248,7 @@ execute()
 		echo "$?" >&7
 	' run "$@" </dev/null >&5 2>&6 3>&- 4>&- 5>&- 6>&- &
 	group=$!
-	# The copy ends when all have closed its source.
+	# The copy ends when all processes have closed its source.
 	[ -z "$reader" ] || exec 5>&- 6>&-
 	own="$reader $group"
 	uptime_seconds
@@ -266,7 +268,7 @@ execute()
 	exec 7<&-
 	left=
 	case $status in
-	# What a test leaves behind that was killed says nothing.
+	# Leftovers of a killed test do not count.
 	timeout) ;;
 	*) settle "$inventory_before" ;;
 	esac
@@ -292,8 +294,8 @@ execute()
 	[ -z "$left" ] || broken=yes
 }
 
-# run_tests FD: runs every test of the list, KTAP going to FD. What the result lines say of a test
-# is its exit status; the host knows more.
+# run_tests FD: runs every test of the list, with KTAP to FD. Its result lines only show the
+# exit statuses; the host has the other facts.
 run_tests()
 {
 	total=0
@@ -328,12 +330,12 @@ run_tests()
 	return "$result"
 }
 
-# run_script: runs /script, whose time is up to the host; what it prints goes to the descriptors 5 and 6.
+# run_script: runs /script, with its output to descriptors 5 and 6. The host limits its time.
 run_script()
 {
 	reader=
 	execute script 0 /root /script
-	# What the script has written may still be on its way, and is all only with this.
+	# Output may still be on its way; the trailer marks its end.
 	printf '%s' "$trailer" >&5
 	printf '%s' "$trailer" >&6
 }

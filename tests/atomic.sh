@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# To use an address space with interrupts off, which would switch them on, is reported.
+# Using an address space with interrupts off, which would enable them, is reported.
 #
 # ksft-expect-splat: BUG: sleeping function called from invalid context
-# The guard finds that they have been switched on, where that is looked for.
+# Some kernels also check for interrupts that were enabled too early.
 # ksft-allow-splat: WARNING: .*warn_bogus_irq_restore
-# They are off by a lock, of which lockdep has to say something as well.
+# They are off because of a lock, so lockdep complains as well.
 # ksft-allow-splat: BUG: Invalid wait context
 
 . "$(dirname "$0")/lib/ktap.sh"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What `make bench` measures can be done, on both sides, and leaves nothing behind.
+# The operations of `make bench` work on both sides, and leave nothing behind.
 
 . "$(dirname "$0")/lib/ktap.sh"
 
@@ -10,7 +10,7 @@ BENCH=/sys/kernel/debug/kthread_bench
 modprobe kthread_bench || ktap_bail "kthread_bench does not load"
 operations=$(cat "$BENCH/operations")
 
-# run SIDE OPERATION: does it twice, and checks that there is a figure.
+# run SIDE OPERATION: runs it twice, and checks that there is a figure.
 # shellcheck disable=SC2317 # ktap_ok_if calls it
 run()
 {

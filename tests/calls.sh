@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel does what the model does that kthread/ is proved on: see docs/proofs.md.
+# The kernel behaves like the model that kthread/ is checked on: see docs/proofs.md.
 
 . "$(dirname "$0")/lib/ktap.sh"
 

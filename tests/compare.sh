@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What tests/programs/compare.c finds out about processes, threads and kernel threads,
-# against what clone(2), pthreads(7) and the articles on kernel threads say of them.
+# Compares the results of tests/programs/compare.c about processes, threads and kernel
+# threads with clone(2), pthreads(7) and articles on kernel threads.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
@@ -29,8 +29,8 @@ column()
 	awk -F '\t' -v key="$1" '$2 == key { print $3 }' "$found"
 }
 
-# has_pids WAY TEST...: whether its pid, tgid and ppid, as $1 to $3, and those of the caller, as $4 to
-# $6, hold the test.
+# has_pids WAY TEST...: whether TEST succeeds with its pid, tgid and ppid in $1 to $3, and
+# those of the caller in $4 to $6.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 has_pids()
 {
@@ -62,13 +62,13 @@ compare > "$found"
 ktap_eq 'all of it is found out' 0 $? || ktap_diag "$(tail -n 3 "$found")"
 demo_unload
 
-# fork(2): a copy of all, with a number of its own.
+# fork(2): a copy of everything, with a new PID.
 ktap_ok_if 'fork(2): a process of its own, a child of the caller' has_pids 'fork()' "\$3 -eq \$4 $child"
 shares 'fork(2): a copy of everything' 'fork()' 'own, own, own, own, own'
 ends 'fork(2): the caller waits for it' 'fork()' 'ends it alone, the caller'
 ktap_eq 'fork(2): it has a line in ps' '{fork} compare' "$(cells 'fork()' ps)"
 
-# clone(2), flag by flag: what is named is shared, and nothing else.
+# clone(2), flag by flag: each flag shares one thing and nothing else.
 way='clone(CLONE_VM)'
 ktap_ok_if 'CLONE_VM: a process of its own' has_pids "$way" "\$3 -eq \$4 $child"
 shares 'CLONE_VM: runs in the same memory space' "$way" 'shared, own, own, own, own'
@@ -98,7 +98,8 @@ ends 'CLONE_THREAD: a signal ends the thread group; nobody is told of the end of
 	'ends the process, nobody has to'
 ktap_eq 'CLONE_THREAD: ps shows it when asked for threads' 'ps -T: {thread} compare' "$(cells "$way" ps)"
 
-# pthreads(7): threads share a process ID, all but the nice value, which POSIX wants shared, too.
+# pthreads(7): threads share a process ID and everything except the nice value, which POSIX
+# wants shared as well.
 way='pthread_create()'
 ktap_ok_if 'pthreads(7): getpid() is the same in all threads, gettid() differs' \
 	has_pids "$way" "\$1 -ne \$4 -a \$2 -eq \$5"

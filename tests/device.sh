@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Threads of a device end when that is unbound, and threads of a module when that is
-# unloaded, whatever becomes of their groups. The lab builds what has such.
+# Threads of a device end when it is unbound, and threads of a module when it is unloaded,
+# even if their groups are leaked. The lab builds a module with such threads.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
@@ -15,13 +15,13 @@ threads()
 	done | wc -l
 }
 
-# begin: what was logged before this does not count.
+# begin: ignores earlier log lines.
 begin()
 {
 	echo "device: begin" > /dev/kmsg
 }
 
-# logged PATTERN: what has been logged since, without the time.
+# logged PATTERN: log lines since then, without the time.
 logged()
 {
 	dmesg | awk '/device: begin/ { all = ""; next } { all = all $0 "\n" } END { printf "%s", all }' |
@@ -48,7 +48,7 @@ ktap_eq 'all its threads have ended' '0 bound kept leaked own' \
 	"$(threads leaked own bound kept) $(logged 'ended: .*' | xargs -n 1 | grep -v : | sort -u | xargs)"
 
 begin
-# It may try twice.
+# rmmod may try twice.
 error=$(modprobe kthread_careless fail=1 2>&1)
 ktap_match 'a load that fails after all has been made' '*Input/output error*' "$error"
 ktap_eq 'leaves no thread' '0 bound kept leaked own' \

@@ -2,30 +2,30 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Threads that die of an oops or a Rust panic: waits for them return an error, the others
-# live on, and the module can still be unloaded. The lab builds a module whose workers
-# can, and one that joins and stops such threads by itself.
+# keep running, and the module can still be unloaded. The lab builds a module whose workers
+# can die, and one that joins and stops such threads itself.
 #
 # ksft-expect-splat: (BUG:|Unable to handle) (kernel NULL pointer dereference|KASAN: null-ptr-deref)
 # ksft-expect-splat: rust_kernel: panicked at .*tests/modules/dying\.rs
 # ksft-expect-splat: rust_kernel: panicked at .*demo/worker\.rs
 # ksft-expect-splat: kernel BUG at rust/helpers/bug\.c
 #
-# A BUG() is an exception for the debugger on arm64. die() does not return from it, and linux 7.3 leaves
-# the CPU with its mask, and counted as in an NMI:
+# On arm64 a BUG() is a debug exception. die() does not return from it, and linux 7.3 leaves
+# the CPU with that exception's mask, and counts it as in an NMI:
 # ksft-allow-splat: WARNING: arch/arm64/kernel/process\.c.* at __switch_to
 # ksft-allow-splat: WARNING: kernel/context_tracking\.c.* at ct_kernel_exit
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-# dies NAME: lets a worker do what it dies of, and waits for that.
+# dies NAME: makes a worker die, and waits for that.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 dies()
 {
 	do_all "wake $1" && wait_for 10 is "$1" state finished
 }
 
-# others_work: whether those that do not die do a unit of work when they are woken.
+# others_work: whether the other workers do a unit of work when they are woken.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 others_work()
 {

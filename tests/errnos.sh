@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Each way to be refused, and that a refused command changes nothing.
+# Each error of a command, and that a failed command changes nothing.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-# snapshot: all that a refused command must not change.
+# snapshot: everything that a failed command must not change.
 snapshot()
 {
 	grep -r -v -e ^commands_rejected -e ^runs -e _ns -e ^overruns "$DEMO/stats" "$DEMO/workers"
@@ -14,14 +14,14 @@ snapshot()
 
 rejected=0
 
-# renew: makes a new worker again. A thread that has not been started for two minutes counts as hung,
-# and a slow kernel takes longer for all of this.
+# renew: replaces the worker that is not started. The kernel reports an unstarted thread as
+# hung after two minutes, and this test takes longer on a slow kernel.
 renew()
 {
 	do_all 'stop new' 'create new'
 }
 
-# refused ERRNO COMMAND: the command fails so, and nothing changes but commands_rejected.
+# refused ERRNO COMMAND: the command fails with ERRNO, and only commands_rejected changes.
 refused()
 {
 	before=$(snapshot)

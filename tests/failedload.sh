@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# A load that fails half way while others try to open files of the module, which is
-# freed then whoever has them open.
+# A load that fails half way while others try to open files of the module. The module is
+# freed even if files are open.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-# open_all: opens what is there, again and again, until /tmp/loaded says how it went.
+# open_all: opens all files again and again until /tmp/loaded has the result.
 open_all()
 {
 	opened=0
@@ -21,7 +21,7 @@ open_all()
 
 ktap_plan 5
 
-# There is room for some of the threads.
+# The limit allows only some of the threads.
 threads_max=$(cat /proc/sys/kernel/threads-max)
 threads=$(find /proc -maxdepth 1 -name '[0-9]*' | wc -l)
 open_all &

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Memory that cannot be had: each allocation fails once that making a worker or loading
-# the module takes, then all at once. After each failure all is as before, and the next
-# attempt gets further.
+# Allocation failures: each allocation of creating a worker or loading the module fails
+# once, then all at once. After each failure everything is as before, and the next attempt
+# gets further.
 #
 # ksft-cmdline: kmemleak=on
-# Stacks come from vmalloc, which says so when there is nothing to be had.
+# Stacks come from vmalloc, which complains if it fails.
 # ksft-allow-splat: ^kthreadd: vmalloc error:
 # ksft-timeout: 100
 
@@ -18,11 +18,11 @@ SLABS=/sys/kernel/debug/failslab
 PAGES=/sys/kernel/debug/fail_page_alloc
 KTHREADD=2
 
-# Functions of the kernel, below which allocations are to fail or not.
+# Kernel functions below which allocations fail, or do not.
 FUNCTIONS='kthread_create_on_node debugfs_create_dir __debugfs_create_file copy_process
 	kvrealloc_node_align_noprof full_proxy_write do_one_initcall __x64_sys_delete_module __alloc_object'
 
-# set_range WORD FUNCTION: sets WORD-start and WORD-end to where a function of the kernel is.
+# set_range WORD FUNCTION: sets WORD-start and WORD-end to the range of a kernel function.
 set_range()
 {
 	# shellcheck disable=SC2046 # These are two addresses.
@@ -34,15 +34,15 @@ set_range()
 	echo "$4" > "$SLABS/$1-end"
 }
 
-# only_in FUNCTION: from now on no allocations fail but those that it makes.
+# only_in FUNCTION: from now on only its allocations fail.
 only_in()
 {
 	set_range require "$1"
-	# An order that there is not.
+	# No allocation has this order.
 	echo 32 > $PAGES/min-order
 }
 
-# sweep TASK OPERATION [UNDO]...: lets each allocation fail, and sets $errnos to what came of that.
+# sweep TASK OPERATION [UNDO]...: lets each allocation fail in turn, and sets $errnos to the results.
 sweep()
 {
 	failnth "$@" > /tmp/errnos
@@ -52,7 +52,7 @@ sweep()
 	rm /tmp/errnos
 }
 
-# without_memory COMMAND...: runs it with all allocations failing that only_in has chosen.
+# without_memory COMMAND...: runs it with all allocations failing that only_in selects.
 without_memory()
 {
 	echo 100 > $SLABS/probability
@@ -80,17 +80,17 @@ ktap_plan 32
 
 # shellcheck disable=SC2046,SC2086 # Each is a pattern.
 grep -A 4 $(printf -- '-e \\<%s$ ' $FUNCTIONS) /proc/kallsyms > /tmp/symbols
-# Also those fail that may wait for memory, and nothing is said of them in the log.
+# Allocations that may sleep fail as well, and without a message in the log.
 for faults in $SLABS $PAGES; do
 	echo N > "$faults"/ignore-gfp-wait
 	echo 0 > "$faults"/verbose
 	echo Y > "$faults"/task-filter
 	echo -1 > "$faults"/times
 done
-# Those of kmemleak for itself are left alone, as it has a reserve.
+# Exempt kmemleak's own allocations, as it has a reserve.
 kmemleak_begin && set_range reject __alloc_object
 
-# Anywhere, and single pages, too.
+# All callers, and single pages as well.
 demo_load workers=0
 echo 0 > $PAGES/min-order
 sweep self 'create swept' 'stop swept'
@@ -98,7 +98,7 @@ ktap_match '... and some do fail' '*ENOMEM*' "$errnos"
 sweep self 'run swept kind=periodic cpu=0 nice=5' 'stop swept'
 ktap_match '... and some do fail' '*ENOMEM*' "$errnos"
 
-# In one place after the other, which are so known to be reached.
+# One place after the other, which shows that each is reached.
 for function in kthread_create_on_node debugfs_create_dir __debugfs_create_file; do
 	only_in $function
 	sweep self 'create swept' 'stop swept'
@@ -111,7 +111,7 @@ ktap_ok_if 'no thread is left' wait_for 10 no_thread swept
 ktap_eq 'what failed is not measured' "create $(total created)" "$(sed -n 's/^\(create [0-9]*\) .*/\1/p' "$DEMO/latency")"
 demo_unload
 
-# What tries again does not fail with a single allocation.
+# Code that retries survives the failure of a single allocation.
 demo_load workers=0
 only_in kvrealloc_node_align_noprof
 ktap_eq 'there is no room for another thread in the table' ENOMEM "$(without_memory control 'create a')"
@@ -130,7 +130,7 @@ only_in __x64_sys_delete_module
 ktap_ok_if 'but the module can be unloaded' without_memory rmmod "$MODULE"
 ktap_ok_if 'nothing is left' demo_is_gone
 
-# Of a load what the module does itself; all else is the kernel's.
+# Only the module's part of a load; the rest is the kernel's.
 only_in do_one_initcall
 sweep self 'load workers=1' unload
 ktap_match '... and some do fail' '*ENOMEM*' "$errnos"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Files of debugfs whose handles are leaked, or outlive what they are in: none outlives
-# its module. The lab builds a module that has such files.
+# Files of debugfs whose handles are leaked or outlive their owner: none outlives the
+# module. The lab builds a module with such files.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
@@ -10,14 +10,14 @@
 MODULE=kthread_forgetful
 DEMO=/sys/kernel/debug/$MODULE
 
-# dropped: the numbers of the files whose data has been dropped since the last load.
+# dropped: the numbers of the files whose data was dropped since the last load.
 dropped()
 {
 	dmesg | sed -n "s/.*$MODULE: //p" | awk '/^begin/ { all = ""; next } /^dropped/ { all = all " " $2 } END { print all }' |
 		xargs -n 1 | sort -nu | xargs
 }
 
-# begin: what is dropped before this does not count.
+# begin: ignores earlier drops.
 begin()
 {
 	echo "$MODULE: begin" > /dev/kmsg
@@ -43,7 +43,7 @@ exec 3< $DEMO/file
 error=$(rmmod $MODULE 2>&1)
 ktap_match 'a leaked file that is open keeps the module' '*Resource temporarily unavailable*' "$error"
 exec 3<&-
-# Of files that nobody has opened, too.
+# Also for files that were never opened.
 ktap_eq 'when the module is unloaded all are gone' ENOENT "$(opath $DEMO/dir/file "cd / && rmmod $MODULE")"
 ktap_ok_if 'nothing is left' demo_is_gone
 cat $DEMO/file > /dev/null 2>&1

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Workers when the system is suspended: those that are freezable do not run while
-# tasks are frozen, the others do. The kernel goes no further than to freeze them.
+# Workers during suspend: freezable ones do not run while tasks are frozen, the others do.
+# The kernel stops the suspend after freezing them.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
@@ -10,14 +10,14 @@
 delay=/sys/module/suspend/parameters/pm_test_delay
 grep -q freezer /sys/power/pm_test 2> /dev/null || ktap_skip_all 'needs CONFIG_PM_DEBUG and CONFIG_SUSPEND'
 
-# freeze SECONDS: freezes all that is freezable for so long.
+# freeze SECONDS: freezes all freezable tasks for this time.
 freeze()
 {
 	echo "$1" > $delay
 	echo mem > /sys/power/state
 }
 
-# nofreeze NAME...: whether these workers run on when tasks are frozen.
+# nofreeze NAME...: whether these workers are exempt from the freezer.
 nofreeze()
 {
 	for name; do
@@ -25,7 +25,7 @@ nofreeze()
 	done | xargs
 }
 
-# is_freezable NAME: whether the thread has come so far as to be.
+# is_freezable NAME: whether the thread has become freezable.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 is_freezable()
 {
@@ -60,9 +60,9 @@ cold_runs=$(($(value coldbeat runs) - cold_runs))
 cold_overruns=$(($(value coldbeat overruns) - cold_overruns))
 warm_runs=$(($(value warmbeat runs) - warm_runs))
 ktap_diag "meanwhile: $cold_runs runs and $cold_overruns overruns of the freezable one, $warm_runs runs of the other"
-# Two seconds are a hundred periods, and both ran alike before and after.
+# Two seconds are a hundred periods, and both workers run equally often before and after.
 ktap_ok_if 'a freezable worker does not run meanwhile' [ $cold_overruns -ge 90 ]
-# On a busy host it misses most of its periods, but not all.
+# On a busy host a worker misses most of its periods, but not all.
 ktap_ok_if 'the other does' [ $((warm_runs - cold_runs)) -ge 3 ]
 ktap_ok_if 'a freezable periodic worker goes on' beats coldbeat
 ktap_ok_if 'the other goes on' beats warmbeat
@@ -77,7 +77,7 @@ ktap_eq 'what was parked is freezable again' no "$(nofreeze parked)"
 ktap_eq 'those that were frozen know, and no others' '1 1 0 0 0' \
 	"$(for name in cold coldbeat parked warm warmbeat; do value $name thaws; done | xargs)"
 
-# Commands are frozen in their midst.
+# Commands are frozen half way.
 rm -f /tmp/over
 runs="$(value cold runs) $(value warm runs)"
 given=0
@@ -93,7 +93,7 @@ busy=$!
 suspended=0
 while [ $suspended -lt 10 ] && freeze 0; do
 	suspended=$((suspended + 1))
-	# Some commands in between, or it would be the same one that is frozen all the time.
+	# Let some commands pass, so that not always the same one is frozen.
 	usleep 50000
 done
 ktap_eq 'all are frozen ten times more' 10 $suspended

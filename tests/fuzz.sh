@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-timeout: 120
 #
-# Random commands, each compared with a model of what it should do; fewer on a
-# slow kernel. FUZZ_SEED and FUZZ_COUNT in the environment choose others, and how
-# many. For so many that the time of a test is not enough, run this by a script, as
-# `make vm` does.
+# Random commands, each compared with a model of its effect; fewer on a slow kernel.
+# FUZZ_SEED and FUZZ_COUNT in the environment set the seed and the number. If that takes
+# longer than the limit of a test, run this from a script with `make vm`.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"

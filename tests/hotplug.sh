@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-timeout: 90
 #
-# Threads while a CPU goes offline and online, a hundred times, or fewer where the
-# kernel is slow: HOTPLUG_COUNT in the environment chooses how many.
+# Threads while a CPU goes offline and online, a hundred times, or fewer on a slow kernel.
+# HOTPLUG_COUNT in the environment sets the number.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
@@ -23,7 +23,7 @@ plug()
 	echo "$1" > $switch
 }
 
-# cpus NAME...: where these workers may run.
+# cpus NAME...: the CPUs that these workers may run on.
 cpus()
 {
 	for name; do
@@ -31,7 +31,7 @@ cpus()
 	done | xargs
 }
 
-# switches: how often the per-CPU thread of the last CPU has gone to sleep.
+# switches: the number of sleeps of the per-CPU thread of the last CPU.
 # shellcheck disable=SC2317 # It is called by eval.
 switches()
 {
@@ -39,7 +39,7 @@ switches()
 	field voluntary_ctxt_switches: "/proc/$pid/status"
 }
 
-# percpu_runs: whether that thread does what it is woken for.
+# percpu_runs: whether a wake-up makes that thread run.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 percpu_runs()
 {
@@ -47,7 +47,7 @@ percpu_runs()
 	wait_for 10 eval "[ \$(switches) -ge $switched ]"
 }
 
-# percpu_ok_if NAME COMMAND...: like ktap_ok_if, if there are per-CPU threads.
+# percpu_ok_if NAME COMMAND...: like ktap_ok_if, but skipped without per-CPU threads.
 percpu_ok_if()
 {
 	if [ -n "$percpu" ]; then
@@ -89,7 +89,7 @@ ktap_eq 'what has lost its CPU does not get it back' "$all $all $all $all" "$(cp
 ktap_eq 'a worker is bound to that CPU again' "OK $last" "$(control "run again cpu=$last") $(cpus again)"
 percpu_ok_if 'the per-CPU thread runs again' percpu_runs
 
-# Workers are woken, parked and made all the time.
+# Workers are created, woken and parked all the time.
 rm -f /tmp/over
 runs="$(value event runs) $(value again runs) $(value sleeper runs) $(value bound runs)"
 given=0

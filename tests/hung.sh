@@ -9,7 +9,7 @@
 
 . "$(dirname "$0")/lib/ktap.sh"
 
-# reported NAME: whether the kernel says that this thread hangs.
+# reported NAME: whether the kernel reports this thread as hung.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 reported()
 {

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Threads that the kernel fails to make: too many tasks, and a writer or a load that is
-# killed while it waits for kthreadd. After each all is as it was.
+# Threads that the kernel fails to create: too many tasks, and a writer or a load that is
+# killed while it waits for kthreadd. After each failure everything is as before.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-# pool: all that a worker that cannot be made must leave alone.
+# pool: everything that a failed creation must not change.
 pool()
 {
 	grep -v -e ^commands -e ^create_failed "$DEMO/stats"
@@ -21,7 +21,7 @@ waits()
 	grep -q kthread_create_on_node "/proc/$1/wchan"
 }
 
-# starve_kthreadd: it does not get the only CPU that it may run on.
+# starve_kthreadd: keeps kthreadd off the only CPU that it may run on.
 starve_kthreadd()
 {
 	starve 1
@@ -30,7 +30,7 @@ starve_kthreadd()
 
 feed_kthreadd()
 {
-	# nproc tells on how many this shell may run, which starve has changed.
+	# Not nproc, which counts the CPUs of this shell, and starve has changed these.
 	sched 2 "$demo_cpus" 0 0
 	feed
 }
@@ -41,7 +41,7 @@ demo_load workers=0
 do_all 'run a' 'create b' 'run c' 'park c'
 before=$(pool)
 
-# With that many, not even a shell can start a process. Its own commands do.
+# At this limit the shell is not able to start a process, so use builtins.
 threads_max=$(cat /proc/sys/kernel/threads-max)
 {
 	echo 1 > /proc/sys/kernel/threads-max
@@ -80,7 +80,7 @@ else
 	ktap_eq 'the name is free' OK "$(control run d)"
 	do_all 'wake d'
 	ktap_ok_if 'the worker works' wait_for 10 is d runs 1
-	# What was begun for the first d ends once kthreadd gets to it, which was before the second.
+	# kthreadd finishes the request for the first d before that for the second.
 	ktap_ok_if 'no other thread stays' wait_for 10 thread_is d S
 fi
 

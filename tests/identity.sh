@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a worker is: that `identity` tells it, that it has nothing of its caller,
-# and what articles on kernel threads say of such threads. These were written for
-# older kernels; a name with "but" in it tells where linux 7.3 differs.
+# The properties of a worker: `identity` shows them, it inherits nothing from its caller, and
+# it matches what articles say about kernel threads. Those were written for older kernels;
+# a test name with "but" says where linux 7.3 differs.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
@@ -24,19 +24,19 @@ identity()
 	done
 }
 
-# proc NAME: the directory in /proc of a worker.
+# proc NAME: the /proc directory of a worker.
 proc()
 {
 	echo "/proc/$(value "$1" pid identity)"
 }
 
-# status NAME KEY: a value of the status in /proc of a worker.
+# status NAME KEY: a value from /proc/PID/status of a worker.
 status()
 {
 	field "$2:" "$(proc "$1")/status"
 }
 
-# stat_of NAME NUMBER...: fields of the stat in /proc of a worker, on one line.
+# stat_of NAME NUMBER...: fields of /proc/PID/stat of a worker, on one line.
 stat_of()
 {
 	read -r line < "$(proc "$1")/stat"
@@ -95,7 +95,7 @@ ktap_eq 'start does not make another task of it' "$pid" "$(value a pid identity)
 ktap_eq 'identity of a plain worker' "a $pid $pid 2 kthreadd yes none borrowed normal 0 0 $all -1 yes" \
 	"$(cut -d ' ' -f 2 "$DEMO/workers/a/identity" | xargs)"
 
-# What a caller can choose for its children.
+# Attributes that a caller passes to its children.
 # shellcheck disable=SC2016 # It expands in that shell.
 sched 0 $((1 << last)) 7 9 sh -c '
 	cd /tmp
@@ -116,7 +116,7 @@ ktap_eq 'its worker has not its environment' '' "$(wc -c 2> /dev/null < "$(proc 
 ktap_eq 'its worker has not its files' '' "$(ls "$(proc heir)/fd")"
 ktap_eq 'its worker is not in its session and process group' '0 0' "$(stat_of heir 5 6)"
 
-# What create can choose.
+# Attributes that create sets.
 do_all 'run bound cpu=0' "create last cpu=$last" 'run node node=0' \
 	'run kind nice=-20' 'run modest nice=19' 'run fifo policy=fifo' 'create low policy=fifo_low' 'run normal policy=normal nice=5'
 ktap_eq 'cpu=0' '0 -1' "$(identity bound cpus_allowed numa_node)"
@@ -137,7 +137,7 @@ do_all 'start low'
 ktap_eq 'policy=fifo_low is the lowest, after the start' 'fifo 1' "$(identity low policy rt_priority)"
 ktap_eq 'policy=normal with a nice value' 'normal 5' "$(identity normal policy nice)"
 
-# What others make of it later (sched_setattr). Field 41 of /proc is the number of the policy.
+# Later changes from outside (sched_setattr). Field 41 of /proc/PID/stat is the policy.
 do_all 'run foreign nice=4'
 foreign=$(value foreign pid identity)
 for choice in 'rr:3 rr 4 3 2' 'batch batch 4 0 3' 'idle idle 4 0 5' 'deadline deadline 4 0 6' '7 fifo 4 7 1' '0 normal 4 0 0'; do
@@ -153,7 +153,7 @@ sched "$foreign" 0 -7 batch
 ktap_eq 'changed from outside: the nice value' "batch $(stat_of foreign 19)" "$(identity foreign policy nice)"
 do_all 'stop foreign'
 
-# Of the articles: "[...] will be stopped: use wake_up_process() to start it".
+# From the articles: "[...] will be stopped: use wake_up_process() to start it".
 do_all 'create new'
 ktap_eq 'articles: a thread is created asleep (D)' D "$(thread_state new)"
 ktap_eq 'articles: it does not run before it is woken' 'requested created' "$(events new)"
@@ -176,9 +176,9 @@ ktap_eq 'articles: no address space: command line' 0 "$(wc -c < "$(proc a)/cmdli
 ktap_eq 'articles: no address space: program' '' "$(readlink "$(proc a)/exe")"
 do_all 'wake a'
 wait_for 10 is a runs 1
-# The time of a thread that no tick has found at work is all said to be user time.
+# If no tick has hit the thread, all of its time is reported as user time.
 ktap_ok_if 'articles: no time in user space' [ "$(stat_of a 14)" = 0 -o "$(stat_of a 15)" = 0 ]
-# While it sleeps it has none, so that identity tells what it had when it ran.
+# It has none while it sleeps, so identity shows the value from when it ran.
 ktap_eq 'articles: active_mm is what ran before, but only while the thread runs' borrowed "$(identity a active_mm)"
 ktap_eq 'articles: a thread group of its own' "$(identity a pid) 1" "$(identity a tgid) $(status a Threads)"
 ktap_eq 'articles: no terminal' 0 "$(stat_of a 7)"
@@ -200,8 +200,8 @@ do_all 'wake a'
 ktap_ok_if 'articles: the thread works on' wait_for 10 is a runs 2
 
 # "root may have changed our (kthreadd's) priority or CPU mask. The kernel thread should not
-# inherit these properties." The policy it does not. The nice value is not part of what kthread()
-# resets, and since 6.2 a mask that a user has set is inherited as such (user_cpus_ptr).
+# inherit these properties." It does not inherit the policy. kthread() does not reset the
+# nice value, and since 6.2 a mask that a user has set is inherited (user_cpus_ptr).
 sched 2 $((1 << last)) 5 9
 do_all 'run child' 'run chosen nice=-3 cpu=0' 'run zero nice=0'
 sched 2 $(((1 << last + 1) - 1)) 0 0

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# That no memory is lost in anything that commands do. faults.sh looks for what is lost
-# when something fails. The KUnit tests cannot be looked at, as some leak on purpose.
+# Commands leak no memory. faults.sh looks for leaks in error paths. The KUnit tests are not
+# checked, as some leak on purpose.
 #
 # ksft-cmdline: kmemleak=on
 # ksft-timeout: 100
@@ -11,7 +11,7 @@
 . "$(dirname "$0")/lib/demo.sh"
 . "$(dirname "$0")/lib/kmemleak.sh"
 
-# live: a life of each kind of worker. What is refused is refused.
+# live: the life of each kind of worker. Errors do not matter.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 live()
 {
@@ -36,8 +36,8 @@ ktap_eq 'stop-all' OK "$(control stop-all)"
 ktap_ok_if 'workers of all kinds again' live
 demo_unload
 
-# The slab allocator still knows the addresses of what it handed out last, for each size of object
-# some dozens. Only what is lost more often can be seen to be lost.
+# The slab allocator still holds the addresses of the last few dozen objects of each size, so
+# only larger numbers of leaks are visible.
 demo_load workers=0 max_workers=8
 fuzz 4 1000 8 "$(nproc)" > /tmp/fuzzed
 ktap_eq 'a thousand commands' 0 $? || ktap_diag "$(cat /tmp/fuzzed)"

@@ -1,20 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# That these tests run under the kernel's own runner of selftests, which says of
-# each what it says itself. /kselftest is what kselftest_install would make.
+# These tests run under the kernel's own selftest runner, with the same results. /kselftest
+# has the layout of kselftest_install.
 
 . "$(dirname "$0")/lib/ktap.sh"
 
 collection=rust_kthread_demo
 
-# verdict FILE: the last word of the runner on its only test.
+# verdict FILE: the runner's verdict on its only test.
 verdict()
 {
 	sed -n "s/^\(ok\|not ok\) 1 selftests: $collection: /\1 /p" "$1"
 }
 
-# add_test NAME LINE: a test of its own to the collection.
+# add_test NAME LINE: adds a test to the collection.
 add_test()
 {
 	cat > "$collection/$1" << END
@@ -31,7 +31,7 @@ END
 
 ktap_plan 10
 
-# A copy, to which tests can be added that do what tests should not.
+# A copy, to add misbehaving tests to.
 mkdir /tmp/kselftest
 cd /tmp/kselftest || ktap_bail 'no place for a copy'
 cp -a /kselftest/kselftest /kselftest/run_kselftest.sh /kselftest/kselftest-list.txt .
@@ -42,7 +42,7 @@ for test in lifecycle commands kselftest; do
 	ktap_match "the list has $test" "*$collection:$test.sh*" "$list"
 done
 
-# The runner opens its standard output anew, so that all must append.
+# The runner reopens its standard output, so everything has to append.
 sh run_kselftest.sh -t "$collection:lifecycle.sh" >> output 2>&1
 ktap_eq 'a test that passes' 0 $?
 ktap_eq 'is said to have passed' 'ok lifecycle.sh' "$(verdict output)"

@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The histograms: that each operation is counted once, and that what one reads is
-# never half recorded. Not how long anything takes.
+# The histograms: each operation is counted once, and a reader never sees half a record.
+# The durations do not matter.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-# counts FILE: how often each thing was measured.
+# counts FILE: the number of records of each measure.
 counts()
 {
 	sed -n 's/^\([a-z]* [0-9]*\) .*/\1/p' "$1" | xargs
 }
 
-# wake_and_wait NAME N: wakes a worker N times, each time after it has done the last.
+# wake_and_wait NAME N: wakes a worker N times, and waits for the run each time.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 wake_and_wait()
 {
@@ -58,7 +58,7 @@ do_all 'run beat kind=periodic period_us=1000'
 wait_for 10 at_least beat runs 20
 ktap_eq 'a period is not a wake' 'wake 0' "$(counts "$DEMO/workers/beat/latency" | grep -o 'wake 0')"
 
-# Values that come while others are read show best in workers that have few.
+# Records during a read are most visible in workers with few of them.
 observe "$DEMO/workers/x/latency" > /tmp/observed &
 observer=$!
 taken=0
@@ -78,7 +78,7 @@ for measure in create:64 start:63 park:123 unpark:62 stop:62; do
 	ktap_eq "${measure%:*}: none of them is lost" "${measure#*:}" \
 		"$(echo "$measured" | sed -n "/^${measure%:*}\$/{n;p;}")"
 done
-# A wake that comes while the worker works is not one more.
+# A wake-up during a run is not measured.
 ktap_ok_if 'wake: at most one for each' [ "$(echo "$measured" | sed -n '/^wake$/{n;p;}')" -le 130 ]
 
 demo_unload

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The log of each worker: which events, in which order, when, and how many.
+# The lifecycle log of each worker: events, order, times and number.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
@@ -21,7 +21,7 @@ has_events()
 	[ "$(events "$1")" = "$2" ]
 }
 
-# last_time NAME: when the last event was, in nanoseconds.
+# last_time NAME: the time of the last event, in nanoseconds.
 last_time()
 {
 	nanoseconds "$(tail -n 1 "$DEMO/workers/$1/lifecycle")"
@@ -34,7 +34,7 @@ nanoseconds()
 	echo "${1%.*}${1#*.}"
 }
 
-# timely NAME COMMAND...: takes a command; its last event is between the times before and after.
+# timely NAME COMMAND...: gives a command; its last event lies between the times before and after.
 timely()
 {
 	before=$(now)
@@ -93,8 +93,8 @@ ktap_eq 'these are the last' '62 woken park_requested parked' \
 ktap_ok_if 'no older one' [ "$(nanoseconds "$(head -n 1 "$DEMO/workers/many/lifecycle")")" -gt "$mark" ]
 ktap_ok_if 'their times ascend' sort -c -n "$DEMO/workers/many/lifecycle"
 
-# What a stop looks like shows only while it waits: stop-all asks all before it waits for the first,
-# which does not get the only CPU that it may run on.
+# A stop is only visible while it waits: stop-all asks all workers before it waits for the
+# first, which is kept off its only CPU.
 do_all 'stop-all'
 if [ "$(nproc)" -lt 2 ]; then
 	for name in 'stop-all asks all first' 'the body of one that could has returned' 'stop: asked to, then returned' \

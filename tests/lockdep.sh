@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Lockdep reports that a thread is stopped with a lock held that its closure takes, before
-# that deadlocks.
+# Lockdep reports a stop with a lock held that the thread's closure takes, before it
+# deadlocks.
 #
 # ksft-expect-splat: WARNING: possible circular locking dependency detected
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# A thousand workers at a time, or fewer where the kernel is slow: all are created, started, woken, parked, unparked
-# and stopped.
+# A thousand workers at a time, or fewer on a slow kernel: all are created, started, woken,
+# parked, unparked and stopped.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
@@ -21,14 +21,14 @@ to_all()
 	done
 }
 
-# threads: how many kernel threads of these workers there are.
+# threads: the number of kernel threads of these workers.
 threads()
 {
 	# shellcheck disable=SC2009 # There is no pgrep here.
 	ps -o ppid,args | grep -c '^ *2 \[n[0-9]*\]$'
 }
 
-# runs_are N: whether the workers have done so many units of work.
+# runs_are N: whether the workers have done N units of work.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 runs_are()
 {

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# That periodic workers keep their period: by absolute deadlines, so that nothing
-# adds up, with the periods that they miss counted and not made up for.
+# Periodic workers keep their period: deadlines are absolute, so errors do not add up, and
+# missed periods are counted and not made up for.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-# first_run NAME: when its body began, in nanoseconds.
+# first_run NAME: the time of its first run, in nanoseconds.
 first_run()
 {
 	first=$(grep first_run "$DEMO/workers/$1/lifecycle")
@@ -15,8 +15,8 @@ first_run()
 	echo "${first%.*}${first#*.}"
 }
 
-# count NAME PERIOD_NS BEGIN: sets $runs, $overruns, their sum $periods, and $least and $most, what
-# that should be if each period since BEGIN counts once.
+# count NAME PERIOD_NS BEGIN: sets $runs, $overruns and their sum $periods, and the bounds
+# $least and $most of that sum if each period since BEGIN counts once.
 count()
 {
 	least=$((($(now) - $3) / $2))
@@ -30,8 +30,8 @@ count()
 	periods=$((runs + overruns))
 }
 
-# keeps_up NAME PERIOD_NS BEGIN: whether no period is missing but the last two. A worker that the
-# machine holds up catches up once it runs, one that drifts never does.
+# keeps_up NAME PERIOD_NS BEGIN: whether at most the last two periods are missing. A delayed
+# worker catches up once it runs, a drifting one never does.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 keeps_up()
 {
@@ -52,7 +52,7 @@ ktap_plan 17
 
 demo_load workers=0
 
-# 300 times the delay of a timer is a lot more than two periods.
+# 300 timer delays add up to much more than two periods.
 do_all 'run beat kind=periodic period_us=2000'
 wait_for 20 at_least beat runs 300
 begin=$(first_run beat)
@@ -82,7 +82,7 @@ else
 fi
 do_all 'stop-all'
 
-# A period that is shorter than the work and the way to it.
+# A period that is shorter than the work and the wake-up.
 do_all 'run short kind=periodic period_us=1'
 wait_for 10 at_least short runs 100
 begin=$(first_run short)
@@ -97,7 +97,7 @@ ktap_eq 'a parked worker misses nothing' "$stopped" "$runs $overruns"
 do_all 'unpark short'
 ktap_eq 'period_us=1: stops' OK "$(control stop short)"
 
-# An hour is more than this test has, so that it would not end.
+# A wait for an hour would exceed the limit of this test.
 do_all 'run hour kind=periodic period_us=3600000000'
 ktap_eq 'park in the middle of an hour' OK "$(control park hour)"
 ktap_eq 'unpark' OK "$(control unpark hour)"

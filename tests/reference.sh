@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# docs/debugfs.md says what there is: no key, command or parameter more, none less.
+# docs/debugfs.md lists exactly the keys, commands and parameters that exist.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
 REFERENCE=$(dirname "$0")/../docs/debugfs.md
 
-# column SECTION N: what the Nth column of the section's table has in backticks, a line each.
+# column SECTION N: the words in backticks in the Nth column of the section's table, a line each.
 column()
 {
 	awk -v title="## $1" -v n="$2" '
@@ -23,7 +23,7 @@ column()
 		}' "$REFERENCE"
 }
 
-# keys FILE...: the first words of what the files show, but for lines that are indented.
+# keys FILE...: the first words of the lines that are not indented.
 keys()
 {
 	cat "$@" | sed -n 's/^\([^ \t]*\).*/\1/p' | grep .
@@ -43,7 +43,7 @@ ktap_eq 'latency' "$(column latency 1)" "$(keys "$DEMO/latency")"
 ktap_eq 'latency of a worker' "$(column latency 1)" "$(keys "$DEMO/workers/a/latency")"
 ktap_eq 'stats of a worker' "$(column workers/NAME/stats 1)" "$(keys "$DEMO/workers/a/stats")"
 ktap_eq 'identity of a worker' "$(column workers/NAME/identity 1)" "$(keys "$DEMO/workers/a/identity")"
-# One that is stopped has no file any more.
+# A stopped worker has no files any more.
 ktap_eq 'lifecycle of a worker' "$(column workers/NAME/lifecycle 1 | grep -v -x -e stop_requested -e returned | sort)" \
 	"$(cut -d ' ' -f 2 "$DEMO/workers/a/lifecycle" | sort -u)"
 ktap_eq 'all files have a section' "$(sed -n 's/^## \([a-z].*\)/\1/p' "$REFERENCE" | sort)" \

@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Files that are gone while someone has a reference to them that keeps nothing open, as
-# O_PATH gives one. Linux 7.3 reads the operations of such a file when it is then opened
-# for the first time, and whoever freed them is to blame.
+# Removed files with a reference that does not count as open, as from O_PATH. Linux 7.3 reads
+# the file operations when such a file is then opened for the first time, so they must still
+# be valid.
 #
-# While a module goes there is a moment in which its files cannot be opened and it is not
-# marked as going yet. debugfs of 7.3 then warns, which no module can avoid: see
+# While a module is unloaded there is a moment in which its files do not open and it is not
+# yet marked as going. debugfs of 7.3 then warns, and no module is able to avoid that: see
 # upstream/debugfs-going-module.
 # ksft-allow-splat: WARNING: .*full_proxy_open_regular\+
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-# taken FILE COMMAND: what comes of opening a file that was taken before a command.
+# taken FILE COMMAND: the result of opening FILE through a reference from before COMMAND.
 taken()
 {
 	opath "$DEMO/$1" "$2" || echo "status $?"
@@ -61,7 +61,7 @@ wait $taker
 ktap_eq 'its file, never opened' ENOENT "$(cat /tmp/taken)"
 rm /tmp/loaded /tmp/taken /tmp/error
 
-# While files are opened all the time, without O_PATH.
+# With files being opened all the time, without O_PATH.
 open_all()
 {
 	while [ ! -e /tmp/over ]; do

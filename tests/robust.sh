@@ -1,23 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What users may do to the files: all at once, while the module is unloaded, and
-# with whatever they write.
+# Hostile use of the files: concurrent, during unload, and with malformed input.
 #
-# The writers open files while the module goes: see upstream/debugfs-going-module.
+# The writers open files during the unload: see upstream/debugfs-going-module.
 # ksft-allow-splat: WARNING: .*full_proxy_open_regular\+
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-# is_stopping NAME: whether someone waits for the worker to stop.
+# is_stopping NAME: whether a stop of the worker is waiting.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 is_stopping()
 {
 	grep -q stop_requested "$DEMO/workers/$1/lifecycle"
 }
 
-# is_parking NAME: whether someone waits for the worker to park.
+# is_parking NAME: whether a park of the worker is waiting.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 is_parking()
 {
@@ -56,7 +55,7 @@ do_all 'stop stop-all'
 ktap_eq 'and so they stop' '-h 0 123456789012345 a' "$(workers)"
 do_all stop-all
 
-# Numbers at their limits, and past them.
+# Numbers at and beyond their limits.
 last=$(($(nproc) - 1))
 while read -r expected options; do
 	ktap_eq "run $options" "$expected" "$(control "run a $options")"
@@ -75,7 +74,7 @@ EINVAL kind=periodic period_us=-9223372036854775808
 END
 demo_unload
 
-# One worker that can neither park nor stop, as it does not get the only CPU that it may run on.
+# A worker that neither parks nor stops, as it is kept off its only CPU.
 demo_load workers=0
 if [ "$(nproc)" -lt 2 ]; then
 	for name in 'a worker that cannot park' 'parks another one' 'files are read' 'is released' \
@@ -115,7 +114,7 @@ else
 fi
 demo_unload
 
-# All at once: 64 writers, readers, and one that unloads. Fewer commands on a slow kernel.
+# All at once: 64 writers, readers, and unloads. Fewer commands on a slow kernel.
 rounds=4 commands=15
 [ "${KSFT_SLOWNESS:-1}" -eq 1 ] || rounds=2 commands=5
 observe > /tmp/observed1 &

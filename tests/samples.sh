@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The modules in samples/: each does what its first lines say, and leaves nothing.
+# Each module in samples/ does what its first lines say, and leaves nothing behind.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-# logged MODULE TEXT: whether the module has said so.
+# logged MODULE TEXT: whether the module has logged TEXT.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 logged()
 {
 	dmesg | grep -q "\b$1: $2\$"
 }
 
-# said MODULE PATTERN: the last thing of that kind that the module said.
+# said MODULE PATTERN: the module's last log line that matches.
 said()
 {
 	dmesg | sed -n "s/.*\b$1: \($2\)\$/\1/p" | tail -n 1
@@ -26,14 +26,14 @@ thread()
 	ps -o pid,ppid,args | awk -v name="[$1]" '$2 == 2 && $3 == name { print $1 }'
 }
 
-# waited NAME TIMES: whether the thread has gone to sleep so often.
+# waited NAME TIMES: whether the thread has gone to sleep TIMES times.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 waited()
 {
 	[ "$(sed -n 's/^voluntary_ctxt_switches:\s*//p' "/proc/$(thread "$1")/status")" -ge "$2" ]
 }
 
-# available: MiB of memory that can be had.
+# available: the available memory in MiB.
 available()
 {
 	awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo
@@ -131,7 +131,7 @@ ktap_eq 'it unloads while the thread runs, which ends' '0 gave up' \
 	"$(rmmod kthread_oneshot 2>&1 && echo 0) $(said kthread_oneshot '.*')"
 ktap_match 'a load that fails after the thread was begun' '*No such device*' \
 	"$(modprobe kthread_oneshot addresses=1000000 fail=1 2>&1)"
-# Busybox tries it twice.
+# busybox rmmod tries twice.
 ktap_ok_if 'ends the thread' [ "$(dmesg | grep -c 'kthread_oneshot: gave up$')" -gt 1 ]
 
 /bin/modprobe kthread_mm

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel knows how much later a timed wait of a thread may end.
+# The slack of a timed wait reaches the kernel's timer.
 
 . "$(dirname "$0")/lib/ktap.sh"
 
-# timers FROM TO SLACK: how many timers end in so many seconds, with exactly so many nanoseconds of slack.
+# timers FROM TO SLACK: the number of timers that expire in FROM to TO seconds with exactly
+# SLACK nanoseconds of slack.
 timers()
 {
 	awk -v from="$1" -v to="$2" -v slack="$3" '
@@ -19,7 +20,7 @@ timers()
 		END { print count + 0 }' /proc/timer_list
 }
 
-# sleeping SLACK: whether there is one that ends in about an hour.
+# sleeping SLACK: whether one expires in about an hour.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 sleeping()
 {

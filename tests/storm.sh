@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-timeout: 60
 #
-# All that can be done with handles of threads, of workers and of per-CPU threads, at once
-# and at random, while a CPU goes offline and online, signals come, and tasks are frozen. STORM_SEED in the environment
-# repeats a storm, but for its timing, and STORM_SECONDS makes it longer.
+# All operations on handles of threads, workers and per-CPU threads, concurrently and at
+# random, while a CPU goes offline and online, signals arrive and tasks are frozen.
+# STORM_SEED in the environment repeats a storm, except for its timing, and STORM_SECONDS
+# makes it longer.
 
 . "$(dirname "$0")/lib/ktap.sh"
 
 seed=${STORM_SEED:-1}
 slowness=${KSFT_SLOWNESS:-1}
 seconds=${STORM_SECONDS:-$((5 * slowness))}
-# What else happens leaves time for the storm: microseconds in between.
+# Pause between disturbances, in microseconds, to leave time for the storm.
 lull=$((50000 * slowness))
 last=$(($(nproc) - 1))
 switch=/sys/devices/system/cpu/cpu$last/online
@@ -19,14 +20,14 @@ delay=/sys/module/suspend/parameters/pm_test_delay
 place=/tmp/storm
 pid_max=/proc/sys/kernel/pid_max
 
-# count NAME N: lets others know how often it has been done.
+# count NAME N: publishes the number of repetitions.
 count()
 {
 	echo "$2" > "$place/$1.new"
 	mv "$place/$1.new" "$place/$1"
 }
 
-# plug 0|1: takes the last CPU offline or online, which is refused while tasks are being frozen.
+# plug 0|1: takes the last CPU offline or online. Fails while tasks are being frozen.
 plug()
 {
 	until echo "$1" 2> /dev/null > "$switch"; do
@@ -49,7 +50,7 @@ plug_always()
 	done
 }
 
-# freeze_always: freezes all that is freezable, and thaws it, until the storm is over.
+# freeze_always: freezes and thaws all freezable tasks until the storm is over.
 freeze_always()
 {
 	frozen=0
@@ -61,13 +62,13 @@ freeze_always()
 	done
 }
 
-# with_threads COMMAND...: calls it with PID and name of each thread of the storm. Starts no process.
+# with_threads COMMAND...: calls it with PID and name of each thread of the storm. Forks no process.
 with_threads()
 {
 	for comm in /proc/[0-9]*/comm; do
 		pid=${comm#/proc/}
 		pid=${pid%/comm}
-		# Older ones do not matter, and some may go away.
+		# Skip older processes; others may exit at any time.
 		[ "$pid" -ge "${main:-3}" ] || continue
 		{ read -r name < "$comm"; } 2> /dev/null || continue
 		case $name in
@@ -84,7 +85,7 @@ threads()
 	with_threads echo
 }
 
-# signal PID NAME: sends a thread what it is to ignore.
+# signal PID NAME: sends a thread signals that it has to ignore.
 # shellcheck disable=SC2317 # It is called by with_threads.
 signal()
 {
@@ -113,7 +114,7 @@ load()
 	main=$(threads | sed -n 's/ storm-main$//p')
 }
 
-# said: what the module has said since it was loaded.
+# said: the log of the module since it was loaded.
 said()
 {
 	dmesg | sed -n 's/.*kthread_storm: //p' | awk '/^seed / { text = "" } { text = text $0 "\n" } END { printf "%s", text }'
@@ -126,7 +127,7 @@ is_over()
 	[ ! -d "/proc/$main" ]
 }
 
-# show PID NAME: where a thread is.
+# show PID NAME: prints the stack of a thread.
 # shellcheck disable=SC2317 # It is called by with_threads.
 show()
 {
@@ -150,7 +151,7 @@ for what in plugged frozen signals; do
 	count $what 0
 done
 
-# No PID is given to another process while a signal is on its way.
+# PIDs must not be reused while a signal is on its way.
 old_max=$(cat $pid_max)
 echo 4194304 > $pid_max
 
@@ -216,7 +217,7 @@ else
 fi
 ktap_ok_if 'the module can be unloaded' wait_for 10 rmmod kthread_storm
 
-# Not while a detached thread holds it.
+# rmmod fails while a detached thread holds the module.
 ktap_ok_if 'the module loads again' load 600
 ktap_ok_if 'it can be unloaded in the midst of the storm' eval \
 	'wait_for 20 is_at_work && wait_for 20 rmmod kthread_storm'

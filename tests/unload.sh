@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# That the module can be unloaded whatever its workers do, and at any moment but while
-# its files are open.
+# The module can be unloaded in any state of its workers, and at any time except while its
+# files are open.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
 
-# threads: the kernel threads that there are, without those of workqueues, which come and go.
+# threads: all kernel threads except those of workqueues, which come and go.
 threads()
 {
 	ps -o ppid,args | awk '$1 == 2 && $2 !~ /^\[kworker/ { print $2 }'
 }
 
-# unload_with WHAT COMMAND...: unloads after these commands, and nothing is left.
+# unload_with WHAT COMMAND...: unloads after these commands, and checks that nothing is left.
 unload_with()
 {
 	what=$1
@@ -51,7 +51,7 @@ for file in control stats workers/w0/stats; do
 	open_while_unloading $file
 done
 
-# The file of a worker that is gone can still be open.
+# The file of a stopped worker may still be open.
 demo_load
 exec 3< "$DEMO/workers/w0/stats"
 ktap_eq 'a worker stops while its file is open' OK "$(control stop w0)"
@@ -64,7 +64,7 @@ exec 3<&-
 demo_unload
 ktap_ok_if 'nothing is left' demo_is_gone
 
-# plug_always: takes the last CPU offline and online until it is told to end.
+# plug_always: takes the last CPU offline and online until it is ended.
 plug_always()
 {
 	while [ ! -e /tmp/over ]; do
@@ -72,7 +72,7 @@ plug_always()
 	done
 }
 
-# At random moments after the load, while a CPU comes and goes if it can.
+# At random times after the load, with CPU hotplug if possible.
 switch=/sys/devices/system/cpu/cpu$last/online
 rm -f /tmp/over
 plugger=

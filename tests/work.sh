@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What workers do with their time: as many units of work as wakes, one in each period.
+# Workers do one unit of work for each wake-up, or one in each period.
 
 . "$(dirname "$0")/lib/ktap.sh"
 . "$(dirname "$0")/lib/demo.sh"
@@ -14,7 +14,7 @@ wake_times()
 	done
 }
 
-# stays NAME KEY VALUE: another worker works five times, and this one's value is what it was.
+# stays NAME KEY VALUE: another worker works five times, and this one's value does not change.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 stays()
 {
@@ -38,8 +38,8 @@ ktap_ok_if 'it does not run' stays late runs 0
 do_all 'start late'
 ktap_ok_if 'nor does it once it is started' stays late runs 0
 
-# Wakes that are pending when the worker is parked are kept: whatever it has done by then, it does
-# the rest once it is unparked.
+# Wake-ups that are pending when the worker is parked are kept: it does the remaining work
+# once it is unparked.
 wake_times w0 300 &
 waker=$!
 for _ in $(seq 20); do
@@ -52,7 +52,7 @@ ktap_ok_if 'wakes that were taken while it was parked and unparked are done' \
 	wait_for 10 is w0 runs "$(value w0 wakes)"
 ktap_eq 'the module counts the same' "$(value w0 wakes)" "$(total wakes)"
 
-# late_worker: makes a worker that does not get its only CPU at all, and wakes it ten times.
+# late_worker: creates a worker that is kept off its only CPU, and wakes it ten times.
 late_worker()
 {
 	runs=$(total runs)
@@ -62,8 +62,8 @@ late_worker()
 	wake_times late 10
 }
 
-# after COMMAND WORD: gives a command that has to wait, and gives the worker its CPU when the lifecycle
-# has that word.
+# after COMMAND WORD: gives a command that has to wait, and lets the worker run once the
+# lifecycle has WORD.
 after()
 {
 	control "$1" > /tmp/late &
@@ -75,7 +75,7 @@ after()
 	rm /tmp/late
 }
 
-# Wakes that are pending when it is stopped are done.
+# The work of pending wake-ups is done before a stop.
 do_all 'stop late'
 if [ "$(nproc)" -lt 2 ]; then
 	for name in 'stop late has to wait' 'stop: what was pending is done' 'stop-all has to wait' \

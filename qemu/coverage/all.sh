@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs in the guest of "make coverage": all tests but those after which the kernel has
-# complained, or that need words on its command line. What may come of a race of the kernel's own may come
-# here, too.
+# Runs in the guest of "make coverage": all tests except those that make the kernel complain
+# or need words on its command line. Complaints from the kernel's own races are allowed here,
+# too.
 # ksft-allow-splat: WARNING: .*full_proxy_open_regular\+
 
 tests=

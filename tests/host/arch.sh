@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: a guest of another architecture gets the kernel, the tools and the
-# programs of that one, and what is not known or lacks is said in a line.
+# Runs on the host: a guest of a foreign architecture gets the kernel, tools and programs of
+# that architecture, and unknown or missing ones are reported in one line.
 #
 # ksft-kernel: any
 
@@ -19,7 +19,7 @@ real_setup "$work/lab"
 cd "$work/lab" || exit 1
 mkdir "$work/bin"
 
-# Whichever this machine is, the guest is to be of another one.
+# The guest has another architecture than this machine.
 host=$(uname -m)
 case $host in
 x86_64) other=arm64 machine=aarch64 ;;
@@ -27,13 +27,13 @@ x86_64) other=arm64 machine=aarch64 ;;
 esac
 own=$(sed -n "/^MACHINE=$host\$/{F;q;}" qemu/arch/*.conf | sed 's|.*/||; s|\.conf$||')
 
-# key KEY: what the description of the other one says.
+# key KEY: a value from the description of that architecture.
 key()
 {
 	sed -n "s/^$1=//p" "qemu/arch/$other.conf"
 }
 
-# say COMMAND...: what it says is in $said, its status in $status, and how many lines that are in $lines.
+# say COMMAND...: sets $said to its output, $lines to the number of lines, and $status.
 say()
 {
 	said=$("$@" 2>&1 </dev/null)
@@ -104,7 +104,7 @@ refused 'none' 'ARCH is empty' make -s demo ARCH=
 refused 'two' 'names an architecture already' make -s demo ARCH="$other" KERNEL="fast@$other"
 refused 'a kernel that is a package for this one alone' "is for $own alone" make -s demo ARCH="$other" KERNEL=debian
 
-# What lacks.
+# Missing parts.
 mkdir "$work/few"
 find /usr/local/bin /usr/sbin /usr/bin /bin -maxdepth 1 -name '[!.]*' -exec ln -sf -t "$work/few" {} +
 rm -f "$work/few/$(key QEMU)" "$work/few/$(key CROSS)gcc"
@@ -118,7 +118,7 @@ mkdir -p "$work/tree/arch/$(key SRCARCH)"
 : >"$work/tree/arch/$(key SRCARCH)/Kconfig"
 refused 'a tree without Rust for it' "has no Rust for $other" scripts/build-kernel.sh "fast@$other"
 
-# What is built.
+# The build.
 echo 'select HAVE_RUST' >"$work/tree/arch/$(key SRCARCH)/Kconfig"
 if ! command -v "$(key CROSS)gcc" >/dev/null; then
 	ktap_skip 'its kernel is built by the compiler for it' "there is no $(key CROSS)gcc here"

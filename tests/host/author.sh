@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: what the lab does for its own modules it does for those of others:
-# stacks are decoded, leaks are found, editors know the crates.
+# Runs on the host: the lab does for a user's module what it does for its own: it decodes
+# stacks, finds leaks, and tells editors about the crates.
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 KERNEL=${1:-${KERNEL:-fast}}
@@ -113,7 +113,7 @@ MODULE_DESCRIPTION("Broken on purpose");
 MODULE_LICENSE("GPL");
 EOF
 
-# guest COMMAND...: runs it in a guest with these modules, what is told goes to $work/log.
+# guest COMMAND...: runs it in a guest with these modules, with the output in $work/log.
 guest()
 {
 	printf '#!/bin/sh\n%s\nexit 0\n' "$*" >"$work/script"
@@ -122,13 +122,13 @@ guest()
 		--script "$work/script" >"$work/log" 2>&1
 }
 
-# told NAME REGEX: a line of what was told is like that.
+# told NAME REGEX: a line of the output matches.
 told()
 {
 	ktap_ok_if "$1" grep -Eq "$2" "$work/log" || ktap_diag "$(cat "$work/log")"
 }
 
-# project EXPRESSION: what Python makes of rust-project.json.
+# project EXPRESSION: the value of a Python expression on rust-project.json.
 project()
 {
 	python3 -c "

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: "make cache" shows and removes what the lab has made and nobody
-# needs, and nothing else. The cache is a made-up one.
+# Runs on the host: "make cache" shows and removes unused entries that the lab made, and
+# nothing else. The cache is a fake.
 #
 # ksft-kernel: any
 
@@ -22,7 +22,7 @@ trap clean_up EXIT
 cache=$work/real/rust-kthread-demo
 old=$(($(date +%s) - 40 * 86400))
 
-# made DIR [FILE...]: a part of the cache that was not used for 40 days.
+# made DIR [FILE...]: an entry of the cache that was not used for 40 days.
 made()
 {
 	mkdir -p "$cache/$1/d"
@@ -55,14 +55,14 @@ fresh()
 	ln -s "$cache/$tree/tree" "$cache/$two/source"
 }
 
-# prune ARGUMENT...: with the cache by way of a link, as many have it.
+# prune ARGUMENT...: runs it with the cache behind a link, as many users have it.
 prune()
 {
 	XDG_CACHE_HOME=$work/link make -s -C "$top" cache "$@" >"$work/log" 2>&1
 	status=$?
 }
 
-# left NAME DIR...: that and no more is there.
+# left NAME DIR...: exactly these are left.
 left()
 {
 	_name=$1
@@ -166,7 +166,7 @@ left 'it is there' $debian
 prune "PRUNE=$debian"
 left 'by its name it goes'
 
-# What is not the lab's.
+# Files that are not the lab's.
 fresh
 mkdir -p "$work/outside/d"
 for file in d/f built whole used; do
@@ -219,7 +219,7 @@ chmod 555 "$cache" "$cache/kernels"
 if [ "$(id -u)" -eq 0 ]; then
 	chmod 755 "$work" "$work/real"
 	chmod -R a+rX "$work/real"
-	# Others cannot look into the home of root, where the checkout may be.
+	# The checkout may be in root's home, which other users have no access to.
 	cp -R "$top/scripts" "$work/scripts"
 	chmod -R a+rX "$work/scripts"
 	setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/ XDG_CACHE_HOME="$work/link" \

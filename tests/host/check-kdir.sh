@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: scripts/check-kdir.sh must tell apart all that keeps a tree
-# from building Rust modules. Each case is a made-up tree of the few files looked at.
+# Runs on the host: scripts/check-kdir.sh distinguishes all reasons why a tree does not build
+# Rust modules. Each case is a fake tree of the few files that it reads.
 #
 # ksft-kernel: any
 
@@ -41,7 +41,7 @@ unset_config()
 	sed -i "/^$1=/d" "$kdir/include/config/auto.conf"
 }
 
-# A tool that only tells its version.
+# A fake tool that only prints its version.
 tool()
 {
 	mkdir -p "$work/bin"
@@ -49,7 +49,7 @@ tool()
 	chmod +x "$work/bin/$1"
 }
 
-# check NAME STATUS WORDS: what check-kdir.sh says of $kdir is one line with WORDS.
+# check NAME STATUS WORDS: check-kdir.sh prints one line with WORDS about $kdir.
 check()
 {
 	count=$((count + 1))

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: docs/compare.md is what a guest finds out, but for the numbers of
-# its processes and the release of its kernel.
+# Runs on the host: docs/compare.md has the results of a guest, except for PIDs and the kernel
+# release.
 
 KERNEL=${1:-${KERNEL:-fast}}
 . "$(dirname "$0")/../lib/ktap.sh"

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: what the API in kthread/ has to rule out does not compile. Each
-# case in tests/compile-fail names the one error that it must give, and compiles
-# with `--cfg fixed`, where what is wrong is mended.
+# Runs on the host: code that the API in kthread/ has to reject does not compile. Each case in
+# tests/compile-fail names its one error, and compiles with `--cfg fixed`, which corrects the
+# code.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -13,7 +13,7 @@ cases=$top/tests/compile-fail
 
 compile_api
 
-# judge FILE: says on stdout why the case does not hold, if it does not.
+# judge FILE: prints why the case fails, if it does.
 judge()
 {
 	log=$work/$(basename "$1").log

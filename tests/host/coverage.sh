@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: "make coverage MODULE=DIR" tells which lines ran, in Rust and in C,
-# in whichever task.
+# Runs on the host: "make coverage MODULE=DIR" shows which lines ran, in Rust and in C, in any
+# task.
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 KERNEL=${1:-${KERNEL:-fast}}
@@ -113,7 +113,7 @@ count()
 		on && index($0, line) == 1 { print substr($0, length(line) + 1) }' "$own/build/coverage-$KERNEL/coverage.info"
 }
 
-# in_c NAME EXPECTED COMMENT: of a line of C, as gcc makes it known.
+# in_c NAME EXPECTED COMMENT: the same for a line of C.
 in_c()
 {
 	if grep -qx CONFIG_CC_IS_GCC=y "$top/build/$KERNEL/kernel/.config"; then

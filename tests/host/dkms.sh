@@ -3,8 +3,8 @@
 # ksft-kernel: any
 #
 # Runs on the host: dkms adds the module, builds it for the lab's own kernel, installs and
-# removes it, all below a directory of this test. It skips the kernels that the module is
-# not for, so that their upgrade does not fail.
+# removes it, all below a directory of this test. It skips kernels that the module does not
+# support, so that their upgrade does not fail.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -23,7 +23,7 @@ tar -C "$top" --exclude=./build --exclude=./.git -cf - . | tar -C "$work/checkou
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$top/dkms.conf")
 module=rust_kthread_demo/$version
 
-# run ARGUMENT...: its output is in $work/log, its status in $status.
+# run ARGUMENT...: runs dkms, with the output in $work/log and the status in $status.
 run()
 {
 	dkms "$@" --dkmstree "$work/tree" --sourcetree "$work/sources" --installtree "$work/modules" \
@@ -45,7 +45,7 @@ show()
 	done
 }
 
-# state: what dkms says of the module, but for its name.
+# state: the status of the module in dkms, without its name.
 state()
 {
 	run status
@@ -57,7 +57,7 @@ installed()
 	(cd "$work/modules" && find . -name '*.ko*')
 }
 
-# excluded NAME RELEASE LINE...: dkms has nothing to build for a kernel with that configuration.
+# excluded NAME RELEASE LINE...: dkms skips a kernel with this configuration.
 excluded()
 {
 	_name=$1

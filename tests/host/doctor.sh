@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: on a machine that is broken in some way "make doctor" must say
-# the very sentence with which the real run ends, and on this one, which runs the
-# tests, that there is nothing to mend.
+# Runs on the host: on a broken machine "make doctor" prints the same sentence with which the
+# real run fails, and on this machine, which runs the tests, that there is nothing to fix.
 #
 # ksft-kernel: any
 
@@ -15,26 +14,26 @@ trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 chmod 755 "$work"
 
-# A checkout of its own, as the tests hold the lock of this one.
+# A separate checkout, as the tests hold the lock of this one.
 lab=$work/lab
 mkdir "$lab" "$work/home" "$work/bin"
 (cd "$top" && tar -cf - --exclude=./build --exclude=./.git .) | tar -C "$lab" -xf - || exit 1
 
-# Another user than root; without root, the user who runs this.
+# An unprivileged user; the current one if that is not root.
 other=
 if [ "$(id -u)" -eq 0 ]; then
 	other="setpriv --reuid=65534 --regid=65534 --clear-groups env TMPDIR=$work/home"
 	chown -R 65534:65534 "$work/home"
 fi
 
-# fake NAME TEXT: that program first on PATH does what TEXT says.
+# fake NAME TEXT: puts a program with the script TEXT first on PATH.
 fake()
 {
 	printf '#!/bin/sh\n%s\n' "$2" >"$work/bin/$1"
 	chmod +x "$work/bin/$1"
 }
 
-# without NAME...: a PATH with all programs of this machine but those.
+# without NAME...: a PATH with all programs of this machine except these.
 without()
 {
 	rm -rf "$work/few"
@@ -56,13 +55,13 @@ tree()
 	printf 'VERSION = %s\nPATCHLEVEL = %s\nNAME = x\n' "${1%.*}" "${1#*.}" >"$work/linux/Makefile"
 }
 
-# broken NAME WORDS [VARIABLE=VALUE...]: both end with the same sentence, which has WORDS.
+# broken NAME WORDS [VARIABLE=VALUE...]: both end with the same sentence, which contains WORDS.
 broken()
 {
 	name=$1
 	words=$2
 	shift 2
-	# Both at once: the doctor changes nothing, and the real run does not get far.
+	# Run both at once: the doctor changes nothing, and the real run fails early.
 	# shellcheck disable=SC2086 # $as is words
 	(cd "$lab" && exec $as env -u MAKEFLAGS PATH="$path" "$@" scripts/doctor.sh /nowhere "$kernel") >"$work/said" 2>&1 </dev/null &
 	# shellcheck disable=SC2086
@@ -87,7 +86,7 @@ the doctor (status $doctor): $said"
 	ktap_fail "$name"
 }
 
-# as_other: from here on it runs as another user than root.
+# as_other: runs as an unprivileged user from here on.
 as_other()
 {
 	as=$other
@@ -140,7 +139,7 @@ broken "no mirror" "knows no Debian mirror" XDG_CACHE_HOME="$work/cache"
 healthy
 broken "no network" "the mirror does not answer" XDG_CACHE_HOME="$work/cache" \
 	http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9
-# What is said from here on has nothing to do with the mirror, which is not to be asked.
+# The cases below do not involve the mirror.
 tree 7.3
 source=KERNEL_SRC=$work/linux
 without flex apt-get

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: what the caller's environment holds beside the documented variables
-# changes nothing that the lab's commands say or build.
+# Runs on the host: undocumented variables in the caller's environment do not change the
+# output or the builds of the lab's commands.
 #
 # ksft-kernel: any
 
@@ -24,11 +24,11 @@ echo 'echo "a file of the caller"; exit 9' >"$work/evil/env"
 # shellcheck disable=SC2016 # make expands it
 echo '$(error a makefile of the caller)' >"$work/evil/env.mk"
 
-# What stands for a place that is nowhere has files of the caller's in it here.
+# Directories that usually do not exist have files of the caller here.
 hostile=$(sed "/^#/d; s|/nowhere\>|$work/evil|g" "$top/tests/lib/hostile.env")
 
-# hostile COMMAND...: runs it with each variable set that a program of the lab knows, to
-# something that steers or breaks it.
+# hostile COMMAND...: runs it with every variable that a program of the lab reads set to a
+# value that affects or breaks it.
 # shellcheck disable=SC2317 # lab calls it
 hostile()
 {
@@ -41,7 +41,7 @@ hostile()
 	env "$@"
 }
 
-# both NAME COMMAND...: what it says and its status, with and without.
+# both NAME COMMAND...: its output and status are equal with and without these variables.
 both()
 {
 	_what=$1
@@ -51,12 +51,12 @@ both()
 	lab hostile LC_ALL="$locale" LANG="$locale" LANGUAGE=de:tr LC_MESSAGES="$locale" LC_NUMERIC="$locale" \
 		"$@" >"$work/hostile" 2>&1
 	echo "status $?" >>"$work/hostile"
-	# Others write to that disk, too.
+	# Ignore the free space, as others write to that disk.
 	sed -i 's/[0-9]* MiB free/N MiB free/' "$work/clean" "$work/hostile"
 	ktap_eq "$_what" '' "$(diff "$work/clean" "$work/hostile")"
 }
 
-# The kernel is built anew each time, and its key must not change.
+# Each run builds the kernel again, and its key must not change.
 build()
 {
 	lab rm -rf "$work/cache"
@@ -65,7 +65,7 @@ build()
 }
 
 ktap_plan 15
-# With a comma in its numbers, and an i of its own.
+# A locale with a decimal comma and a different letter i.
 locale=tr_TR.UTF-8
 lab scripts/prepare.sh fast >"$work/log" 2>&1 || ktap_bail "nothing is built: $(cat "$work/log")"
 both 'help' scripts/help.sh
@@ -86,7 +86,7 @@ ktap_eq 'what a kernel is built with, and its key' "$clean" "$(build hostile LC_
 ktap_eq 'tools that are named reach no build by themselves' "$(printf '%s\n' "$clean" | sed 1d)" \
 	"$(LLVM=${LLVM:--19} build hostile scripts/build-kernel.sh fast | sed 1d)"
 
-# In the checkout itself, for a guest takes a kernel that boots.
+# In this checkout, as a guest needs a real kernel.
 # shellcheck disable=SC2317 # hostile calls it
 guest()
 {

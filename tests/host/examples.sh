@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: each example in the documentation of kthread/, in docs/ and in the
-# README compiles. In the kernel tree those of kthread/ would run as KUnit tests, which
-# is not to be had for a module. One that begins with threaded_module! is a module by itself.
+# Runs on the host: each example in the documentation of kthread/, in docs/ and in the README
+# compiles. In the kernel tree those of kthread/ run as KUnit tests, which a module does not
+# support. An example that begins with threaded_module! is a complete module.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -38,8 +38,8 @@ EOF
 
 sed '/^};/q' "$work/uses" >"$work/uses-module"
 
-# Each example becomes FILE-LINE.rs, a function that ends as the example does. $1 is the FILE,
-# $2 what comes before it; lines are examples between `begin` and `end`.
+# Each example becomes FILE-LINE.rs, a function with the example as its body. $1 is the FILE,
+# $2 the line prefix; examples are the lines between `begin` and `end`.
 write_examples()
 {
 	awk -v out="$work/$1" -v uses="$2" '
@@ -70,7 +70,7 @@ for file in "$top"/kthread/*.rs "$top"/kthread/*/*.rs; do
 	' "$file" | write_examples "$(basename "$file" .rs)" "$work/uses"
 done
 
-# In the other pages it is what stands between ```rust and ```.
+# In the other pages examples are the lines between ```rust and ```.
 sed 's/^pub fn example(.*/pub fn example(threads: \&ThreadGroup) -> Result {/' "$work/uses" >"$work/uses-pages"
 cp "$work/uses-module" "$work/uses-pages-module"
 for file in "$top"/docs/*.md "$top/README.md"; do

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: with what "make gdb MODULE=DIR" says, gdb knows the functions, lines
-# and variables of that module, from before its init runs.
+# Runs on the host: with the command that "make gdb MODULE=DIR" prints, gdb knows the functions,
+# lines and variables of that module before its init runs.
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 KERNEL=${1:-${KERNEL:-fast}}
 . "$top/tests/lib/ktap.sh"
 
-# Debian's gdb knows this machine's architecture alone.
+# Debian's gdb only supports this machine's architecture.
 gdb=gdb
 name=${KERNEL%%+*}
 case $name in
@@ -63,7 +63,7 @@ saw()
 }
 
 ktap_plan 6
-# An interrupt that comes as gdb steps over a breakpoint has it hit again, so the first one goes.
+# An interrupt while gdb steps over a breakpoint makes it hit again, so delete the first one.
 # shellcheck disable=SC2016 # gdb expands them.
 {
 	"$top/scripts/build-module.sh" "$KERNEL" "$own" "$own/build/$KERNEL" &&
@@ -73,7 +73,7 @@ ktap_plan 6
 			'print *(int *)&in_rodata' 'print *(int *)&in_bss' backtrace kill
 } >"$work/log" 2>&1
 ktap_eq 'the guest and gdb' 0 $? || ktap_diag "$(cat "$work/log")"
-# For arm64 gdb stops at the name that the linker has for it, too, of which it knows no line.
+# For arm64 gdb also stops at the linker's symbol, which has no line.
 saw 'a break in the init function' \
 	'Breakpoint 1(, .*(own_init|init_module) .*own_gdb\.c:1[5-8]|\.[0-9], 0x[0-9a-f]* in (own_init|init_module) )'
 saw 'a variable in .data' '^.1 = 4711$'

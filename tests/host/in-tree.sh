@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: the series for the kernel tree is what series/in-tree.sh has there,
-# applies with git, and is made for no tree that it does not fit. Neither touches the
-# tree. "make kunit" and "make check-patches" build it.
+# Runs on the host: the patches give the same files as series/in-tree.sh, apply with git, and
+# are refused for trees that they do not fit. Neither changes the tree. "make kunit" and
+# "make check-patches" build the result.
 #
 # ksft-kernel: any
 
@@ -42,7 +42,7 @@ refused()
 	ktap_match "$1" "1 1 in-tree.sh: *$2*" "$status $(printf '%s\n' "$said" | grep -c '') $said"
 }
 
-# sums DIR: of all files that are none of git's, by name.
+# sums DIR: checksums of all files outside .git, by name.
 sums()
 {
 	(cd "$1" && find -L . -name .git -prune -o ! -name .linked -type f -exec sha256sum {} + | sort -k 2)
@@ -56,7 +56,7 @@ rm "$work/tree/rust/kernel/lib.rs"
 refused 'a tree without Rust' 'not a kernel tree with Rust'
 tree
 mkdir "$work/tree/rust/kernel/kthread"
-refused 'a tree that has it' 'a rust/kernel/kthread of its own'
+refused 'a tree that has it' 'already has rust/kernel/kthread'
 tree
 echo >"$work/tree/rust/kernel/lib.rs"
 refused 'another lib.rs' "12-threads does not apply to *: rust/kernel/lib.rs has no line 'pub mod jump_label;'"
@@ -89,7 +89,7 @@ ktap_eq 'with nothing of the lab' '' "$(grep -rlE 'kthread_kunit|proofs/|rust_kt
 ktap_eq 'the rest are links' "$work/tree/rust/kernel/sync.rs" \
 	"$([ -L "$work/dir/rust/kernel/sync.rs" ] && readlink -f "$work/dir/rust/kernel/sync.rs")"
 
-# What has not changed is not built again, and what is gone is not built either.
+# Unchanged files are not built again, and removed ones are not built.
 touch -d @1 "$work/dir/rust/kernel/lib.rs" "$work/dir/rust/kernel/kthread/mod.rs"
 echo >"$work/dir/rust/kernel/kthread/core.rs"
 echo >"$work/dir/rust/kernel/kthread/gone.rs"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-kernel: any
 #
-# Runs on the host: urgent jobs on a worker that is a real-time thread do not wait for computations, as
-# they do in a workqueue.
+# Runs on the host: urgent jobs on a worker with a real-time thread do not wait for
+# computations, as they do on a workqueue.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)

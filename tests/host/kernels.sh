@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: a kernel is built anew where its options, its tree or the tree's Kconfig
-# are others, and only there; a tree that is somebody's own stays as it is.
+# Runs on the host: a kernel is rebuilt if its options, its tree or the tree's Kconfig change,
+# and only then; a user's own tree stays unchanged.
 #
 # ksft-kernel: any
 
 . "$(dirname "$0")/../lib/ktap.sh"
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
-# It is about the kernel that is taken where none is named.
+# This tests the default kernel.
 unset KERNEL
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -19,7 +19,7 @@ fake_lab "$work/lab"
 cd "$work/lab" || exit 1
 kernels=$work/cache/rust-kthread-demo/kernels
 
-# In place of what boots a guest.
+# Instead of booting a guest.
 # shellcheck disable=SC2016 # the program expands it
 printf '#!/bin/sh\necho "guest of $2"\n' >qemu/vm.py
 chmod +x qemu/vm.py
@@ -30,7 +30,7 @@ name()
 	CONFIG=$1 scripts/kernel-options.sh --name "${2:-fast}" 2>&1
 }
 
-# demo ARGUMENT...: what is said is in $work/log, and last in $said.
+# demo ARGUMENT...: runs make demo, with the output in $work/log and its last line in $said.
 demo()
 {
 	lab make --no-print-directory demo "$@" >"$work/log" 2>&1
@@ -38,7 +38,7 @@ demo()
 	said=$(tail -n 1 "$work/log")
 }
 
-# how_many: of the kernels that are there.
+# how_many: the number of kernels.
 how_many()
 {
 	find "$kernels" -mindepth 1 -maxdepth 1 -type d 2>/dev/null | grep -c .
@@ -46,7 +46,7 @@ how_many()
 
 ktap_plan 28
 
-# CONFIG: what makes a kernel another, and what does not.
+# CONFIG: which values make a different kernel, and which do not.
 one=$(name 'CONFIG_AA=y CONFIG_B=7')
 ktap_match 'a name of its own' 'fast+[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]' "$one"
 differ=
@@ -78,7 +78,7 @@ ktap_eq 'with another value it is another, beside the first' 2 "$(how_many)"
 demo
 ktap_eq 'so is the kernel without' 3 "$(how_many)"
 
-# What is refused, before anything is built.
+# Refused values, before anything is built.
 wrong=
 # shellcheck disable=SC2016 # nobody is to expand it
 for config in CONFIG_A A=y config_A=y CONFIG_=y CONFIG_A= CONFIG_A=m CONFIG_A=yes CONFIG_A=Y CONFIG_A=0xg CONFIG_A=0x CONFIG_A=1-2 CONFIG_A=- \
@@ -117,7 +117,7 @@ rm "$work/tree/lost"
 lab scripts/build-kernel.sh fast >"$work/log" 2>&1
 ktap_eq 'it is when the option is there again' 0 $? || ktap_diag "$(cat "$work/log")"
 
-# Where modules are installed is seen from where make was started.
+# The directory for modules is relative to where make was started.
 for place in some/where /some/where; do
 	INSTALL_MOD_PATH=$place lab scripts/build-module.sh "$(readlink build/fast/kernel)/" . build/kdir modules_install >"$work/log" 2>&1
 	case $place in

@@ -28,7 +28,7 @@ class Browser:
     """A browser with one page."""
 
     def __init__(self, program, profile):
-        # The browser has them at the descriptors 3 and 4, so that here they are elsewhere.
+        # The browser needs them as descriptors 3 and 4, so move them elsewhere here.
         take, self.give, self.take, give = (high(fd) for fd in (*os.pipe(), *os.pipe()))
 
         def redirect():

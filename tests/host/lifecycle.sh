@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-kernel: any
 #
-# Runs on the host: the page that "make trace" writes explains each row, leads to the
-# lines of the kernel tree where the functions are, and works in a browser. Where there
-# is no Chromium, that last part is skipped.
+# Runs on the host: the page of "make trace" explains each row, links to the lines of the
+# functions in the kernel tree, and works in a browser. The last part is skipped without
+# Chromium.
 
 . "$(dirname "$0")/../lib/ktap.sh"
 
@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 tree=$("$top/scripts/kernel-source.sh") || exit 1
 page=$work/lifecycle.html
 
-# wrong_links: the links of the page to lines in which the function is not.
+# wrong_links: the links of the page to lines without the function.
 wrong_links()
 {
 	grep -o 'elixir[^"]*"[^>]*>[a-z_]*(), ' "$page" |

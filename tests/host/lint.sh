@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-kernel: any
 #
-# Runs on the host: "make lint" finds a typing error, and what .editorconfig forbids, in
-# each kind of file, and tells where.
+# Runs on the host: "make lint" finds typing errors, and violations of .editorconfig, in each
+# kind of file, and prints their location.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -17,7 +17,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lab/scripts" "$work/lab/.ci" "$work/lab/docs" "$work/lab/demo"
 cp "$top"/.editorconfig "$top"/.codespellrc "$work/lab"
-# No more of the scripts than lint itself runs, as it looks at all of them each time.
+# Only the scripts that lint runs, as it checks all files each time.
 for script in lib.sh lint.sh toolchain.sh kernel-source.sh debian.sh check-editorconfig.py; do
 	cp "$top/scripts/$script" "$work/lab/scripts"
 done
@@ -27,7 +27,7 @@ cp "$top/.ci/run" "$work/lab/.ci"
 cp "$top/demo/command.rs" "$work/lab/demo"
 cd "$work/lab" || exit 1
 
-# lint: its status is in $status, what it said in $said.
+# lint: runs lint, and sets $status and $said.
 lint()
 {
 	said=$(scripts/lint.sh "$KERNEL" text 2>&1)
@@ -35,7 +35,7 @@ lint()
 }
 
 # finds NAME FILE PATTERN TEXT: FILE, which has the text (a format of printf), is the only fault.
-# What lint would find in this very file has a - in it, which is taken out.
+# A - hides the errors in this file from lint, and is removed here.
 finds()
 {
 	# shellcheck disable=SC2059 # it is a format
@@ -53,7 +53,7 @@ ktap_match "and it says what was looked at" "*codespell: clean*editorconfig: cle
 finds "a typing error in a page" docs/page.md ':1: * ==> received' 'It is rec-ieved.\n'
 finds "in a comment" demo/one.rs ':3: * ==> Which' '// \n\n// W-ich one.\n'
 finds "in another text" docs/one.toml ':1: * ==> the' 'title = "te-h"\n'
-finds "a blank at the end of a line" docs/page.md ':1: has blanks at its end' 'A blank at the end. \n'
+finds "a blank at the end of a line" docs/page.md ':1: has trailing whitespace' 'A blank at the end. \n'
 finds "a last line that does not end" docs/page.md ':1: has no newline at the end' 'No end'
 finds "a tab where there are spaces" docs/one.py ':3: is indented with a tab' '# A comment.\nif True:\n\tpass\n'
 finds "another encoding" docs/page.md ':1: is not UTF-8' 'B\344r\n'

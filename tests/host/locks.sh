@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: a lock is held by the run that took it and by nothing that it leaves
-# behind, and a run that is killed leaves neither a build nor a lock.
+# Runs on the host: only the run that took a lock holds it, not what it leaves behind, and a
+# killed run leaves neither a build nor a lock.
 #
 # ksft-kernel: any
 
@@ -53,10 +53,10 @@ touch_tree()
 
 ktap_plan 24
 
-# The loop that shows how far a step is may not have begun when the step is over.
+# The step may end before the progress loop has begun.
 ktap_ok_if 'a step that takes no time ends' timeout 60 scripts/brief.sh
 
-# A compiler's daemon, say, which has left the build's group before that ends.
+# For example a compiler's daemon that has left the process group of the build.
 cat >"$work/tree/hook" <<END
 setsid sh -c 'echo \$\$ >$work/daemon.pid; exec sleep 300' >/dev/null 2>&1 &
 until [ -s $work/daemon.pid ]; do sleep 0.1; done
@@ -81,7 +81,7 @@ killed()
 		sleep 300
 	END
 	touch_tree
-	# No function here, for that would be run by a shell of its own.
+	# Not a function, which would run in a subshell.
 	env KERNEL_SRC="$work/tree" XDG_CACHE_HOME="$work/cache" BINDGEN="$bindgen" "scripts/$1" fast >"$work/log" 2>&1 &
 	_script=$!
 	soon test -s "$work/step.pid" || ktap_bail "the build did not begin: $(cat "$work/log")"
@@ -98,7 +98,7 @@ killed build-kernel.sh KILL
 killed prepare.sh KILL
 killed prepare.sh TERM
 
-# A flock that fails for a reason of its own.
+# A flock that fails for another reason.
 mkdir "$work/bin"
 printf '#!/bin/sh\necho "flock: 9: No locks available" >&2\nexit 71\n' >"$work/bin/flock"
 chmod +x "$work/bin/flock"
@@ -112,8 +112,8 @@ ktap_match 'a run in the same checkout is told of the other' '*another run works
 lab scripts/build-kernel.sh fast >"$work/log" 2>&1
 ktap_eq 'an empty vmlinux is not taken for built' built "$(cat build/fast/kernel/vmlinux)"
 
-# The loop that tells how far a step is, in the shells that /bin/sh may be. It is done with
-# at once, killed, or left.
+# The progress loop, in the shells that /bin/sh may be. It ends at once, is killed, or is left
+# behind.
 cat >"$work/lab/scripts/loop.sh" <<'END'
 . "$(dirname "$0")/lib.sh"
 none() { echo 0; }
@@ -135,7 +135,7 @@ alone()
 for shell in dash bash; do
 	for end in stop TERM KILL; do
 		: >"$work/loop"
-		# It is let in at the door as it is, which starts no other shell than /bin/sh.
+		# Set LAB_DOOR, as lib.sh would restart the script with /bin/sh.
 		# shellcheck disable=SC2016
 		setsid env sh -c 'LAB_DOOR=$$ exec "$@"' sh $shell scripts/loop.sh $end >"$work/loop" 2>"$work/log" &
 		script=$!

@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: what scripts/metadata.sh says where the headers of a kernel cannot
-# be built against, and how what it has made is found. The headers and the apt are made
-# up; "make test KERNEL=debian" has the real ones.
+# Runs on the host: the errors of scripts/metadata.sh for unusable kernel headers, and the
+# lookup of its results. Headers and apt are fakes; "make test KERNEL=debian" has real ones.
 #
 # shellcheck disable=SC2016 # what is in quotes is a program of its own
 #
@@ -24,7 +23,7 @@ fake()
 	chmod 755 "$work/bin/$1"
 }
 
-# headers: those of a kernel of which nothing is missing but the metadata.
+# headers: the headers of a kernel that only lack the metadata.
 headers()
 {
 	rm -rf "$kdir" "$work/cache"
@@ -52,14 +51,14 @@ set_config()
 	sed -i "s|^$1=.*|$1=$2|" "$kdir/.config"
 }
 
-# metadata ARGUMENT...: what it says is in $said, its status in $status.
+# metadata ARGUMENT...: runs metadata.sh, and sets $said and $status.
 metadata()
 {
 	said=$(PATH="$work/bin:$PATH" XDG_CACHE_HOME="$work/cache" "$top/scripts/metadata.sh" "$@" 2>&1 </dev/null)
 	status=$?
 }
 
-# refused NAME WORDS: it ends in one line with WORDS, and leaves nothing that stands for the headers.
+# refused NAME WORDS: it fails with one line that contains WORDS, and leaves no result.
 refused()
 {
 	metadata "$kdir"
@@ -92,13 +91,13 @@ refused 'an older kernel' 'is linux 6.12'
 headers
 mkdir "$kdir/rust"
 touch "$kdir/rust/libkernel.rmeta"
-refused 'headers that have it' 'has the Rust metadata itself'
+refused 'headers that have it' 'already has the Rust metadata'
 headers
 fake df 'echo; echo a b c 1024 d'
 refused 'no room' 'needs 600 MiB in *has 1 MiB free: make room'
 rm "$work/bin/df"
 
-# What does not come of the headers.
+# Errors other than those of the headers.
 headers
 fake apt-get 'exit 100'
 metadata "$kdir"
@@ -117,7 +116,7 @@ ktap_match 'a version that no suite has any more' \
 	"1 *the headers are of version 7.3.4-1~fake, and no suite of * has linux-source-7.3 of it*upgrade kernel and headers*" "$status $said"
 ktap_eq 'nothing is left that stands for them' '' "$(find "$work/cache" -name built)"
 
-# The source is there, as it is after a run that was ended, and compilers of that version are not.
+# The source is there, as after an interrupted run, but compilers of that version are not.
 tree=$work/cache/rust-kthread-demo/sources/linux-7.3.4-1-fake
 mkdir -p "$tree/rust/kernel"
 touch "$tree/Kconfig" "$tree/Kbuild"
@@ -126,13 +125,13 @@ ktap_match 'nor compilers' '1 *no suite of * has the compilers that the kernel w
 headers
 set_config CONFIG_CC_VERSION_TEXT '"clang version 19"'
 metadata --check "$kdir"
-ktap_match 'a kernel of clang' "1 1 *was built with 'clang version 19', and only gcc of Debian*" "$status $(printf '%s\n' "$said" | grep -c '') $said"
+ktap_match 'a kernel of clang' "1 1 *was built with 'clang version 19', and this only knows Debian's gcc*" "$status $(printf '%s\n' "$said" | grep -c '') $said"
 headers
 set_config CONFIG_CC_VERSION_TEXT '"gcc (GCC) 15.1.1"'
 metadata --check "$kdir"
-ktap_match 'a gcc of others' "1 1 *no gcc of Debian's*" "$status $(printf '%s\n' "$said" | grep -c '') $said"
+ktap_match 'a gcc of others' "1 1 *not a gcc of Debian*" "$status $(printf '%s\n' "$said" | grep -c '') $said"
 
-# How it is found.
+# The lookup.
 headers
 metadata --check "$kdir"
 ktap_eq 'it can be made' '0 ' "$status $said"
@@ -152,8 +151,8 @@ echo "CC=$work/none" >"$out/tools.mk"
 metadata --find "$kdir"
 ktap_eq 'but not without its compilers' '1 ' "$status $said"
 
-# whole_headers: with the source and the compilers in the cache, too. The build of that source
-# runs $work/hook first, if that is there.
+# whole_headers: headers, with the source and the compilers in the cache. The build of that
+# source first runs $work/hook, if it exists.
 whole_headers()
 {
 	headers
@@ -201,11 +200,11 @@ interrupted KILL
 interrupted TERM
 ktap_eq 'nothing is written to the headers' '' "$(find "$kdir" -newer "$tree/Makefile")"
 
-# What comes out of another configuration, compiler or source.
+# Results of a different configuration, compiler or source.
 whole_headers
 sed -i 's|@touch|@echo CONFIG_EXTRA=y >>|' "$tree/Makefile"
 metadata "$kdir"
-ktap_match 'another configuration' '1 *the configuration of 7.3.4+fake-amd64 would be another: CONFIG_EXTRA *' "$status $said"
+ktap_match 'another configuration' '1 *the configuration of 7.3.4+fake-amd64 would differ: CONFIG_EXTRA *' "$status $said"
 whole_headers
 echo other >"$kdir/include/generated/bounds.h"
 metadata "$kdir"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-kernel: any
 #
-# Runs on the host: the model, in fewer interleavings than "make model", and what it says of code that is
-# wrong, and of breaks that are.
+# Runs on the host: the model, in fewer interleavings than "make model", and its reports about
+# wrong code and wrong breaks.
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib/ktap.sh"
@@ -11,7 +11,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-# model ARGUMENT...: what is said of it is in log.
+# model ARGUMENT...: runs the model, with the output in $work/log.
 model()
 {
 	"$top/proofs/model.sh" --quick "$@" >"$work/log" 2>&1

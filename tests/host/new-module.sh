@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: scripts/new-module.sh makes a module that builds and whose test
-# holds in the guest, or nothing at all.
+# Runs on the host: scripts/new-module.sh creates a module that builds and whose test passes
+# in the guest, or nothing at all.
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 KERNEL=${1:-${KERNEL:-fast}}
@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 log=$work/log
 mkdir "$work/place"
 
-# refused NAME DIR WORDS: nothing is made, for a reason that is given in one line.
+# refused NAME DIR WORDS: nothing is created, and one line gives the reason.
 refused()
 {
 	said=$("$top/scripts/new-module.sh" "$1" "$2" 2>&1)
@@ -21,7 +21,7 @@ refused()
 	ktap_match "refused: '$1'" "1 1 *$3* " "$said"
 }
 
-# run COMMAND...: keeps away from the harness what the command says.
+# run COMMAND...: hides the command's output from the harness.
 run()
 {
 	"$@" > "$log" 2>&1
@@ -47,7 +47,7 @@ done
 refused self "$work/place" 'is a word of Rust'
 refused vmlinux "$work/place" 'is the name of the kernel'
 refused kthread "$work/place" 'is the name of something of the lab'
-# By modules.builtin, with a dash there, and by its parameters alone.
+# One from modules.builtin, with a dash there, and one that only has parameters.
 one=$(sed -n 's|.*/\([a-z0-9_]*\)\.ko$|\1|p' "$top/build/$KERNEL/kernel/modules.builtin" | head -n 1)
 for name in "${one:-configs}" virtio_ring printk workqueue; do
 	refused "$name" "$work/place" 'is built into the kernel'
@@ -65,12 +65,12 @@ ktap_eq 'and its licence' 0 $? || show
 said=$("$top/scripts/new-module.sh" foo "$work/place" 2>&1)
 ktap_match 'there is no second one' '1 *foo is there already*' "$? $said"
 
-# What its Makefile asks the lab for, which is then done here.
+# The calls of its Makefile to the lab.
 mkdir "$work/a lab"
 # shellcheck disable=SC2016 # make expands it.
 printf 'vm shell modules:\n\t@echo "$@ $(MODULE) $(SCRIPT)$(KDIR)"\n' > "$work/a lab/Makefile"
 
-# asks TARGET...: what the lab is asked for then.
+# asks TARGET...: the call to the lab for these targets.
 asks()
 {
 	make -s -C "$work/place/foo" "$@" LAB="$work/a lab" 2>&1

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: what the user sets for make arrives as it was given, is never a
-# command, and is refused before anything is built if it does not work here.
+# Runs on the host: the user's options for make arrive unchanged, are never executed, and are
+# refused before anything is built if they do not work here.
 #
 # ksft-kernel: any
 
@@ -12,7 +12,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-# A lab whose programs do nothing but note what the variable in question is.
+# A lab whose programs only record the variable in question.
 lab=$work/lab
 mkdir "$lab"
 cp "$top/Makefile" "$lab"
@@ -24,7 +24,7 @@ chmod +x "$work/note"
 	cp "$work/note" "$lab/$program"
 done
 
-# arrives VARIABLE TARGETS [ARGUMENT]: for each target, a value that is a trap for make and for shells.
+# arrives VARIABLE TARGETS [ARGUMENT]: each target passes on a value with special characters of make and shells.
 # shellcheck disable=SC2016,SC1003 # nobody is to expand it, and a backslash ends it
 trap='"; touch PWNED; `touch PWNED` $(touch PWNED) $$ $(shell touch PWNED) '\''; touch PWNED #
 second line\'
@@ -45,14 +45,14 @@ arrives()
 	done
 }
 
-# refused WORDS ARGUMENT...: one line that has these words, and the status for a wrong usage.
+# refused WORDS ARGUMENT...: fails with one line that contains WORDS, and the status for wrong usage.
 refused()
 {
 	words=$1
 	shift
 	make -s -C "$top" "$@" >"$work/log" 2>&1 </dev/null
 	status=$?
-	# What make adds is not ours.
+	# Remove the lines that make adds.
 	said=$(grep -v '^make[:[]' "$work/log"; sed -n 's/^make: \*\*\* .*\] //p' "$work/log")
 	ktap_match "refused: $(printf %s "$*" | tr '\n' ' ' | cut -c 1-60)" "2 make $1: *$words*
 Error 2" "$status $said"
@@ -78,12 +78,12 @@ arrives SEED bench
 arrives NAME new-module
 arrives DIR new-module
 arrives KDIR 'modules modules_install doctor'
-# By way of a second make, for a kernel of its own.
+# With CONFIG= a second make does the work.
 arrives COMMAND vm CONFIG=CONFIG_X=y
 arrives SCRIPT vm SHARE=.
 
 # shellcheck disable=SC2016 # nobody is to run it
-# For each kind of value, all that it may not be.
+# Invalid values of each kind.
 for value in 0 -1 +1 1e9 1.5 abc '1 2' '2;id' '`id`' '"' 9 99999999999999999999; do
 	refused 'SMP=' test "SMP=$value"
 done
@@ -129,7 +129,7 @@ refused 'NAME is missing' new-module
 refused 'no terminal' shell
 refused 'no terminal' gdb
 
-# An option that a target does not know, or that is given without a value.
+# An option that a target does not take, or that has no value.
 refused 'no option SCIRPT' vm COMMAND=true SCIRPT=x
 refused 'no option SCRIPT' test SCRIPT=Makefile
 refused 'no option KDRI' modules KDRI=/nonexistent
@@ -138,7 +138,7 @@ refused 'no option a;b' demo 'a;b=c'
 refused 'OUT is empty' vm COMMAND=true OUT=
 refused 'COMMAND is empty' vm COMMAND=
 
-# Every target that checks has a list of what it knows.
+# Every target that checks has a list of its options.
 lacking=
 # shellcheck disable=SC2013,SC2016 # the names are words, and make reads the rest
 for target in $(sed -n '/^[a-z_-]*:/h; /^\t\$(check)$/{x;s/:.*//p;}' "$top/Makefile"); do
@@ -147,7 +147,7 @@ for target in $(sed -n '/^[a-z_-]*:/h; /^\t\$(check)$/{x;s/:.*//p;}' "$top/Makef
 done
 ktap_eq 'each target knows its options' '' "$lacking"
 
-# A port that somebody listens on.
+# A port that is in use.
 python3 -c '
 import socket, subprocess, sys
 taken = socket.create_server(("127.0.0.1", 0))
@@ -155,7 +155,7 @@ sys.exit(subprocess.call([*sys.argv[1:], "GDB_PORT=%d" % taken.getsockname()[1]]
 ' make -s -C "$top" gdb >"$work/log" 2>&1 </dev/null
 ktap_match 'refused: a port that is taken' '2 make gdb: the port * is taken*' "$? $(cat "$work/log")"
 
-# Of several targets each takes what it knows.
+# With several targets each takes its own options.
 ktap_ok_if 'an option of another target is no fault' \
 	env LAB_GOALS='lint test' LAB_GIVEN=TESTS TESTS='work*' "$top/scripts/options.sh" lint
 refused 'matches no test' lint test TESTS=nothing

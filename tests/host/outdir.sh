@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: an archive from the guest, whatever is in it, changes nothing
-# outside of the directory that it is for.
+# Runs on the host: an archive from the guest, even a malicious one, changes nothing outside of
+# its directory.
 #
 # ksft-kernel: any
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: a path with characters that make, the shell or kbuild take for
-# something else is copied or refused in one line, and no part of it is ever executed.
+# Runs on the host: files with a path that has special characters of make, the shell or kbuild
+# are copied or refused in one line, and no part of the path is ever executed.
 #
 # ksft-kernel: any
 
@@ -20,7 +20,7 @@ line_break=$(printf 'a\nb')
 # shellcheck disable=SC2016 # nothing is to expand
 set -- 'R&D' "it's" 'a"$HOME' 'a;touch pwned' "#$line_break" 'ä%:,=' '-x' 'a\b*(|<`touch pwned`$(touch pwned)'
 
-# refused NAME STATUS SAID: one line, and an error.
+# refused NAME STATUS SAID: one line and an error status.
 refused()
 {
 	ktap_eq "$1" '1 1' "$2 $(printf '%s\n' "$3" | grep -c '')" || ktap_diag "$3"

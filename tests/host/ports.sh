@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-kernel: any
 #
-# Runs on the host: users of kernel threads in C, from the kernel's tree, and what they were
-# ported to do the same in a guest.
+# Runs on the host: in-tree users of kernel threads in C and their Rust ports do the same in a
+# guest.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)

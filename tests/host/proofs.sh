@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-kernel: any
 #
-# Runs on the host: "make proofs" on what there is, and on copies in which something is wrong.
+# Runs on the host: "make proofs" on the code, and on broken copies.
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib/ktap.sh"
@@ -19,7 +19,7 @@ copy()
 	cp "$top/docs/proofs.md" "$work/copy/docs"
 }
 
-# found NAME FILE SED LINE: with that change of FILE, LINE is all that is wrong, in one result.
+# found NAME FILE SED LINE: with that change of FILE, exactly one result fails, with LINE.
 found()
 {
 	copy

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: scripts/setup.sh with an apt and a sudo that are made up. One
-# program is missing, and the apt of each case installs it, or does not.
+# Runs on the host: scripts/setup.sh with a fake apt and a fake sudo. One program is missing,
+# and the apt of each case installs it, or fails.
 #
 # shellcheck disable=SC2016 # what is in quotes is a program of its own
 #
@@ -16,12 +16,12 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 chmod 755 "$work"
 
-# All programs of this machine but the one that is missing.
+# All programs of this machine except the missing one.
 mkdir "$work/few"
 find /usr/local/bin /usr/sbin /usr/bin /bin -maxdepth 1 -name '[!.]*' -exec ln -sf -t "$work/few" {} +
 rm -f "$work/few/flex"
 
-# Another user than root, with readable copies of this checkout and its tools.
+# An unprivileged user, with readable copies of this checkout and its tools.
 other=
 [ "$(id -u)" -ne 0 ] || other="setpriv --reuid=65534 --regid=65534 --clear-groups env TMPDIR=$work/tmp"
 mkdir "$work/lab"
@@ -41,7 +41,7 @@ fake()
 	chmod 755 "$work/bin/$1"
 }
 
-# apt UPDATE INSTALL: what apt-get does then; it notes each call.
+# apt UPDATE INSTALL: sets what apt-get does; it records each call.
 apt()
 {
 	rm -rf "${work:?}/bin" "$work/cache" "$work/calls"
@@ -61,7 +61,7 @@ esac'
 	fake sudo '[ "$1" != -n ] && [ "$1" != -v ] || exit 0; exec env -i PATH="$PATH" "$@"'
 }
 
-# setup: runs it without a terminal; what it says is in $said, its status in $status.
+# setup: runs setup.sh without a terminal, and sets $said and $status.
 setup()
 {
 	# shellcheck disable=SC2086 # words
@@ -121,7 +121,7 @@ setup
 ktap_match "a sudo that asks, and no terminal" "1 *asks for a password to install packages, and there is no terminal*apt-get install*" "$status $said"
 ktap_eq "is found before apt is run" 0 "$(grep -c '' "$work/calls")"
 
-# On a terminal the question stands until it is answered, longer than a progress line takes to come.
+# On a terminal the prompt stays until it is answered, longer than the period of a progress line.
 cat >"$work/terminal.py" <<'END'
 import os, pty, select, sys, time
 pid, fd = pty.fork()

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: a directory of the host is live in the guest, and is changed by it
-# only where that was asked for. Needs the kernel for it, which SHARE= builds.
+# Runs on the host: the guest sees changes in a directory of the host, and writes to it only if
+# that was requested. Needs the kernel that SHARE= builds.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -18,7 +18,7 @@ scripts/build-kernel.sh --is-built "$name" ||
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-# What separates options of QEMU is a part of this name.
+# The name contains QEMU's option separators.
 dir="$work/a, b=c"
 mkdir -p "$dir/sub"
 echo early >"$dir/sub/early"
@@ -26,7 +26,7 @@ echo secret >"$work/secret"
 ln -s ../secret "$dir/up"
 ln -s "$work/secret" "$dir/absolute"
 
-# vm ARGUMENT...: sets $status; what is said is in $work/out and $work/err.
+# vm ARGUMENT...: sets $status; the output is in $work/out and $work/err.
 vm()
 {
 	scripts/run.sh qemu/vm.py --kernel "$name" --module "$work/own" --share "$dir" "$@" >"$work/out" 2>"$work/err" </dev/null
@@ -48,7 +48,7 @@ MODULE_LICENSE("GPL");' >"$work/own/own.c"
 scripts/build-module.sh "$name" "$work/own" "$work/own/build/$name" >"$work/out" 2>"$work/err" ||
 	ktap_bail "the module could not be built: $(tail -n 3 "$work/err")"
 
-# The guest asks, and gets an answer that was not there when it started.
+# The guest asks, and gets an answer that is written later.
 {
 	until grep -q ready "$work/out"; do
 		[ -d "$work" ] || exit
@@ -67,7 +67,7 @@ cat /share/up /share/absolute || echo "no way out"'
 ktap_eq 'what is there, and what comes' "early
 ready
 late" "$(head -n 3 "$work/out")" || show
-# It is the host that forbids it, for the guest's root may mount it in another way.
+# The host has to refuse writes, as root in the guest is able to remount.
 ktap_eq 'nothing is changed' "not written
 not removed" "$(sed -n '4,5p' "$work/out")"
 ktap_eq 'nor in the directory' "early" "$(cat "$dir/sub/early" "$dir/new" 2>/dev/null)"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: what is old in a module is built anew, whatever it was made from, and
-# what its Kbuild no longer names is gone. It is kbuild that decides.
+# Runs on the host: stale parts of a module are rebuilt, for any kind of source, and modules
+# that its Kbuild no longer names are removed. kbuild decides.
 #
 # ksft-kernel: any
 
@@ -69,7 +69,7 @@ build()
 	}
 }
 
-# modules: what a guest would find.
+# modules: the modules that a guest would find.
 modules()
 {
 	(cd "$out/stripped" && echo *.ko)

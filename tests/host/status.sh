@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: the exit status of scripts/vm.sh is that of qemu/vm.py, and where that was not
-# reached one that says so. What builds and boots is made up here.
+# Runs on the host: the exit status of scripts/vm.sh is that of qemu/vm.py, or 125 if that did
+# not run. The scripts that build and boot are fakes.
 #
 # ksft-kernel: any
 
@@ -26,7 +26,7 @@ fake()
 	chmod +x "$_file"
 }
 
-# vm OPTION...: its status and what it says, in one line.
+# vm OPTION...: its status and output, in one line.
 vm()
 {
 	said=$("$work/scripts/vm.sh" "$@" 2>&1)
@@ -65,7 +65,7 @@ fake qemu/vm.py 'echo some; echo $? >"${0%/*}/wrote"; exit 0'
 "$work/scripts/vm.sh" --script x >&- 2>"$work/said"
 ktap_eq 'what is closed stays so' 1 "$(cat "$work/qemu/wrote")"
 
-# A commit that cannot be tested is skipped, and the first bad one is found.
+# git bisect skips a commit that does not build, and finds the first bad one.
 bisects='git bisect run finds what is bad'
 if ! command -v git >/dev/null; then
 	ktap_skip "$bisects" "there is no git"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: the tables in kthread/README.md name every rule, pitfall and
-# exported function, and every test of kthread/, and no test that is not there.
+# Runs on the host: the tables in kthread/README.md name every rule, pitfall and exported
+# function, every test of kthread/, and no test that does not exist.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 count=0
 failed=0
 
-# check NAME FILE: holds if there is nothing in FILE, which lists what is wrong.
+# check NAME FILE: passes if FILE, which lists the faults, is empty.
 check()
 {
 	count=$((count + 1))

@@ -24,7 +24,7 @@ class Terminal:
         self.said = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            # Three levels, as make in a module's directory calls that of the lab.
+            # Three levels, as make in a module's directory calls make in the lab.
             job = ["sh", "-c", "\"$@\"; true", "outer", "sh", "-c", "\"$@\"; true", "inner",
                    os.path.join(TOP, "scripts", "run.sh"), "qemu/vm.py", "--kernel", kernel, *mode]
             if port:

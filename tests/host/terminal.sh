@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: a guest with a terminal, for a shell and for a debugger, does what
-# is typed, and is gone once what started it is, however that ended.
+# Runs on the host: a guest with a terminal, for a shell and for a debugger, reacts to input,
+# and ends with its starter, even if that is killed.
 #
 # ksft-kernel: any
 

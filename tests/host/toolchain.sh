@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: scripts/toolchain.sh must choose tools that fit each other,
-# and say what does not. The tools are made up, and only tell their versions.
+# Runs on the host: scripts/toolchain.sh chooses tools that match, and says which do not. The
+# tools are fakes that only print their versions.
 #
 # ksft-kernel: any
 
@@ -13,7 +13,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 
-# fake FILE TEXT: a program that says TEXT, whatever it is asked.
+# fake FILE TEXT: a program that prints TEXT for any arguments.
 fake()
 {
 	mkdir -p "${1%/*}"
@@ -22,7 +22,7 @@ fake()
 	chmod +x "$1"
 }
 
-# llvm VERSION SUFFIX: a whole LLVM with its libclang, first on PATH with that suffix.
+# llvm VERSION SUFFIX: a complete LLVM with its libclang, first on PATH with that suffix.
 llvm()
 {
 	for _tool in ld.lld llvm-ar llvm-nm llvm-objcopy llvm-objdump llvm-readelf llvm-strip clang; do
@@ -52,20 +52,20 @@ begin()
 	path=$work/bin:$work/rust-a
 }
 
-# tools [NAME=VALUE...] [ARGUMENT...]: what toolchain.sh says; its status is in $status.
+# tools [NAME=VALUE...] [ARGUMENT...]: the output of toolchain.sh; sets $status.
 tools()
 {
 	said=$(env -i HOME="$work" XDG_CACHE_HOME="$work/cache" PATH="$path:/usr/bin:/bin" "$@" 2>&1)
 	status=$?
 }
 
-# chosen NAME: what was chosen for that variable of make.
+# chosen NAME: the value for that make variable.
 chosen()
 {
 	printf '%s\n' "$said" | sed -n "s/^$1=//p"
 }
 
-# refused NAME PATTERN: there is one line, which says so, and a status.
+# refused NAME PATTERN: it fails with one line that matches.
 refused()
 {
 	ktap_match "$1" "1 1 $2" "$status $(printf %s "$said" | grep -c '') $said"
@@ -127,7 +127,7 @@ refused "BINDGEN= of an old one" "*BINDGEN=$work/old is 0.60.1*"
 tools BINDGEN="$work/none" "$toolchain" --missing gcc
 refused "BINDGEN= of what is not there" "*there is no such program*"
 
-# A machine that has nothing but what is made up here.
+# A machine that only has the fake tools.
 bare=$work/lab/scripts/toolchain.sh
 mkdir -p "${bare%/*}"
 cp "$top/scripts/lib.sh" "$top/scripts/project.conf" "${bare%/*}"

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: a life of a thread and a work, as a guest traces them, go in the order that
-# kernel/kthread.c describes; a trace that lacks a step or has it too early is
-# refused; and the picture in docs/ is what its trace gives.
+# Runs on the host: the traced life of a thread and of a work item follows the order of
+# kernel/kthread.c; a trace without a step, or with a step too early, is refused; and the
+# picture in docs/ matches its trace.
 
 KERNEL=${1:-${KERNEL:-fast}}
 . "$(dirname "$0")/../lib/ktap.sh"
@@ -13,7 +13,7 @@ docs=$top/docs/lifecycle
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-# shows WORDS...: whether the text has these, each below the one before.
+# shows WORDS...: whether the text has these words, each below the previous one.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 shows()
 {

@@ -90,7 +90,7 @@ class Shell:
             lines.append(line.rstrip("\n"))
         else:
             return -1, lines
-        # An empty line was put in front of the mark, unless the last line had no end.
+        # The mark follows an empty line, unless the last line had no newline.
         if lines and not lines[-1]:
             lines.pop()
         return int(line.split()[-1]), [line for line in lines if not line.startswith("# accel: ")]

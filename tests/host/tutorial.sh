@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-kernel: any
 #
-# Runs on the host: the commands of docs/tutorial.md print what it shows. First,
-# pages that show something else are found out.
+# Runs on the host: the commands of docs/tutorial.md print what it shows. First, a check that
+# wrong pages are detected.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -13,7 +13,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 export XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}" HOME="$work"
 
-# page NAME STATUS [PATTERN]: how a page ends that is on standard input.
+# page NAME STATUS [PATTERN]: the result for a page on standard input.
 page()
 {
 	cat >"$work/page"
@@ -71,7 +71,7 @@ page 'a page without commands is told' 1 <<'END'
 Nothing.
 END
 
-# The checkout is in use: a copy of it takes what is built here for its own.
+# This checkout is in use, so use a copy that shares its build.
 mkdir -p "$work/lab/build"
 tar -C "$top" --exclude=./build --exclude=./.git -cf - . | tar -C "$work/lab" -xf -
 ln -s "$top/build/$KERNEL" "$work/lab/build/$KERNEL"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: what is in upstream/ is whole, its patches apply to the tree in use and are in the
+# Runs on the host: upstream/ is complete, its patches apply to the tree in use and follow the
 # kernel's style, and its reproducers compile. "make upstream" runs them.
 #
 # ksft-kernel: any
@@ -15,7 +15,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$top/upstream" || exit 1
 
-# tree: has in $work/tree what the patches touch, as the tree in use has it.
+# tree: copies the files that the patches touch from the tree in use to $work/tree.
 tree()
 {
 	rm -rf "$work/tree"
@@ -36,7 +36,7 @@ sums()
 	(cd "$1" && find . -type f -exec sha256sum {} + | sort)
 }
 
-# lacks: what is not there of a directory.
+# lacks: the missing files of a directory.
 lacks()
 {
 	for bug in */; do
@@ -50,7 +50,7 @@ lacks()
 	done
 }
 
-# complaints: of checkpatch, but for what is left to the sender.
+# complaints: those of checkpatch, except ones that the sender has to resolve.
 complaints()
 {
 	for patch in */*.patch; do

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: docs/users.tsv is about the users of kernel threads that the tree
-# has, the tables of docs/users.md count it, and each pattern has a skeleton there.
+# Runs on the host: docs/users.tsv lists the users of kernel threads in the tree, the tables of
+# docs/users.md count them, and each pattern has a skeleton there.
 # tests/host/examples.sh compiles those.
 #
 # ksft-kernel: any

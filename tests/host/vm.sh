@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: what can be asked of a guest is there in it, and what it leaves
-# in /out is here afterwards.
+# Runs on the host: a guest has the requested devices and options, and the files that it leaves
+# in /out arrive on the host.
 
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -11,7 +11,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-# vm ARGUMENT...: sets $status; what is said is in $work/out and $work/err.
+# vm ARGUMENT...: sets $status; the output is in $work/out and $work/err.
 vm()
 {
 	"$top/scripts/run.sh" qemu/vm.py --kernel "$KERNEL" "$@" >"$work/out" 2>"$work/err" </dev/null
@@ -65,7 +65,7 @@ ktap_eq 'nothing else' 8 "$(find "$out" -mindepth 1 -printf '.\n' | grep -c .)"
 ktap_match 'a link out of it does not' '*left out*bad*a link out of /out*' "$(cat "$work/err")"
 ktap_match 'nor does what is no file' '*left out*pipe*neither a file nor a directory*' "$(cat "$work/err")"
 
-# What is lost is told.
+# Losses are reported.
 vm --out "$out" --command 'echo lost >/out/f; echo c >/proc/sysrq-trigger'
 ktap_eq 'a panic' 103 $status || show
 ktap_match 'takes /out with it, which is said' '*OUT: nothing from /out got to*' "$(cat "$work/err")"

@@ -57,7 +57,7 @@ shows()
 	screen | grep -Eq "$1"
 }
 
-# expect WHAT REGEX: a line of the screen comes to be like that.
+# expect WHAT REGEX: waits until a line of the screen matches.
 expect()
 {
 	ktap_ok_if "$1" wait_for "${3:-20}" shows "$2" || ktap_diag "$(screen)"
@@ -68,7 +68,7 @@ keys()
 	tmux_ send-keys -t "$terminal" "$@"
 }
 
-# What the terminal itself knows: whether a screen of its own is shown, and a cursor.
+# The terminal's own state: alternate screen and cursor.
 flags()
 {
 	tmux_ display -p -t "$terminal" '#{alternate_on} #{cursor_flag}'
@@ -118,7 +118,7 @@ wait_for 60 shows '^status 0$'
 ktap_eq 'so it is if QEMU is left by Ctrl-A X' "0 1 $(cat "$work/before")" "$(flags) $(cat "$work/after")"
 ktap_ok_if 'what it said there is all that is left' test -z "$(screen | grep '^.w[0-9]')"
 
-# With make as the leader of the session, which waits for its children when it is told.
+# With make as the session leader, which waits for its children on SIGHUP.
 terminal=third
 cat >"$work/Makefile" <<EOF
 all:

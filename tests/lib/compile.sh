@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# Compiles what uses kthread/ on the host. Read with $top and $KERNEL set. $work is
-# a directory that goes when the shell exits.
+# Compiles users of kthread/ on the host. Sourced with $top and $KERNEL set. Sets $work, a
+# directory that is removed when the shell exits.
 
 compile_bail()
 {
@@ -16,13 +16,13 @@ compile_command=${top:?}/build/$KERNEL/module/.rust_kthread_demo.o.cmd
 work=$(mktemp -d) || compile_bail "no temporary directory"
 trap 'rm -rf "$work"' EXIT
 
-# The compiler as kbuild calls it for the module, but for what it writes and reads.
+# The command line of the module's compiler, without inputs and outputs.
 compile_flags=$(sed -n 's/^savedcmd_rust_kthread_demo\.o := //p' "$compile_command")
 compile_flags=${compile_flags%% --emit=*}
 compile_flags=$(printf '%s\n' "$compile_flags" | sed 's/ --out-dir [^ ]*//')
 [ -n "$compile_flags" ] || compile_bail "$compile_command does not say how the module was compiled"
 
-# compile OUT FILE OPTION...: checks a crate, with one line for each error.
+# compile OUT FILE OPTION...: checks a crate, and prints one line for each error.
 compile()
 {
 	compile_out=$1

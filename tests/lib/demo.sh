@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# What the tests of rust_kthread_demo share. Read after ktap.sh.
+# Functions for the tests of rust_kthread_demo. Sourced after ktap.sh.
 
-# Where kselftest installs the programs.
+# kselftest installs the programs here.
 PATH=$PATH:$(dirname "$0")
 
 MODULE=rust_kthread_demo
@@ -33,7 +33,7 @@ control()
 	write_errno "$DEMO/control" "$*"
 }
 
-# do_all COMMAND...: gives commands that are expected to be taken.
+# do_all COMMAND...: gives commands that have to succeed.
 do_all()
 {
 	for demo_command; do
@@ -44,8 +44,8 @@ do_all()
 	done
 }
 
-# field KEY FILE: the value of the first line `KEY VALUE`. Starts no process: that takes longer than
-# all else here.
+# field KEY FILE: the value of the first line `KEY VALUE`. Forks no process, which would be
+# slow.
 field()
 {
 	while read -r demo_key demo_value; do
@@ -76,19 +76,19 @@ value()
 	field "$2" "$DEMO/workers/$1/${3:-stats}"
 }
 
-# is NAME KEY VALUE: whether a worker's stats say so.
+# is NAME KEY VALUE: whether a worker's stats have this value.
 is()
 {
 	[ "$(value "$1" "$2")" = "$3" ]
 }
 
-# at_least NAME KEY N: whether a worker's counter has come so far.
+# at_least NAME KEY N: whether a worker's counter has reached N.
 at_least()
 {
 	[ "$(value "$1" "$2")" -ge "$3" ]
 }
 
-# works NAME: whether an event worker does one more unit of work, and no other, when it is woken.
+# works NAME: whether an event worker does exactly one unit of work when it is woken.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 works()
 {
@@ -96,7 +96,7 @@ works()
 	do_all "wake $1" && wait_for 10 is "$1" runs "$runs" && is "$1" wakes "$runs"
 }
 
-# beats NAME: whether a periodic worker goes on.
+# beats NAME: whether a periodic worker keeps running.
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 beats()
 {
@@ -109,7 +109,7 @@ thread_state()
 	ps -o stat,ppid,args | awk -v name="[$1]" '$2 == 2 && $3 == name { print substr($1, 1, 1) }'
 }
 
-# thread_is NAME LETTER: whether the kernel thread of that name is in that state.
+# thread_is NAME LETTER: whether the kernel thread NAME is in this state.
 thread_is()
 {
 	[ "$(thread_state "$1")" = "$2" ]
@@ -121,26 +121,26 @@ now()
 	sed -n 's/^now at \([0-9]*\) nsecs$/\1/p' /proc/timer_list
 }
 
-# serve RUNTIME: lets the deadline server take so many nanoseconds of each second of the
-# starved CPU for ordinary threads. The guest begins without it.
+# serve RUNTIME: lets the deadline server give ordinary threads RUNTIME nanoseconds of each
+# second on the starved CPU. It is off when the guest boots.
 serve()
 {
 	[ ! -e "$demo_server" ] || echo "$1" > "$demo_server"
 }
 
-# starve CPU [RUNTIME]: keeps all but the more urgent threads off a CPU until feed, those of fifo_low among
-# them. For ordinary threads there are so many nanoseconds of each second.
+# starve CPU [RUNTIME]: keeps ordinary and fifo_low threads off a CPU until feed. Ordinary
+# threads get RUNTIME nanoseconds of each second.
 starve()
 {
-	# With PREEMPT_RT these do what interrupts do in other kernels, under fifo_low as well.
+	# With PREEMPT_RT these threads do the work of interrupts.
 	for demo_pid in $(ps -o pid,ppid,args | awk -v cpu="$1" \
 		'$2 == 2 && ($3 == "[ktimers/" cpu "]" || $3 == "[rcuc/" cpu "]") { print $1 }'); do
 		sched "$demo_pid" 0 0 2
 	done
-	# The kernel's own threads of that CPU, for whom others wait, have no other.
+	# The kernel's per-CPU threads, which others wait for, have to run there.
 	demo_server=/sys/kernel/debug/sched/fair_server/cpu$1/runtime
 	serve "${2:-50000000}"
-	# Nor must what feeds it again come to that CPU.
+	# The shell that calls feed must not run there, either.
 	demo_cpus=$(((1 << $(nproc)) - 1))
 	[ $demo_cpus -eq $((1 << $1)) ] || sched $$ $((demo_cpus & ~(1 << $1))) 0 0
 	rm -f /tmp/starved
@@ -150,7 +150,7 @@ starve()
 	rm /tmp/starved
 }
 
-# feed: ends what starve began.
+# feed: undoes starve.
 feed()
 {
 	kill -KILL "$demo_hog"

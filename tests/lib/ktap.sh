@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# KTAP for tests written in POSIX sh (Documentation/dev-tools/ktap.rst), read by
+# KTAP for tests written in POSIX sh (Documentation/dev-tools/ktap.rst), sourced with
 # `. "$(dirname "$0")/lib/ktap.sh"`. A test calls ktap_plan, reports one result
 # for each assertion, and ends with ktap_finished, which exits with the code of
 # kselftest: 0 pass, 1 fail, 4 skip.
@@ -21,21 +21,21 @@ ktap_plan()
 	printf 'KTAP version 1\n1..%d\n' "$1"
 }
 
-# ktap_skip_all REASON: ends the whole test as skipped, in place of ktap_plan.
+# ktap_skip_all REASON: ends the whole test as skipped, instead of ktap_plan.
 ktap_skip_all()
 {
 	printf 'KTAP version 1\n1..0 # SKIP %s\n' "$*"
 	exit "$KSFT_SKIP"
 }
 
-# ktap_needs_memory MIB: skips the whole test where so much cannot be had.
+# ktap_needs_memory MIB: skips the whole test if there is less memory.
 ktap_needs_memory()
 {
 	ktap_memory=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo)
 	[ "$ktap_memory" -ge "$1" ] || ktap_skip_all "needs $1 MiB of memory, and $ktap_memory MiB can be had"
 }
 
-# ktap_diag TEXT: a line for the reader.
+# ktap_diag TEXT: prints a diagnostic line.
 ktap_diag()
 {
 	printf '%s\n' "$*" | while IFS= read -r ktap_line || [ -n "$ktap_line" ]; do
@@ -66,7 +66,7 @@ ktap_skip()
 	printf 'ok %d %s # SKIP %s\n' "$ktap_number" "$1" "$2"
 }
 
-# ktap_bail REASON: nothing more can be tested.
+# ktap_bail REASON: ends the test as failed.
 ktap_bail()
 {
 	printf 'Bail out! %s\n' "$*"
@@ -87,7 +87,7 @@ ktap_ok_if()
 	fi
 }
 
-# ktap_eq NAME EXPECTED GOT: passes if both are the same text.
+# ktap_eq NAME EXPECTED GOT: passes if both texts are equal.
 ktap_eq()
 {
 	if [ "$2" = "$3" ]; then

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# KUnit suites of a module as tests, read after ktap.sh. The guest boots with
+# Runs KUnit suites of a module as tests. Sourced after ktap.sh. The guest boots with
 # kunit.enable=1 and without autorun: the suites of a loaded module are in
 # debugfs, and run when their file `run` is written.
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# For tests on the host: what becomes of processes.
+# For tests on the host: watches processes.
 
 # within N COMMAND...: whether it succeeds within N tenths of a second.
 within()

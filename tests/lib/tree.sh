@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# For tests on the host: a kernel tree that builds in an instant, and a lab that builds
-# it. Read with $top and $work set.
+# For tests on the host: a fake kernel tree that builds in an instant, and a lab that builds
+# it. Sourced with $top and $work set.
 
-# fake_tree DIR: what looks like a linux tree. The build notes its environment in
-# DIR/environment, and runs DIR/hook where there is one.
+# fake_tree DIR: makes a fake linux tree. Its build writes its environment to
+# DIR/environment, and runs DIR/hook if there is one.
 fake_tree()
 {
 	mkdir -p "$1/rust/kernel"
@@ -36,7 +36,7 @@ fake_tree()
 		mrproper:
 		>@rm -rf .config include arch
 	END
-	# What builds a module: it says where from, and is particular about that.
+	# The script that builds a module checks its location.
 	cat >"$1/module.mk" <<-'END'
 		.RECIPEPREFIX = >
 		modules modules_install:
@@ -49,8 +49,8 @@ fake_tree()
 	END
 }
 
-# fake_lab DIR: the scripts alone, in a checkout of their own. Its setup.sh finds nothing
-# to do, for what it looks at takes longer than all else; real_setup DIR undoes that.
+# fake_lab DIR: a checkout with only the scripts. Its setup.sh does nothing, as the real one
+# is slow; real_setup DIR undoes that.
 fake_lab()
 {
 	mkdir -p "$1"

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # ksft-timeout: 300
-# All at once for SOAK_MINUTES, as `make soak` runs it: random commands that are
-# compared with a model, many writers and readers, the module loaded and unloaded,
-# and a CPU that goes offline and online. Prints a line a minute. What is wrong ends
-# it. In the end there are as many threads and objects in slab caches as at first.
+# Run by `make soak`, for SOAK_MINUTES: random commands that are compared with a model, many
+# writers and readers, loads and unloads of the module, and CPU hotplug, all at once. Prints
+# a line a minute. Any failure ends it. At the end there are as many threads and slab objects
+# as at the beginning.
 #
-# The writers open files while the module goes: see upstream/debugfs-going-module.
+# The writers open files during the unload: see upstream/debugfs-going-module.
 # ksft-allow-splat: WARNING: .*full_proxy_open_regular\+
 
 . "$(dirname "$0")/lib/ktap.sh"
@@ -27,14 +27,14 @@ commands=0
 loads=0
 failures=0
 
-# failed TEXT: says what went wrong, which ends it.
+# failed TEXT: reports a failure, which ends the soak.
 failed()
 {
 	ktap_diag "$*"
 	failures=$((failures + 1))
 }
 
-# has_failed: whether something is wrong, in the eyes of the kernel, too.
+# has_failed: whether anything has failed, including complaints of the kernel.
 has_failed()
 {
 	read_counters
@@ -43,7 +43,7 @@ has_failed()
 	[ "$failures" -gt 0 ] || [ -e $place/failed ]
 }
 
-# publish: lets the line of the minute know how far it has come.
+# publish: updates the numbers of the line that is printed each minute.
 publish()
 {
 	echo "$commands $loads" > $place/new
@@ -57,7 +57,7 @@ hundredths()
 	now=${now%.*}${now#*.}
 }
 
-# plug_always: takes the last CPU offline and online until it is told to end.
+# plug_always: takes the last CPU offline and online until it is ended.
 plug_always()
 {
 	plugged=0
@@ -71,7 +71,7 @@ plug_always()
 		plugged=$((plugged + 1))
 		echo $plugged > $place/new_plugged
 		mv $place/new_plugged $place/plugged
-		# All CPUs stand still meanwhile. The others get as much time for themselves.
+		# Hotplug stops all CPUs. Leave the other jobs as much time again.
 		hundredths
 		usleep $(((now - began) * 10000))
 	done
@@ -95,7 +95,7 @@ end_plugging()
 	[ -z "$plugger" ] || wait "$plugger"
 }
 
-# so_far: what has been done, and what memory and workers there are now.
+# so_far: the work done so far, and the current memory and workers.
 so_far()
 {
 	read -r done_commands done_loads < $place/progress
@@ -120,7 +120,7 @@ say_each_minute()
 	done
 }
 
-# run_fuzz: commands that are compared with the model, while all files are read.
+# run_fuzz: runs commands against the model, while all files are read.
 run_fuzz()
 {
 	modprobe "$MODULE" workers=0 max_workers=8 || failed 'the module does not load'
@@ -138,7 +138,7 @@ run_fuzz()
 	publish
 }
 
-# run_storm: many writers, while the module is unloaded whenever it can be.
+# run_storm: runs many writers, and unloads the module whenever possible.
 run_storm()
 {
 	storm "$module_file" 16 4 $((24 / slowness)) > $place/stormed || failed "many writers: $(cat $place/stormed)"
@@ -158,8 +158,8 @@ run_both()
 	has_failed
 }
 
-# objects: the slab caches with how many objects they hold, after all that can be freed has been.
-# Without CONFIG_SLUB_DEBUG, the pages of all of them, and those of the stacks.
+# objects: the slab caches with their numbers of objects, after freeing what is freeable.
+# Without CONFIG_SLUB_DEBUG, the pages of all caches and of the stacks.
 objects()
 {
 	for _ in 1 2 3; do
@@ -171,14 +171,14 @@ objects()
 		sleep 1
 	done
 	if [ -r /proc/slabinfo ]; then
-		# The one left out has what DEBUG_OBJECTS tracks, which grows with the processes of user space.
+		# Skip the cache of DEBUG_OBJECTS, which grows with the processes of user space.
 		awk 'NR > 2 && $1 != "debug_objects_cache" { print $1, $2, $4 }' /proc/slabinfo
 	else
 		awk '$1 == "SUnreclaim:" || $1 == "KernelStack:" { print $1, $2 / 4, 4096 }' /proc/meminfo
 	fi > "$1"
 }
 
-# threads: the kernel threads that there are, without those of workqueues, which come and go.
+# threads: all kernel threads except those of workqueues, which come and go.
 threads()
 {
 	ps -o ppid,pid,args | awk '$1 == 2 && $3 !~ /^\[kworker/ { print $2 $3 }' | xargs
@@ -192,7 +192,7 @@ counters_before=$counters
 
 ktap_plan 4
 
-# What is allocated once and for all is allocated now.
+# First make all allocations that are never freed.
 begin_plugging
 run_both
 end_plugging
@@ -226,8 +226,8 @@ awk 'NR == FNR { before[$1] = $2; next }
 	$place/objects_before $place/objects_after > $place/grown
 ktap_diag 'slab caches with more objects than at first: name, how many more, how many at first, bytes'
 ktap_diag "$(cat $place/grown)"
-# What is lost at each load, or at each command, of which there are far more, comes to that many. A few
-# dozen may be what the CPUs keep of a cache.
+# A leak in each load, or in each of the many commands, exceeds this. A few dozen objects may
+# be in per-CPU caches.
 limit=$((loads > 64 ? loads : 64))
 ktap_eq "no slab cache has $limit objects more than at first" '' "$(awk -v limit=$limit '$2 >= limit' $place/grown)"
 rm -r $place
