@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A platform device, for the sample that drives one.
+//! A platform device for the sample with a platform driver.
 
 use core::ptr::NonNull;
 use kernel::{
@@ -21,10 +21,10 @@ struct Board {
     device: NonNull<bindings::platform_device>,
 }
 
-// SAFETY: A device may be unregistered by any task.
+// SAFETY: Any task may unregister a device.
 unsafe impl Send for Board {}
 
-// SAFETY: There is nothing to be done with a reference.
+// SAFETY: A reference gives no access.
 unsafe impl Sync for Board {}
 
 impl kernel::Module for Board {
@@ -34,7 +34,7 @@ impl kernel::Module for Board {
             id: bindings::PLATFORM_DEVID_NONE,
             ..Default::default()
         };
-        // SAFETY: What `info` points to is copied.
+        // SAFETY: `info` is valid, and the function copies what it points to.
         let device = from_err_ptr(unsafe { bindings::platform_device_register_full(&info) })?;
 
         Ok(Self {
@@ -45,7 +45,7 @@ impl kernel::Module for Board {
 
 impl Drop for Board {
     fn drop(&mut self) {
-        // SAFETY: It was registered by `init`.
+        // SAFETY: `init` has registered the device.
         unsafe { bindings::platform_device_unregister(self.device.as_ptr()) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Does with the kernel what proofs/model/ does with its model of it. Does not load if that is another thing.
+//! Runs the scripts of proofs/model/ on the kernel, and does not load if a result differs.
 
 #[path = "calls/script.rs"]
 mod script;

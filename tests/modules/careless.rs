@@ -37,7 +37,7 @@ threaded_module! {
     },
 }
 
-/// Says when it is dropped, which a thread does at its end.
+/// Logs when it is dropped, at the end of a thread.
 struct Says(&'static str);
 
 impl Drop for Says {
@@ -90,7 +90,7 @@ impl kernel::Module for Careless {
         add(&kept, "kept")?;
         forget(kept.clone());
 
-        // Another value of the module is not to be had.
+        // A second value of the module is refused.
         let again = KBox::pin_init(LocalModule::init(module), GFP_KERNEL);
         pr_info!("again: {:?}\n", again.err());
         if value(module_parameters::fail.value()) != 0 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Threads that die, to see what becomes of those who wait for them and of those who do not.
+//! Threads that die, to test what happens to waiters and to other threads.
 
 #[path = "../../kthread/mod.rs"]
 pub mod kthread;
@@ -63,7 +63,7 @@ fn panics(_: &Context<'_>) -> u32 {
     panic!("a thread that is to die");
 }
 
-/// Dies of an oops while it uses an address space.
+/// Dies of an oops while using an address space.
 fn oops_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
     ctx.use_mm(mm, |_| {
         // SAFETY: Not upheld, on purpose: the fault is what the thread is to die of.
@@ -71,12 +71,12 @@ fn oops_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
     })
 }
 
-/// Dies of a Rust panic while it uses an address space.
+/// Dies of a Rust panic while using an address space.
 fn panics_on(ctx: &Context<'_>, mm: &MmWithUser) -> u32 {
     ctx.use_mm(mm, |_| panic!("a thread that is to die"))
 }
 
-/// A work that dies once it is told to.
+/// A work item that dies on request.
 #[pin_data]
 struct Deadly {
     #[pin]
@@ -98,15 +98,15 @@ impl WorkItem for Deadly {
     fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
         this.begun.complete();
         this.go.wait_for_completion();
-        panic!("a work that is to die");
+        panic!("a work item that has to die");
     }
 }
 
-/// Returns once a thread that has been started waits for something, and for nothing less.
+/// Returns once a started thread sleeps.
 fn until_it_waits(task: &Task) {
-    // It has been woken, so that this is its next sleep.
+    // The thread has been woken, so this is its next sleep.
     //
-    // SAFETY: The caller keeps the task, whose state may be read at any time.
+    // SAFETY: The caller holds a reference to the task, whose state may be read at any time.
     while unsafe { (&raw const (*task.as_ptr()).__state).read_volatile() }
         != bindings::TASK_UNINTERRUPTIBLE
     {
@@ -114,7 +114,7 @@ fn until_it_waits(task: &Task) {
     }
 }
 
-/// Tells what comes of waiting for a work that dies, by cancelling it.
+/// Logs the result of cancelling a work item that dies.
 fn cancel_what_dies(threads: &ThreadGroup) -> Result<Result<bool>> {
     let work = Work::new_arc(Deadly::new(), GFP_KERNEL)?;
     let worker = Builder::new(fmt!("deadly")).spawn_worker(threads)?;
@@ -135,7 +135,7 @@ fn cancel_what_dies(threads: &ThreadGroup) -> Result<Result<bool>> {
     canceller.join().map_err(|_| EIO)
 }
 
-/// Tells what comes of parking a thread that has died.
+/// Logs the result of parking a thread that has died.
 fn park_what_has_died(threads: &ThreadGroup) -> Result<Result> {
     let mut thread = threads.spawn(fmt!("oops"), oops)?;
 
@@ -145,8 +145,8 @@ fn park_what_has_died(threads: &ThreadGroup) -> Result<Result> {
     Ok(thread.park())
 }
 
-/// Tells what comes of calling a worker that dies of the call, and of one that waits behind a work
-/// of which it dies.
+/// Logs the results of calling a worker that dies in the call, and of a call that is queued behind
+/// the work item in which the worker dies.
 fn call_what_dies(threads: &ThreadGroup) -> Result<[Result<u32>; 2]> {
     let worker = Builder::new(fmt!("called")).spawn_worker(threads)?;
     let died = worker.call(panics);
@@ -165,7 +165,7 @@ fn call_what_dies(threads: &ThreadGroup) -> Result<[Result<u32>; 2]> {
     Ok([died, caller.join().map_err(|_| EIO)?])
 }
 
-/// Wakes a queue on which a thread has died, and returns how a thread waits there that lives.
+/// Wakes a queue on which a thread has died, and returns the result of a live waiter.
 fn wake_where_one_has_died(threads: &ThreadGroup) -> Result<Result<Wake>> {
     let queue = Arc::pin_init(WaitQueue::new(), GFP_KERNEL)?;
     let died = queue.clone();
@@ -187,7 +187,7 @@ fn wake_where_one_has_died(threads: &ThreadGroup) -> Result<Result<Wake>> {
     thread.join().map_err(|_| EIO)
 }
 
-/// Returns how many users the address space of the caller has.
+/// Returns the number of users of the caller's address space.
 fn mm_users() -> i32 {
     // SAFETY: The caller is a process, which has an address space. Others count its users
     // atomically.
@@ -198,8 +198,8 @@ fn mm_users() -> i32 {
     }
 }
 
-/// Tells how many users the address space of the caller has lost to threads that died while they
-/// used it, and what a worker says that died so.
+/// Logs how many references to the caller's address space are leaked by threads that died while
+/// using it, and the result of a worker that died this way.
 fn die_on_borrowed_memory(threads: &ThreadGroup) -> Result<(i32, Result, Option<Refusal>)> {
     let mm = ARef::from(current!().mm().ok_or(EINVAL)?);
     let before = mm_users();
@@ -225,8 +225,8 @@ fn die_on_borrowed_memory(threads: &ThreadGroup) -> Result<(i32, Result, Option<
     let work = Work::new_arc(Deadly::new(), GFP_KERNEL)?;
     let refused = worker.queue(work).err().map(|refused| refused.reason);
 
-    // The closures that died have leaked the references that they owned. A task that exits says so
-    // before it lets go of its memory.
+    // The closures that died have leaked their references. An exiting task reports its exit before it
+    // releases its memory.
     let lost = || mm_users() - before - 3;
     for _ in 0..10_000 {
         if lost() == 0 {
@@ -239,7 +239,8 @@ fn die_on_borrowed_memory(threads: &ThreadGroup) -> Result<(i32, Result, Option<
 
 impl kernel::Module for Dying {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The group is part of the module, and dropped with it, or at the end of this.
+        // SAFETY: The group is dropped with the module's value, or at the end of this function, while
+        // the module is loaded.
         let threads = unsafe { ThreadGroup::new()? };
         let joined = threads.spawn(fmt!("oops"), oops)?.join();
         let stopped = threads.spawn(fmt!("panics"), panics)?.stop();
@@ -248,7 +249,7 @@ impl kernel::Module for Dying {
         let woken = wake_where_one_has_died(&threads)?;
         let called = call_what_dies(&threads)?;
         let (lost, flushed, refused) = die_on_borrowed_memory(&threads)?;
-        // Nobody ever asks for these. They die one after the other, to have their last words apart.
+        // These are never joined. They die one after the other, to keep their messages apart.
         for (dies, is_detached) in [(oops as fn(&Context<'_>) -> u32, false), (panics, true)] {
             let thread = threads.spawn(fmt!("forgotten"), dies)?;
             let observer = thread.observer();
@@ -269,7 +270,7 @@ impl kernel::Module for Dying {
         pr_info!("on the queue where one has died {woken:?}\n");
         pr_info!("users of its memory {lost:+}, flushed {flushed:?}, refused {refused:?}\n");
         Ok(Self {
-            // Its name is longer than `comm`, to see what is left of it.
+            // The name is longer than `comm`, to test its truncation.
             _survivor: threads.spawn(fmt!("survivor-until-the-module-goes"), |ctx| {
                 while ctx.wait() != Wake::Stop {}
             })?,

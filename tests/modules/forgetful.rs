@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files of debugfs whose handles do not live as they should: they are leaked, dropped too late, or
-//! keep themselves alive.
+//! Files of debugfs with misused handles: leaked, dropped too late, or keeping themselves alive.
 
 #[path = "../../debugfs/mod.rs"]
 pub mod debugfs;
@@ -47,7 +46,7 @@ module! {
     },
 }
 
-/// What a file is about: a number, and what it keeps.
+/// The data of a file: a number, and a value that it keeps alive.
 #[pin_data(PinnedDrop)]
 struct Number {
     number: u32,
@@ -92,39 +91,41 @@ fn value(parameter: impl Borrow<u8>) -> u8 {
 }
 
 struct Forgetful {
-    // Dropped first, with all files.
+    // Dropped first, together with all files.
     _root: Root,
-    // The files of this thread are dropped when they are gone.
+    // This thread drops its files after they are removed.
     _threads: ThreadGroup,
     _late: (Arc<Dir>, File),
 }
 
 impl kernel::Module for Forgetful {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: It is part of the module, and dropped with it, or at the end of this.
+        // SAFETY: The root is dropped with the module's value, or at the end of this function, while
+        // the module is loaded.
         let threads = unsafe { ThreadGroup::new()? };
-        // SAFETY: As above.
+        // SAFETY: The group is dropped with the module's value, or at the end of this function, while
+        // the module is loaded.
         let root = unsafe { Root::new(c"kthread_forgetful")? };
         let top = root.dir();
 
         forget(file(c"file", top, 1)?);
 
-        // The directory, but not what is in it.
+        // Leaks the directory, but not its content.
         let dir = Dir::new(c"dir", top)?;
         let in_dir = file(c"file", &dir, 2)?;
         forget(dir);
 
-        // What is in the directory, but not itself.
+        // Leaks the content of the directory, but not the directory.
         let kept = Dir::new(c"kept", top)?;
         forget(file(c"file", &kept, 3)?);
         drop(kept);
 
-        // A reference of many.
+        // Leaks one of several references.
         let many = Dir::new(c"many", top)?;
         forget(many.clone());
         let in_many = file(c"file", &many, 4)?;
 
-        // A thread has them, which outlives the root.
+        // A thread that outlives the root owns them.
         let theirs = Dir::new(c"thread", top)?;
         let in_theirs = file(c"file", &theirs, 5)?;
         let holder = threads.spawn(fmt!("holder"), move |ctx| {
@@ -143,7 +144,7 @@ impl kernel::Module for Forgetful {
         number.kept.lock().push((itself, dir), GFP_KERNEL)?;
         drop(number);
 
-        // One below the other, and the last one is leaked.
+        // Nested directories, of which the last one is leaked.
         let mut deep = Dir::new(c"deep", top)?;
         for _ in 0..10 {
             deep = Dir::new(c"deep", &deep)?;
@@ -151,14 +152,14 @@ impl kernel::Module for Forgetful {
         forget(file(c"file", &deep, 7)?);
         drop(deep);
 
-        // They are dropped from the inside out, by the last handle.
+        // The last handle drops them from the inside out.
         let mut deep = Dir::new(c"chain", top)?;
         for number in 0..1000 {
             deep = Dir::new(&CString::try_from_fmt(fmt!("{number}"))?, &deep)?;
         }
         drop(deep);
 
-        // Those are gone at once.
+        // These are removed at once.
         drop(file(c"gone", top, 8)?);
         drop(Dir::new(c"gone", top)?);
 

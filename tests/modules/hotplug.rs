@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Per-CPU threads that are woken all the time, and tell in the log what has become of each.
+//! Per-CPU threads that are woken all the time, and log their counters.
 
 #[path = "../../kthread/mod.rs"]
 pub mod kthread;
@@ -33,14 +33,14 @@ module! {
     license: "GPL",
 }
 
-/// What is counted of each thread.
+/// The counters of a thread.
 #[derive(Clone, Copy)]
 enum Call {
     Setup,
     Run,
     Park,
     Unpark,
-    /// Any of them on another CPU than the thread's.
+    /// Events on a CPU other than the thread's.
     Elsewhere,
 }
 
@@ -119,7 +119,8 @@ struct Hotplug {
 
 impl kernel::Module for Hotplug {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The group is part of the module, and dropped with it, or at the end of this.
+        // SAFETY: The group is dropped with the module's value, or at the end of this function, while
+        // the module is loaded.
         let group = unsafe { ThreadGroup::new()? };
         let threads = PerCpuThreads::register(&group, fmt!("percpu"), Counter::new()?)?;
 

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whatever can be done with handles, at once, at random, while their group is dropped.
+//! Random concurrent operations on handles, while their group is dropped.
 //!
-//! A round has a group, slots of handles that all share, and actors outside of the group, who do
-//! whatever comes to their mind with what they find in the slots. So do the bodies of the threads,
-//! the works, the threads of scopes, and detached threads. In the midst of it the group is dropped,
-//! and the actors go on with what is left. In the end all that was made has to have been dropped.
+//! A round has a group, shared slots of handles, and actors outside of the group. The actors apply
+//! random operations to the handles in the slots. So do the bodies of threads, the work items, the
+//! threads of scopes, and detached threads. In the middle of a round the group is dropped, and the
+//! actors continue with the remaining handles. At the end everything must have been dropped.
 //!
-//! What waits for each other in a circle waits for ever. So there are levels: who is of a level
-//! waits for those of lower levels alone, and owns handles of these alone. The actors are above
-//! all. Each level is spawned at its own place in the source, which tells lockdep what is what.
-//! Handles of their own are all that threads may do what they like with.
+//! Threads that wait for each other in a circle deadlock, so there are levels: a thread waits only
+//! for threads of lower levels, and owns only handles of these. The actors are above all levels.
+//! Each level is spawned at its own place in the source, which gives it a lockdep class. Threads
+//! may do anything with the handles that they own.
 //!
-//! A thread of the highest level, which no member waits for, may stop all the others. It holds the
-//! group meanwhile, so no member waits for the group any longer than until it is asked to stop.
-//! Per-CPU threads, for which CPU hotplug waits, wait for nobody, and do not wait for long either,
-//! but on the first CPU, which stays.
+//! A thread of the highest level, which no member waits for, may stop all others. It holds the
+//! group while it does, so a member that waits for the group stops waiting once it is asked to
+//! stop. Per-CPU threads, which CPU hotplug waits for, wait for no thread and never for long,
+//! except on the first CPU, which stays online.
 //!
-//! Half of the bodies wait in what knows nothing of threads: completions, condition variables, and
-//! sleeps of C. What ends these is a request to stop, which is the only interruption there is.
+//! Half of the bodies wait in code that knows nothing of threads: completions, condition variables,
+//! and sleeps of C. Only a request to stop or an interrupt ends these.
 //!
-//! A thread of this module runs the storm, and not `init`: while the process that loads the module
-//! is in the kernel, tasks cannot be frozen, and a module that is being loaded cannot be held by
-//! detached threads. So the log tells how it went.
+//! A thread of this module runs the storm instead of `init`: tasks do not freeze while the process
+//! that loads the module is in the kernel, and detached threads are refused while the module is
+//! being loaded. So the results are in the log.
 
 #[path = "../../kthread/mod.rs"]
 pub mod kthread;
@@ -103,22 +103,22 @@ module! {
     },
 }
 
-/// Levels of threads and workers. The actors' is this.
+/// The number of levels of threads and workers, which is also the level of the actors.
 const LEVELS: usize = 4;
-/// Slots of each level.
+/// The number of slots of each level.
 const SLOTS: usize = 3;
-/// How many handles a body, a work, or a value owns at most.
+/// The maximum number of handles that a body, a work item or a value owns.
 const LUGGAGE: usize = 2;
-/// In how many slots to look for something.
+/// The number of slots to search.
 const TRIES: usize = 4;
-/// How many handles are forgotten at most, as each leaks the memory of its thread.
+/// The maximum number of leaked handles, as each leaks the memory of its thread.
 const FORGOTTEN: u64 = 32;
-/// How many CPUs are chosen from, whether there are as many or not.
+/// The number of CPUs to choose from, which may not all exist.
 const CPUS: usize = 3;
-/// Milliseconds that nobody waits for the end of.
+/// A delay in milliseconds that never ends within a round.
 const HOUR: u32 = 3_600_000;
 
-/// Defines an enum of what is counted, and how it is called in the log.
+/// Defines an enum of counters with their names in the log.
 macro_rules! counted {
     ($(#[$meta:meta])* $name:ident { $($variant:ident,)* }) => {
         $(#[$meta])*
@@ -134,7 +134,7 @@ macro_rules! counted {
 }
 
 counted! {
-    /// What has a [`Guard`].
+    /// Objects with a [`Guard`].
     Made {
         Round,
         Body,
@@ -148,7 +148,7 @@ counted! {
 }
 
 counted! {
-    /// What is done.
+    /// Operations.
     Op {
         Create,
         Spawn,
@@ -209,12 +209,12 @@ static MADE: [Atomic<u64>; Made::NAMES.len()] = [const { Atomic::new(0) }; Made:
 static DROPPED: [Atomic<u64>; Made::NAMES.len()] = [const { Atomic::new(0) }; Made::NAMES.len()];
 static DONE: [Atomic<u64>; Op::NAMES.len()] = [const { Atomic::new(0) }; Op::NAMES.len()];
 static FAULTS: Atomic<u64> = Atomic::new(0);
-/// How many members wait now: in a [`Context`], and in what knows nothing of threads.
+/// The number of members that wait now: in a [`Context`], and in code that knows nothing of threads.
 static WAITING: [Atomic<u64>; 2] = [const { Atomic::new(0) }; 2];
-/// How many did when their group was dropped.
+/// The number of members that waited when their group was dropped.
 static CAUGHT: [Atomic<u64>; 2] = [const { Atomic::new(0) }; 2];
 
-/// Counts what is made, and that it is dropped.
+/// Counts the creation and the drop of an object.
 struct Guard(Made);
 
 impl Guard {
@@ -234,7 +234,7 @@ fn did(op: Op) {
     DONE[op as usize].fetch_add(1, Relaxed);
 }
 
-/// Says that something is as it must not be.
+/// Reports a failure.
 macro_rules! fault {
     ($($arg:tt)*) => {{
         FAULTS.fetch_add(1, Relaxed);
@@ -247,7 +247,7 @@ struct Random(u64);
 
 impl Random {
     fn new(seed: u64) -> Self {
-        // splitmix64, so that seeds that follow each other have nothing in common.
+        // splitmix64, so that consecutive seeds give unrelated sequences.
         let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         state = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         state = (state ^ state >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -270,7 +270,7 @@ impl Random {
     }
 }
 
-/// What a body returns.
+/// The value that a body returns.
 struct Value {
     _guard: Guard,
     luggage: KVec<Handle>,
@@ -278,7 +278,7 @@ struct Value {
 
 struct Handle {
     level: usize,
-    /// Whether it goes on until it is stopped.
+    /// Whether it runs until it is stopped.
     is_patient: bool,
     kind: Kind,
 }
@@ -307,7 +307,7 @@ impl Handle {
 
 type Slot = Mutex<Option<Handle>>;
 
-/// What all in one round share.
+/// The shared state of a round.
 #[pin_data]
 struct Storm {
     #[pin]
@@ -316,7 +316,7 @@ struct Storm {
     slots: KVec<Pin<KBox<Slot>>>,
     #[pin]
     gate: Completion,
-    /// To wait for this is ended by a request to stop alone.
+    /// A completion that is never completed: only a request to stop ends the wait.
     #[pin]
     never: Completion,
     #[pin]
@@ -363,10 +363,9 @@ impl Storm {
     }
 }
 
-/// What a body or a work has to begin with.
+/// The initial handles of a body or a work item.
 ///
-/// It is reached by its creator, too, so that a closure that is dropped under a lock drops no
-/// handles.
+/// Its creator has access as well, so that a closure that is dropped under a lock drops no handles.
 #[pin_data]
 struct Pack {
     #[pin]
@@ -379,13 +378,13 @@ impl Pack {
     }
 }
 
-/// What a work does.
+/// A work item of the storm.
 struct Job {
     storm: Arc<Storm>,
     pack: Arc<Pack>,
     level: usize,
     is_freezable: bool,
-    /// Whether it waits for the end of a delay that is too long, on a worker that nobody has.
+    /// Whether it has an endless delay, on a worker without a handle.
     is_forgotten: bool,
     seed: Atomic<u64>,
     _guard: Guard,
@@ -399,7 +398,7 @@ impl WorkItem for Job {
         me.may_wait_endlessly = !this.is_freezable;
         me.is_freezable = this.is_freezable;
         if this.is_forgotten {
-            fault!("a work has run whose delay has not ended");
+            fault!("a work item has run before its delay has ended");
         }
         this.seed.store(me.random.next(), Relaxed);
         me.live(false);
@@ -409,22 +408,22 @@ impl WorkItem for Job {
     }
 }
 
-/// What the thread of a CPU does.
+/// The phase of the thread of a CPU.
 #[derive(Clone, Copy, PartialEq)]
 #[repr(u32)]
 enum Phase {
-    /// There is no thread, or it has not been set up.
+    /// There is no thread, or it is not set up.
     Gone,
     Idle,
     Runs,
     Parked,
 }
 
-/// What is known of the thread of a CPU.
+/// The state of the thread of a CPU.
 struct OnCpu {
     phase: Atomic<u32>,
     runs: Atomic<u64>,
-    /// Whether it waits until it is to stop.
+    /// Whether it waits for the request to stop.
     waits: Atomic<bool>,
 }
 
@@ -460,7 +459,7 @@ impl PerCpu {
         })
     }
 
-    /// Says that the thread of `cpu`, which calls this, goes from one phase to another.
+    /// Records a change of phase of the thread of `cpu`, which calls this.
     fn turn(&self, cpu: CpuId, from: &[Phase], to: Phase) {
         let Some(on_cpu) = self.cpus.get(cpu.as_u32() as usize) else {
             return fault!("there is a thread for CPU {}", cpu.as_u32());
@@ -479,7 +478,7 @@ impl PerCpu {
         self.turn(cpu, from, to);
     }
 
-    /// Returns whether there is a thread that sees to wake-ups of `cpu`.
+    /// Returns whether a thread handles wake-ups of `cpu`.
     fn heeds(&self, cpu: CpuId) -> bool {
         self.cpus.get(cpu.as_u32() as usize).is_some_and(|on_cpu| {
             on_cpu.phase.load(Relaxed) != Phase::Gone as u32 && !on_cpu.waits.load(Relaxed)
@@ -492,7 +491,7 @@ impl PerCpu {
             .map_or(0, |on_cpu| on_cpu.runs.load(Relaxed))
     }
 
-    /// Waits until asked to stop, where no CPU hotplug waits for that.
+    /// Waits for the request to stop, on a CPU where hotplug does not wait for the thread.
     fn wait_endlessly(&self, on_cpu: &OnCpu) {
         did(Op::WaitPerCpu);
         on_cpu.waits.store(true, Relaxed);
@@ -502,7 +501,7 @@ impl PerCpu {
         on_cpu.waits.store(false, Relaxed);
     }
 
-    /// Tries what waits for CPU hotplug.
+    /// Tries operations that wait for CPU hotplug.
     fn try_hotplug(&self, random: &mut Random) {
         let Some(first) = CpuId::from_u32(0) else {
             return;
@@ -514,14 +513,14 @@ impl PerCpu {
             .err();
 
         did(Op::HotplugRefused);
-        // The other says that the module is being unloaded.
+        // The other error means that the module is being unloaded.
         if detached != Some(refused) && detached != Some(ENOENT) {
             fault!("a per-CPU thread has made a bound one: {detached:?}");
         }
         let Ok(more) = Self::new(&self.storm, random.next()) else {
             return;
         };
-        // To wait for the group is to wait for those who have it, and wait for CPU hotplug.
+        // A wait for the group would wait for its holders, which may wait for CPU hotplug.
         let Some(group) = self.storm.group.try_lock() else {
             return;
         };
@@ -533,7 +532,7 @@ impl PerCpu {
         }
     }
 
-    /// Drops the handle of these threads, if it is where they can find it.
+    /// Drops the handle of these threads, if it is stored where they find it.
     fn drop_own(&self) {
         for slot in &self.storm.slots {
             let own = slot
@@ -621,7 +620,7 @@ fn wake_all(threads: &PerCpuThreads<PerCpu>) {
     }
 }
 
-/// What is chosen of a thread or worker.
+/// The random attributes of a thread or worker.
 struct Choice {
     is_freezable: bool,
     cpu: Option<CpuId>,
@@ -689,20 +688,20 @@ where
     }
 }
 
-/// Someone who does something.
+/// A party that applies random operations.
 struct Me<'a> {
     storm: &'a Arc<Storm>,
     ctx: &'a Context<'a>,
     level: usize,
-    /// How many scopes within each other.
+    /// The depth of nested scopes.
     depth: usize,
-    /// Whether someone will ask this thread to stop.
+    /// Whether this thread will be asked to stop.
     may_wait_endlessly: bool,
-    /// Whether it may be frozen, so that it must not wait for what may be, and not for long.
+    /// Whether it may be frozen. Then it must not wait for freezable tasks, nor for long.
     is_freezable: bool,
-    /// Whether it waits in what knows nothing of threads.
+    /// Whether it waits in code that knows nothing of threads.
     is_foreign: bool,
-    /// Whether it may stop all members. To lockdep, two kinds that do would wait for each other.
+    /// Whether it may stop all members. To lockdep two such kinds would wait for each other.
     may_stop_all: bool,
     random: Random,
     luggage: KVec<Handle>,
@@ -728,12 +727,12 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// What a body does.
+    /// Runs a body.
     fn live(&mut self, is_patient: bool) {
         let mut left = 1 + self.random.below(12);
 
         while is_patient || left > 0 {
-            // Some do not heed it for a while.
+            // Some ignore the request for a while.
             if self.ctx.should_stop() && (is_patient || self.random.one_in(2)) {
                 return;
             }
@@ -747,7 +746,7 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Does something.
+    /// Applies a random operation.
     fn step(&mut self) {
         match self.random.below(72) {
             0 | 1 => self.wait(),
@@ -787,7 +786,7 @@ impl<'a> Me<'a> {
         (level > 0).then(|| self.random.below(level * SLOTS))
     }
 
-    /// Returns a level for someone new, whose slot is mostly free.
+    /// Returns a level for a new party, preferring free slots.
     fn level_below(&mut self) -> Option<usize> {
         let index = self.slot_below(self.level)?;
         let is_taken = self.storm.slots[index].lock().is_some();
@@ -795,7 +794,7 @@ impl<'a> Me<'a> {
         (!is_taken || self.random.one_in(16)).then_some(index / SLOTS)
     }
 
-    /// Calls `f` with what is in some slots, until it returns true. It must not wait for threads.
+    /// Calls `f` with the content of some slots until it returns true. It must not wait for threads.
     fn with_any(&mut self, mut f: impl FnMut(&mut Handle) -> bool) {
         for _ in 0..TRIES {
             let index = self.random.below(LEVELS * SLOTS);
@@ -807,7 +806,7 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Takes a handle that may be waited for, and is as `f` says.
+    /// Takes a handle that the caller may wait for and that `f` accepts.
     fn take_if(&mut self, f: impl Fn(&Handle) -> bool) -> Option<Handle> {
         for _ in 0..TRIES {
             let index = self.slot_below(self.level)?;
@@ -834,7 +833,7 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Puts a handle that may be waited for into a slot, and drops what is there.
+    /// Puts a handle that the caller may wait for into a slot, and drops the previous one.
     fn put(&mut self, handle: Handle) {
         let index = handle.level * SLOTS + self.random.below(SLOTS);
 
@@ -851,14 +850,14 @@ impl<'a> Me<'a> {
 
     fn keep(&mut self, handle: Handle) {
         if self.luggage.len() < LUGGAGE {
-            // What there is no memory for is dropped.
+            // Without memory it is dropped.
             let _ = self.luggage.push(handle, GFP_KERNEL);
         } else {
             self.put(handle);
         }
     }
 
-    /// Looks at what came of a thread that is none of the caller's.
+    /// Checks the result of a thread that the caller has not created.
     fn unpack(&mut self, result: Result<Value, JoinError>) {
         match result {
             Ok(mut value) => {
@@ -866,13 +865,13 @@ impl<'a> Me<'a> {
                     self.keep(handle);
                 }
             }
-            // The group has come first.
+            // The group has stopped it first.
             Err(JoinError::NeverRan) => did(Op::NeverRan),
             Err(error) => fault!("a thread has {error:?}"),
         }
     }
 
-    /// Waits for something, or a moment.
+    /// Waits for an event, or for a moment.
     fn wait(&mut self) {
         let is_member = self.level < LEVELS;
         let waiting = &WAITING[usize::from(self.is_foreign)];
@@ -920,8 +919,7 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Waits in what a request to stop or an interrupt ends, and nothing else that has to do with
-    /// threads.
+    /// Waits in code that only a request to stop or an interrupt ends.
     fn wait_foreign(&mut self) {
         let storm = self.storm;
         let jiffies = 1 + self.random.below(2);
@@ -948,8 +946,8 @@ impl<'a> Me<'a> {
             // SAFETY: This may sleep.
             (false, 2) => unsafe { bindings::msleep_interruptible(jiffies as u32) != 0 },
             (false, _) => {
-                // SAFETY: This may sleep. Whatever wakes the thread ends it, so that it does not
-                // tell whether it was interrupted.
+                // SAFETY: This may sleep. Any wake-up ends the sleep, so the result does not say
+                // whether it was interrupted.
                 unsafe { bindings::schedule_timeout_interruptible(jiffies as isize) };
                 false
             }
@@ -963,7 +961,7 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Takes handles for someone of a level.
+    /// Takes handles for a party of a level.
     fn pack(&mut self, level: usize) -> Result<Arc<Pack>> {
         let mut luggage = KVec::new();
 
@@ -981,7 +979,7 @@ impl<'a> Me<'a> {
         )
     }
 
-    /// Chooses what a thread or worker of a level is like.
+    /// Chooses the attributes of a thread or worker of a level.
     fn choose(&mut self, level: usize) -> Choice {
         Choice {
             is_freezable: level == 0 && self.random.one_in(2),
@@ -999,10 +997,10 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Calls `f` with the group, if there is one still.
+    /// Calls `f` with the group, if it still exists.
     ///
-    /// A member may have the group and wait for all others, so these do not wait for it once they
-    /// are asked to stop.
+    /// A member may hold the group and wait for all others, so these do not wait for the group once
+    /// they are asked to stop.
     fn with_group<R>(&self, f: impl FnOnce(&mut ThreadGroup) -> R) -> Option<R> {
         let mut group = loop {
             if self.level == LEVELS {
@@ -1026,7 +1024,7 @@ impl<'a> Me<'a> {
         (*group).as_mut().map(f)
     }
 
-    /// Says what has become of a thread that was to be made.
+    /// Checks the result of creating a thread.
     fn made<T>(&self, result: Option<Result<T>>) -> Option<T> {
         match result {
             Some(Ok(made)) => return Some(made),
@@ -1054,7 +1052,7 @@ impl<'a> Me<'a> {
             let _guard = guard;
 
             me.luggage = luggage.take();
-            // Members wait for those of lower levels.
+            // Members wait for lower levels only.
             me.may_stop_all = level + 1 == LEVELS;
             me.may_wait_endlessly = !is_freezable;
             me.is_freezable = is_freezable;
@@ -1084,7 +1082,7 @@ impl<'a> Me<'a> {
                 },
             });
         }
-        // Handles that the closure has not taken, and nobody will.
+        // Handles that the closure has not taken.
         drop(pack);
     }
 
@@ -1210,7 +1208,7 @@ impl<'a> Me<'a> {
     fn join(&mut self) {
         if let Some((thread, is_patient, _)) = self.take_thread() {
             did(Op::Join);
-            // What goes on for ever is mostly asked before. The rest ends with the group.
+            // Ask most endless threads to stop first. The others end with the group.
             if is_patient && !self.random.one_in(8) {
                 thread.request_stop();
             }
@@ -1226,7 +1224,7 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Asks anyone, even the caller.
+    /// Asks any thread to stop, even the caller.
     fn request_stop(&mut self) {
         self.with_any(|handle| {
             let Kind::Thread(thread) = &handle.kind else {
@@ -1235,7 +1233,7 @@ impl<'a> Me<'a> {
 
             did(Op::RequestStop);
             thread.request_stop();
-            // Nobody parks it, as the handle is here.
+            // This holds the handle, so it is not being parked.
             if thread.is_parked() {
                 fault!("a thread that is asked to stop is parked");
             }
@@ -1243,7 +1241,7 @@ impl<'a> Me<'a> {
         });
     }
 
-    /// Interrupts anyone, even the caller.
+    /// Interrupts any thread, even the caller.
     fn interrupt(&mut self) {
         self.with_any(|handle| {
             let Kind::Thread(thread) = &handle.kind else {
@@ -1279,7 +1277,7 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Does something with a handle to the caller.
+    /// Applies an operation to a handle of the caller.
     fn own(&mut self) {
         if self.level == LEVELS || self.depth > 0 {
             return;
@@ -1333,7 +1331,7 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Lets those through who wait for something that has nothing to do with threads.
+    /// Completes the waits in code that knows nothing of threads.
     fn let_through(&mut self) {
         did(Op::LetThrough);
         match self.random.below(4) {
@@ -1401,8 +1399,7 @@ impl<'a> Me<'a> {
         });
     }
 
-    /// Leaves a worker to its group, with a work that waits for the end of a delay, and with one
-    /// that runs.
+    /// Leaves a worker to its group, with a delayed work item and a running one.
     fn forget_worker(&mut self, worker: Worker, job: Arc<Work<Job>>) {
         let (storm, level, seed) = (self.storm.clone(), job.level, self.random.next());
         let (is_freezable, guard) = (job.is_freezable, Guard::new(Made::Body));
@@ -1416,13 +1413,13 @@ impl<'a> Me<'a> {
         };
 
         did(Op::ForgetWorker);
-        // That the group has stopped it already is a reason not to.
+        // It fails if the group has already stopped the worker.
         let _ = worker.queue_delayed(job, msecs_to_jiffies(HOUR));
         let _ = worker.spawn(GFP_KERNEL, closure);
         core::mem::forget(worker);
     }
 
-    /// Makes per-CPU threads.
+    /// Creates per-CPU threads.
     fn register(&mut self) {
         let Some(level) = self.level_below() else {
             return;
@@ -1449,14 +1446,14 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Wakes per-CPU threads, and sees what comes of it on the CPU that stays.
+    /// Wakes per-CPU threads, and checks the effect on the CPU that stays online.
     fn wake_percpu(&mut self) {
         let Some(handle) = self.take_if(|handle| matches!(handle.kind, Kind::PerCpu(_))) else {
             return;
         };
 
         if let (Kind::PerCpu(threads), Some(first)) = (&handle.kind, CpuId::from_u32(0)) {
-            // While the group is held, nobody stops them.
+            // They are not stopped while this holds the group.
             self.with_group(|_| {
                 let runs = threads.runs(first);
 
@@ -1470,7 +1467,7 @@ impl<'a> Me<'a> {
         self.put(handle);
     }
 
-    /// Stops all members but the caller, and drops what is left of them.
+    /// Stops all members except the caller, and drops the remains.
     fn stop_all(&mut self) {
         if self.level == LEVELS {
             if self.with_group(|group| group.len()).is_some() {
@@ -1487,7 +1484,7 @@ impl<'a> Me<'a> {
             if group.len() != 1 || !self.ctx.should_stop() {
                 fault!("a member that stops all is not the last");
             }
-            // None of these is waited for, and no others come while the group is held.
+            // None of these is waited for, and no member is added while this holds the group.
             for index in 0..LEVELS * SLOTS {
                 if let Some(handle) = self.storm.swap(index, None) {
                     did(Op::StopAllDrop);
@@ -1500,9 +1497,9 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Queues the work of any worker, or a closure.
+    /// Queues the work item of any worker, or a closure.
     fn queue(&mut self) {
-        // Some are to be queued still when their group is dropped.
+        // Some should still be queued when their group is dropped.
         let delay = match self.random.below(4) {
             3 => msecs_to_jiffies(HOUR),
             few => few,
@@ -1510,7 +1507,7 @@ impl<'a> Me<'a> {
         let choice = self.random.below(4);
         let seed = self.random.next();
         let storm = self.storm;
-        // Dropped without the lock, as the work may be gone by then.
+        // Drop it without the lock, as this may be the last reference.
         let mut returned = None;
         let mut guard = None;
 
@@ -1561,7 +1558,7 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Queues the work that runs once more, if its worker is where its work can find it.
+    /// Queues the running work item again, if it finds its worker.
     fn queue_itself(&mut self, this: &Arc<Work<Job>>) {
         let pid = self.ctx.identity().pid;
         let first = self.level * SLOTS;
@@ -1575,7 +1572,7 @@ impl<'a> Me<'a> {
             {
                 if worker.observer().identity().pid == pid {
                     did(Op::QueueItself);
-                    // That it is stopped, or queued already, is a reason not to.
+                    // It fails if the worker is stopped or the item is already queued.
                     let _ = worker.queue_delayed(this.clone(), delay);
                 }
             }
@@ -1605,7 +1602,7 @@ impl<'a> Me<'a> {
         self.put(handle);
     }
 
-    /// Spawns threads that borrow, which do the same.
+    /// Spawns scoped threads that apply random operations.
     fn nest(&mut self) {
         if self.depth > 1 || self.is_freezable {
             return;
@@ -1627,7 +1624,7 @@ impl<'a> Me<'a> {
                     let _guard = guard;
 
                     me.depth = depth;
-                    // Who joins it passes on what he is asked for, if ever he is.
+                    // The joiner forwards its own request to stop.
                     me.may_wait_endlessly = is_asked || !is_joined;
                     me.live(is_patient);
                     drop(other);
@@ -1669,7 +1666,7 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Leaves a thread to its group. It returns nothing, as that would be leaked.
+    /// Leaves a thread to its group. It returns nothing, as the value would be leaked.
     fn forget(&mut self) {
         let Some(level) = self.level_below() else {
             return;
@@ -1696,13 +1693,13 @@ impl<'a> Me<'a> {
         }
     }
 
-    /// Makes a thread that nobody asks to stop.
+    /// Creates a detached thread.
     fn spawn_detached(&mut self) {
         let (storm, guard) = (self.storm.clone(), Guard::new(Made::Detached));
         let seed = self.random.next();
         let result =
             Builder::new(fmt!("storm-detached")).spawn_detached(self.storm.module, move |ctx| {
-                // Dropped at last: the round waits for that.
+                // Dropped last, as the round waits for it.
                 let _guard = guard;
 
                 Me::new(&storm, ctx, LEVELS, seed).live(false);
@@ -1720,7 +1717,7 @@ impl<'a> Me<'a> {
     }
 }
 
-/// Returns whether `f` comes true within some seconds.
+/// Returns whether `f` becomes true within some seconds.
 fn eventually(f: impl Fn() -> bool) -> bool {
     let began = Instant::<Monotonic>::now();
 
@@ -1739,7 +1736,7 @@ fn all_dropped(made: Made) -> bool {
     MADE[index].load(Relaxed) == DROPPED[index].load(Relaxed)
 }
 
-/// What the parameters say.
+/// The parameters.
 struct Plan {
     seed: u64,
     milliseconds: u64,
@@ -1757,7 +1754,7 @@ impl Plan {
         }
     }
 
-    /// Does one round. Returns whether there can be more.
+    /// Runs one round, and returns whether there may be more.
     fn round(
         &self,
         number: u64,
@@ -1786,7 +1783,7 @@ impl Plan {
 
         for _ in 0..random.below(24) {
             let _ = ctx.wait_timeout(Delta::from_millis(5));
-            // Lets through most who wait without end, and keep actors waiting.
+            // End most endless waits, which keep actors waiting.
             storm.bell.notify_all();
             storm.gate.complete();
         }
@@ -1795,7 +1792,7 @@ impl Plan {
             caught.fetch_add(waiting.load(Relaxed), Relaxed);
         }
         drop(group);
-        // They go on with what is left.
+        // They continue with the remaining handles.
         let _ = ctx.wait_timeout(Delta::from_micros(random.below(2_000) as i64));
         storm.over.store(true, Relaxed);
         while let Some(actor) = actors.pop() {
@@ -1804,15 +1801,15 @@ impl Plan {
             }
         }
 
-        // These put something into slots, too.
+        // These also put handles into slots.
         if !eventually(|| all_dropped(Made::Detached)) {
             fault!("a detached thread does not end");
-            // What it uses is leaked.
+            // Its resources are leaked.
             return Ok(false);
         }
         for index in 0..LEVELS * SLOTS {
             match storm.swap(index, None).map(|handle| handle.kind) {
-                // Its group is gone, which has stopped it.
+                // Its group has stopped it.
                 Some(Kind::New(thread)) => match thread.start().join() {
                     Err(JoinError::NeverRan) => did(Op::NeverRan),
                     _ => fault!("a thread that was new when its group went has run"),
@@ -1833,8 +1830,8 @@ impl Plan {
     }
 
     fn run(&self, ctx: &Context<'_>, module: &'static ThisModule) -> Result {
-        // SAFETY: It is dropped at the end of this, which a thread of another group runs that the
-        // module waits for when it is dropped.
+        // SAFETY: The group is dropped at the end of this function, in a thread of another group that
+        // the module's value waits for when it is dropped.
         let outer = unsafe { ThreadGroup::new()? };
         let began = Instant::<Monotonic>::now();
         let (mut rounds, mut seconds) = (0, 0);
@@ -1888,7 +1885,8 @@ struct Module {
 
 impl kernel::Module for Module {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The group is part of the module, and dropped with it, or at the end of this.
+        // SAFETY: The group is dropped with the module's value, or at the end of this function, while
+        // the module is loaded.
         let group = unsafe { ThreadGroup::new()? };
         let plan = Plan::new();
 

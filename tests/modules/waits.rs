@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Waits that the kernel has something to say about, one kind a load: `what` chooses it.
+//! Waits that the kernel complains about, one kind per load, which `what` selects.
 
 #[path = "../../kthread/mod.rs"]
 pub mod kthread;
@@ -32,7 +32,7 @@ module! {
     type: Waits,
     name: "kthread_waits",
     authors: ["The rust_kthread_demo authors"],
-    description: "Waits of kernel threads that the kernel has something to say about",
+    description: "Waits of kernel threads that the kernel complains about",
     license: "GPL",
     params: {
         what: u64 {
@@ -47,9 +47,9 @@ struct Waits {
     _threads: ThreadGroup,
 }
 
-/// Threads that wait for threads that do not end, by join, stop and flush.
+/// Starts threads that wait for endless threads with join, stop and flush.
 fn endless(threads: &ThreadGroup, go: &Arc<Atomic<bool>>) -> Result {
-    // To sleep for a moment, again and again, is not to hang.
+    // Short repeated sleeps do not count as hung.
     let deaf = |go: &Arc<Atomic<bool>>| {
         let go = go.clone();
 
@@ -77,13 +77,13 @@ fn endless(threads: &ThreadGroup, go: &Arc<Atomic<bool>>) -> Result {
     Ok(())
 }
 
-/// Stops a thread while a lock is held that the thread has taken before.
+/// Stops a thread while holding a lock that the thread has taken before.
 fn stop_with_lock_held(threads: &ThreadGroup) -> Result {
     let lock = Arc::pin_init(new_mutex!(0), GFP_KERNEL)?;
     let taken = lock.clone();
     let thread = threads.spawn(fmt!("locks"), move |_| *taken.lock() += 1)?;
 
-    // It does not deadlock this time.
+    // This time it does not deadlock.
     while !thread.is_finished() {
         fsleep(Delta::from_millis(1));
     }
@@ -98,7 +98,7 @@ fn use_mm_with_interrupts_off(threads: &ThreadGroup) -> Result {
     let thread = threads.spawn(fmt!("irqs-off"), move |ctx| {
         let done = Opaque::<bindings::completion>::uninit();
 
-        // SAFETY: The completion is initialised, is not moved, and nobody else uses its lock.
+        // SAFETY: The completion is initialised and not moved, and this is the only user of its lock.
         unsafe {
             bindings::init_completion(done.get());
             let lock = &raw mut (*done.get()).wait.lock;
@@ -113,7 +113,7 @@ fn use_mm_with_interrupts_off(threads: &ThreadGroup) -> Result {
     Ok(())
 }
 
-/// Has threads wait for an hour, one of them with a slack that no other timer has.
+/// Starts threads that wait for an hour, one of them with a unique timer slack.
 fn wait_with_slack(threads: &ThreadGroup) -> Result {
     let precise = Builder::new(fmt!("precise"));
     let lax = Builder::new(fmt!("lax")).timer_slack(Delta::from_nanos(123_456_789_012));
@@ -128,7 +128,8 @@ fn wait_with_slack(threads: &ThreadGroup) -> Result {
 
 impl kernel::Module for Waits {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The group is a field of the module, or dropped at the end of this.
+        // SAFETY: The group is dropped with the module's value, or at the end of this function, while
+        // the module is loaded.
         let threads = unsafe { ThreadGroup::new()? };
         let go = Arc::new(Atomic::new(false), GFP_KERNEL)?;
 

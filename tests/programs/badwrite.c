@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * badwrite FILE: writes to FILE from memory that cannot be read: none, the
- * kernel's, that of a page which may not be read, one of which only the first
- * bytes can be read, and a million bytes. Prints the names of the errnos.
+ * badwrite FILE: writes to FILE from bad buffers: NULL, a kernel address, an
+ * unreadable page, a buffer that is only readable at its beginning, and one of a
+ * million bytes. Prints the names of the errnos.
  */
 
 #include "demo.h"

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * compare: makes a task in each way that there is, and finds out what it shares with
- * whoever made it, the caller. What it prints is a line `WAY<tab>KEY<tab>VALUE` for
- * each thing found. rust_kthread_demo is loaded, without workers, as one of the ways
- * is to ask it for a kernel thread.
+ * compare: creates a task in each possible way, and finds out what it shares with its
+ * creator, the caller. Prints a line `WAY<tab>KEY<tab>VALUE` for each result.
+ * rust_kthread_demo has to be loaded, without workers, as it provides the kernel thread.
  *
- * What a task shares is seen by the caller, from what the task changes for itself:
- * memory it writes, a file it opens, its directory, a handler, its nice value.
+ * The task changes its own state: memory, an open file, its directory, a signal handler,
+ * its nice value. The caller sees the changes of shared state.
  */
 
 #include "demo.h"
@@ -46,7 +45,7 @@ static const struct way {
 	{ "a kernel thread", "kthread", KTHREAD, 0 },
 };
 
-/* What all processes here see, whatever they share otherwise. */
+/* Shared by all processes of this program. */
 static struct shared {
 	pid_t tid, tgid, ppid, caller, caller_ppid;
 	int fd;
@@ -81,7 +80,7 @@ static void handler(int sig)
 	(void)sig;
 }
 
-/* What each task but the kernel thread does: changes all it has, and waits for its end. */
+/* Run by each task except the kernel thread: changes its state, and waits for its end. */
 static int task(void *data)
 {
 	const struct way *way = data;
@@ -129,7 +128,7 @@ static void make(const struct way *way, pthread_t *thread)
 		die("%s: it failed to change its own state", way->label);
 }
 
-/* Whether there is a task, and with what state: 0 if it is not there. */
+/* Returns the state of a task, or 0 if it does not exist. */
 static char state_of(pid_t pid)
 {
 	char path[64], text[512], *end;
@@ -152,7 +151,7 @@ static void nap(time_t *end, const char *what)
 	nanosleep(&pause, NULL);
 }
 
-/* Waits for the end of a task, of which others may have to be told. */
+/* Waits for the end of a task, which another task may have to reap. */
 static bool reap(pid_t pid, int *status)
 {
 	time_t end = 0;
@@ -167,7 +166,7 @@ static bool reap(pid_t pid, int *status)
 	return false;
 }
 
-/* How ps shows a task: the last column, after -T if it does so only when asked for threads. */
+/* How ps shows a task: its last column, after -T if only ps -T shows it. */
 static void show_ps(const struct way *way, pid_t pid)
 {
 	static const char * const commands[] = { "ps -o pid,args", "ps -T -o pid,args" };
@@ -252,7 +251,7 @@ static void give_command(const char *words)
 	close(fd);
 }
 
-/* A number in a file of lines `KEY VALUE`, -1 if there is none. */
+/* Returns a number from a file of lines `KEY VALUE`, or -1. */
 static long number_in(const char *path, const char *key)
 {
 	char text[4096], word[64];
@@ -268,7 +267,7 @@ static long number_in(const char *path, const char *key)
 	return line ? atol(line + strlen(word)) : -1;
 }
 
-/* The value of a key in /proc/PID/status. */
+/* Returns the value of a key in /proc/PID/status. */
 static void status_of(pid_t pid, const char *key, char *value, size_t size)
 {
 	char path[64], text[4096], word[64], *at;
@@ -297,7 +296,7 @@ static int entries(const char *path)
 
 #define WORKER DEMO "/workers/kthread"
 
-/* A kernel thread changes nothing by itself, so that one looks at it from outside. */
+/* A kernel thread does not change its own state, so check it from outside. */
 static void compare_kthread(const struct way *way)
 {
 	char path[64], text[128], cwd[128];
@@ -323,7 +322,7 @@ static void compare_kthread(const struct way *way)
 	cell(way, "files", entries(path) ? "some" : "none");
 	snprintf(path, sizeof(path), "/proc/%d/cwd", pid);
 	status = readlink(path, cwd, sizeof(cwd) - 1);
-	/* It is that of all kernel threads. */
+	/* The directory of all kernel threads. */
 	cell(way, "cwd", status == 5 && !memcmp(cwd, "/proc", 5) ? "shared" : "not shared");
 	status_of(pid, "SigIgn", text, sizeof(text));
 	cell(way, "handlers", strspn(text, "f") == 16 ? "ignores all" : "some");
@@ -331,7 +330,7 @@ static void compare_kthread(const struct way *way)
 		die("%s: failed to set its nice value", way->label);
 	own_or_shared(way, "nice", getpriority(PRIO_PROCESS, gettid()) == NICE);
 
-	/* It ignores SIGTERM if it works on after that, and even after SIGKILL. */
+	/* It ignores SIGTERM if it keeps working after that, and even after SIGKILL. */
 	runs = number_in(WORKER "/stats", "runs");
 	if (kill(pid, SIGTERM) || kill(pid, SIGKILL))
 		die("kill: %s", errno_name(errno));
@@ -347,7 +346,7 @@ static void compare_kthread(const struct way *way)
 	reap(pid, &status);
 }
 
-/* One process makes all of them, so that their numbers can be compared. */
+/* One process creates all tasks, so that their PIDs are comparable. */
 static void caller(void)
 {
 	shared->caller = getpid();
@@ -365,7 +364,7 @@ static void caller(void)
 	exit(0);
 }
 
-/* Sends a signal that the task does not handle, which may be the end of this process, too. */
+/* Sends an unhandled signal, which may also kill this process. */
 static void signalled_caller(const struct way *way)
 {
 	pthread_t thread;
@@ -379,7 +378,7 @@ static void signalled_caller(const struct way *way)
 	_exit(0);
 }
 
-/* Lets a process run to its end, and whoever it leaves to this one. Returns its status. */
+/* Waits for a process, and for children that it leaves to this one. Returns its status. */
 static int run(void (*body)(const struct way *way), const struct way *way)
 {
 	int status, result = -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the programs that drive rust_kthread_demo share. */
+/* Shared by the programs that drive rust_kthread_demo. */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -41,7 +41,7 @@ static inline const char *errno_name(int err)
 	return number;
 }
 
-/* Ends the program: something that is not under test went wrong. */
+/* Ends the program after an error that is not under test. */
 static inline void __noreturn __printf(1, 2) die(const char *format, ...)
 {
 	va_list args;
@@ -53,7 +53,7 @@ static inline void __noreturn __printf(1, 2) die(const char *format, ...)
 	exit(2);
 }
 
-/* A generator whose sequence depends on the seed only (splitmix64). */
+/* A random number generator (splitmix64). */
 static uint64_t random_state;
 
 static inline uint64_t random_u64(void)
@@ -65,7 +65,7 @@ static inline uint64_t random_u64(void)
 	return z ^ z >> 31;
 }
 
-/* A number from 0 to n - 1. */
+/* Returns a number from 0 to n - 1. */
 static inline unsigned int below(unsigned int n)
 {
 	return random_u64() % n;
@@ -91,7 +91,7 @@ static inline int read_text(int dir, const char *path, char *text, size_t size)
 	return n < 0 ? n : (int)len;
 }
 
-/* Takes the totals apart. Returns false if they are not what they should be. */
+/* Parses the totals. Returns false if they are malformed. */
 static inline bool parse_totals(const char *text, uint64_t totals[TOTALS])
 {
 	for (int i = 0; i < TOTALS; i++) {

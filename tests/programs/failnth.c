@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * failnth TASK OPERATION [UNDO]...: performs an operation on rust_kthread_demo
- * again and again, with the first, second, ... allocation that TASK (a number,
- * or self) makes meanwhile failing, until none is left to fail. Prints the name
- * of the errno, or OK, for each that failed.
+ * failnth TASK OPERATION [UNDO]...: repeats an operation on rust_kthread_demo, and
+ * each time fails the first, second, ... allocation that TASK (a PID, or self)
+ * makes during it, until no allocation is left to fail. Prints the name of the
+ * errno, or OK, for each failed allocation.
  *
  * An operation is `load PARAMETERS`, `unload`, or a command for control. If it
- * is refused, it must have changed nothing; if not, the operations UNDO follow.
- * The last time, when nothing fails, it must not be refused. Ends with status 1
- * if it is otherwise, and 2 if the program itself does not get on.
+ * fails, it must have changed nothing; if it succeeds, the operations UNDO follow.
+ * The last time, without a failed allocation, it must succeed. Exits with 1 if any
+ * of this does not hold, and with 2 on errors of the program itself.
  *
- * Which allocations count is said in /sys/kernel/debug/failslab and
- * fail_page_alloc.
+ * /sys/kernel/debug/failslab and fail_page_alloc select the allocations.
  */
 
 #include "demo.h"
@@ -25,7 +24,7 @@
 static int fail_nth;
 static char module_file[PATH_MAX];
 
-/* What a refused operation must leave as it was. */
+/* State that a failed operation must not change. */
 struct state {
 	uint64_t totals[TOTALS];
 	bool loaded;
@@ -64,7 +63,7 @@ static void get_state(struct state *state)
 		die("the totals could not be read");
 }
 
-/* Chooses the allocation that fails: the first is 1, and 0 is none. */
+/* Selects the allocation that fails: 1 is the first, 0 is none. */
 static void set_fail_nth(unsigned int nth)
 {
 	char text[16];
@@ -74,7 +73,7 @@ static void set_fail_nth(unsigned int nth)
 		die("fail-nth could not be written: %s", errno_name(errno));
 }
 
-/* Returns what set_fail_nth() set, less the allocations since. */
+/* Returns the value of set_fail_nth() minus the allocations since. */
 static unsigned int get_fail_nth(void)
 {
 	char text[16] = "";
@@ -85,8 +84,8 @@ static unsigned int get_fail_nth(void)
 }
 
 /*
- * Performs an operation in one system call, of which the nth allocation fails.
- * Returns an errno, and sets left to 0 if one did fail.
+ * Performs an operation in one system call whose nth allocation fails. Returns an
+ * errno, and sets left to 0 if one has failed.
  */
 static int perform(const char *operation, unsigned int nth, unsigned int *left)
 {
@@ -118,7 +117,7 @@ static int perform(const char *operation, unsigned int nth, unsigned int *left)
 	return err;
 }
 
-/* Whether two states are those before and after an operation that was refused. */
+/* Returns whether these states fit before and after a failed operation. */
 static bool is_refused(const char *operation, int err, const struct state *before,
 		       const struct state *after)
 {

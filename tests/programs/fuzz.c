@@ -2,10 +2,11 @@
 /*
  * fuzz SEED COUNT MAX_WORKERS CPUS [STAYING]: gives COUNT commands to
  * rust_kthread_demo, which has just been loaded without workers: valid ones, almost
- * valid ones and noise. All CPUs are online, or if only the first STAYING are sure
- * to stay, the others may come and go. After each it compares errno, totals and the worker that was meant with
- * a model of what the commands do. The first difference ends it with status 1,
- * so that what it has given until then is the shortest prefix that shows it.
+ * valid ones and noise. All CPUs are online; with STAYING only the first STAYING CPUs
+ * are guaranteed to stay, and the others may go offline. After each command it
+ * compares errno, totals and the worker with a model of the commands. The first
+ * difference ends it with status 1, so the commands given so far are the shortest
+ * prefix that shows it.
  */
 
 #include "demo.h"
@@ -18,7 +19,7 @@
 #define DEFAULT_PERIOD_US 100000
 #define HISTORY 8
 
-/* What can be wrong with a command. Where several things are, any may be told. */
+/* The possible errors of a command. If several apply, any may be returned. */
 static const int errnos[] = { 0, EINVAL, ENAMETOOLONG, E2BIG, EFAULT, ENOENT, EEXIST, EBUSY, ENOSPC, ENODEV };
 #define ERR(err) (1u << err_index(err))
 
@@ -70,7 +71,7 @@ static unsigned int err_index(int err)
 }
 
 /*
- * The model: what a command means.
+ * The model: parsing a command.
  */
 
 static bool is_name_byte(unsigned char byte)
@@ -104,7 +105,7 @@ static bool parse_number(const char *word, size_t len, long min, long max, long 
 	for (size_t i = negative; i < len; i++) {
 		if (word[i] < '0' || word[i] > '9')
 			return false;
-		/* More than all limits, less than what overflows. */
+		/* Beyond all limits, but without overflow. */
 		if (value < 1000000000000)
 			value = value * 10 + word[i] - '0';
 	}
@@ -128,7 +129,7 @@ static bool has_key(const char **word, size_t *len, const char *key)
 	return true;
 }
 
-/* Which of kind, period_us, place, policy, nice and freezable a command has named. */
+/* The options that a command has named: kind, period_us, place, policy, nice, freezable. */
 enum option { KIND = 1, PERIOD = 2, PLACE = 4, POLICY = 8, NICE = 16, FREEZABLE = 32 };
 
 static unsigned int parse_option(const char *word, size_t len, struct command *c, unsigned int *seen)
@@ -171,7 +172,7 @@ static unsigned int parse_option(const char *word, size_t len, struct command *c
 	return good ? 0 : ERR(EINVAL);
 }
 
-/* Takes a command apart. Returns what may be said against it. */
+/* Parses a command. Returns its possible errors. */
 static unsigned int parse(const char *text, size_t len, struct command *c)
 {
 	unsigned int faults = 0, seen = 0, words = 0;
@@ -193,7 +194,7 @@ static unsigned int parse(const char *text, size_t len, struct command *c)
 			for (enum verb v = CREATE; v < NO_VERB; v++)
 				if (is_word(text + at, end - at, verbs[v]))
 					c->verb = v;
-			/* No word after it means anything. */
+			/* The rest of the line is ignored. */
 			if (c->verb == NO_VERB)
 				return ERR(EINVAL);
 		} else if (words == 1 && c->verb != STOP_ALL) {
@@ -214,10 +215,10 @@ static unsigned int parse(const char *text, size_t len, struct command *c)
 }
 
 /*
- * The model: what a command does.
+ * The model: executing a command.
  */
 
-/* Names from outside the list come from noise. The model has room for none of these. */
+/* Names outside the list come from noise, and the model has no room for them. */
 static struct worker *find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -249,7 +250,7 @@ static unsigned int create(const struct command *c, struct worker *w, int err)
 		faults |= ERR(ENOSPC);
 	if (c->cpu >= cpus || c->node >= 1)
 		faults |= ERR(ENODEV);
-	/* What happened tells whether the CPU was online. */
+	/* The result shows whether the CPU was online. */
 	if (c->cpu >= staying && err == ENODEV)
 		faults |= ERR(ENODEV);
 	if (faults)
@@ -266,8 +267,8 @@ static unsigned int create(const struct command *c, struct worker *w, int err)
 }
 
 /*
- * Returns which errnos may come of it, and does what the command does if that is none,
- * or if any may come, then if none did.
+ * Returns the possible errnos. Executes the command if there is none, or, if there are
+ * several possible results, if it has succeeded.
  */
 static unsigned int execute(const struct command *c, int err)
 {
@@ -318,7 +319,7 @@ static unsigned int execute(const struct command *c, int err)
 }
 
 /*
- * What to give.
+ * Generating commands.
  */
 
 static const char * const values[] = {
@@ -334,7 +335,7 @@ static const char * const keys[] = {
 	"kind", "period_us", "cpu", "node", "policy", "nice", "freezable", "colour", "", "Kind", "nice "
 };
 
-/* The ends of what numbers may be, and what lies beyond. */
+/* The limits of numbers, and values beyond them. */
 static const char * const limits[] = {
 	"nice=-20", "nice=-21", "nice=19", "nice=20", "cpu=0", "cpu=8191", "cpu=4294967295",
 	"cpu=4294967296", "node=0", "node=1", "node=4294967295", "node=4294967296",
@@ -355,7 +356,7 @@ static size_t add(char *text, size_t len, const char *more)
 	return len + n;
 }
 
-/* What can be done with a worker. */
+/* The operations on a worker. */
 static enum verb fitting(const struct worker *w)
 {
 	static const enum verb of_running[] = { WAKE, WAKE, WAKE, PARK, PARK, PARK, STOP };
@@ -369,7 +370,7 @@ static enum verb fitting(const struct worker *w)
 	return one_of(of_running);
 }
 
-/* A command without a fault of its own, whether it fits the state of things or not. */
+/* A well-formed command, which may still not fit the current state. */
 static size_t valid(char *text)
 {
 	enum verb verb = below(400) ? below(STOP_ALL) : STOP_ALL;
@@ -377,7 +378,7 @@ static size_t valid(char *text)
 	char number[32];
 	size_t len;
 
-	/* What ends a worker takes longest and shows least. */
+	/* Ending a worker takes longest and tests least. */
 	if (verb == STOP && below(2))
 		verb = WAKE;
 	if (!below(3) && verb != STOP_ALL)
@@ -394,7 +395,7 @@ static size_t valid(char *text)
 
 	if (!below(4)) {
 		len = add(text, len, " kind=periodic");
-		/* A fast one that is urgent, too, would keep us from the CPU. */
+		/* A short period with a real-time policy would starve this program. */
 		if (below(2))
 			len = add(text, len, fifo ? " period_us=3600000000" : " period_us=20000");
 	} else if (!below(4)) {
@@ -417,7 +418,7 @@ static size_t valid(char *text)
 	return len;
 }
 
-/* Something close to a valid command. */
+/* An almost valid command. */
 static size_t almost_valid(char *text)
 {
 	size_t len = valid(text), at = below(len), n;
@@ -449,7 +450,7 @@ static size_t almost_valid(char *text)
 	case 8:
 	case 9:
 	case 10:
-		/* An urgent one with a short period would keep us from the CPU. */
+		/* A real-time worker with a short period would starve this program. */
 		if (strstr(text, "fifo"))
 			return len;
 		len = add(text, 0, below(2) ? "create " : "run ");
@@ -472,7 +473,7 @@ static size_t almost_valid(char *text)
 		memcpy(text + at, " \t ", 3);
 		return len + 3;
 	default:
-		/* As long as can be, and longer. */
+		/* As long as possible, and longer. */
 		n = MAX_LEN - 2 + below(5);
 		memset(text + len, below(2) ? ' ' : 'x', n - len);
 		return n;
@@ -509,7 +510,7 @@ static void print_command(const char *text, size_t len)
 
 static unsigned long given;
 
-/* Says what differs, in which commands, and ends the program. */
+/* Prints the difference and the last commands, and ends the program. */
 static _Noreturn void __printf(1, 2) differ(const char *format, ...)
 {
 	va_list args;
@@ -604,7 +605,7 @@ static void compare_identity(const char *name)
 	snprintf(cpu_list, sizeof(cpu_list), cpus > 1 ? "0-%d" : "0", cpus - 1);
 	if (c->cpu >= 0)
 		snprintf(cpu_list, sizeof(cpu_list), "%ld", c->cpu);
-	/* Where a thread may run is not told by the command alone then. */
+	/* Then the CPUs of a thread do not only depend on the command. */
 	if (staying < cpus && sscanf(strstr(text, "cpus_allowed "), "cpus_allowed %23s", cpu_list) != 1)
 		differ("identity of %s is not in its form:\n%s", name, text);
 	snprintf(expected, sizeof(expected),
@@ -623,7 +624,7 @@ static void compare_identity(const char *name)
 		differ("identity of %s is\n%sexpected %s", name, text, expected);
 }
 
-/* In the end all event workers that are not parked have done what they were asked to. */
+/* Finally all event workers that are not parked have done all their work. */
 static void compare_runs(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(workers); i++) {
@@ -656,7 +657,7 @@ static void give(char *bad_pointer)
 
 	memset(text, 0, sizeof(text));
 	len = choice < 65 ? valid(text) : choice < 92 ? almost_valid(text) : noise(text);
-	/* A name that the model has no room for would be a worker for ever. */
+	/* Otherwise a worker that the model has no room for would never be stopped. */
 	expected = parse(text, len, &c);
 	if (!expected && (c.verb == CREATE || c.verb == RUN) && !find(c.name)) {
 		len = add(text, 0, "wake ");
@@ -666,7 +667,7 @@ static void give(char *bad_pointer)
 	if (choice == 99)
 		from = bad_pointer;
 	if (choice == 98 && len <= MAX_LEN && len > 4) {
-		/* All but the end of it can be read. */
+		/* Everything except its end is readable. */
 		memcpy(bad_pointer - 4, text, 4);
 		from = bad_pointer - 4;
 	}

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * observe [LATENCY_FILE]: reads every file of rust_kthread_demo, or that one,
- * over and over until it is terminated, whatever happens to the workers and the
- * module meanwhile. Prints how much it has read. Complains of each text that
- * contradicts itself and of each error but those of a file that is gone, and
- * then ends with status 1.
+ * over and over until it is terminated, while workers and the module may come and
+ * go. Prints how much it has read. Reports each text that contradicts itself and each
+ * error except those of a removed file, and then exits with 1.
  */
 
 #include "demo.h"
@@ -26,7 +25,7 @@ static void __printf(2, 3) complain(const char *path, const char *format, ...)
 {
 	va_list args;
 
-	/* A few say enough. */
+	/* A few are enough. */
 	if (++bad > 5)
 		return;
 	printf("%s: ", path);
@@ -177,7 +176,7 @@ static void judge(const char *path, ssize_t len, void (*check)(const char *path)
 		reads++;
 		check(path);
 	} else if (len == -ENOENT || len == -EIO || len == -ENXIO) {
-		/* Not there, removed while it was open, or of a module that goes. */
+		/* Missing, removed while it was open, or of a module that is unloaded. */
 		gone++;
 	} else {
 		*text = 0;
@@ -190,7 +189,7 @@ static void observe(int dir, const char *path, void (*check)(const char *path))
 	judge(path, read_text(dir, path, text, sizeof(text)), check);
 }
 
-/* One file, in as quick a succession as can be. */
+/* Reads one file as fast as possible. */
 static void observe_latency(const char *path)
 {
 	int fd = open(path, O_RDONLY);

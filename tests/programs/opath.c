@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * opath PATH COMMAND: takes PATH with O_PATH, which does not open it, runs a shell
- * command, and opens what it took. Prints the name of the errno of that, or OK, and
- * of a read from it.
+ * opath PATH COMMAND: gets a reference to PATH with O_PATH, which does not open it,
+ * runs a shell command, and opens the reference. Prints the name of the errno of the
+ * open, or OK, and of a read.
  *
- * opath PATH -w FILE: takes PATH as soon as it is there, and waits until FILE is
- * there in place of a command. Starts no process.
+ * opath PATH -w FILE: gets the reference as soon as PATH exists, and waits until FILE
+ * exists instead of running a command. Forks no process.
  *
- * Ends with status 1 if the command fails, and 2 if it does not get so far.
+ * Exits with 1 if the command fails, and with 2 on earlier errors.
  */
 
 #include "demo.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * sched PID CPUS NICE PRIORITY [PROGRAM [ARG]...]: lets a process (0: itself)
- * run on the CPUs of a bit mask only (0: as before), with a nice value, and under
- * SCHED_FIFO with a priority (0: under SCHED_OTHER). Then becomes PROGRAM.
+ * sched PID CPUS NICE PRIORITY [PROGRAM [ARG]...]: restricts a process (0: itself)
+ * to the CPUs of a bit mask (0: no change), and sets its nice value and a SCHED_FIFO
+ * priority (0: SCHED_OTHER). Then executes PROGRAM.
  *
  * PRIORITY may as well be rr:N, batch, idle or deadline.
  */
@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* struct sched_attr of linux/sched/types.h, which not every libc can be used with. */
+/* struct sched_attr of linux/sched/types.h, which conflicts with some libcs. */
 struct attr {
 	uint32_t size, policy;
 	uint64_t flags;

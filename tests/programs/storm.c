@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * storm MODULE_FILE WRITERS ROUNDS COMMANDS: loads rust_kthread_demo and lets
- * that many processes at once give random commands, that many each, while
- * another one tries to unload the module all the time, and loads it again where
- * it succeeds. Prints what came of it, and ends with status 1 if an errno came
- * back that the command does not document, or if the totals do not add up.
+ * storm MODULE_FILE WRITERS ROUNDS COMMANDS: loads rust_kthread_demo and starts
+ * WRITERS processes that each give COMMANDS random commands, while another process
+ * tries to unload the module all the time, and loads it again after a success. Prints
+ * the results, and exits with 1 if a command returns an undocumented errno, or if the
+ * totals do not add up.
  *
- * In every other round nobody keeps the module, so that it can go at any moment
- * when no file is open. In the others it stays, so that the totals of the round
- * can be compared with what the writers got. In the end it is loaded.
+ * In every other round the module may be unloaded whenever no file is open. In the
+ * others an open file keeps it, so that the totals can be compared with the results of
+ * the writers. At the end it is loaded.
  */
 
 #include "demo.h"
@@ -24,7 +24,7 @@
 
 enum verb { CREATE, RUN, START, WAKE, PARK, UNPARK, STOP, STOP_ALL, NOISE, VERBS };
 
-/* What each command may give. */
+/* The documented errnos of each command. */
 static const struct {
 	const char *name;
 	int errnos[6];
@@ -55,7 +55,7 @@ static void __printf(1, 2) complain(const char *format, ...)
 {
 	va_list args;
 
-	/* A few say enough. */
+	/* A few are enough. */
 	if (++shared->bad > 10)
 		return;
 	va_start(args, format);
@@ -79,14 +79,14 @@ static void load(void)
 	close(fd);
 }
 
-/* Until the others are through. */
+/* Unloads and loads until the others are done. */
 static void unload_and_load(void)
 {
 	while (!shared->over) {
 		if (!syscall(SYS_delete_module, MODULE, O_NONBLOCK)) {
 			shared->unloaded++;
 			load();
-			/* So that there is something to storm, and to end it at any moment. */
+			/* Load with workers, for the storm to work on. */
 			pause_us(below(40000));
 		} else if (errno == EAGAIN) {
 			shared->refused++;
@@ -114,7 +114,7 @@ static size_t command(char *text, enum verb verb)
 			text[i] = random_u64();
 		return len;
 	}
-	/* As many names as workers and some more, so that they meet. */
+	/* A few more names than workers, so that writers collide. */
 	len = sprintf(text, "%s n%u", verbs[verb].name, below(30));
 	if (verb == CREATE || verb == RUN)
 		len += sprintf(text + len, "%s%s", below(50) ? "" : "longer_than_15_bytes", one_of(options));
@@ -134,11 +134,11 @@ static void write_commands(unsigned int count)
 		if (verb == STOP_ALL && below(50))
 			verb = RUN;
 		len = command(text, verb);
-		/* Opened each time, so that there are times when nobody has it open. */
+		/* Reopen it each time, so that it is sometimes closed by all. */
 		fd = open(DEMO "/control", O_WRONLY);
 		if (fd < 0) {
 			shared->not_open[errno < 200 ? errno : 0]++;
-			/* Leaves the CPU to the load, which takes long on a slow kernel. */
+			/* Leave the CPU to the load, which is long on a slow kernel. */
 			if (missed < 100)
 				missed++;
 			pause_us(missed * 5000);
@@ -170,7 +170,7 @@ static void read_totals(int fd, uint64_t totals[TOTALS])
 		die("stats is not in its form:\n%s", text);
 }
 
-/* Opens stats as soon as the module is there. */
+/* Opens stats as soon as the module is loaded. */
 static int hold(void)
 {
 	for (int tries = 0; tries < 50000; tries++) {
@@ -218,7 +218,7 @@ static void storm(unsigned int writers, unsigned int commands, bool held)
 			_exit(0);
 		}
 	}
-	/* All but the one that unloads. */
+	/* All except the one that unloads. */
 	for (unsigned int i = 0; i < writers; i++)
 		wait(NULL);
 	if (!held)
@@ -237,7 +237,7 @@ static void storm(unsigned int writers, unsigned int commands, bool held)
 static bool is_documented(enum verb verb, int err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(verbs[verb].errnos); i++)
-		/* A zero after the first only fills up. */
+		/* Later zeros are padding. */
 		if (verbs[verb].errnos[i] == err && (err || !i))
 			return true;
 	return false;
@@ -263,7 +263,7 @@ static void report(void)
 		if (!shared->not_open[err])
 			continue;
 		printf(" %s %lu", errno_name(err), shared->not_open[err]);
-		/* Not there, or of a module that goes. */
+		/* Missing, or of a module that is unloaded. */
 		if (err != ENOENT && err != ENXIO) {
 			printf(" (not documented)");
 			shared->bad++;
@@ -297,7 +297,7 @@ int main(int argc, char **argv)
 	}
 	for (unsigned int i = 0; i < rounds; i++) {
 		storm(writers, commands, i % 2);
-		/* Nobody has a file open: it must go. */
+		/* No file is open, so the unload must succeed. */
 		for (unsigned long n = shared->unloaded, tries = 0; i % 2 == 0 && n == shared->unloaded; tries++) {
 			if (tries == 50000) {
 				complain("it does not unload although no file is open");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * write1 FILE: copies stdin to FILE in exactly one write(2) and prints the name
- * of its errno, OK, or SHORT if not all was taken. An errno from open(2) is
+ * of its errno, OK, or SHORT if the write was short. An errno from open(2) is
  * printed as open:NAME.
  */
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Short scripts of calls of C, with what each is to return.
+//! Short scripts of calls to C, with their expected results.
 //!
-//! They run on the kernel, in this module, and on the model of it, in proofs/model/. So both do the same.
+//! They run on the kernel, in this module, and on its model in proofs/model/, so that both agree.
 
 use kernel::{
     bindings,
@@ -29,13 +29,13 @@ unsafe extern "C" fn returns(_: *mut c_void) -> c_int {
     7
 }
 
-/// Sleeps and parks until it is asked to stop, and returns 42.
+/// Sleeps and parks until the thread is asked to stop, and returns 42.
 ///
 /// # Safety
 ///
 /// Only a kernel thread may call it.
 unsafe extern "C" fn until_stopped(_: *mut c_void) -> c_int {
-    // SAFETY: This is a kernel thread, which sets its own state.
+    // SAFETY: The caller guarantees that this is a kernel thread, and it sets its own state.
     unsafe {
         let state = &raw mut (*Task::current_raw()).__state;
 
@@ -56,34 +56,34 @@ unsafe extern "C" fn until_stopped(_: *mut c_void) -> c_int {
     }
 }
 
-/// Returns what an interruptible wait for a completion does.
+/// Returns the result of an interruptible wait for a completion.
 ///
 /// # Safety
 ///
-/// `data` must be a completion.
+/// `data` must point to a completion.
 unsafe extern "C" fn waits(data: *mut c_void) -> c_int {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `data` points to a completion.
     unsafe { bindings::wait_for_completion_interruptible(data.cast()) }
 }
 
-/// A work that completes what follows it.
+/// A work item that completes the completion that follows it.
 #[repr(C)]
 struct Completes {
     work: bindings::kthread_delayed_work,
     done: bindings::completion,
 }
 
-/// Completes it.
+/// Completes the completion behind `work`.
 ///
 /// # Safety
 ///
 /// `work` must be the first field of a [`Completes`].
 unsafe extern "C" fn completes(work: *mut bindings::kthread_work) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `work` is the first field of a [`Completes`].
     unsafe { bindings::complete(&raw mut (*work.cast::<Completes>()).done) };
 }
 
-/// Compares what calls return with what they are to.
+/// Compares the results of calls with the expected ones.
 struct Script<'a> {
     name: &'static str,
     step: u32,
@@ -96,7 +96,7 @@ impl Script<'_> {
         (self.tell)(self.name, self.step, found.into(), wanted);
     }
 
-    /// The task gets into this state, and sleeps there.
+    /// Waits until the task sleeps in this state.
     fn gets_to(&mut self, task: &Task, wanted: i64) {
         let mut found = -1;
 
@@ -112,15 +112,15 @@ impl Script<'_> {
 }
 
 fn state(task: &Task) -> i64 {
-    // SAFETY: There is a reference to the task.
+    // SAFETY: The caller holds a reference to the task.
     i64::from(unsafe { (&raw const (*task.as_ptr()).__state).read_volatile() })
 }
 
 type ThreadFn = unsafe extern "C" fn(*mut c_void) -> c_int;
 
-/// Makes a thread that has never been woken.
+/// Creates a thread and does not wake it.
 fn create(function: ThreadFn, data: *mut c_void) -> Result<ARef<Task>> {
-    // SAFETY: The function may be called with the data. The format takes one string.
+    // SAFETY: The function may be called with the data, and the format takes one string.
     let task = kernel::error::from_err_ptr(unsafe {
         bindings::kthread_create_on_node(
             Some(function),
@@ -131,11 +131,11 @@ fn create(function: ThreadFn, data: *mut c_void) -> Result<ARef<Task>> {
         )
     })?;
 
-    // SAFETY: It does not exit before it is woken.
+    // SAFETY: The task does not exit before it is woken.
     Ok(ARef::from(unsafe { &*task.cast::<Task>() }))
 }
 
-/// Runs all scripts. `tell` is called with name, step, what was found, and what is right.
+/// Runs all scripts, and calls `tell` with name, step, result and expected result.
 pub(crate) fn run(tell: &dyn Fn(&str, u32, i64, i64)) -> Result {
     let script = |name| Script {
         name,
@@ -143,8 +143,8 @@ pub(crate) fn run(tell: &dyn Fn(&str, u32, i64, i64)) -> Result {
         tell,
     };
 
-    // SAFETY: All tasks are kept by a reference, and stopped once. All else is initialised before it is used, and
-    // used no more when its thread has been stopped.
+    // SAFETY: There is a reference to each task, and each is stopped once. Everything else is
+    // initialised before its use, and not used after its thread has been stopped.
     unsafe {
         {
             let mut s = script("stop of a thread that is new");
@@ -229,7 +229,7 @@ pub(crate) fn run(tell: &dyn Fn(&str, u32, i64, i64)) -> Result {
             let worker = KBox::new(Opaque::<bindings::kthread_worker>::uninit(), GFP_KERNEL)?;
             let completes = KBox::new(Opaque::<Completes>::uninit(), GFP_KERNEL)?;
             let (worker, item) = (worker.get(), completes.get());
-            // Lockdep takes the timer for a lock that its function is called with.
+            // To lockdep the timer is a lock that is held while its function runs.
             let lock = kernel::static_lock_class!();
             let timer = kernel::static_lock_class!();
             bindings::__kthread_init_worker(worker, c"calls".as_char_ptr(), lock.as_ptr());
