@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Copies `kthread/` to where it is compiled, as it is but for what is replaced below.
+//! Copies `kthread/` into the build directory, with the replacements below.
 
 use std::{
     cmp::Reverse,
@@ -11,14 +11,14 @@ use std::{
     slice::Iter,
 };
 
-/// What is replaced in all files. docs/proofs.md has this list, too.
+/// The replacements in all files, which docs/proofs.md lists as well.
 const REPLACED: &[(&str, &str)] = &[
-    // `UnsafeCell` is the one of the model.
+    // Use the model's `UnsafeCell`.
     ("use core::", "use kernel::rust_core::"),
-    // Volatile accesses go to the machine, as those of `Atomic` do.
+    // Volatile accesses go through the machine, like those of `Atomic`.
     (".read_volatile()", ".model_read()"),
     (".write_volatile(", ".model_write("),
-    // Which accesses to a cell only read is not told by its type.
+    // The type of a cell does not say which accesses only read.
     ("(*self.task.get())", "(*self.task.get_to_read())"),
     (
         "(*T::slot().shared.get())?",
@@ -26,14 +26,14 @@ const REPLACED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Lines that are left out: macros of pin-init that prove what the model does not.
+/// Removed lines: macros of pin-init, whose proofs the model does not need.
 const LEFT_OUT: &[&str] = &["#[pin_data]", "#[pin]"];
 
-/// What comes at the end of each file.
+/// Appended to each file.
 const ADDED: &str =
     "#[allow(unused_imports)]\nuse kernel::atomic::{Volatile as _, VolatileMut as _};\n";
 
-/// A place in a file, and what is there and would be if it were broken.
+/// A place in a file, with its code and the broken code.
 struct Hunk {
     number: usize,
     name: String,
@@ -43,8 +43,10 @@ struct Hunk {
     new: String,
 }
 
-/// Reads `breaks/`: each file has, after comments, hunks that begin with `@ FILE FUNCTION`, with the lines that are
-/// there and those that replace them.
+/// Reads `breaks/`.
+///
+/// Each file has comments, and then hunks that begin with `@ FILE FUNCTION`, with the existing
+/// lines and their replacement.
 fn read_breaks(dir: &Path) -> (Vec<String>, Vec<Hunk>) {
     let mut names: Vec<String> = fs::read_dir(dir)
         .unwrap()
@@ -70,7 +72,7 @@ fn read_breaks(dir: &Path) -> (Vec<String>, Vec<Hunk>) {
             };
 
             hunks.push(Hunk {
-                // Zero is none.
+                // Zero means no break.
                 number: number + 1,
                 name: name.clone(),
                 file: file.into(),
@@ -83,7 +85,7 @@ fn read_breaks(dir: &Path) -> (Vec<String>, Vec<Hunk>) {
     (names, hunks)
 }
 
-/// Finds where a hunk is.
+/// Finds the place of a hunk.
 fn find(text: &str, hunk: &Hunk) -> Range<usize> {
     let Hunk {
         name,
@@ -104,8 +106,9 @@ fn find(text: &str, hunk: &Hunk) -> Range<usize> {
     begin + at..begin + at + old.len()
 }
 
-/// Has the code of a range choose, when it runs, between what it is and what is broken. Of the hunks, which are sorted,
-/// those that are within another come after it.
+/// Makes the code of a range choose at run time between the original and the broken version.
+///
+/// The hunks are sorted, with nested ones after the enclosing one.
 fn break_up(
     text: &str,
     range: Range<usize>,

@@ -122,7 +122,7 @@ refused 'SHARE_RW' vm COMMAND=true SHARE_RW=1
 refused 'SHARE_RW=' vm COMMAND=true "SHARE=$work" SHARE_RW=yes
 refused 'is no directory' vm COMMAND=true "OUT=$top/Makefile"
 refused 'is no directory' vm COMMAND=true "OUT=$top/Makefile/x/y"
-refused 'what is to be run' vm
+refused 'there is nothing to run' vm
 refused 'both given' vm SCRIPT=Makefile COMMAND=true
 refused 'MINUTES is missing' soak
 refused 'NAME is missing' new-module

@@ -30,7 +30,7 @@ pub unsafe trait AtomicType: Sized + Send + Copy {
 
 macro_rules! types {
     ($($type:ty)*) => { $(
-        // SAFETY: It is its own representation.
+        // SAFETY: The type is its own representation.
         unsafe impl AtomicType for $type {
             type Repr = $type;
         }
@@ -41,10 +41,10 @@ types!(bool i32 u32 i64 u64 usize isize);
 
 pub struct Atomic<T>(UnsafeCell<T>);
 
-// SAFETY: It is one.
+// SAFETY: A pointer is an atomic type.
 unsafe impl<T: Send> Send for Atomic<T> {}
 
-// SAFETY: There is one thread.
+// SAFETY: There is only one thread of the host.
 unsafe impl<T: Send> Sync for Atomic<T> {}
 
 impl<T: AtomicType> Atomic<T> {
@@ -59,7 +59,7 @@ impl<T: AtomicType> Atomic<T> {
     fn exchange<O: Ordering>(&self, what: &str, _: O, change: impl FnOnce(T) -> T) -> T {
         machine::step(what);
         machine::check(self, what);
-        // SAFETY: There is one thread.
+        // SAFETY: There is only one thread of the host.
         let old = unsafe { *self.0.get() };
 
         // SAFETY: As above.
@@ -69,12 +69,12 @@ impl<T: AtomicType> Atomic<T> {
     }
 
     pub fn load<O: Ordering>(&self, _: O) -> T {
-        // SAFETY: It is there.
+        // SAFETY: `self` is valid.
         unsafe { load(self.as_ptr(), O::ORDER) }
     }
 
     pub fn store<O: Ordering>(&self, value: T, _: O) {
-        // SAFETY: It is there.
+        // SAFETY: `self` is valid.
         unsafe { store(self.as_ptr(), value, O::ORDER) };
     }
 
@@ -101,10 +101,10 @@ impl<T: AtomicType> Atomic<T> {
 
         machine::step("cmpxchg");
         machine::check(self, "cmpxchg");
-        // SAFETY: There is one thread.
+        // SAFETY: There is only one thread of the host.
         let found = unsafe { *self.0.get() };
         if !is_same(found, old) {
-            // One that fails orders nothing.
+            // A failed exchange has no ordering.
             machine::loaded(self.as_ptr().addr(), Order::Relaxed);
             return Err(found);
         }
@@ -139,7 +139,7 @@ unsafe fn load<T: Copy>(pointer: *mut T, order: Order) -> T {
     machine::step("load");
     machine::check(pointer, "a load");
     machine::loaded(pointer.addr(), order);
-    // SAFETY: The caller has one. There is one thread.
+    // SAFETY: The caller has a valid pointer, and there is only one thread of the host.
     unsafe { *pointer }
 }
 
@@ -147,7 +147,7 @@ unsafe fn store<T: Copy>(pointer: *mut T, value: T, order: Order) {
     machine::step("store");
     machine::check(pointer, "a store");
     machine::stored(pointer.addr(), order);
-    // SAFETY: The caller has one. There is one thread.
+    // SAFETY: The caller has a valid pointer, and there is only one thread of the host.
     unsafe { *pointer = value };
 }
 
@@ -155,11 +155,11 @@ unsafe fn store<T: Copy>(pointer: *mut T, value: T, order: Order) {
 ///
 /// As in the `kernel` crate.
 pub unsafe fn atomic_load<T: Copy, O: Ordering>(pointer: *mut T, _: O) -> T {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `pointer` is valid for an atomic read.
     unsafe { load(pointer, O::ORDER) }
 }
 
-/// What build.rs makes of volatile accesses.
+/// Replaces volatile accesses, see build.rs.
 pub trait Volatile<T> {
     /// # Safety
     ///
@@ -169,14 +169,14 @@ pub trait Volatile<T> {
 
 impl<T: Copy> Volatile<T> for *const T {
     unsafe fn model_read(self) -> T {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that `self` is valid for reads.
         unsafe { load(self.cast_mut(), Order::Relaxed) }
     }
 }
 
 impl<T: Copy> Volatile<T> for *mut T {
     unsafe fn model_read(self) -> T {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that `self` is valid for reads.
         unsafe { load(self, Order::Relaxed) }
     }
 }
@@ -190,7 +190,7 @@ pub trait VolatileMut<T> {
 
 impl<T: Copy> VolatileMut<T> for *mut T {
     unsafe fn model_write(self, value: T) {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that `self` is valid for writes.
         unsafe { store(self, value, Order::Relaxed) };
     }
 }

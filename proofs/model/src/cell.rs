@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An `UnsafeCell` that knows who accesses it.
+//! An `UnsafeCell` that checks its accesses.
 
 use crate::machine::{self, Accesses};
 use std::cell::UnsafeCell as Real;
@@ -18,22 +18,22 @@ impl<T> UnsafeCell<T> {
         }
     }
 
-    /// Returns a pointer, and takes this for a write, as is most of what is done with it.
+    /// Returns a pointer, and counts as a write, as most uses are.
     #[track_caller]
     pub fn get(&self) -> *mut T {
         machine::check(self, "a cell");
-        // SAFETY: There is one thread.
+        // SAFETY: There is only one thread of the host.
         unsafe {
             (*self.accesses.get()).write(&format!("the cell at {}", std::panic::Location::caller()))
         };
         self.value.get()
     }
 
-    /// Like `get`, to read.
+    /// Like `get`, but counts as a read.
     #[track_caller]
     pub fn get_to_read(&self) -> *mut T {
         machine::check(self, "a cell");
-        // SAFETY: There is one thread.
+        // SAFETY: There is only one thread of the host.
         unsafe {
             (*self.accesses.get()).read(&format!("the cell at {}", std::panic::Location::caller()))
         };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which interleavings are run.
+//! Chooses the interleavings to run.
 
 use crate::machine;
 use shuttle_engine::{
@@ -30,7 +30,7 @@ pub fn trace(interleaving: Option<usize>) {
     TRACES.set(interleaving.is_none());
 }
 
-/// How to run what has failed once more.
+/// Prints how to repeat a failure.
 pub fn which() -> String {
     WHICH.with_borrow(String::clone)
 }
@@ -39,7 +39,7 @@ fn say(which: String) {
     WHICH.set(which);
 }
 
-/// All interleavings with no more than so many preemptions: switches away from a task that could go on.
+/// All interleavings with a limited number of preemptions: switches away from a runnable task.
 struct Exhaustive {
     bound: usize,
     path: Vec<Choice>,
@@ -53,7 +53,7 @@ struct Exhaustive {
 struct Choice {
     taken: usize,
     options: Vec<usize>,
-    /// What it costs to take another option than the first.
+    /// The number of preemptions if an option other than the first is taken.
     cost: usize,
 }
 
@@ -147,7 +147,7 @@ impl Scheduler for Exhaustive {
     }
 }
 
-/// Lets one of shuttle's schedulers choose, and ends an execution when that is over.
+/// Wraps one of shuttle's schedulers, and ends an execution with it.
 struct Seeded<S>(S);
 
 impl<S: Scheduler> Scheduler for Seeded<S> {
@@ -191,11 +191,12 @@ fn run(scheduler: impl Scheduler + 'static, test: fn()) -> usize {
     })
 }
 
-/// How many interleavings there are of a seed. Those with few preemptions learn from the first how long the test is.
+/// The number of interleavings of a seed. The first one measures the length of the test.
 const PER_SEED: usize = 16;
 
-/// Runs a test with a seed, and returns how many interleavings these were. Every second seed is for those with few
-/// preemptions, at random places.
+/// Runs a test with a seed, and returns the number of interleavings.
+///
+/// Every second seed runs interleavings with few preemptions, at random places.
 pub fn run_seed(test: fn(), seed: u64) -> usize {
     say(format!("--seed {seed}"));
     if seed % 2 == 0 {
@@ -205,7 +206,7 @@ pub fn run_seed(test: fn(), seed: u64) -> usize {
     }
 }
 
-/// Returns how many interleavings were run, and whether these were all.
+/// Returns the number of interleavings, and whether these were all.
 pub fn run_all(test: fn(), bound: usize, limit: Duration) -> (usize, bool) {
     let is_done = Rc::new(Cell::new(false));
     let scheduler = Exhaustive {

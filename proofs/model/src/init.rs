@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What pin-init does, without what it proves.
+//! The initialisation of pin-init, without its proofs.
 
 use crate::memory::KBox;
 use std::{convert::Infallible, marker::PhantomData, mem::MaybeUninit, pin::Pin};
@@ -15,10 +15,10 @@ pub unsafe trait PinInit<T: ?Sized, E = Infallible>: Sized {
     unsafe fn __pinned_init(self, slot: *mut T) -> Result<(), E>;
 }
 
-// SAFETY: The value is written.
+// SAFETY: `__pinned_init` writes the value.
 unsafe impl<T, E> PinInit<T, E> for T {
     unsafe fn __pinned_init(self, slot: *mut T) -> Result<(), E> {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that `slot` is valid for writes.
         unsafe { slot.write(self) };
         Ok(())
     }
@@ -26,7 +26,7 @@ unsafe impl<T, E> PinInit<T, E> for T {
 
 pub struct InitClosure<F, T: ?Sized, E>(F, PhantomData<fn(*mut T) -> E>);
 
-// SAFETY: By the requirements of `pin_init_from_closure`.
+// SAFETY: The caller of `pin_init_from_closure` guarantees that the closure initialises the slot.
 unsafe impl<T: ?Sized, F: FnOnce(*mut T) -> Result<(), E>, E> PinInit<T, E>
     for InitClosure<F, T, E>
 {
@@ -44,7 +44,7 @@ pub unsafe fn pin_init_from_closure<T: ?Sized, E>(
     InitClosure(f, PhantomData)
 }
 
-/// The first closure tells the type.
+/// The first closure determines the type.
 #[doc(hidden)]
 pub fn __init_of<T, E>(
     _: impl Fn(T),
@@ -91,7 +91,7 @@ macro_rules! __init_fields {
     };
 }
 
-/// What is on a stack is freed as all else, so that who touches it too late is told.
+/// Values on a stack are freed like others, so that a late access is found.
 #[macro_export]
 macro_rules! stack_pin_init {
     (let $name:ident = $init:expr) => {
@@ -111,7 +111,7 @@ pub trait InPlaceWrite<T> {
 
 impl<T> InPlaceWrite<T> for &mut MaybeUninit<T> {
     fn write_pin_init<E>(self, init: impl PinInit<T, E>) -> Result<(), E> {
-        // SAFETY: It is valid for writes.
+        // SAFETY: The slot is valid for writes.
         unsafe { init.__pinned_init(self.as_mut_ptr()) }
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The machine that the model runs on: who runs, what is known of memory, and what happened before what.
+//! The machine that the model runs on: scheduling, memory, and the happens-before order.
 //!
-//! All runs on one thread of the host, which shuttle lets switch between the tasks of the model, and only where [`step`] is
-//! called. So what is between two steps is atomic.
+//! Everything runs on one thread of the host. shuttle switches between the tasks of the model, and
+//! only where [`step`] is called, so code between two steps is atomic.
 
 use shuttle_engine::runtime::{execution::ExecutionState, task::TaskId, thread};
 use std::{
@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-/// A vector clock: how much of what each task has done is known.
+/// A vector clock: the number of known events of each task.
 #[derive(Clone, Default, Debug)]
 pub struct Clock(Vec<u32>);
 
@@ -42,7 +42,9 @@ impl Clock {
     }
 }
 
-/// What a task knows. Fences turn what was read without order into knowledge, and knowledge into what is written.
+/// The knowledge of a task.
+///
+/// Fences add earlier relaxed reads to it, and pass it on with later relaxed writes.
 #[derive(Default)]
 struct Known {
     now: Clock,
@@ -54,18 +56,18 @@ struct Known {
 pub struct Machine {
     execution: usize,
     known: Vec<Known>,
-    /// What who reads a location with acquire gets to know.
+    /// The knowledge that an acquire load of a location gets.
     locations: HashMap<usize, Clock>,
-    /// What has been freed: from where to where. It is not used again before the end.
+    /// Freed address ranges. They are not reused before the end.
     freed: BTreeMap<usize, usize>,
     quarantine: Vec<(usize, Layout)>,
-    /// How many allocations there are.
+    /// The number of allocations.
     pub live: isize,
     /// The kernel's tasks, by the number of the model's.
     pub tasks: HashMap<usize, *mut crate::bindings::task_struct>,
-    /// How many kernel tasks have not exited.
+    /// The number of kernel tasks that have not exited.
     pub running: usize,
-    /// How many of them run the function that they were made for.
+    /// The number of kernel tasks that run their thread function.
     pub in_text: usize,
     waits_for_end: Option<usize>,
     pub is_over: bool,
@@ -73,7 +75,7 @@ pub struct Machine {
     pub timers: Vec<crate::c::timer::State>,
     pub cpus_lock: crate::c::lock::Sleeping,
     pub smpboot_lock: crate::c::lock::Sleeping,
-    /// How many modules are held.
+    /// The number of module references.
     pub module_references: isize,
     pub steps: usize,
 }
@@ -85,9 +87,9 @@ unsafe impl Sync for Global {}
 
 static MACHINE: Global = Global(UnsafeCell::new(None));
 
-/// Is to be used for one expression.
+/// Returns the machine, for use in a single expression.
 pub fn machine() -> &'static mut Machine {
-    // SAFETY: There is one thread, and no reference is kept across a call of this.
+    // SAFETY: There is only one thread, and no reference is kept across a call of this.
     unsafe { (*MACHINE.0.get()).as_mut().unwrap() }
 }
 
@@ -100,7 +102,7 @@ pub fn reset() {
     if let Some(old) = old {
         machine().execution = old.execution + 1;
         for (address, layout) in old.quarantine {
-            // SAFETY: It was allocated with this layout, and nobody uses it any more.
+            // SAFETY: The memory was allocated with this layout, and is not used any more.
             unsafe { std::alloc::dealloc(address as *mut u8, layout) };
         }
     }
@@ -120,20 +122,20 @@ pub fn trace(what: &str) {
     }
 }
 
-/// Others may run here, before what the caller does next.
+/// A step: other tasks may run here.
 pub fn step(what: &str) {
     thread::switch();
     machine().steps += 1;
     trace(what);
 }
 
-/// Others must run here, if they can.
+/// Other tasks run here if they are able to.
 pub fn give_way() {
     shuttle_engine::thread_support::yield_now();
     machine().steps += 1;
 }
 
-/// Does not return before somebody calls [`unblock`].
+/// Blocks until another task calls [`unblock`].
 pub fn block() {
     ExecutionState::with(|state| state.current_mut().block(false));
     thread::switch();
@@ -143,7 +145,7 @@ pub fn unblock(id: usize) {
     ExecutionState::with(|state| state.get_mut(TaskId::from(id)).unblock());
 }
 
-/// Stays blocked for good, which is no deadlock.
+/// Blocks forever, which does not count as a deadlock.
 pub fn vanish() -> ! {
     ExecutionState::with(|state| {
         state.current_mut().detach();
@@ -153,7 +155,7 @@ pub fn vanish() -> ! {
     unreachable!("what has vanished runs");
 }
 
-/// Makes a task of the model, which runs at once or later, and knows what the caller does.
+/// Creates a task of the model, which inherits the knowledge of the caller.
 pub fn spawn(f: impl FnOnce() + 'static) -> usize {
     let id = ExecutionState::spawn_thread(
         Box::new(f),
@@ -177,7 +179,7 @@ pub fn wait_for_all() {
     }
 }
 
-/// Waits until no other task can go on.
+/// Waits until all other tasks are blocked.
 pub fn wait_until_all_sleep() {
     let own = current_id();
 
@@ -188,7 +190,7 @@ pub fn wait_until_all_sleep() {
     }
 }
 
-/// Whether a thread runs code that a module may have.
+/// Whether a thread runs code that may be in a module.
 pub fn runs_text() -> bool {
     machine().in_text > 0
 }
@@ -199,7 +201,7 @@ pub fn end() {
     thread::switch();
 }
 
-/// To be called when a kernel task has exited.
+/// Records that a kernel task has exited.
 pub fn exited() {
     machine().running -= 1;
     if machine().running == 0 {
@@ -222,14 +224,14 @@ fn now() -> &'static mut Clock {
     &mut knowledge(current_id()).now
 }
 
-/// A task that is woken knows what who wakes it knows.
+/// Passes the knowledge of the waker to the woken task.
 pub fn tell(id: usize) {
     let own = now().clone();
 
     knowledge(id).now.join(&own);
 }
 
-/// Returns what is known, to be handed over with a lock.
+/// Returns the knowledge of the caller, to be handed over with a lock.
 pub fn release(to: &mut Clock) {
     to.join(now());
     now().tick(current_id());
@@ -304,7 +306,7 @@ pub fn stored(address: usize, order: Order) {
     wrote(address, order, false);
 }
 
-/// Of an operation that reads and writes.
+/// The order of a read-modify-write operation.
 pub fn exchanged(address: usize, order: Order) {
     if order == Order::Full {
         full_barrier();
@@ -316,7 +318,7 @@ pub fn exchanged(address: usize, order: Order) {
     }
 }
 
-/// Stops if something has been freed.
+/// Fails if the memory has been freed.
 pub fn check<T: ?Sized>(pointer: *const T, what: &str) {
     let address = pointer.cast::<u8>().addr();
     let last = machine().freed.range(..=address).next_back();
@@ -330,25 +332,25 @@ pub fn allocated() {
     machine().live += 1;
 }
 
-/// Fills what is freed, and keeps it until the end of the execution.
+/// Poisons freed memory, and keeps it until the end of the execution.
 ///
 /// # Safety
 ///
-/// The memory is not used any more, and has been allocated with this layout.
+/// The memory must not be used any more, and must have been allocated with this layout.
 pub unsafe fn free(pointer: *mut u8, layout: Layout) {
     check(pointer, "it is freed twice");
     machine().live -= 1;
     if layout.size() == 0 {
         return;
     }
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the memory is unused and has this layout.
     unsafe { pointer.write_bytes(0x6b, layout.size()) };
     let (begin, end) = (pointer.addr(), pointer.addr() + layout.size());
     machine().freed.insert(begin, end);
     machine().quarantine.push((begin, layout));
 }
 
-/// What is not atomic, and must not be accessed at once.
+/// A non-atomic location, which must not be accessed concurrently.
 pub struct Accesses {
     /// A static variable outlives an execution.
     execution: usize,

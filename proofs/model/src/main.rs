@@ -2,9 +2,10 @@
 
 //! Runs `kthread/` on a model of the kernel, in many interleavings. See docs/proofs.md.
 //!
-//! To `kthread/` this crate is the crate `kernel`: the modules that are not named in a comment are its.
+//! To `kthread/` this crate is the crate `kernel`; a comment marks the modules that are not part
+//! of that.
 
-// What the `kernel` crate uses for its own `Arc`.
+// Features that the `kernel` crate uses for its own `Arc`.
 #![feature(arbitrary_self_types, coerce_unsized, dispatch_from_dyn, unsize)]
 #![allow(
     clippy::all,
@@ -17,7 +18,7 @@
 extern crate self as kernel;
 extern crate self as pin_init;
 
-// The model, and what is tested on it.
+// The model, and its tests.
 mod c;
 #[path = "../../../tests/modules/calls/script.rs"]
 mod calls;
@@ -41,10 +42,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is broken of all that can be, or zero.
+/// The number of the active break, or zero.
 static BROKEN: AtomicUsize = AtomicUsize::new(0);
 
-/// What build.rs has put where something can be broken.
+/// Used by the code that build.rs inserts for breaks.
 pub fn is_broken(number: usize) -> bool {
     BROKEN.load(Ordering::Relaxed) == number
 }
@@ -100,7 +101,7 @@ fn main() {
             _ => fail(&format!("there is no '{argument}'")),
         }
     }
-    // Nothing that has failed goes on.
+    // Stop at the first failure.
     std::panic::set_hook(Box::new(|info| {
         let why = match info.payload().downcast_ref::<&str>() {
             Some(why) => why.to_string(),

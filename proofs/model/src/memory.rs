@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `Arc`, `KBox` and `KVec`. What is freed is told to the machine.
+//! `Arc`, `KBox` and `KVec`, which report freed memory to the machine.
 
 use crate::{
     error::{Error, Result},
@@ -62,7 +62,7 @@ impl<T> Arc<T> {
     {
         let inner = allocate::<Inner<T>>();
 
-        // SAFETY: It has been allocated just now.
+        // SAFETY: The memory was just allocated.
         unsafe {
             (&raw mut (*inner).count).write(1);
             (&raw mut (*inner).clock).write(Clock::new());
@@ -82,7 +82,7 @@ impl<T> Arc<T> {
     /// As in the `kernel` crate.
     pub unsafe fn from_raw(pointer: *const T) -> Self {
         machine::check(pointer, "an Arc");
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that `pointer` is from `into_raw()`.
         unsafe {
             Self {
                 inner: NonNull::new_unchecked(
@@ -97,7 +97,7 @@ impl<T> Arc<T> {
     }
 
     pub fn into_unique_or_drop(this: Self) -> Option<()> {
-        // SAFETY: It is there.
+        // SAFETY: The allocation is valid.
         let is_last = unsafe { (*this.inner.as_ptr()).count == 1 };
 
         drop(this);
@@ -107,7 +107,7 @@ impl<T> Arc<T> {
 
 impl<T: ?Sized> Arc<T> {
     pub fn as_ptr(this: &Self) -> *const T {
-        // SAFETY: It is there.
+        // SAFETY: The allocation is valid.
         unsafe { &raw const (*this.inner.as_ptr()).value }
     }
 
@@ -125,7 +125,7 @@ impl<T: ?Sized> Deref for Arc<T> {
 
     fn deref(&self) -> &T {
         machine::check(self.inner.as_ptr(), "an Arc");
-        // SAFETY: It is there.
+        // SAFETY: The allocation is valid.
         unsafe { &(*self.inner.as_ptr()).value }
     }
 }
@@ -133,7 +133,7 @@ impl<T: ?Sized> Deref for Arc<T> {
 impl<T: ?Sized> Clone for Arc<T> {
     fn clone(&self) -> Self {
         machine::check(self.inner.as_ptr(), "an Arc");
-        // SAFETY: It is there.
+        // SAFETY: The allocation is valid.
         unsafe { (*self.inner.as_ptr()).count += 1 };
         Self {
             inner: self.inner,
@@ -147,7 +147,7 @@ impl<T: ?Sized> Drop for Arc<T> {
         let inner = self.inner.as_ptr();
 
         machine::check(inner, "an Arc");
-        // SAFETY: It is there. Whoever comes last has what the others have done.
+        // SAFETY: The allocation is valid. The last reference has seen all other accesses.
         unsafe {
             assert!((*inner).count > 0);
             machine::release(&mut (*inner).clock);
@@ -166,7 +166,7 @@ impl<T: ?Sized> Drop for Arc<T> {
 
 pub struct KBox<T: ?Sized>(NonNull<T>, PhantomData<T>);
 
-// SAFETY: It owns what it points to.
+// SAFETY: It owns its pointee.
 unsafe impl<T: ?Sized + Send> Send for KBox<T> {}
 
 // SAFETY: As above.
@@ -178,7 +178,7 @@ impl<T> KBox<T> {
     pub fn new(value: T, _: Flags) -> Result<Self> {
         let pointer = allocate::<T>();
 
-        // SAFETY: It has been allocated just now.
+        // SAFETY: The memory was just allocated.
         unsafe {
             pointer.write(value);
             Ok(Self(NonNull::new_unchecked(pointer), PhantomData))
@@ -191,7 +191,7 @@ impl<T> KBox<T> {
     {
         let pointer = allocate::<T>();
 
-        // SAFETY: It has been allocated just now, and is not moved from here on.
+        // SAFETY: The memory was just allocated, and is not moved from here on.
         unsafe {
             if let Err(error) = init.__pinned_init(pointer) {
                 machine::free(pointer.cast(), Layout::new::<T>());
@@ -214,7 +214,7 @@ impl<T: ?Sized> KBox<T> {
     ///
     /// As in the `kernel` crate.
     pub unsafe fn from_raw(pointer: *mut T) -> Self {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that `pointer` is from `into_raw()`.
         Self(unsafe { NonNull::new_unchecked(pointer) }, PhantomData)
     }
 }
@@ -224,7 +224,7 @@ impl<T: ?Sized> Deref for KBox<T> {
 
     fn deref(&self) -> &T {
         machine::check(self.0.as_ptr(), "a KBox");
-        // SAFETY: It is there.
+        // SAFETY: The allocation is valid.
         unsafe { self.0.as_ref() }
     }
 }
@@ -232,14 +232,14 @@ impl<T: ?Sized> Deref for KBox<T> {
 impl<T: ?Sized> DerefMut for KBox<T> {
     fn deref_mut(&mut self) -> &mut T {
         machine::check(self.0.as_ptr(), "a KBox");
-        // SAFETY: It is there.
+        // SAFETY: The allocation is valid.
         unsafe { self.0.as_mut() }
     }
 }
 
 impl<T: ?Sized> Drop for KBox<T> {
     fn drop(&mut self) {
-        // SAFETY: It is there.
+        // SAFETY: The allocation is valid.
         unsafe {
             let layout = Layout::for_value(self.0.as_ref());
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `kthread/` uses of the crate `kernel`.
+//! The parts of the crate `kernel` that `kthread/` uses.
 
 #![allow(missing_docs)]
 
@@ -168,7 +168,7 @@ pub mod types {
         }
 
         pub fn ffi_init(f: impl FnOnce(*mut T)) -> impl PinInit<Self> {
-            // SAFETY: The closure initialises it.
+            // SAFETY: The closure initialises the value.
             unsafe {
                 pin_init_from_closure(move |slot: *mut Self| {
                     f(slot.cast());
@@ -290,14 +290,14 @@ pub mod sync {
             type Target = T;
 
             fn deref(&self) -> &T {
-                // SAFETY: There is a reference.
+                // SAFETY: There is a reference to the task.
                 unsafe { self.0.as_ref() }
             }
         }
 
         impl<T: AlwaysRefCounted> Drop for ARef<T> {
             fn drop(&mut self) {
-                // SAFETY: There is a reference.
+                // SAFETY: There is a reference to the task.
                 unsafe { T::dec_ref(self.0) };
             }
         }
@@ -337,7 +337,7 @@ pub mod sync {
         }
 
         pub fn lock(&self) -> Guard<'_, T> {
-            // SAFETY: It is there.
+            // SAFETY: The lock is valid.
             unsafe { Sleeping::lock(self.lock.get()) };
             Guard(self)
         }
@@ -349,21 +349,21 @@ pub mod sync {
         type Target = T;
 
         fn deref(&self) -> &T {
-            // SAFETY: It is locked.
+            // SAFETY: The lock is held.
             unsafe { &*self.0.value.get() }
         }
     }
 
     impl<T> DerefMut for Guard<'_, T> {
         fn deref_mut(&mut self) -> &mut T {
-            // SAFETY: It is locked.
+            // SAFETY: The lock is held.
             unsafe { &mut *self.0.value.get() }
         }
     }
 
     impl<T> Drop for Guard<'_, T> {
         fn drop(&mut self) {
-            // SAFETY: It has been locked by the caller.
+            // SAFETY: The caller holds the lock.
             unsafe { Sleeping::unlock(self.0.lock.get()) };
         }
     }
@@ -397,7 +397,7 @@ pub mod sync {
 
         pub fn as_ref(&self) -> Option<&T> {
             match self.is_set.load(atomic::Acquire) {
-                // SAFETY: It has been set.
+                // SAFETY: The value has been set.
                 2 => unsafe { (*self.value.get_to_read()).as_ref() },
                 _ => None,
             }
@@ -407,7 +407,7 @@ pub mod sync {
             if self.is_set.cmpxchg(0, 1, atomic::Relaxed).is_err() {
                 return false;
             }
-            // SAFETY: Nobody else gets here.
+            // SAFETY: Only the first caller gets here.
             unsafe { *self.value.get() = Some(value) };
             self.is_set.store(2, atomic::Release);
             true
@@ -448,7 +448,7 @@ pub mod task {
         }
 
         pub fn wake_up(&self) {
-            // SAFETY: There is a reference.
+            // SAFETY: There is a reference to the task.
             unsafe { bindings::wake_up_process(self.as_ptr()) };
         }
     }
@@ -456,12 +456,12 @@ pub mod task {
     // SAFETY: As in the `kernel` crate.
     unsafe impl AlwaysRefCounted for Task {
         fn inc_ref(&self) {
-            // SAFETY: There is a reference.
+            // SAFETY: There is a reference to the task.
             unsafe { sched::get_task_struct(self.as_ptr()) };
         }
 
         unsafe fn dec_ref(object: NonNull<Self>) {
-            // SAFETY: By the requirements of this function.
+            // SAFETY: The caller guarantees that there is a reference to the task.
             unsafe { sched::put_task_struct(object.as_ptr().cast()) };
         }
     }
@@ -481,7 +481,7 @@ pub mod task {
 #[macro_export]
 macro_rules! current {
     () => {
-        // SAFETY: The current task is there while its code runs.
+        // SAFETY: The current task is valid while its code runs.
         unsafe { &*$crate::task::Task::current_raw().cast::<$crate::task::CurrentTask>() }
     };
 }
@@ -606,7 +606,7 @@ pub mod cpumask {
         ///
         /// As in the `kernel` crate.
         pub unsafe fn from_raw<'a>(mask: *const cpumask) -> &'a Self {
-            // SAFETY: By the requirements of this function.
+            // SAFETY: The caller guarantees that `mask` is valid for `'a`.
             unsafe { &*mask.cast() }
         }
 
@@ -630,7 +630,7 @@ pub mod mm {
 
     pub struct MmWithUser(UnsafeCell<mm_struct>);
 
-    // SAFETY: Nobody makes one.
+    // SAFETY: No value of this type exists.
     unsafe impl Sync for MmWithUser {}
 
     impl MmWithUser {
@@ -665,7 +665,7 @@ pub mod device {
         ///
         /// As in the `kernel` crate.
         pub unsafe fn from_raw<'a>(device: *mut crate::bindings::device) -> &'a Self {
-            // SAFETY: By the requirements of this function.
+            // SAFETY: The caller guarantees that `device` is valid for `'a`.
             unsafe { &*device.cast() }
         }
     }
@@ -705,7 +705,7 @@ pub mod devres {
 
 pub struct ThisModule(*mut bindings::module);
 
-// SAFETY: It is a number to all.
+// SAFETY: It is only used as a number.
 unsafe impl Sync for ThisModule {}
 
 impl ThisModule {

@@ -2,8 +2,8 @@
 
 //! The protocols, each between two or three parties.
 //!
-//! Beside what a test asserts, each execution fails that ends in a deadlock or a warning of C, in which something is used
-//! that has been freed, in which a cell is accessed by two at once, or after which a task or an allocation is left.
+//! Besides failed assertions, an execution fails if it deadlocks, if C warns, if freed memory is
+//! used, if two tasks access a cell at once, or if a task or an allocation is left at the end.
 
 use crate::{
     c::sched,
@@ -31,13 +31,13 @@ thread_local! {
     static MAY_LEAK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What each execution ends with.
+/// Checks the end of each execution.
 pub fn finish() {
     machine::wait_for_all();
     let live = machine::machine().live;
     let references = machine::machine().module_references;
 
-    // The task of the test is there.
+    // The task of the test itself is left.
     assert!(
         MAY_LEAK.take() || live == 1,
         "{} allocations are left",
@@ -52,7 +52,7 @@ pub fn finish() {
 
 macro_rules! all {
     ($($name:ident $bound:literal)*) => {
-        /// Name, test, and how many preemptions are explored at most: with one more it takes minutes.
+        /// Name, test, and the maximum number of preemptions: one more takes minutes.
         pub const ALL: &[(&str, fn(), usize)] = &[$((stringify!($name), $name, $bound)),*];
     };
 }
@@ -131,7 +131,7 @@ all! {
     calls 0
 }
 
-/// Counts how often it is dropped.
+/// Counts its drops.
 struct Counted(HostArc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -140,7 +140,7 @@ impl Drop for Counted {
     }
 }
 
-/// Checks at the end that each of several was dropped once.
+/// Checks at the end that each of several values was dropped once.
 #[derive(Default)]
 struct Drops(Vec<HostArc<AtomicUsize>>);
 
@@ -169,7 +169,7 @@ impl Drop for Drops {
     }
 }
 
-/// How often something has happened, which is no step for anybody.
+/// A counter whose accesses are not steps.
 #[derive(Clone, Default)]
 struct Count(HostArc<AtomicUsize>);
 
@@ -183,13 +183,13 @@ impl Count {
     }
 }
 
-/// What somebody writes before he says so, and another reads after.
+/// Data that one task writes before it publishes it, and another reads after.
 #[derive(Clone)]
 struct Data(HostArc<Shared>);
 
 struct Shared(UnsafeCell<u32>);
 
-// SAFETY: The model tells who accesses it at once.
+// SAFETY: The model finds concurrent accesses.
 unsafe impl Send for Shared {}
 
 // SAFETY: As above.
@@ -213,7 +213,7 @@ impl Data {
     }
 }
 
-/// A task that is no thread of `kthread/`, and runs beside the test.
+/// A task other than a thread of `kthread/`, which runs beside the test.
 struct Other<T>(Rc<State<T>>);
 
 struct State<T> {
@@ -490,7 +490,7 @@ fn start_asked() {
         .unwrap();
     let other = Other::new("other", move || closing.close());
 
-    // Whoever closes the group waits for the second before the first.
+    // The closer of the group waits for the second before the first.
     let first = first.start();
     if first.join() == Err(JoinError::NeverRan) {
         done.complete();
@@ -622,7 +622,7 @@ fn park_close_apart() {
     let other = Other::new("other", move || closing.close());
 
     assert!(matches!(thread.park(), Ok(()) | Err(ESRCH)));
-    // Whoever closes the group needs no help.
+    // The closer of the group needs no help.
     other.join();
     assert_eq!(thread.stop(), Ok(()));
 }
@@ -724,7 +724,7 @@ fn parks_itself() {
     assert_eq!(thread.stop(), Ok(()));
 }
 
-// What ends other sleeps.
+// Ending sleeps in other code.
 
 fn foreign_sleep() {
     let group = group();
@@ -753,7 +753,7 @@ fn joined_in_foreign_sleep() {
             })
             .unwrap(),
     );
-    // What has a handle that is leaked is there until its value is taken, which nobody does: it has none to drop.
+    // A thread with a leaked handle stays until its value is taken, which never happens: there is no value to drop.
     drop(group);
     MAY_LEAK.set(true);
 }
@@ -790,7 +790,7 @@ fn interrupt_sleep() {
         .spawn(fmt!("thread"), move |ctx| {
             let first = never.wait_interruptible();
             let taken = ctx.take_interrupt();
-            // It has been taken, and ends no more.
+            // The interrupt has been taken, and ends no further sleep.
             let second = never.wait_interruptible_timeout(1);
 
             (first, taken, second)
@@ -811,7 +811,7 @@ fn interrupt_stop() {
                 let _ = never.wait_interruptible();
                 ctx.take_interrupt();
             }
-            // It stops, whatever it takes.
+            // It stops, even if it takes the interrupt.
             ctx.take_interrupt();
             never.wait_interruptible()
         })
@@ -823,7 +823,7 @@ fn interrupt_stop() {
     assert_eq!(thread.join(), Ok(Err(ERESTARTSYS)));
 }
 
-// Who has the value, and who lets go of what is left.
+// Ownership of the value, and of the last reference.
 
 fn detach_return() {
     let mut drops = Drops::new();
@@ -861,7 +861,7 @@ fn detached_members_leave() {
             .unwrap()
             .detach();
     }
-    // It waits for those that are about to go.
+    // It waits for threads that are about to leave.
     let _ = group.len();
 }
 
@@ -967,9 +967,9 @@ fn create_close() {
 
 static MODULE: ThisModule = ThisModule::new(std::ptr::null_mut());
 
-/// What a module has that is made by `threaded_module!`.
+/// The state of a module with `threaded_module!`.
 fn module() -> (&'static ModuleThreads, ModuleGuard) {
-    // As a static variable of a module, it is never freed.
+    // It is a static variable of a module, and never freed.
     let threads: &'static ModuleThreads = Box::leak(Box::new(ModuleThreads::new()));
 
     // SAFETY: The guard is dropped by the test.
@@ -1025,7 +1025,7 @@ fn module_ends_groups() {
 
     group
         .spawn(fmt!("member"), move |ctx| {
-            // It may be the last to drop the group that it is in.
+            // It may drop the last reference to its own group.
             drop(own);
             until_stopped(ctx);
             drop(value);
@@ -1196,17 +1196,17 @@ fn wait_queue_park() {
 
 // Workers.
 
-/// A work that says how often it ran, and does not run twice at once.
+/// A work item that counts its runs, and does not run twice at once.
 struct Job {
     runs: Count,
-    /// What it uses while it runs.
+    /// Data that it uses during a run.
     inside: Shared,
     _counted: Counted,
 }
 
 impl WorkItem for Job {
     fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
-        // SAFETY: The model tells who accesses it at once.
+        // SAFETY: The model finds concurrent accesses.
         unsafe { *this.inside.0.get() += 1 };
         this.runs.add();
     }
@@ -1223,7 +1223,7 @@ fn job(drops: &mut Drops) -> (Arc<Work<Job>>, Count) {
     (Work::new_arc(job, GFP_KERNEL).unwrap(), runs)
 }
 
-/// To be used by who knows that it does not run.
+/// Accesses the data; the caller knows that the item does not run.
 fn look_inside(job: &Arc<Work<Job>>) -> u32 {
     // SAFETY: As above.
     unsafe { *job.inside.0.get() }
@@ -1292,7 +1292,7 @@ fn work_cancel_queue() {
     assert_eq!(look_inside(&job) as usize, queued);
 }
 
-/// A work that queues itself until it may not.
+/// A work item that queues itself until that is refused.
 struct Again {
     worker: Arc<Mutex<Option<Arc<Worker>>>>,
     runs: Count,
@@ -1301,7 +1301,7 @@ struct Again {
 
 impl WorkItem for Again {
     fn run(this: &Arc<Work<Self>>, _: &Context<'_>) {
-        // SAFETY: The model tells who accesses it at once.
+        // SAFETY: The model finds concurrent accesses.
         unsafe { *this.inside.0.get() += 1 };
         this.runs.add();
         if this.runs.get() < 3 {
@@ -1329,7 +1329,7 @@ fn work_cancel_self_queueing() {
 
     assert!(worker.queue(work.clone()).is_ok());
     let _ = worker.cancel_sync(&work).unwrap();
-    // It does not run, and is not queued.
+    // The item does not run, and is not queued.
     // SAFETY: As above.
     let _ = unsafe { *work.inside.0.get() };
     let runs = work.runs.get();
@@ -1393,7 +1393,7 @@ fn delayed_modified_by_two() {
 
     worker.flush().unwrap();
     let canceled = worker.cancel_sync(&job).unwrap().is_some();
-    // Each time that it was queued it ran, but for what was given back.
+    // It ran each time that it was queued, except when it was refused.
     let queued = usize::from(first) + usize::from(second);
     assert_eq!(runs.get(), queued - usize::from(canceled));
     drop(worker);
@@ -1485,7 +1485,7 @@ fn pool_waits() {
     pool.worker(1)
         .unwrap()
         .spawn(GFP_KERNEL, move |_| {
-            // It is asked although the first worker is waited for, and then sleeps.
+            // It is asked while the first worker is waited for, and then sleeps.
             let _ = never.wait_interruptible();
             own.complete();
             drop(value);
@@ -1494,11 +1494,11 @@ fn pool_waits() {
     drop(pool);
 }
 
-// Threads of each CPU.
+// Per-CPU threads.
 
 struct OnCpu {
     runs: Count,
-    /// What a run has seen of what was said.
+    /// The last value that a run has seen.
     said: Count,
     seen: Count,
     data: Data,
@@ -1589,7 +1589,7 @@ fn percpu_asked_first() {
     let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
 
     threads.wake(cpu());
-    // The group waits for this one first.
+    // The group waits for this thread first.
     group
         .spawn(fmt!("second"), move |_| done.wait_for_completion())
         .unwrap()
@@ -1614,7 +1614,7 @@ fn percpu_close() {
     assert_eq!(runs.get(), told.get());
 }
 
-// What the kernel does as well: tests/calls.sh.
+// The scripts that also run on the kernel: tests/calls.sh.
 
 fn calls() {
     crate::calls::run(&|script, step, found, right| {

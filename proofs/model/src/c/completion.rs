@@ -16,9 +16,9 @@ use std::ptr::null_mut;
 
 const ERESTARTSYS: c_long = 512;
 
-/// Says that `done` has been written, for those who look without the lock.
+/// Records a write of `done`, for readers without the lock.
 unsafe fn wrote_done(x: *mut completion) {
-    // SAFETY: The caller has one.
+    // SAFETY: The caller has a valid completion.
     machine::stored(unsafe { (&raw const (*x).done).addr() }, Order::Relaxed);
 }
 
@@ -35,9 +35,9 @@ pub fn new_completion() -> completion {
 
 /// # Safety
 ///
-/// `x` is valid for writes.
+/// `x` must be valid for writes.
 pub unsafe fn init_completion(x: *mut completion) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `x` is valid for writes.
     unsafe {
         x.write(new_completion());
         init_list_head(&raw mut (*x).wait.task_list);
@@ -46,7 +46,7 @@ pub unsafe fn init_completion(x: *mut completion) {
 
 /// `swake_up_locked()`.
 unsafe fn swake_up_locked(q: *mut swait_queue_head) {
-    // SAFETY: The lock is held, and what is in the list is there.
+    // SAFETY: The lock is held, and the entries of the list are valid.
     unsafe {
         if list_empty(&raw mut (*q).task_list) {
             return;
@@ -60,10 +60,10 @@ unsafe fn swake_up_locked(q: *mut swait_queue_head) {
 
 /// # Safety
 ///
-/// `x` is initialised.
+/// `x` must be initialised.
 pub unsafe fn complete(x: *mut completion) {
     machine::trace("complete");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `x` is initialised.
     unsafe {
         let flags = _raw_spin_lock_irqsave(&raw mut (*x).wait.lock);
         if (*x).done != c_uint::MAX {
@@ -77,10 +77,10 @@ pub unsafe fn complete(x: *mut completion) {
 
 /// # Safety
 ///
-/// `x` is initialised.
+/// `x` must be initialised.
 pub unsafe fn complete_all(x: *mut completion) {
     machine::trace("complete_all");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `x` is initialised.
     unsafe {
         let flags = _raw_spin_lock_irqsave(&raw mut (*x).wait.lock);
         (*x).done = c_uint::MAX;
@@ -94,7 +94,7 @@ pub unsafe fn complete_all(x: *mut completion) {
 
 /// `do_wait_for_common()`, with the lock held.
 unsafe fn do_wait_for_common(x: *mut completion, mut timeout: c_long, state: u32) -> c_long {
-    // SAFETY: `x` is there until this returns, and the waiter is taken out of the list before.
+    // SAFETY: `x` stays valid until this returns, and the waiter leaves the list before.
     unsafe {
         if (*x).done == 0 {
             let mut wait = swait_queue {
@@ -155,60 +155,60 @@ fn errno_or_zero(timeout: c_long) -> c_int {
 
 /// # Safety
 ///
-/// `x` is initialised. So it is for all of these.
+/// `x` must be initialised.
 pub unsafe fn wait_for_completion(x: *mut completion) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `x` is initialised.
     unsafe { wait_for_common(x, MAX_SCHEDULE_TIMEOUT, TASK_UNINTERRUPTIBLE) };
 }
 
 /// # Safety
 ///
-/// See above.
+/// `x` must be initialised.
 pub unsafe fn wait_for_completion_timeout(x: *mut completion, timeout: c_ulong) -> c_ulong {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `x` is initialised.
     unsafe { wait_for_common(x, timeout as c_long, TASK_UNINTERRUPTIBLE) as c_ulong }
 }
 
 /// # Safety
 ///
-/// See above.
+/// `x` must be initialised.
 pub unsafe fn wait_for_completion_interruptible(x: *mut completion) -> c_int {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `x` is initialised.
     errno_or_zero(unsafe { wait_for_common(x, MAX_SCHEDULE_TIMEOUT, TASK_INTERRUPTIBLE) })
 }
 
 /// # Safety
 ///
-/// See above.
+/// `x` must be initialised.
 pub unsafe fn wait_for_completion_killable(x: *mut completion) -> c_int {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `x` is initialised.
     errno_or_zero(unsafe { wait_for_common(x, MAX_SCHEDULE_TIMEOUT, TASK_KILLABLE) })
 }
 
 /// # Safety
 ///
-/// See above.
+/// `x` must be initialised.
 pub unsafe fn wait_for_completion_interruptible_timeout(
     x: *mut completion,
     timeout: c_ulong,
 ) -> c_long {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `x` is initialised.
     unsafe { wait_for_common(x, timeout as c_long, TASK_INTERRUPTIBLE) }
 }
 
 /// # Safety
 ///
-/// See above.
+/// `x` must be initialised.
 pub unsafe fn wait_for_completion_killable_timeout(x: *mut completion, timeout: c_ulong) -> c_long {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `x` is initialised.
     unsafe { wait_for_common(x, timeout as c_long, TASK_KILLABLE) }
 }
 
 /// # Safety
 ///
-/// See above.
+/// `x` must be initialised.
 pub unsafe fn try_wait_for_completion(x: *mut completion) -> bool {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `x` is initialised.
     unsafe {
         machine::step("try_wait_for_completion");
         machine::check(x, "a completion");
@@ -230,9 +230,9 @@ pub unsafe fn try_wait_for_completion(x: *mut completion) -> bool {
 
 /// # Safety
 ///
-/// See above.
+/// `x` must be initialised.
 pub unsafe fn completion_done(x: *mut completion) -> bool {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `x` is initialised.
     unsafe {
         machine::step("completion_done");
         machine::loaded((&raw const (*x).done).addr(), Order::Relaxed);
@@ -253,13 +253,13 @@ unsafe fn __prepare_to_swait(q: *mut swait_queue_head, wait: *mut swait_queue) {
 
 /// # Safety
 ///
-/// Both are initialised.
+/// `q` and `wait` must be initialised.
 pub unsafe fn prepare_to_swait_exclusive(
     q: *mut swait_queue_head,
     wait: *mut swait_queue,
     state: c_int,
 ) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `q` and `wait` are initialised.
     unsafe {
         let flags = _raw_spin_lock_irqsave(&raw mut (*q).lock);
         __prepare_to_swait(q, wait);
@@ -271,10 +271,10 @@ pub unsafe fn prepare_to_swait_exclusive(
 
 /// # Safety
 ///
-/// Both are initialised.
+/// `q` and `wait` must be initialised.
 pub unsafe fn finish_swait(q: *mut swait_queue_head, wait: *mut swait_queue) {
     machine::step("finish_swait");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `q` and `wait` are initialised.
     unsafe {
         (*current()).__state = TASK_RUNNING;
         // `list_empty_careful()`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! kernel/kthread.c, but for its workers.
+//! kernel/kthread.c, except its workers.
 
 use super::{
     completion::{complete, init_completion, new_completion, wait_for_completion},
@@ -16,44 +16,44 @@ use std::ptr::null_mut;
 pub const KTHREAD_IS_PER_CPU: u32 = 0;
 pub const KTHREAD_SHOULD_STOP: u32 = 1;
 pub const KTHREAD_SHOULD_PARK: u32 = 2;
-/// Of the model alone.
+/// Only in the model.
 pub const KTHREAD_IS_DEAD: u32 = 31;
 
 /// # Safety
 ///
-/// For all of these: the word is there.
+/// `word` must be valid.
 pub unsafe fn test_bit(bit: u32, word: *mut c_ulong) -> bool {
     machine::check(word, "a word of bits");
     machine::loaded(word.addr(), Order::Relaxed);
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `word` is valid.
     unsafe { *word >> bit & 1 != 0 }
 }
 
 /// # Safety
 ///
-/// See above.
+/// `word` must be valid.
 pub unsafe fn set_bit(bit: c_ulong, word: *mut c_ulong) {
     machine::step("set_bit");
     machine::check(word, "a word of bits");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `word` is valid.
     unsafe { *word |= 1 << bit };
     machine::exchanged(word.addr(), Order::Relaxed);
 }
 
 /// # Safety
 ///
-/// See above.
+/// `word` must be valid.
 pub unsafe fn clear_bit(bit: c_ulong, word: *mut c_ulong) {
     machine::step("clear_bit");
     machine::check(word, "a word of bits");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `word` is valid.
     unsafe { *word &= !(1 << bit) };
     machine::exchanged(word.addr(), Order::Relaxed);
 }
 
 unsafe fn to_kthread(task: *mut task_struct) -> *mut kthread {
     machine::check(task, "a task");
-    // SAFETY: The caller has a task.
+    // SAFETY: The caller has a valid task.
     unsafe {
         assert!((*task).kthread.is_kthread, "this is no kernel thread");
         &raw mut (*task).kthread
@@ -62,27 +62,27 @@ unsafe fn to_kthread(task: *mut task_struct) -> *mut kthread {
 
 /// # Safety
 ///
-/// The current task is a kernel thread.
+/// The current task must be a kernel thread.
 pub unsafe fn kthread_should_stop() -> bool {
     machine::step("kthread_should_stop");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the current task is a kernel thread.
     unsafe { test_bit(KTHREAD_SHOULD_STOP, &raw mut (*to_kthread(current())).flags) }
 }
 
 /// # Safety
 ///
-/// As above.
+/// The current task must be a kernel thread.
 pub unsafe fn kthread_should_park() -> bool {
     machine::step("kthread_should_park");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the current task is a kernel thread.
     unsafe { test_bit(KTHREAD_SHOULD_PARK, &raw mut (*to_kthread(current())).flags) }
 }
 
 /// # Safety
 ///
-/// As above. Nothing is frozen here.
+/// The current task must be a kernel thread. Nothing is frozen here.
 pub unsafe fn kthread_freezable_should_stop(was_frozen: *mut bool) -> bool {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the current task is a kernel thread.
     unsafe {
         *was_frozen = false;
         kthread_should_stop()
@@ -91,9 +91,9 @@ pub unsafe fn kthread_freezable_should_stop(was_frozen: *mut bool) -> bool {
 
 /// # Safety
 ///
-/// The task is there.
+/// The task must be valid.
 pub unsafe fn kthread_func(task: *mut task_struct) -> *mut c_void {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the task is valid.
     unsafe {
         match (*task).kthread.threadfn {
             Some(function) => function as *mut c_void,
@@ -104,9 +104,9 @@ pub unsafe fn kthread_func(task: *mut task_struct) -> *mut c_void {
 
 /// # Safety
 ///
-/// The task is a kernel thread.
+/// The task must be a kernel thread.
 pub unsafe fn kthread_data(task: *mut task_struct) -> *mut c_void {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the task is a kernel thread.
     unsafe { (*to_kthread(task)).data }
 }
 
@@ -130,9 +130,9 @@ unsafe fn __kthread_parkme(own: *mut kthread) {
 
 /// # Safety
 ///
-/// The current task is a kernel thread.
+/// The current task must be a kernel thread.
 pub unsafe fn kthread_parkme() {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the current task is a kernel thread.
     unsafe { __kthread_parkme(to_kthread(current())) };
 }
 
@@ -145,7 +145,7 @@ type ThreadFn = unsafe extern "C" fn(*mut c_void) -> c_int;
 
 /// `kthread()`.
 unsafe fn kthread_(create: *mut Create, task: *mut task_struct) {
-    // SAFETY: Who creates the thread waits for it. The task is the current one.
+    // SAFETY: The creator of the thread waits for this. The task is the current one.
     unsafe {
         let own = to_kthread(task);
 
@@ -160,7 +160,7 @@ unsafe fn kthread_(create: *mut Create, task: *mut task_struct) {
             __kthread_parkme(own);
             machine::machine().in_text += 1;
             ret = (*own).threadfn.unwrap()((*own).data);
-            // Its last instructions are there, too.
+            // Its last instructions must not be freed, either.
             machine::step("return");
             machine::machine().in_text -= 1;
             assert!(
@@ -174,7 +174,7 @@ unsafe fn kthread_(create: *mut Create, task: *mut task_struct) {
 
 /// # Safety
 ///
-/// `threadfn` may be called with `data`.
+/// The new thread must be allowed to call `threadfn` with `data`.
 pub unsafe fn kthread_create_on_node(
     threadfn: Option<ThreadFn>,
     data: *mut c_void,
@@ -183,7 +183,7 @@ pub unsafe fn kthread_create_on_node(
     name: *const c_char,
 ) -> *mut task_struct {
     might_sleep();
-    // SAFETY: The caller has strings of C.
+    // SAFETY: The caller passes C strings.
     let (format, name) = unsafe {
         (
             std::ffi::CStr::from_ptr(format.cast()).to_str().unwrap(),
@@ -193,7 +193,8 @@ pub unsafe fn kthread_create_on_node(
     assert!(format == "%s");
 
     let task = new_task(name, true);
-    // SAFETY: As required of the caller. `create` is there until it is completed, which the new thread does once.
+    // SAFETY: The caller guarantees that the new thread may call `threadfn` with `data`. `create` stays
+    // valid until the new thread completes it.
     unsafe {
         (*task).kthread.threadfn = threadfn;
         (*task).kthread.data = data;
@@ -220,26 +221,26 @@ pub unsafe fn kthread_create_on_node(
 
 /// # Safety
 ///
-/// As above.
+/// The new thread must be allowed to call `threadfn` with `data`.
 pub unsafe fn kthread_create_on_cpu(
     threadfn: Option<ThreadFn>,
     data: *mut c_void,
     _cpu: c_uint,
     name: *const c_char,
 ) -> *mut task_struct {
-    // SAFETY: As required of the caller.
+    // SAFETY: The caller guarantees that the new thread may call `threadfn` with `data`.
     let task = unsafe { kthread_create_on_node(threadfn, data, 0, c"%s".as_ptr().cast(), name) };
 
-    // SAFETY: It has been made just now.
+    // SAFETY: The task was just created.
     unsafe { kthread_bind(task, 0) };
     task
 }
 
 /// # Safety
 ///
-/// The task is new.
+/// The task must be new.
 pub unsafe fn kthread_bind(task: *mut task_struct, _cpu: c_uint) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the task is new.
     unsafe {
         assert!(wait_task_inactive(task, TASK_UNINTERRUPTIBLE));
         (*task).flags |= PF_NO_SETAFFINITY;
@@ -248,9 +249,9 @@ pub unsafe fn kthread_bind(task: *mut task_struct, _cpu: c_uint) {
 
 /// # Safety
 ///
-/// The task is a kernel thread, and does not exit meanwhile. So it is for all of these.
+/// The task must be a kernel thread that does not exit during the call.
 pub unsafe fn kthread_unpark(task: *mut task_struct) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the task is a kernel thread that does not exit now.
     unsafe {
         let own = to_kthread(task);
 
@@ -266,9 +267,9 @@ pub unsafe fn kthread_unpark(task: *mut task_struct) {
 
 /// # Safety
 ///
-/// See above.
+/// The task must be a kernel thread that does not exit during the call.
 pub unsafe fn kthread_park(task: *mut task_struct) -> c_int {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the task is a kernel thread that does not exit now.
     unsafe {
         let own = to_kthread(task);
 
@@ -297,9 +298,10 @@ pub unsafe fn kthread_park(task: *mut task_struct) -> c_int {
 
 /// # Safety
 ///
-/// See above. The caller has a reference.
+/// The task must be a kernel thread, and the caller must have a reference to it.
 pub unsafe fn kthread_stop(task: *mut task_struct) -> c_int {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the task is a kernel thread and that there is a reference
+    // to it.
     unsafe {
         machine::step("kthread_stop");
         get_task_struct(task);
@@ -322,16 +324,16 @@ pub unsafe fn kthread_stop(task: *mut task_struct) -> c_int {
 ///
 /// # Safety
 ///
-/// The caller has a reference to the module, and nothing left to drop.
+/// The caller must have a reference to the module, and nothing left to drop.
 pub unsafe fn __module_put_and_kthread_exit(module: *mut module, code: c_long) -> ! {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that there is a reference to the module.
     unsafe { module_put(module) };
     do_exit(code)
 }
 
 /// # Safety
 ///
-/// The module is there.
+/// The module must be valid.
 pub unsafe fn try_module_get(_module: *mut module) -> bool {
     machine::step("try_module_get");
     machine::machine().module_references += 1;
@@ -340,7 +342,7 @@ pub unsafe fn try_module_get(_module: *mut module) -> bool {
 
 /// # Safety
 ///
-/// The caller has a reference.
+/// The caller must have a reference to the module.
 pub unsafe fn module_put(_module: *mut module) {
     machine::step("module_put");
     machine::machine().module_references -= 1;

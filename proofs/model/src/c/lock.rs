@@ -11,7 +11,7 @@ use crate::{
     machine::{self, Clock},
 };
 
-/// What a lock of any kind is here: who has it, who waits for it, and what the last holder knew.
+/// A lock of any kind: its holder, its waiters, and the knowledge of the last holder.
 #[derive(Default)]
 pub struct Held {
     holder: Option<usize>,
@@ -28,14 +28,14 @@ impl Held {
         }
     }
 
-    /// Takes the lock, which is `what`. A task that had to wait for it does `woken` each time.
+    /// Takes the lock, which is `what`. A waiter calls `woken` after each wake-up.
     ///
     /// # Safety
     ///
-    /// `this` is there until it has been given back.
+    /// `this` must stay valid until the lock is given back.
     unsafe fn take(this: *mut Self, what: &str, woken: impl Fn()) {
         machine::check(this, what);
-        // SAFETY: `this` is there, as the caller guarantees. No reference is kept while others run.
+        // SAFETY: The caller guarantees that `this` is valid. No reference is kept while others run.
         unsafe {
             while (*this).holder.is_some() {
                 assert!(
@@ -52,14 +52,14 @@ impl Held {
         }
     }
 
-    /// Gives it back.
+    /// Releases the lock.
     ///
     /// # Safety
     ///
-    /// The caller has it.
+    /// The caller must hold the lock.
     unsafe fn give(this: *mut Self, what: &str) {
         machine::check(this, what);
-        // SAFETY: `this` is there, as the caller has it.
+        // SAFETY: `this` is valid, as the caller holds it.
         unsafe {
             assert!(
                 (*this).holder == Some(machine::current_id()),
@@ -84,10 +84,10 @@ impl raw_spinlock {
 ///
 /// # Safety
 ///
-/// The lock is initialised.
+/// The lock must be initialised.
 pub unsafe fn _raw_spin_lock_irqsave(lock: *mut raw_spinlock) -> c_ulong {
     machine::step("raw_spin_lock");
-    // SAFETY: The caller guarantees that the lock is there.
+    // SAFETY: The caller guarantees that the lock is initialised.
     unsafe {
         Held::take(&raw mut (*lock).held, "a spinlock", || ());
         (*current()).atomic += 1;
@@ -99,7 +99,7 @@ pub unsafe fn _raw_spin_lock_irqsave(lock: *mut raw_spinlock) -> c_ulong {
 ///
 /// # Safety
 ///
-/// The lock is held by the caller.
+/// The caller must hold the lock.
 pub unsafe fn _raw_spin_unlock_irqrestore(lock: *mut raw_spinlock, _flags: c_ulong) {
     // SAFETY: The caller guarantees that it holds the lock.
     unsafe {
@@ -108,7 +108,7 @@ pub unsafe fn _raw_spin_unlock_irqrestore(lock: *mut raw_spinlock, _flags: c_ulo
     }
 }
 
-/// What a `struct mutex` or an rw-semaphore is here.
+/// A `struct mutex` or an rw-semaphore.
 #[derive(Default)]
 pub struct Sleeping {
     held: Held,
@@ -119,11 +119,11 @@ impl Sleeping {
     ///
     /// # Safety
     ///
-    /// `this` is there until it has been unlocked.
+    /// `this` must stay valid until it is unlocked.
     pub unsafe fn lock(this: *mut Self) {
         might_sleep();
         machine::step("mutex_lock");
-        // SAFETY: The caller guarantees that `this` is there; a task that runs has a task structure.
+        // SAFETY: The caller guarantees that `this` is valid; a running task has a task structure.
         unsafe {
             Held::take(&raw mut (*this).held, "a mutex", || {
                 (*current()).__state = TASK_RUNNING;
@@ -135,9 +135,9 @@ impl Sleeping {
     ///
     /// # Safety
     ///
-    /// The caller has it.
+    /// The caller must hold the lock.
     pub unsafe fn unlock(this: *mut Self) {
-        // SAFETY: The caller guarantees that it has the lock.
+        // SAFETY: The caller guarantees that it holds the lock.
         unsafe { Held::give(&raw mut (*this).held, "a mutex") };
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What C does, as the tree has it: kernel/kthread.c, kernel/smpboot.c and what these stand on.
+//! A model of the C code: kernel/kthread.c, kernel/smpboot.c and their dependencies.
 //!
-//! A function of C is here under its name, with the steps in which others may see it. Where it holds a lock from its
-//! beginning to its end, taking the lock is the step.
+//! Each C function is here under its name, with the steps that others may see. If it holds a lock
+//! from its beginning to its end, taking the lock is the only step.
 
 pub mod completion;
 pub mod kthread;

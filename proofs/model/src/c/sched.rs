@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! kernel/sched/core.c, and the end of a task by kernel/exit.c and kernel/fork.c.
+//! kernel/sched/core.c, and the exit of a task in kernel/exit.c and kernel/fork.c.
 
 use super::{
     completion::{complete, init_completion, new_completion},
@@ -48,7 +48,7 @@ pub fn name_of_current() -> String {
     let id = machine::current_id();
 
     match machine::machine().tasks.get(&id) {
-        // SAFETY: A task that runs is there.
+        // SAFETY: A running task is valid.
         Some(task) => unsafe {
             (**task)
                 .comm
@@ -61,7 +61,7 @@ pub fn name_of_current() -> String {
     }
 }
 
-/// Makes a `struct task_struct`, of which there is one reference of its own, and one of who made it.
+/// Creates a `struct task_struct` with two references: its own and that of the creator.
 pub fn new_task(name: &str, is_kthread: bool) -> *mut task_struct {
     let mut comm = [0; 16];
 
@@ -108,7 +108,7 @@ pub fn new_task(name: &str, is_kthread: bool) -> *mut task_struct {
     }));
 
     machine::allocated();
-    // SAFETY: It has been made just now, and stays where it is.
+    // SAFETY: The task was just created, and does not move.
     unsafe {
         init_completion(&raw mut (*task).kthread.parked);
         init_completion(&raw mut (*task).kthread.exited);
@@ -121,12 +121,12 @@ pub fn new_task(name: &str, is_kthread: bool) -> *mut task_struct {
     task
 }
 
-/// Makes who calls this a task that is no kernel thread.
+/// Makes the caller a task that is not a kernel thread.
 pub fn become_task(name: &str) {
     let task = new_task(name, false);
     let id = machine::current_id();
 
-    // SAFETY: It has been made just now.
+    // SAFETY: The task was just created.
     unsafe { (*task).id = id };
     machine::machine().tasks.insert(id, task);
 }
@@ -135,7 +135,7 @@ pub fn become_task(name: &str) {
 pub fn end_task() {
     let task = current();
 
-    // SAFETY: The current task is there.
+    // SAFETY: The current task is valid.
     unsafe {
         assert!((*task).atomic == 0, "a task exits with a lock held");
         (*task).__state = TASK_DEAD;
@@ -149,10 +149,10 @@ pub fn end_task() {
 ///
 /// # Safety
 ///
-/// The task is there.
+/// The task must be valid.
 pub unsafe fn get_task_struct(task: *mut task_struct) {
     machine::check(task, "a task");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the task is valid.
     unsafe {
         assert!((*task).usage > 0);
         (*task).usage += 1;
@@ -163,10 +163,10 @@ pub unsafe fn get_task_struct(task: *mut task_struct) {
 ///
 /// # Safety
 ///
-/// The caller has a reference.
+/// The caller must have a reference.
 pub unsafe fn put_task_struct(task: *mut task_struct) {
     machine::check(task, "a task");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that there is a reference to the task.
     unsafe {
         assert!((*task).usage > 0);
         (*task).usage -= 1;
@@ -181,7 +181,7 @@ pub unsafe fn put_task_struct(task: *mut task_struct) {
 
 /// `might_sleep()`.
 pub fn might_sleep() {
-    // SAFETY: The current task is there.
+    // SAFETY: The current task is valid.
     unsafe {
         let task = current();
 
@@ -194,12 +194,12 @@ pub fn might_sleep() {
     }
 }
 
-/// `set_current_state()` of C itself.
+/// The `set_current_state()` of C code.
 pub fn set_current_state(state: u32) {
     let task = current();
 
     machine::step("set_current_state");
-    // SAFETY: The current task is there.
+    // SAFETY: The current task is valid.
     unsafe { (*task).__state = state };
     machine::full_barrier();
 }
@@ -208,15 +208,15 @@ pub fn set_current_state(state: u32) {
 ///
 /// # Safety
 ///
-/// The task is there.
+/// The task must be valid.
 pub unsafe fn signal_pending_state(state: u32, task: *mut task_struct) -> bool {
     if state & (TASK_INTERRUPTIBLE | TASK_WAKEKILL) == 0 {
         return false;
     }
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the task is valid.
     let flags = unsafe { (*task).thread_info.flags };
 
-    // No kernel thread is killed here.
+    // The model kills no kernel thread.
     state & TASK_INTERRUPTIBLE != 0 && flags & (1 << TIF_NOTIFY_SIGNAL | 1 << TIF_SIGPENDING) != 0
 }
 
@@ -224,11 +224,11 @@ pub unsafe fn signal_pending_state(state: u32, task: *mut task_struct) -> bool {
 ///
 /// # Safety
 ///
-/// The task is there.
+/// The task must be valid.
 pub unsafe fn try_to_wake_up(task: *mut task_struct, state: u32) -> bool {
     machine::check(task, "a task that is woken");
     machine::full_barrier();
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the task is valid.
     unsafe {
         machine::acquire(&(*task).pi_lock);
         machine::release(&mut (*task).pi_lock);
@@ -249,10 +249,10 @@ pub unsafe fn try_to_wake_up(task: *mut task_struct, state: u32) -> bool {
 ///
 /// # Safety
 ///
-/// The task is there.
+/// The task must be valid.
 pub unsafe fn wake_up_process(task: *mut task_struct) -> c_int {
     machine::step("wake_up_process");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the task is valid.
     c_int::from(unsafe { try_to_wake_up(task, TASK_NORMAL) })
 }
 
@@ -260,12 +260,12 @@ pub unsafe fn wake_up_process(task: *mut task_struct) -> c_int {
 ///
 /// # Safety
 ///
-/// The caller may sleep.
+/// The caller must be allowed to sleep.
 pub unsafe fn schedule() {
     let task = current();
 
     machine::step("schedule");
-    // SAFETY: The current task is there.
+    // SAFETY: The current task is valid.
     unsafe {
         assert!((*task).atomic == 0, "scheduling while atomic");
         machine::full_barrier();
@@ -284,21 +284,23 @@ pub unsafe fn schedule() {
     }
 }
 
-/// `schedule_timeout()`. Time passes when the timer ends, which may be before or after all else that others do.
+/// `schedule_timeout()`.
+///
+/// The timer may expire at any step.
 ///
 /// # Safety
 ///
-/// As for `schedule()`.
+/// The caller must be allowed to sleep.
 pub unsafe fn schedule_timeout(timeout: c_long) -> c_long {
     if timeout == MAX_SCHEDULE_TIMEOUT {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that sleeping is allowed.
         unsafe { schedule() };
         return timeout;
     }
     assert!(timeout >= 0);
     let has_ended = super::timer::wake_up_after(current(), timeout as i64 * 1_000_000);
 
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that sleeping is allowed.
     unsafe { schedule() };
     match has_ended.stop() {
         true => 0,
@@ -310,12 +312,12 @@ pub unsafe fn schedule_timeout(timeout: c_long) -> c_long {
 ///
 /// # Safety
 ///
-/// As for `schedule()`.
+/// The caller must be allowed to sleep, and `time` must be valid.
 pub unsafe fn schedule_hrtimeout_range(time: *mut i64, _slack: u64, _mode: u32) -> c_int {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `time` is valid.
     let has_ended = super::timer::wake_up_after(current(), unsafe { *time });
 
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that sleeping is allowed.
     unsafe { schedule() };
     match has_ended.stop() {
         true => 0,
@@ -327,10 +329,10 @@ pub unsafe fn schedule_hrtimeout_range(time: *mut i64, _slack: u64, _mode: u32) 
 ///
 /// # Safety
 ///
-/// The task is there.
+/// The task must be valid.
 pub unsafe fn wait_task_inactive(task: *mut task_struct, state: u32) -> bool {
     machine::step("wait_task_inactive");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the task is valid.
     unsafe {
         loop {
             machine::check(task, "a task");
@@ -345,11 +347,11 @@ pub unsafe fn wait_task_inactive(task: *mut task_struct, state: u32) -> bool {
     }
 }
 
-/// `do_exit()`, but that it returns: all of it that others see.
+/// `do_exit()`, except that it returns, with all effects that others see.
 pub fn do_exit_and_return(code: c_long) {
     let task = current();
 
-    // SAFETY: The current task is there, and its own reference is put at last.
+    // SAFETY: The current task is valid, and its own reference is put last.
     unsafe {
         assert!((*task).atomic == 0, "a task exits with a lock held");
         // `kthread_do_exit()`.
@@ -376,7 +378,7 @@ pub fn do_exit_and_return(code: c_long) {
     machine::exited();
 }
 
-/// `do_exit()`, of who does not return.
+/// `do_exit()`, which does not return.
 pub fn do_exit(code: c_long) -> ! {
     machine::machine().in_text -= 1;
     do_exit_and_return(code);
@@ -387,7 +389,7 @@ pub fn do_exit(code: c_long) -> ! {
 ///
 /// # Safety
 ///
-/// The caller may sleep.
+/// The caller must be allowed to sleep.
 pub unsafe fn __cond_resched() -> c_int {
     machine::give_way();
     0

@@ -6,7 +6,7 @@ use super::{kthread::*, lock::Sleeping, sched::*, types::*};
 use crate::{ffi::*, machine};
 use std::ptr::null_mut;
 
-/// How many CPUs there are.
+/// The number of CPUs.
 pub const CPUS: usize = 1;
 
 /// `struct smp_hotplug_thread`.
@@ -39,7 +39,7 @@ struct Data {
 }
 
 unsafe extern "C" fn smpboot_thread_fn(data: *mut c_void) -> c_int {
-    // SAFETY: It is what `__smpboot_create_thread()` has made.
+    // SAFETY: `__smpboot_create_thread()` has made the data.
     unsafe {
         let td = data.cast::<Data>();
         let ht = (*td).ht;
@@ -95,10 +95,10 @@ unsafe extern "C" fn smpboot_thread_fn(data: *mut c_void) -> c_int {
 
 /// # Safety
 ///
-/// `ht` is initialised, and stays until it has been unregistered.
+/// `ht` must be initialised, and valid until it is unregistered.
 #[no_mangle]
 pub unsafe extern "C" fn smpboot_register_percpu_thread(ht: *mut smp_hotplug_thread) -> c_int {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `ht` is initialised and stays valid.
     unsafe {
         Sleeping::lock(&raw mut machine::machine().cpus_lock);
         Sleeping::lock(&raw mut machine::machine().smpboot_lock);
@@ -129,10 +129,10 @@ pub unsafe extern "C" fn smpboot_register_percpu_thread(ht: *mut smp_hotplug_thr
 
 /// # Safety
 ///
-/// `ht` has been registered.
+/// `ht` must have been registered.
 #[no_mangle]
 pub unsafe extern "C" fn smpboot_unregister_percpu_thread(ht: *mut smp_hotplug_thread) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `ht` has been registered.
     unsafe {
         Sleeping::lock(&raw mut machine::machine().cpus_lock);
         Sleeping::lock(&raw mut machine::machine().smpboot_lock);

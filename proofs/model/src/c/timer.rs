@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! kernel/time/timer.c. A timer ends in an interrupt on some CPU, whenever the model lets it.
+//! kernel/time/timer.c. A timer expires in an interrupt on some CPU, at any step.
 
 use super::{
     sched::{try_to_wake_up, TASK_NORMAL},
@@ -14,19 +14,19 @@ pub struct State {
     function: Option<unsafe extern "C" fn(*mut timer_list)>,
     is_pending: bool,
     is_running: bool,
-    /// How many times it was started.
+    /// The number of starts.
     started: usize,
     expires: i64,
 }
 
-/// A task of the model that is an interrupt, while it runs.
+/// A task of the model that stands for an interrupt.
 fn interrupt(f: impl FnOnce() + 'static) {
     machine::machine().running += 1;
     machine::spawn(move || {
         let task = super::sched::new_task("interrupt", false);
         let id = machine::current_id();
 
-        // SAFETY: It has been made just now. It holds what it takes for a spinlock, so that it does not sleep.
+        // SAFETY: The task was just created. It counts as holding a spinlock, so that it must not sleep.
         unsafe {
             (*task).id = id;
             (*task).atomic = 1;
@@ -34,7 +34,7 @@ fn interrupt(f: impl FnOnce() + 'static) {
         machine::machine().tasks.insert(id, task);
         f();
         machine::machine().tasks.remove(&id);
-        // SAFETY: Nobody else has it.
+        // SAFETY: Nothing else uses the task.
         unsafe {
             (*task).__state = super::sched::TASK_DEAD;
             super::sched::put_task_struct(task);
@@ -53,7 +53,7 @@ impl Wakes {
     }
 }
 
-/// The timer on the stack of a task that sleeps for so long.
+/// The timer on the stack of a task that sleeps with a timeout.
 pub fn wake_up_after(task: *mut task_struct, nanos: i64) -> Wakes {
     let (ended, stopped) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
     let wakes = Wakes(ended.clone(), stopped.clone());
@@ -65,7 +65,7 @@ pub fn wake_up_after(task: *mut task_struct, nanos: i64) -> Wakes {
         }
         machine::machine().now_ns = machine::machine().now_ns.max(deadline);
         ended.set(true);
-        // SAFETY: The task sleeps, or is about to, as it has not stopped the timer.
+        // SAFETY: The task has not stopped the timer, so it sleeps or is about to.
         unsafe { try_to_wake_up(task, TASK_NORMAL) };
     });
     wakes
@@ -73,7 +73,7 @@ pub fn wake_up_after(task: *mut task_struct, nanos: i64) -> Wakes {
 
 /// # Safety
 ///
-/// `timer` is valid for writes.
+/// `timer` must be valid for writes.
 pub unsafe fn timer_init_key(
     timer: *mut timer_list,
     function: Option<unsafe extern "C" fn(*mut timer_list)>,
@@ -87,7 +87,7 @@ pub unsafe fn timer_init_key(
         function,
         ..State::default()
     });
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `timer` is valid for writes.
     unsafe {
         timer.write(timer_list {
             number: timers.len() - 1,
@@ -101,10 +101,10 @@ fn state(number: usize) -> &'static mut State {
 
 /// # Safety
 ///
-/// The timer is initialised. So it is for all of these.
+/// The timer must be initialised.
 pub unsafe fn mod_timer(timer: *mut timer_list, expires: c_ulong) -> c_int {
     machine::check(timer, "a timer");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the timer is initialised.
     let number = unsafe { (*timer).number };
     let was_pending = state(number).is_pending;
 
@@ -121,7 +121,7 @@ pub unsafe fn mod_timer(timer: *mut timer_list, expires: c_ulong) -> c_int {
         *now = (*now).max(state(number).expires);
         state(number).is_pending = false;
         state(number).is_running = true;
-        // SAFETY: The timer is there while it is pending or runs.
+        // SAFETY: The timer is valid while it is pending or runs.
         unsafe { state(number).function.unwrap()(timer) };
         state(number).is_running = false;
     });
@@ -130,11 +130,11 @@ pub unsafe fn mod_timer(timer: *mut timer_list, expires: c_ulong) -> c_int {
 
 /// # Safety
 ///
-/// See above.
+/// The timer must be initialised.
 pub unsafe fn timer_delete_sync_try(timer: *mut timer_list) -> c_int {
     machine::check(timer, "a timer");
     machine::step("timer_delete_sync_try");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the timer is initialised.
     let state = state(unsafe { (*timer).number });
 
     if state.is_running {
@@ -145,10 +145,10 @@ pub unsafe fn timer_delete_sync_try(timer: *mut timer_list) -> c_int {
 
 /// # Safety
 ///
-/// See above.
+/// The timer must be initialised.
 pub unsafe fn timer_delete_sync(timer: *mut timer_list) -> c_int {
     loop {
-        // SAFETY: By the requirements of this function.
+        // SAFETY: The caller guarantees that the timer is initialised.
         match unsafe { timer_delete_sync_try(timer) } {
             -1 => machine::give_way(),
             ret => return ret,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Structures of C, as far as they are used.
+//! The used parts of C structures.
 
 #![allow(non_camel_case_types, missing_docs)]
 
@@ -27,7 +27,7 @@ pub struct cpumask {
     pub bits: [c_ulong; 1],
 }
 
-/// `struct task_struct`, and what kernel/kthread.c keeps of it in `struct kthread`.
+/// `struct task_struct`, including `struct kthread` of kernel/kthread.c.
 pub struct task_struct {
     pub __state: u32,
     pub flags: u32,
@@ -48,11 +48,11 @@ pub struct task_struct {
 
     /// `usage`.
     pub usage: isize,
-    /// `on_rq`, inverted: it is in `schedule()`, and does not run.
+    /// `on_rq`, inverted: the task is in `schedule()`, and does not run.
     pub is_blocked: bool,
-    /// The number of the task of the model.
+    /// The number of the model's task.
     pub id: usize,
-    /// How many spinlocks it holds.
+    /// The number of held spinlocks.
     pub atomic: usize,
     pub pi_lock: crate::machine::Clock,
     pub kthread: kthread,

@@ -17,9 +17,9 @@ pub const WQ_FLAG_WOKEN: c_uint = 2;
 
 /// # Safety
 ///
-/// For all of these: the entries are there, and nobody else changes the list.
+/// The entries must be valid, and no other task may change the list.
 pub unsafe fn init_list_head(list: *mut list_head) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the entries are valid and no other task changes the list.
     unsafe {
         (*list).next = list;
         (*list).prev = list;
@@ -28,20 +28,20 @@ pub unsafe fn init_list_head(list: *mut list_head) {
 
 /// # Safety
 ///
-/// See above.
+/// The entries must be valid, and no other task may change the list.
 pub unsafe fn list_empty(list: *mut list_head) -> bool {
     machine::check(list, "a list");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the entries are valid and no other task changes the list.
     unsafe { std::ptr::eq((*list).next, list) }
 }
 
 /// # Safety
 ///
-/// See above.
+/// The entries must be valid, and no other task may change the list.
 pub unsafe fn list_add_tail(new: *mut list_head, head: *mut list_head) {
     machine::check(new, "an entry of a list");
     machine::check(head, "a list");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the entries are valid and no other task changes the list.
     unsafe {
         (*new).next = head;
         (*new).prev = (*head).prev;
@@ -52,10 +52,10 @@ pub unsafe fn list_add_tail(new: *mut list_head, head: *mut list_head) {
 
 /// # Safety
 ///
-/// See above.
+/// The entries must be valid, and no other task may change the list.
 pub unsafe fn list_del_init(entry: *mut list_head) {
     machine::check(entry, "an entry of a list");
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that the entries are valid and no other task changes the list.
     unsafe {
         machine::check((*entry).next, "the neighbour of an entry of a list");
         machine::check((*entry).prev, "the neighbour of an entry of a list");
@@ -67,13 +67,13 @@ pub unsafe fn list_del_init(entry: *mut list_head) {
 
 /// # Safety
 ///
-/// `head` is valid for writes.
+/// `head` must be valid for writes.
 pub unsafe fn __init_waitqueue_head(
     head: *mut wait_queue_head,
     _name: *const c_char,
     _key: *mut lock_class_key,
 ) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `head` is valid for writes.
     unsafe {
         head.write(wait_queue_head {
             lock: raw_spinlock::new(),
@@ -85,9 +85,9 @@ pub unsafe fn __init_waitqueue_head(
 
 /// # Safety
 ///
-/// Both are initialised. So it is for all of these.
+/// `head` and `entry` must be initialised.
 pub unsafe fn add_wait_queue(head: *mut wait_queue_head, entry: *mut wait_queue_entry) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `head` and `entry` are initialised.
     unsafe {
         let flags = _raw_spin_lock_irqsave(&raw mut (*head).lock);
         let list = &raw mut (*head).head;
@@ -98,9 +98,9 @@ pub unsafe fn add_wait_queue(head: *mut wait_queue_head, entry: *mut wait_queue_
 
 /// # Safety
 ///
-/// See above.
+/// `head` and `entry` must be initialised.
 pub unsafe fn remove_wait_queue(head: *mut wait_queue_head, entry: *mut wait_queue_entry) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `head` and `entry` are initialised.
     unsafe {
         let flags = _raw_spin_lock_irqsave(&raw mut (*head).lock);
         list_del_init(&raw mut (*entry).entry);
@@ -110,14 +110,14 @@ pub unsafe fn remove_wait_queue(head: *mut wait_queue_head, entry: *mut wait_que
 
 /// # Safety
 ///
-/// See above.
+/// `head` must be initialised.
 pub unsafe fn __wake_up(
     head: *mut wait_queue_head,
     mode: c_uint,
     mut exclusive: c_int,
     key: *mut c_void,
 ) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `head` is initialised.
     unsafe {
         let flags = _raw_spin_lock_irqsave(&raw mut (*head).lock);
         let list = &raw mut (*head).head;
@@ -141,7 +141,7 @@ pub unsafe fn __wake_up(
 
 /// # Safety
 ///
-/// Only called by `__wake_up()`.
+/// Only `__wake_up()` may call it, with an entry of a waiting task.
 pub unsafe extern "C" fn woken_wake_function(
     entry: *mut wait_queue_entry,
     mode: c_uint,
@@ -149,9 +149,9 @@ pub unsafe extern "C" fn woken_wake_function(
     _key: *mut c_void,
 ) -> c_int {
     machine::full_barrier();
-    // SAFETY: By the requirements of this function. `private` is the task.
+    // SAFETY: The caller guarantees that `entry` is one of a waiting task. `private` is the task.
     unsafe {
-        // Between the read and the write, the waiter may write.
+        // The waiter may write between the read and the write.
         machine::step("wq_entry->flags |= WQ_FLAG_WOKEN");
         (*entry).flags |= WQ_FLAG_WOKEN;
         machine::stored((&raw const (*entry).flags).addr(), Order::Relaxed);

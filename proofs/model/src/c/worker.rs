@@ -16,13 +16,13 @@ use std::ptr::null_mut;
 
 /// # Safety
 ///
-/// `worker` is valid for writes.
+/// `worker` must be valid for writes.
 pub unsafe fn __kthread_init_worker(
     worker: *mut kthread_worker,
     _name: *const c_char,
     _key: *mut lock_class_key,
 ) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `worker` is valid for writes.
     unsafe {
         worker.write(kthread_worker {
             lock: raw_spinlock::new(),
@@ -37,22 +37,22 @@ pub unsafe fn __kthread_init_worker(
 }
 
 unsafe fn lock(worker: *mut kthread_worker) {
-    // SAFETY: The caller has a worker.
+    // SAFETY: The caller has a valid worker.
     unsafe { _raw_spin_lock_irqsave(&raw mut (*worker).lock) };
 }
 
 unsafe fn unlock(worker: *mut kthread_worker) {
-    // SAFETY: The caller has locked it.
+    // SAFETY: The caller has locked the worker.
     unsafe { _raw_spin_unlock_irqrestore(&raw mut (*worker).lock, 0) };
 }
 
 /// # Safety
 ///
-/// `data` is a worker, whose thread this is.
+/// `data` must be a worker, and the current task its thread.
 pub unsafe extern "C" fn kthread_worker_fn(data: *mut c_void) -> c_int {
     let worker = data.cast::<kthread_worker>();
 
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `data` is a worker and that this is its thread.
     unsafe {
         machine::step("worker->task = current");
         (*worker).task = current();
@@ -126,9 +126,9 @@ unsafe fn kthread_insert_work(
 
 /// # Safety
 ///
-/// Both are initialised, and stay. So it is for all of these.
+/// `worker` and `work` must be initialised and stay valid.
 pub unsafe fn kthread_queue_work(worker: *mut kthread_worker, work: *mut kthread_work) -> bool {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `worker` and `work` are initialised and stay valid.
     unsafe {
         lock(worker);
         let is_free = !queuing_blocked(work);
@@ -142,9 +142,9 @@ pub unsafe fn kthread_queue_work(worker: *mut kthread_worker, work: *mut kthread
 
 /// # Safety
 ///
-/// Only called by a timer of a `kthread_delayed_work`.
+/// Only a timer of a `kthread_delayed_work` may call it.
 pub unsafe extern "C" fn kthread_delayed_work_timer_fn(timer: *mut timer_list) {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `timer` is part of a `kthread_delayed_work`.
     unsafe {
         let dwork = crate::container_of!(timer, kthread_delayed_work, timer);
         let work = &raw mut (*dwork).work;
@@ -188,13 +188,13 @@ unsafe fn __kthread_queue_delayed_work(
 
 /// # Safety
 ///
-/// See above.
+/// `worker` and `dwork` must be initialised and stay valid.
 pub unsafe fn kthread_queue_delayed_work(
     worker: *mut kthread_worker,
     dwork: *mut kthread_delayed_work,
     delay: c_ulong,
 ) -> bool {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `worker` and `dwork` are initialised and stay valid.
     unsafe {
         lock(worker);
         let is_free = !queuing_blocked(&raw mut (*dwork).work);
@@ -213,12 +213,12 @@ struct FlushWork {
 }
 
 unsafe extern "C" fn kthread_flush_work_fn(work: *mut kthread_work) {
-    // SAFETY: It is part of a `FlushWork`, for which someone waits.
+    // SAFETY: The item is part of a `FlushWork`, which its waiter keeps valid.
     unsafe { complete(&raw mut (*work.cast::<FlushWork>()).done) };
 }
 
 unsafe fn kthread_flush_work(work: *mut kthread_work) {
-    // SAFETY: The caller has a work that is initialised.
+    // SAFETY: The caller has an initialised work item.
     unsafe {
         let worker = (*work).worker;
         if worker.is_null() {
@@ -277,13 +277,13 @@ unsafe fn __kthread_cancel_work(work: *mut kthread_work) -> bool {
 
 /// # Safety
 ///
-/// See above. What a break uses.
+/// `worker` and `dwork` must be initialised and stay valid. Only breaks use this.
 pub unsafe fn kthread_mod_delayed_work(
     worker: *mut kthread_worker,
     dwork: *mut kthread_delayed_work,
     delay: c_ulong,
 ) -> bool {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `worker` and `dwork` are initialised and stay valid.
     unsafe {
         let work = &raw mut (*dwork).work;
         let mut ret = false;
@@ -304,7 +304,7 @@ pub unsafe fn kthread_mod_delayed_work(
 }
 
 unsafe fn __kthread_cancel_work_sync(work: *mut kthread_work, is_delayed: bool) -> bool {
-    // SAFETY: The caller has a work that is initialised.
+    // SAFETY: The caller has an initialised work item.
     unsafe {
         let worker = (*work).worker;
         if worker.is_null() {
@@ -329,16 +329,16 @@ unsafe fn __kthread_cancel_work_sync(work: *mut kthread_work, is_delayed: bool) 
 
 /// # Safety
 ///
-/// See above.
+/// `work` must be initialised and stay valid.
 pub unsafe fn kthread_cancel_work_sync(work: *mut kthread_work) -> bool {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `work` is initialised and stays valid.
     unsafe { __kthread_cancel_work_sync(work, false) }
 }
 
 /// # Safety
 ///
-/// See above.
+/// `dwork` must be initialised and stay valid.
 pub unsafe fn kthread_cancel_delayed_work_sync(dwork: *mut kthread_delayed_work) -> bool {
-    // SAFETY: By the requirements of this function.
+    // SAFETY: The caller guarantees that `dwork` is initialised and stays valid.
     unsafe { __kthread_cancel_work_sync(&raw mut (*dwork).work, true) }
 }
