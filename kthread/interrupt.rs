@@ -117,11 +117,8 @@ impl<M> Context<'_, M> {
 #[cfg(kthread_kunit)]
 #[kernel::macros::kunit_tests(rust_kthread_interrupt)]
 mod tests {
-    use super::{
-        super::{
-            kunit::*,
-            *, //
-        },
+    use super::super::{
+        kunit::*,
         *, //
     };
     use kernel::{
