@@ -74,7 +74,7 @@ metadata:
 
 demo:
 	$(check)
-	@$(prepare) qemu/vm.py $(guest) --script qemu/tour.sh
+	@$(prepare) qemu/vm.py $(guest) --script demo/tour.sh
 
 test:
 	$(check)
@@ -109,16 +109,16 @@ coverage:
 trace:
 	$(check)
 	@scripts/setup.sh --trace "$$KERNEL"
-	@$(prepare) scripts/trace.sh "$$KERNEL" build/trace
+	@$(prepare) trace/trace.sh "$$KERNEL" build/trace
 
 ports:
 	$(check)
-	@$(prepare) scripts/ports.sh "$$KERNEL" users
-	@$(prepare) scripts/ports.sh "$$KERNEL" jobs
+	@$(prepare) ports/ports.sh "$$KERNEL" users
+	@$(prepare) ports/ports.sh "$$KERNEL" jobs
 
 compare:
 	$(check)
-	@$(prepare) scripts/compare.sh "$$KERNEL" build/compare
+	@$(prepare) compare/compare.sh "$$KERNEL" build/compare
 
 shell:
 	$(check)
@@ -165,37 +165,37 @@ endif
 proofs:
 	$(check)
 	@scripts/setup.sh --proofs
-	@scripts/proofs.sh
+	@proofs/proofs.sh
 
 model:
 	$(check)
 	@scripts/setup.sh --model
-	@scripts/model.sh || [ $$? -eq 4 ]
+	@proofs/model.sh || [ $$? -eq 4 ]
 
 kunit:
 	$(check)
 	@scripts/setup.sh
-	@scripts/kunit.sh
+	@series/kunit.sh
 
 patches:
 	$(check)
 	@scripts/setup.sh --lint
-	@scripts/patches.sh
+	@series/patches.sh
 
 check-patches:
 	$(check)
 	@scripts/setup.sh --lint
-	@scripts/build-series.sh patches $$BUILDS
+	@series/build-series.sh patches $$BUILDS
 
 build-matrix:
 	$(check)
 	@scripts/setup.sh
-	@scripts/build-series.sh matrix $$BUILDS
+	@series/build-series.sh matrix $$BUILDS
 
 upstream:
 	$(check)
 	@scripts/setup.sh --upstream fast
-	@scripts/prepare.sh fast scripts/upstream.sh $${BUG:+"$$BUG"}
+	@scripts/prepare.sh fast upstream/upstream.sh $${BUG:+"$$BUG"}
 
 rustdoc:
 	$(check)

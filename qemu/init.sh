@@ -145,7 +145,7 @@ if [ "$mode" = shell ]; then
 	grep -q '\.resolution: 1 nsecs' /proc/timer_list ||
 		echo "warning: the clock is coarse in this boot, latencies will mean nothing"
 	[ -n "$console" ] ||
-		echo "kernel $(uname -r); modprobe rust_kthread_demo loads the module; Ctrl-A X leaves"
+		echo "kernel $(uname -r); modprobe $module loads the module; Ctrl-A X leaves"
 	if [ -n "$console" ]; then
 		setsid cttyhack "$console"
 	else

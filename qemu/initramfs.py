@@ -141,7 +141,7 @@ def compile_program(arch, source, program):
 
 
 # Where the sources of programs are, for tests and the benchmark.
-SOURCES = (os.path.join(lab.TESTS, "programs"), os.path.join(lab.ROOT, "bench", "programs"))
+SOURCES = [os.path.join(lab.ROOT, where) for where in lab.PROJECT["PROJECT_PROGRAMS"].split(":")]
 
 
 def programs(arch):
@@ -198,8 +198,8 @@ def add_kselftest(cpio, kernel):
     for name in runner:
         cpio.file("kselftest/" + name, os.path.join(selftests, name))
     names = sorted(name for name in os.listdir(lab.TESTS) if name.endswith(".sh"))
-    cpio.data("kselftest/kselftest-list.txt", "".join("rust_kthread_demo:%s\n" % name for name in names), 0o644)
-    cpio.symlink("kselftest/rust_kthread_demo", "/tests")
+    cpio.data("kselftest/kselftest-list.txt", "".join("%s:%s\n" % (lab.MODULE, name) for name in names), 0o644)
+    cpio.symlink("kselftest/" + lab.MODULE, "/tests")
 
 
 def write(path, kernel, conf, modules=(), extra=(), tests=True):

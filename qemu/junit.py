@@ -5,6 +5,7 @@ import os
 import tempfile
 import xml.etree.ElementTree as ET
 
+import lab
 import output
 import verdict
 
@@ -61,7 +62,7 @@ def _add(parent, suite):
 
 def write(path, suites):
     """Write the report, complete or not at all."""
-    top = ET.Element("testsuites", name="rust_kthread_demo")
+    top = ET.Element("testsuites", name=lab.MODULE)
     for suite in suites:
         _add(top, suite)
     for key in ("tests", "failures", "errors", "skipped"):

@@ -13,7 +13,17 @@ from verdict import SetupError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 TESTS = os.path.join(ROOT, "tests")
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "rust-kthread-demo")
+
+
+def _project():
+    """What scripts/project.conf says."""
+    with open(os.path.join(ROOT, "scripts", "project.conf")) as f:
+        return dict(line.rstrip("\n").split("=", 1) for line in f if "=" in line and not line.startswith("#"))
+
+
+PROJECT = _project()
+MODULE = PROJECT["PROJECT_MODULE"]
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), PROJECT["PROJECT_CACHE"])
 
 # How much longer than the fast kernel a kernel takes for the same work.
 SLOWNESS = {"debug": 8, "kcsan": 8, "rt": 4, "debian": 4, "debian-rt": 8, "debian-cloud": 4}
@@ -83,7 +93,7 @@ class Kernel:
         return sorted(glob.glob(os.path.join(glob.escape(self.dir), kind, "stripped", "*.ko")))
 
     def demo_module(self):
-        path = os.path.join(self.dir, "module", "stripped", "rust_kthread_demo.ko")
+        path = os.path.join(self.dir, "module", "stripped", MODULE + ".ko")
         if not os.path.exists(path):
             raise SetupError("the module is not built for the kernel '%s': run "
                              "scripts/build-module.sh %s . build/%s/module" % ((self.name,) * 3))

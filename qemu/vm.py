@@ -36,7 +36,7 @@ from verdict import SetupError
 
 # Of a terminal: the screen that scrolls, and a cursor on it.
 MAIN_SCREEN = "\033[?1049l\033[?25h\033[0m"
-TOUR = os.path.join(lab.ROOT, "qemu", "tour.sh")
+TOUR = os.path.join(lab.ROOT, lab.PROJECT["PROJECT_TOUR"])
 
 
 def parse_args(argv):
@@ -357,8 +357,10 @@ def run_interactive(kernel, args):
     choice = accel.choose(kernel, run_dir)
     output.say("# accel: %s" % choice)
     initrd = run_dir.file("initrd")
-    conf = "mode=shell\n" + ("console=%s\n" % shlex.quote(args.console) if args.console else "")
-    initramfs.write(initrd, kernel, conf + share_conf(args), modules=modules(kernel, args),
+    stripped = modules(kernel, args)
+    module = layout.module_name(stripped[-1]) if args.module else lab.MODULE
+    conf = "mode=shell\nmodule=%s\n" % module + ("console=%s\n" % shlex.quote(args.console) if args.console else "")
+    initramfs.write(initrd, kernel, conf + share_conf(args), modules=stripped,
                     extra=compile_programs(kernel, args, run_dir))
     append = (["nokaslr"] if args.gdb else []) + args.boot.split()
     qemu = [guest.find_qemu(kernel.arch), *kernel.machine.args(choice, args.smp, args.mem or kernel.mem),
@@ -372,13 +374,11 @@ def run_interactive(kernel, args):
         # Whoever reaches that port rules the guest, and reads what it shares.
         qemu += ["-S", "-gdb", "tcp:localhost:" + port]
         script = run_dir.file("gdb")
-        stripped = modules(kernel, args)
         files = [path for path in (decode.whole(layout.module_name(item), stripped) for item in stripped) if path]
         gdb_script(kernel, script, ":" + port, files)
-        name = layout.module_name(stripped[-1]) if args.module else "rust_kthread_demo"
         debugger = "gdb" if kernel.arch.is_host else kernel.arch["GDB"]
         output.say(GDB_HELP.rstrip("\n") % {"port": port, "gdb": debugger, "script": shlex.quote(script),
-                                            "module": name, "function": "init_module"})
+                                            "module": module, "function": "init_module"})
     # The terminal belongs to the guest: Ctrl-C goes there, Ctrl-A X ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     terminal = termios.tcgetattr(0)

@@ -29,7 +29,7 @@ tar -C / --one-file-system --exclude=./proc/\* --exclude=./sys/\* --exclude=./de
 mkdir -p "$place/root/check/bin" "$place/root/root" "$place/root/home"
 cp -R "$TOP/tests" "$TOP/docs" "$place/root/check"
 cp "$TOP"/build/programs/* "$place/root/check/bin"
-echo "options rust_kthread_demo workers=3 max_workers=64" >"$place/root/etc/modprobe.d/rust_kthread_demo.conf"
+echo "options $PROJECT_MODULE workers=3 max_workers=64" >"$place/root/etc/modprobe.d/$PROJECT_MODULE.conf"
 
 cat >"$place/root/check/run" <<-END
 	#!/bin/busybox sh
@@ -43,11 +43,11 @@ cat >"$place/root/check/run" <<-END
 	done
 	cd /check
 	echo "running: \$(uname -r), PID 1 is \$(cat /proc/1/comm)"
-	modprobe rust_kthread_demo
-	echo "options: status \$?, \$(ls /sys/kernel/debug/rust_kthread_demo/workers | grep -c .) workers"
-	modprobe -r rust_kthread_demo
-	echo "removed: status \$?, \$(grep -c ^rust_kthread_demo /proc/modules) left"
-	rm /etc/modprobe.d/rust_kthread_demo.conf
+	modprobe $PROJECT_MODULE
+	echo "options: status \$?, \$(ls /sys/kernel/debug/$PROJECT_MODULE/workers | grep -c .) workers"
+	modprobe -r $PROJECT_MODULE
+	echo "removed: status \$?, \$(grep -c ^$PROJECT_MODULE /proc/modules) left"
+	rm /etc/modprobe.d/$PROJECT_MODULE.conf
 	for test in $TESTS_THERE; do
 		sh tests/\$test.sh
 		echo "\$test: status \$?"

@@ -18,7 +18,7 @@ case $1 in
 *)
 	kdir=$TOP/build/$1/kernel
 	# What the lab builds it also tests.
-	lab=KTHREAD_TESTS=1
+	lab=$PROJECT_TESTS=1
 	;;
 esac
 kdir=$(cd -- "$kdir" 2>/dev/null && pwd -P) || die "$1: there is no such kernel build: scripts/build-kernel.sh makes build/NAME/kernel"

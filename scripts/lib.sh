@@ -56,7 +56,8 @@ TOP=$(cd -- "$(dirname -- "$0")/.." && pwd)
 	echo "the path of this checkout ends with a line break, which few programs take: rename it" >&2
 	exit 1
 }
-CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set: set it or XDG_CACHE_HOME}/.cache}/rust-kthread-demo
+. "$TOP/scripts/project.conf"
+CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set: set it or XDG_CACHE_HOME}/.cache}/$PROJECT_CACHE
 
 say()
 {

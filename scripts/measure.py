@@ -17,8 +17,10 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"),
-                     "rust-kthread-demo")
+sys.path.insert(0, os.path.join(TOP, "qemu"))
+import lab  # noqa: E402
+
+CACHE = lab.CACHE
 BEGIN = "<!-- times: begin -->"
 END = "<!-- times: end -->"
 

@@ -41,7 +41,7 @@ alloc | bindings | build_error | compiler_builtins | core | ffi | helpers | kern
 	pin_init_internal | proc_macro | proc_macro2 | quote | std | syn | uapi | zerocopy | zerocopy_derive)
 	taken "the name of a crate of the kernel or of Rust" ;;
 vmlinux) taken "the name of the kernel itself" ;;
-kthread | kthread_* | rust_kthread_demo) taken "the name of something of the lab" ;;
+kthread | kthread_* | "$PROJECT_MODULE") taken "the name of something of the lab" ;;
 esac
 # Beside what could have been a module, files that are always built in have a directory in
 # /sys/module if they have parameters.

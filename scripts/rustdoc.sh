@@ -11,7 +11,7 @@
 
 name=${1:?usage: rustdoc.sh NAME}
 cd "$TOP" || exit 1
-command=build/$name/module/.rust_kthread_demo.o.cmd
+command=build/$name/module/.$PROJECT_MODULE.o.cmd
 src=build/$name/kernel/source
 out=build/$name/rustdoc
 [ -r "$command" ] || die "the module is not built for the kernel '$name': there is no $command"
@@ -19,7 +19,7 @@ out=build/$name/rustdoc
 [ -r "$src/include/linux/kthread.h" ] || die "the source of the kernel '$name' is not at $src"
 
 # The compiler as kbuild calls it for the module, but for what it writes and reads.
-flags=$(sed -n 's/^savedcmd_rust_kthread_demo\.o := //p' "$command")
+flags=$(sed -n "s/^savedcmd_$PROJECT_MODULE\.o := //p" "$command")
 flags=${flags%% --emit=*}
 flags=$(printf '%s\n' "$flags" | sed -E 's/ --out-dir [^ ]*//; s/ --remap-path-[a-z]*=[^ ]*//g')
 # What stands before the flags is the environment, and then rustc.

@@ -182,19 +182,19 @@ stock()
 	step metadata make metadata "KDIR=/lib/modules/$release/build" || return
 	step modules make "KDIR=/lib/modules/$release/build" || return
 	step rust-analyzer make rust-analyzer "KDIR=/lib/modules/$release/build" || return
-	for _old in "$root"/usr/src/rust_kthread_demo-*; do
-		[ ! -d "$_old" ] || within root dkms remove "rust_kthread_demo/${_old##*-}" --all >/dev/null 2>&1
+	for _old in "$root"/usr/src/"$PROJECT_MODULE"-*; do
+		[ ! -d "$_old" ] || within root dkms remove "$PROJECT_MODULE/${_old##*-}" --all >/dev/null 2>&1
 		rm -rf "$_old"
 	done
 	user=root
 	step dkms-add dkms add . || return
 	_version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$TOP/dkms.conf")
-	step dkms-install dkms install "rust_kthread_demo/$_version" -k "$release" || return
+	step dkms-install dkms install "$PROJECT_MODULE/$_version" -k "$release" || return
 	step installed scripts/boot-installed.sh "$release" || return
 	# A kernel that comes later, as by an upgrade: apt has dkms build for it, with nobody to ask.
 	_cloud=${release%-amd64}-cloud-amd64
 	within root apt-get -q -y purge 'linux-image-*cloud*' 'linux-headers-*cloud*' >/dev/null 2>&1
-	rm -rf "$root/var/cache/rust-kthread-demo/metadata"
+	rm -rf "$root/var/cache/$PROJECT_CACHE/metadata"
 	step upgrade apt-get -q -y --no-install-recommends -t "$suite-backports" install \
 		linux-image-cloud-amd64 linux-headers-cloud-amd64 || return
 	step upgraded ls -l "/lib/modules/$_cloud/updates/dkms"
@@ -203,7 +203,7 @@ stock()
 # kernel_is_there: whether nothing would have to be built, or fetched to tell that.
 kernel_is_there()
 {
-	for _built in "$root$home"/.cache/rust-kthread-demo/kernels/fast-*/built; do
+	for _built in "$root$home"/.cache/"$PROJECT_CACHE"/kernels/fast-*/built; do
 		if [ -f "$_built" ]; then
 			# shellcheck disable=SC2016 # the inner shell expands
 			within "$user" sh -c 'cd "$1" && scripts/build-kernel.sh --is-built fast' sh "$clone" >/dev/null 2>&1
@@ -277,7 +277,7 @@ inside()
 	fi
 
 	# What is built in the clone stays from run to run, as it does elsewhere.
-	clone=$home/rust_kthread_demo
+	clone=$home/$PROJECT_MODULE
 	mkdir -p "$root$clone"
 	find "$root$clone" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
 	cp -R "$state/clone/." "$root$clone" || die "cannot copy the clone to $root$clone"

@@ -9,7 +9,7 @@
 #	raw/cpu*               the pages of the ring buffer of each CPU
 #	tracing/, kallsyms     what it takes to read these
 #
-# scripts/trace.sh puts $kthread_create_list, an address, and $returns_to, what has the address that a function
+# trace/trace.sh puts $kthread_create_list, an address, and $returns_to, what has the address that a function
 # returns to, in front of this.
 #
 # The caller is this shell. It starts no process while the life is traced, so that
@@ -96,7 +96,7 @@ is_gone()
 	return 1
 }
 
-[ -n "$kthread_create_list" ] || die 'the address of kthread_create_list was not given: run scripts/trace.sh'
+[ -n "$kthread_create_list" ] || die 'the address of kthread_create_list was not given: run trace/trace.sh'
 modprobe rust_kthread_demo workers=0 || die 'the module does not load'
 mount -t tracefs tracefs $tracing 2>/dev/null || [ -d $tracing/events ] ||
 	die 'this kernel has no tracefs: it lacks CONFIG_FTRACE'

@@ -18,7 +18,7 @@ masked()
 }
 
 ktap_plan 2
-"$top/scripts/compare.sh" "$KERNEL" "$work" >"$work/log" 2>&1
+"$top/compare/compare.sh" "$KERNEL" "$work" >"$work/log" 2>&1
 ktap_eq 'a guest compares' 0 $? || ktap_diag "$(cat "$work/log")"
 masked "$top/docs/compare.md" >"$work/docs"
 masked "$work/table.md" >"$work/found"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs on the host: the series for the kernel tree is what scripts/in-tree.sh has there,
+# Runs on the host: the series for the kernel tree is what series/in-tree.sh has there,
 # applies with git, and is made for no tree that it does not fit. Neither touches the
 # tree. "make kunit" and "make check-patches" build it.
 #
@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 kernel=$("$top/scripts/kernel-source.sh") || exit 1
 RUSTFMT=$("$top/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')
 export RUSTFMT
-count=$("$top/scripts/series.py" list "$kernel" | grep -c '')
+count=$("$top/series/series.py" list "$kernel" | grep -c '')
 
 # The part of the kernel tree that the series touches, and a little more.
 tree()
@@ -31,7 +31,7 @@ tree()
 
 in_tree()
 {
-	said=$("$top/scripts/in-tree.sh" "$work/tree" "$work/dir" 2>&1)
+	said=$("$top/series/in-tree.sh" "$work/tree" "$work/dir" 2>&1)
 	status=$?
 }
 
@@ -100,7 +100,7 @@ ktap_eq 'and what is not is mended' 'same' \
 	"$([ ! -e "$work/dir/rust/kernel/kthread/gone.rs" ] && grep -q 'struct Core' "$work/dir/rust/kernel/kthread/core.rs" && echo same)"
 
 # The patches alone, without the lab.
-ktap_ok_if 'the patches are made' "$top/scripts/series.py" patches "$work/tree" "$work/patches"
+ktap_ok_if 'the patches are made' "$top/series/series.py" patches "$work/tree" "$work/patches"
 cp -R "$work/tree" "$work/git"
 git_there()
 {
@@ -116,7 +116,7 @@ for n in 1 $((count / 2)) "$count"; do
 	done
 	rm -rf "$work/dir"
 	cp -R "$work/tree" "$work/dir"
-	"$top/scripts/series.py" write "$work/tree" "$work/dir" "$n"
+	"$top/series/series.py" write "$work/tree" "$work/dir" "$n"
 	[ "$(sums "$work/git" | grep -v MAINTAINERS)" != "$(sums "$work/dir" | grep -v MAINTAINERS)" ] || prefixes="$prefixes $n"
 done
 ktap_eq 'git applies them, and has then what is built here' " 1 $((count / 2)) $count" "$prefixes"

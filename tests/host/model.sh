@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 # model ARGUMENT...: what is said of it is in log.
 model()
 {
-	"$top/scripts/model.sh" --quick "$@" >"$work/log" 2>&1
+	"$top/proofs/model.sh" --quick "$@" >"$work/log" 2>&1
 }
 
 model

@@ -8,4 +8,4 @@
 KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
 
-exec "$top/scripts/ports.sh" "$KERNEL" users
+exec "$top/ports/ports.sh" "$KERNEL" users

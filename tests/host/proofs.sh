@@ -25,15 +25,15 @@ found()
 	copy
 	sed -i "$3" "$work/copy/$2"
 	! cmp -s "$top/$2" "$work/copy/$2" || ktap_diag "the change of $2 is none: $3"
-	"$top/scripts/proofs.sh" --tests "$work/copy/proofs/litmus" --code "$work/copy" --only "$(basename "$2" .litmus)" >"$work/log" 2>&1
+	"$top/proofs/proofs.sh" --tests "$work/copy/proofs/litmus" --code "$work/copy" --only "$(basename "$2" .litmus)" >"$work/log" 2>&1
 	ktap_match "$1" "1 1 # $4" "$? $(grep -c '^not ok' "$work/log") $(grep '^# [a-zA-Z/]*/' "$work/log")"
 }
 
 tests=proofs/litmus
-said=$("$top/scripts/herd.sh" --check 2>&1) || ktap_skip_all "${said#*: }"
+said=$("$top/proofs/herd.sh" --check 2>&1) || ktap_skip_all "${said#*: }"
 
 ktap_plan 19
-"$top/scripts/proofs.sh" >"$work/log" 2>&1
+"$top/proofs/proofs.sh" >"$work/log" 2>&1
 ktap_eq 'all is proved' '0 0' "$? $(grep -c '^not ok' "$work/log")" || ktap_diag "$(grep -A 9 '^not ok' "$work/log")"
 ktap_match 'and each variant shown to be possible' '# [1-9]* tests, [1-9][0-9][0-9]* variants of which are possible or a data race; 0 failed' \
 	"$(tail -n 1 "$work/log")"

@@ -44,7 +44,7 @@ if ! grep -q ' kthread_create_list$' "$top/build/$KERNEL/kernel/System.map"; the
 	done
 	ktap_finished
 fi
-"$top/scripts/trace.sh" "$KERNEL" "$work/trace" >"$work/log" 2>&1
+"$top/trace/trace.sh" "$KERNEL" "$work/trace" >"$work/log" 2>&1
 if ! ktap_eq 'a guest traces a life that is in order' 0 $?; then
 	ktap_diag "$(cat "$work/log")"
 	ktap_bail 'there is no picture of it'

@@ -27,7 +27,7 @@ tree()
 
 patched()
 {
-	said=$("$top/scripts/patched-tree.sh" "$work/tree" "$work/patched" 2>&1)
+	said=$("$top/upstream/patched-tree.sh" "$work/tree" "$work/patched" 2>&1)
 	status=$?
 }
 

@@ -16,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 
 ktap_plan 5
 
-ktap_eq 'the tables are those of the list' "$("$top/scripts/users.py")" \
+ktap_eq 'the tables are those of the list' "$("$top/docs/users.py")" \
 	"$(sed -n '/^<!-- users: begin/,/^<!-- users: end/p' "$top/docs/users.md" | sed '1d;$d')"
 ktap_eq 'each pattern has a skeleton' "$(cut -f 3 "$top/docs/users.tsv" | sed 1d | sort -u)" \
 	"$(awk '/^### / { name = $2 } /^```rust/ { print name }' "$top/docs/users.md" | sort -u)"
@@ -26,10 +26,10 @@ ktap_eq 'each feature is explained' "$(cut -f 5 "$top/docs/users.tsv" | sed 1d |
 source=$(readlink -f "$top/build/$KERNEL/kernel/source")
 version=$(sed -n '1,5s/^\(VERSION\|PATCHLEVEL\) = //p' "$source/Makefile" 2>/dev/null | paste -sd .)
 if [ "$version" = 7.3 ]; then
-	ktap_eq 'the tree has these users, and no others' '0 ' "$("$top/scripts/users.py" "$source" >"$work/log"; echo "$? $(cat "$work/log")")"
+	ktap_eq 'the tree has these users, and no others' '0 ' "$("$top/docs/users.py" "$source" >"$work/log"; echo "$? $(cat "$work/log")")"
 else
 	ktap_skip 'the tree has these users, and no others' "the list is about linux 7.3, and this is '$version'"
 fi
 mkdir -p "$work/kernel"
-ktap_match 'another tree has not' '1 *there is no such file*' "$("$top/scripts/users.py" "$work" >"$work/log"; echo "$? $(cat "$work/log")")"
+ktap_match 'another tree has not' '1 *there is no such file*' "$("$top/docs/users.py" "$work" >"$work/log"; echo "$? $(cat "$work/log")")"
 ktap_finished

@@ -7,7 +7,7 @@
 # with the kernel NAME give both the same work. With jobs, a guest whose clock counts instructions has jobs of
 # two priorities wait for their turn; that leaves a plot. Prints KTAP, and ends as qemu/vm.py does.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 [ $# -eq 2 ] || die "usage: ports.sh NAME users|jobs"
 name=$1

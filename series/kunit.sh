@@ -7,7 +7,7 @@
 # into User-Mode Linux, with no guest, by the tree's own kunit.py. First with two CPUs and
 # then with one, where what never sleeps keeps all else from running.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 need_host
 need_build
@@ -26,7 +26,7 @@ touch "$place/used"
 ln -sfn "$src" "$place/source"
 log=$place/build.log
 tree=$place/tree
-"$TOP/scripts/in-tree.sh" "$src" "$tree" || exit 1
+"$TOP/series/in-tree.sh" "$src" "$tree" || exit 1
 
 # kunit COMMAND [ARGUMENT...]
 kunit()

@@ -7,7 +7,7 @@
 # the breaks is seen: see docs/proofs.md. With --quick in fewer. The status is 4, and a
 # line says why, where it can not be built: without cargo, or crates that it can fetch.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 # CARGO_HOME: where the crates are.
 BOX=$CACHE/toolbox/cargo

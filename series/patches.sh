@@ -6,14 +6,14 @@
 # Writes the series for the kernel tree to build/patches, and has that tree's checkpatch
 # look at it.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 need_build
 src=$("$TOP/scripts/kernel-source.sh") || exit 1
 RUSTFMT=$("$TOP/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')
 export RUSTFMT
 out=$TOP/build/patches
-said=$("$TOP/scripts/series.py" patches "$src" "$out" 2>&1) || die "${said#series.py: }"
+said=$("$TOP/series/series.py" patches "$src" "$out" 2>&1) || die "${said#series.py: }"
 git config user.email >/dev/null ||
 	say "patches: git does not know who you are: they are by Your Name <you@example.org>; see git config user.name and user.email"
 

@@ -8,8 +8,8 @@
 # cache, together with that suite's libc, which runs it beside the machine's own. With
 # --check it only tells whether it could.
 
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/debian.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
+. "$(dirname "$0")/../scripts/debian.sh"
 
 SUITE=forky
 # As tools/memory-model/README of linux 7.2 and 7.3 asks for.
@@ -69,7 +69,7 @@ done
 rm -rf "$new"/*.deb "$new/usr/share/doc"
 cat >"$new/herd7" <<'END'
 #!/bin/sh
-# Made by scripts/herd.sh.
+# Made by proofs/herd.sh.
 usr=$(dirname "$0")/usr
 exec "$usr"/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 --library-path "$usr/lib/x86_64-linux-gnu" \
 	"$usr/bin/herd7" -set-libdir "$usr/share/herdtools7/herd" "$@"

@@ -13,7 +13,7 @@
 #
 # Without trace-cmd (setup.sh --trace) there is no trace.dat.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 [ $# -eq 2 ] || die "usage: trace.sh NAME OUTDIR"
 cd "$TOP" || exit 1

@@ -6,7 +6,7 @@
 # Has in DIR the kernel tree TREE with the patches of upstream/ applied. What they do not
 # touch is a link to TREE, where nothing is written.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 [ $# = 2 ] || die "usage: patched-tree.sh TREE DIR"
 src=$(cd -- "$1" 2>/dev/null && pwd -P) || die "there is no tree '$1'"

@@ -7,7 +7,7 @@
 # prefix of it, for those with a star, with what the kernel's documentation asks for at
 # its end; "matrix" the whole for all. No kernel is linked. Prints KTAP.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 what=${1:?usage: build-series.sh patches|matrix [NAME...]}
 shift
@@ -25,7 +25,7 @@ ln -sfn "$src" "$place/source"
 tree=$place/tree
 logs=$TOP/build/series
 mkdir -p "$logs"
-names=$("$TOP/scripts/series.py" list "$src")
+names=$("$TOP/series/series.py" list "$src")
 count=$(printf '%s\n' "$names" | grep -c '')
 
 # table: the builds that were asked for, one a line.
@@ -154,7 +154,7 @@ result()
 # What is written is formatted, for "rustfmtcheck" to look at.
 rustfmt=
 [ "$what" = matrix ] || rustfmt=$("$TOP/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')
-"$TOP/scripts/in-tree.sh" "$src" "$tree" || exit 1
+"$TOP/series/in-tree.sh" "$src" "$tree" || exit 1
 
 set -f
 builds=$(table "$@")
@@ -176,7 +176,7 @@ printf '%s\n' "$builds" | {
 				result skip "$label" "$why"
 			else
 				log=$logs/$name-$n.log
-				said=$(RUSTFMT=$rustfmt "$TOP/scripts/series.py" write "$src" "$tree" "$n" 2>&1) || die "${said#series.py: }"
+				said=$(RUSTFMT=$rustfmt "$TOP/series/series.py" write "$src" "$tree" "$n" 2>&1) || die "${said#series.py: }"
 				progress_start "$label" 0 nothing
 				# shellcheck disable=SC2086 # the options are words
 				compile "$log" "$dir" "$arch" $options

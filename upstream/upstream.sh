@@ -14,7 +14,7 @@
 # The modules in upstream/BUG/Kbuild are there for modprobe, and each other .c is a program.
 # A line "No reproducer: REASON" or "No patch: REASON" in upstream/BUG/report.md tells what is skipped.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 cd "$TOP" || exit 1
 bugs=${1:-$(cd upstream && printf '%s\n' */report.md | sed 's,/.*,,')}
@@ -106,7 +106,7 @@ lock "$place/lock" "the patched tree"
 if [ ! -f "$place/whole" ] ||
 	{ [ -n "${KERNEL_SRC:-}" ] && [ -n "$(find "$src" -name .git -prune -o -cnewer "$place/whole" -print | head -n 1)" ]; }; then
 	rm -f "$place/whole"
-	scripts/patched-tree.sh "$src" "$place/tree" || exit 1
+	upstream/patched-tree.sh "$src" "$place/tree" || exit 1
 	# For "make cache": the tree is needed for as long as this is.
 	ln -sfn "$src" "$place/source"
 	: >"$place/whole"

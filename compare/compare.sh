@@ -6,7 +6,7 @@
 # Has a guest with the kernel NAME make a process, threads and a kernel thread, and
 # leaves a table of what each of them is and shares in OUTDIR/table.txt and table.md.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../scripts/lib.sh"
 
 [ $# -eq 2 ] || die "usage: compare.sh NAME OUTDIR"
 cd "$TOP" || exit 1
