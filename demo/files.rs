@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The files in debugfs.
+//! The files of the module in debugfs.
 
 use super::{
     command::{
         Command,
         HELP, //
     },
-    name::Name,
     pool::{
         LatencyOfAll,
         Pool, //
     },
-    worker::{
-        Done,
-        Who,
-        Worker, //
-    }, //
+    show::shows, //
 };
 use crate::{
     debugfs::{
@@ -88,37 +83,11 @@ impl Store for Control {
     }
 }
 
-/// Declares files that show one part of their data.
-macro_rules! shows {
-    ($($(#[$doc:meta])* $name:ident: |$data:ident: &$type:ty| $shown:expr;)*) => {
-        $(
-            $(#[$doc])*
-            struct $name;
-
-            impl Show for $name {
-                type Data = $type;
-
-                fn show($data: &$type, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    fmt::Display::fmt(&$shown, f)
-                }
-            }
-        )*
-    };
-}
-
 shows! {
     /// `stats` of the module.
     Stats: |totals: &Totals| totals;
     /// `latency` of the module.
-    ModuleLatency: |pool: &Pool| LatencyOfAll(pool);
-    /// `stats` of a worker.
-    StatsOfWorker: |worker: &Worker| Done(worker);
-    /// `identity` of a worker.
-    IdentityOfWorker: |worker: &Worker| Who(worker);
-    /// `latency` of a worker.
-    LatencyOfWorker: |worker: &Worker| worker.latency;
-    /// `lifecycle` of a worker.
-    LifecycleOfWorker: |worker: &Worker| worker.lifecycle;
+    Latency: |pool: &Pool| LatencyOfAll(pool);
 }
 
 /// Makes `stats` at the top level.
@@ -128,25 +97,5 @@ pub(super) fn stats(dir: &Arc<Dir>, totals: Arc<Totals>) -> Result<File> {
 
 /// Makes `latency` at the top level.
 pub(super) fn latency(dir: &Arc<Dir>, pool: Arc<Pool>) -> Result<File> {
-    File::read_only::<ModuleLatency>(c"latency", dir, pool)
-}
-
-/// The directory of a worker.
-pub(super) struct WorkerFiles {
-    _files: [File; 4],
-}
-
-impl WorkerFiles {
-    pub(super) fn new(name: Name, workers: &Arc<Dir>, worker: &Arc<Worker>) -> Result<Self> {
-        let dir = Dir::new(name.as_c_str(), workers)?;
-
-        Ok(Self {
-            _files: [
-                File::read_only::<StatsOfWorker>(c"stats", &dir, worker.clone())?,
-                File::read_only::<IdentityOfWorker>(c"identity", &dir, worker.clone())?,
-                File::read_only::<LatencyOfWorker>(c"latency", &dir, worker.clone())?,
-                File::read_only::<LifecycleOfWorker>(c"lifecycle", &dir, worker.clone())?,
-            ],
-        })
-    }
+    File::read_only::<Latency>(c"latency", dir, pool)
 }

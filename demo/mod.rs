@@ -7,7 +7,9 @@ mod files;
 mod lifecycle;
 mod name;
 mod pool;
+mod show;
 mod worker;
+mod worker_files;
 
 use crate::{
     debugfs::{

@@ -8,13 +8,13 @@ use super::{
         Options,
         Place, //
     },
-    files::WorkerFiles,
     lifecycle::Event,
     name::Name,
     worker::{
         time_since,
         Worker, //
-    }, //
+    },
+    worker_files::WorkerFiles, //
 };
 use crate::{
     debugfs::Dir,

@@ -76,7 +76,7 @@
 //!
 //! `core.rs` has the states of a thread, and the rules of access. `exit.rs` waits for a thread,
 //! `packet.rs` runs it, `context.rs` has its own operations, `thread.rs`, `group.rs` and `scope.rs`
-//! those of others, `sched.rs` and `signal.rs` those of both. `members.rs` stops threads together,
+//! those of others, `sched.rs` and `interrupt.rs` those of both. `members.rs` stops threads together,
 //! `module.rs` and `device.rs` say when. `wait_queue.rs` is for waits on queues of other code.
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
@@ -95,6 +95,7 @@ mod freezer;
 mod group;
 mod hotplug;
 mod identity;
+mod interrupt;
 // If several modules have a copy of this folder, one of them has the KUnit suites.
 #[cfg(kthread_kunit)]
 mod kunit;

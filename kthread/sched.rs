@@ -17,8 +17,7 @@
 use super::{
     context::Context,
     core::Core,
-    thread::Thread,
-    worker::Worker, //
+    thread::Thread, //
 };
 use kernel::{
     bindings,
@@ -549,46 +548,6 @@ impl<M> Context<'_, M> {
     pub fn run_on(&self, cpu: CpuId) -> Result {
         // SAFETY: This is one of C's own masks.
         unsafe { self.core().set_cpus_raw(cpumask_of(cpu)) }
-    }
-}
-
-impl<S> Worker<S> {
-    /// Changes how the thread of the worker is scheduled.
-    ///
-    /// Sleeps. Fails, and changes nothing, with
-    /// - [`EINVAL`] and [`EPERM`] as in [`Thread::set_policy`],
-    /// - [`ESRCH`] if the worker has been stopped, or has died.
-    ///
-    /// Wraps the same functions as [`Thread::set_policy`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn f(worker: &Worker) -> Result {
-    /// worker.set_policy(Policy::Fifo)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn set_policy(&self, policy: Policy) -> Result {
-        self.core().set_policy(policy)
-    }
-
-    /// Changes the nice value of the thread of the worker, and not its policy.
-    ///
-    /// Does not sleep. Fails with
-    /// - [`EINVAL`] if `nice` is out of range,
-    /// - [`ESRCH`] if the worker has been stopped, or has died.
-    ///
-    /// Wraps the same function as [`Thread::set_nice`].
-    pub fn set_nice(&self, nice: i32) -> Result {
-        self.core().set_nice(nice)
-    }
-
-    /// Changes the CPUs of the worker, and returns once it has left all others.
-    ///
-    /// Context and errors are those of [`Thread::set_cpus`].
-    pub fn set_cpus(&self, mask: &Cpumask) -> Result {
-        self.core().set_cpus(mask)
     }
 }
 

@@ -43,6 +43,7 @@ use super::{
     lockdep::Site,
     members::Members,
     packet,
+    sched::Policy,
     scope::{
         Scope,
         Scoped, //
@@ -54,6 +55,7 @@ use core::{
 };
 use kernel::{
     alloc::Flags,
+    cpumask::Cpumask,
     prelude::*,
     sync::Arc,
     task::might_sleep,
@@ -371,6 +373,50 @@ impl<S> Worker<S> {
         // SAFETY: By the bounds, what `closure` borrows outlives the worker.
         unsafe { self.insert(work, None)? };
         Ok(())
+    }
+
+    /// Changes how the thread of the worker is scheduled.
+    ///
+    /// Sleeps. Fails, and changes nothing, with
+    /// - [`EINVAL`] and [`EPERM`] as in [`Thread::set_policy`],
+    /// - [`ESRCH`] if the worker has been stopped, or has died.
+    ///
+    /// Wraps the same functions as [`Thread::set_policy`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn f(worker: &Worker) -> Result {
+    /// worker.set_policy(Policy::Fifo)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Thread::set_policy`]: super::Thread::set_policy
+    pub fn set_policy(&self, policy: Policy) -> Result {
+        self.core().set_policy(policy)
+    }
+
+    /// Changes the nice value of the thread of the worker, and not its policy.
+    ///
+    /// Does not sleep. Fails with
+    /// - [`EINVAL`] if `nice` is out of range,
+    /// - [`ESRCH`] if the worker has been stopped, or has died.
+    ///
+    /// Wraps the same function as [`Thread::set_nice`].
+    ///
+    /// [`Thread::set_nice`]: super::Thread::set_nice
+    pub fn set_nice(&self, nice: i32) -> Result {
+        self.core().set_nice(nice)
+    }
+
+    /// Changes the CPUs of the worker, and returns once it has left all others.
+    ///
+    /// Context and errors are those of [`Thread::set_cpus`].
+    ///
+    /// [`Thread::set_cpus`]: super::Thread::set_cpus
+    pub fn set_cpus(&self, mask: &Cpumask) -> Result {
+        self.core().set_cpus(mask)
     }
 
     /// Returns an [`Observer`], which can look at the thread without owning it.
