@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A file of debugfs, as a module has it whose author made no mistake. */
+/* A correct module with a debugfs file. */
 
 #include <linux/debugfs.h>
 #include <linux/module.h>

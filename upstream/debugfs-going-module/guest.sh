@@ -5,7 +5,7 @@
 
 file=/sys/kernel/debug/going
 
-# The window is a wide one, which it is not by itself.
+# Widen the window.
 modprobe going && modprobe hold_up ms=300 || exit 2
 : > /tmp/on
 while [ -e /tmp/on ]; do
@@ -14,13 +14,13 @@ done > /tmp/out 2>&1 &
 until grep -q here /tmp/out; do
 	usleep 10000
 done
-# It may be open just now.
+# The file may be open at the moment.
 until rmmod going 2> /dev/null; do
 	:
 done
 rm /tmp/on
 wait
 rmmod hold_up || exit 2
-# Otherwise nobody has looked in time.
+# Otherwise the file was not opened in time.
 grep -q 'No such device or address' /tmp/out || exit 2
 dmesg | grep -q 'debugfs file owner did not clean up at exit: going'

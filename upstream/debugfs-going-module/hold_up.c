@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes the window in try_stop_module() a wide one: each delete_module() waits for a while
- * between the last reference to the module and the mark that it is going. It
- * finds that place by the code of x86, "movl $MODULE_STATE_GOING, (%register)".
+ * Widens the window in try_stop_module(): each delete_module() waits between dropping the last
+ * reference to the module and marking it as going. The place is found by its x86 code,
+ * "movl $MODULE_STATE_GOING, (%register)".
  */
 
 #include <linux/delay.h>
@@ -24,12 +24,12 @@ static int hold_up_handler(struct kprobe *probe, struct pt_regs *regs)
 static struct kprobe probe;
 
 /*
- * Whether so many bytes are those of an instruction that stores what follows at the
+ * Returns whether these bytes are an instruction that stores the following constant at the
  * address in a register.
  */
 static bool stores(const u8 *code, int length)
 {
-	/* The prefix for one of the upper registers. */
+	/* The prefix for the upper registers. */
 	if ((code[0] & 0xf0) == 0x40) {
 		code++;
 		length--;
@@ -46,7 +46,7 @@ static bool stores(const u8 *code, int length)
 	return false;
 }
 
-/* Whether an address is in that function, and the probe could be put there. */
+/* Returns whether the address is in that function, and the probe could be placed there. */
 static bool hold_up_at(u8 *address, const char *function)
 {
 	char name[KSYM_SYMBOL_LEN];
@@ -57,7 +57,7 @@ static bool hold_up_at(u8 *address, const char *function)
 	memset(&probe, 0, sizeof(probe));
 	probe.addr = address;
 	probe.pre_handler = hold_up_handler;
-	/* It refuses what is not the beginning of an instruction. */
+	/* kprobes refuse addresses inside of an instruction. */
 	return !register_kprobe(&probe);
 }
 
@@ -70,7 +70,7 @@ static int __init hold_up_init(void)
 	int err;
 	int i;
 
-	/* Where the function is tells a probe, too. */
+	/* A probe also gives the address of the function. */
 	probe.symbol_name = function;
 	err = register_kprobe(&probe);
 	if (err)

@@ -7,7 +7,7 @@ modprobe removed || exit 2
 open_removed
 case $? in
 0) exit 1 ;;
-# It was killed.
+# The program was killed.
 137) exit 0 ;;
 esac
 exit 2

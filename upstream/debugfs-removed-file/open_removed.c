@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Opens a file that was removed since it was found. Exits with 0 if it is not there any
- * more; does not come to its end where the kernel reads what has been freed.
+ * Opens a file that was removed after its lookup. Exits with 0 if the file is gone; is killed if
+ * the kernel reads freed memory.
  */
 
 #define _GNU_SOURCE

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 
-# credited: the bits of entropy that were credited for each read.
+# credited: the bits of entropy credited for each read.
 credited()
 {
 	sed -n 's/^ *hwrng-[0-9].* bits=//p' trace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A source of half a bit of entropy for each read: 64 bytes, of quality 1. */
+/* A source with half a bit of entropy per read: 64 bytes of quality 1. */
 
 #include <linux/hw_random.h>
 #include <linux/module.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Has the timer of a delayed work end just while the work is cancelled, or its delay is
- * changed: who cancels waits for the lock of the worker first, then the function of the timer
- * does, and only then is it released. A queued spinlock keeps that order. The one of a guest
- * need not, so that there are some rounds. Needs three CPUs.
+ * Lets the timer of a delayed work fire while the work is cancelled, or its delay is changed: first
+ * the canceller waits for the lock of the worker, then the timer function, and only then is the
+ * lock released. A queued spinlock keeps that order. In a guest it may not, so there are several
+ * rounds. Needs three CPUs.
  */
 
 #include <linux/delay.h>
@@ -37,7 +37,7 @@ static void ran_fn(struct kthread_work *work)
 	atomic_inc(&ran);
 }
 
-/* Keeps the CPU of the timer busy, so that it is that CPU which runs it. */
+/* Keeps the timer's CPU busy, so that the timer runs there. */
 static int queue_fn(void *unused)
 {
 	kthread_queue_delayed_work(worker, &dwork, TICKS);
@@ -100,10 +100,10 @@ static int one_round(void)
 	wake_up_process(cancels);
 	while (!READ_ONCE(waits))
 		cpu_relax();
-	/* It is on its way to the lock, where it gets before the timer. */
+	/* The canceller reaches the lock before the timer. */
 	for (tries = 0; timer_pending(&dwork.timer) && tries < 1000; tries++)
 		mdelay(1);
-	/* What is not pending any more runs, and waits for the lock. */
+	/* A timer that is not pending any more runs, and waits for the lock. */
 	if (tries > 5 && tries < 1000)
 		met++;
 	mdelay(5);

@@ -10,7 +10,7 @@ for task in sleeping dead; do
 	*) exit 2 ;;
 	esac
 done
-# Both do, or none does.
+# Both bugs happen, or none.
 case $lost in
 0) exit 1 ;;
 2) exit 0 ;;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * lose_bandwidth sleeping|dead: lets one task have SCHED_DEADLINE and lose it again, and looks how many
- * others can have it before and after. Exits with 0 if it is as many, with 1 if it stays fewer.
+ * lose_bandwidth sleeping|dead: gives SCHED_DEADLINE to a task and takes it back, and counts how many
+ * others are accepted before and after. Exits with 0 if the numbers are equal, with 1 if the second
+ * one stays smaller.
  */
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 #define MS 1000000ULL
 #define MOST 64
 
-/* struct sched_attr of linux/sched/types.h, which not every libc can be used with. */
+/* struct sched_attr of linux/sched/types.h, which conflicts with some libcs. */
 struct attr {
 	uint32_t size, policy;
 	uint64_t flags;
@@ -43,7 +44,7 @@ static pid_t sleeper(void)
 	if (!pid)
 		for (;;)
 			pause();
-	/* Until it sleeps. */
+	/* Wait until it sleeps. */
 	usleep(20000);
 	return pid;
 }
@@ -54,7 +55,7 @@ static void end(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-/* How many tasks can have a tenth of a CPU each at the same time. */
+/* Returns how many tasks with a tenth of a CPU each are accepted. */
 static int room(void)
 {
 	pid_t pids[MOST];
@@ -66,7 +67,7 @@ static int room(void)
 	}
 	for (int i = 0; i < n; i++)
 		end(pids[i]);
-	/* Until the last of them has given back what it had. */
+	/* Wait until the last of them has released its bandwidth. */
 	usleep(100000);
 	return err ? n - 1 : n;
 }
@@ -94,7 +95,7 @@ static int lose_dead(void)
 	usleep(20000);
 	err = deadline(pid, 4 * MS);
 	waitpid(pid, NULL, 0);
-	/* To be refused is what is right. */
+	/* A refusal is correct. */
 	return err && errno != ESRCH;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Keeps ordinary tasks off CPU 1 until shortly before its deadline server would run them, and then
- * lets one run. The server's timer, which is put off each time by what has been used meanwhile,
- * comes when the runtime has just been used up. How shortly before is tried out.
+ * lets one run. The server's timer, which is postponed by the used runtime each time, fires when the
+ * runtime has just been used up. Tries several such times.
  */
 
 #define _GNU_SOURCE
@@ -78,7 +78,7 @@ int main(void)
 			begin = now();
 			while (now() - begin < PERIOD - RUNTIME - before)
 				;
-			/* The other runs, for longer than what is left of the period. */
+			/* The other task runs for longer than the rest of the period. */
 			usleep(4 * RUNTIME / US);
 			set(SERVER "runtime", 0);
 		}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stalls a CPU that has set the timer of a deadline server in the function of this timer,
- * until it is due again, as a hypervisor does that has other things to do.
+ * Stalls a CPU that has started the timer of a deadline server in this timer's function, until the
+ * timer is due again, as a busy hypervisor may do.
  */
 
 #include <linux/delay.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A task leaves SCHED_DEADLINE with its runtime used up, and comes back after its deadline. Exits with 1
- * if it then never runs again, with 0 if it does each time.
+ * if the task then never runs again, with 0 if it runs each time.
  */
 
 #include <sched.h>
@@ -21,7 +21,7 @@
 #define RUNTIME (2 * MS)
 #define PERIOD (100 * MS)
 
-/* struct sched_attr of linux/sched/types.h, which not every libc can be used with. */
+/* struct sched_attr of linux/sched/types.h, which conflicts with some libcs. */
 struct attr {
 	uint32_t size, policy;
 	uint64_t flags;
@@ -55,7 +55,7 @@ static int other(pid_t pid)
 	return sched_setscheduler(pid, SCHED_OTHER, &param);
 }
 
-/* Each round ends as SCHED_OTHER, with what is left of the last one forgotten. */
+/* Each round ends as SCHED_OTHER, after the old parameters are cleared. */
 static int child(atomic_int *rounds)
 {
 	while (*rounds < ROUNDS) {
@@ -64,13 +64,13 @@ static int child(atomic_int *rounds)
 		if (deadline())
 			return 2;
 		begin = now();
-		/* For longer than the runtime, though it is not noticed before the next tick. */
+		/* Run for longer than the runtime, which is not noticed before the next tick. */
 		while (now() - begin < 3 * RUNTIME)
 			;
-		/* It is noticed now: a timer is set for the deadline. */
+		/* Now it is noticed, and a timer is set for the deadline. */
 		if (other(0))
 			return 2;
-		/* Past the deadline, and not yet past the 0-lag time. */
+		/* After the deadline, but before the 0-lag time. */
 		usleep(PERIOD * 3 / 2 / US);
 		if (deadline() || other(0))
 			return 2;
@@ -92,14 +92,14 @@ int main(void)
 	while (!waitpid(pid, &status, WNOHANG)) {
 		if (before == *rounds) {
 			printf("stuck in round %d\n", before);
-			/* This lets it run again. */
+			/* This makes it run again. */
 			other(pid);
 			kill(pid, SIGKILL);
 			waitpid(pid, NULL, 0);
 			return 1;
 		}
 		before = *rounds;
-		/* A round takes a second at most. */
+		/* A round takes at most a second. */
 		sleep(5);
 	}
 	printf("%d rounds, status %d\n", *rounds, WEXITSTATUS(status));
