@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# "make help" lists the targets. What kbuild reads is Kbuild, not this file.
+# "make help" lists the targets. kbuild reads Kbuild, not this file.
 
-# What the command line sets, and what it asks for: options.sh refuses what does not fit.
+# The variables and goals of the command line, for options.sh to check.
 export LAB_GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v))
 export LAB_GOALS := $(MAKECMDGOALS)
 
-# What the user sets. The first may be exported once and for all. The others are said
-# of a single run, on the command line: a CONFIG in the environment was meant for somebody else.
+# The user's variables. The first group may also be exported. The second group only counts on
+# the command line: a CONFIG in the environment is meant for another program.
 lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V GDB_PORT QEMU_ACCEL
 single := ARCH SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH SCRIPT COMMAND MODULE SHARE \
 	SHARE_RW OUT NAME DIR CONFIG PRUNE SYMBOLS BUILDS BUG
 $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
-# It reaches the recipes through the environment, as it was given: make does not expand
-# it, and no shell takes it for a part of a command.
+# The values reach the recipes unchanged through the environment: make does not expand them,
+# and no shell executes them.
 $(foreach v,$(lasting) $(single),$(if $(value $v),$(eval override $v := $$(value $v))))
 ifeq ($(KERNEL),)
 override KERNEL := fast
 endif
-# The kernel has another name where it is not for this machine's architecture, by which all else finds it.
+# The name of a kernel for a foreign architecture includes the architecture.
 export LAB_ARCH := $(ARCH)
 ifneq ($(ARCH),)
 ifeq ($(findstring +,$(KERNEL))$(filter $(ARCH),$(basename $(notdir $(shell grep -lx "MACHINE=$$(uname -m)" qemu/arch/*.conf)))),)
@@ -39,14 +39,14 @@ override share = $${SHARE:+--share "$$SHARE"} $(if $(filter-out 0,$(SHARE_RW)),-
 override job = $${SCRIPT:+--script "$$SCRIPT"} $${COMMAND:+--command "$$COMMAND"}
 override junit = $${JUNIT:+--junit "$$JUNIT"}
 override prepare = scripts/prepare.sh "$$KERNEL"
-# What else is started, in the environment that a script gets.
+# Runs a program in the environment of a script.
 override run = scripts/run.sh
-# A module of one's own in the guest, and what builds it.
+# The user's module in the guest, and its build.
 override own = $${MODULE:+--module "$$MODULE"}
 override build_own = $(if $(MODULE),scripts/build-module.sh "$$KERNEL" "$$MODULE" "$$MODULE/build/$$KERNEL")
 
 ifneq ($(if $(findstring +,$(KERNEL))$(filter test-all,$(MAKECMDGOALS)),,$(CONFIG)$(SHARE)),)
-# The kernel has a name of its own then, by which the goals find it.
+# The kernel then has another name, which the goals need.
 $(or $(MAKECMDGOALS),modules): configured ;
 configured:
 	@name=$$(scripts/kernel-options.sh --name "$$KERNEL") && \
@@ -54,7 +54,7 @@ configured:
 .PHONY: configured $(MAKECMDGOALS)
 else
 
-# These are options of new-module, and of no make that it starts.
+# These are options of new-module, not of the make that it starts.
 MAKEOVERRIDES := $(filter-out NAME=% DIR=%,$(MAKEOVERRIDES))
 
 modules:

@@ -8,18 +8,18 @@ usage: table.py CELLS TEXT MARKDOWN
 import sys
 
 BLOCKS = (
-    ("Identity", "pid is what gettid() says, tgid what getpid() says. ps -T shows threads, too.",
+    ("Identity", "pid is the result of gettid(), tgid that of getpid(). ps -T also shows threads.",
      (("pid", "pid"), ("tgid", "tgid"), ("ppid", "ppid"), ("parent", "parent"), ("ps", "in ps"))),
     ("What it shares with the caller", "Own: the caller does not see the task's changes.",
      (("memory", "memory"), ("files", "open files"), ("cwd", "directory"), ("handlers", "signal handlers"),
       ("nice", "nice value"))),
-    ("How it ends", "SIGTERM is not handled; the kernel thread gets SIGKILL, too. Reaped by: the task whose wait() reports the end.",
+    ("How it ends", "SIGTERM is not handled; the kernel thread also gets SIGKILL. Reaped by: the task whose wait() reports the end.",
      (("SIGTERM", "SIGTERM"), ("reaper", "reaped by"))),
 )
 
 
 class Cells:
-    """What was found, by way and key."""
+    """The results, by way and key."""
 
     def __init__(self, path):
         self.release = None
@@ -32,16 +32,16 @@ class Cells:
                 elif len(fields) == 3:
                     self.ways.setdefault(fields[0], {})[fields[1]] = fields[2]
                 else:
-                    raise ValueError("this is no cell of the table: %s" % line.strip())
+                    raise ValueError("this is not a cell of the table: %s" % line.strip())
 
     def rows(self, keys):
-        """The rows of a block; the caller has one only where it has something to say."""
+        """The rows of a block. The caller only has one if it has values."""
         for way, found in self.ways.items():
             if way == "the caller" and not any(key in found for key, _ in keys):
                 continue
             missing = [key for key, _ in keys if key not in found]
             if missing and way != "the caller":
-                raise ValueError("'%s' of %s was not found out" % (missing[0], way))
+                raise ValueError("'%s' of %s is missing" % (missing[0], way))
             yield [way] + [found.get(key, "") for key, _ in keys]
 
 

@@ -2,7 +2,7 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-/* All that kthread.c takes from this header, which needs keys that the kernel may lack. */
+/* The parts of this header that kthread.c uses. The header itself needs CONFIG_KEYS. */
 #define ECRYPTFS_KERNEL_H
 #include <linux/cred.h>
 #include <linux/delay.h>
@@ -15,7 +15,7 @@
 
 #include "fs/ecryptfs/kthread.c"
 
-/* What rust_ecryptfs.rs does from `Driver` on: not a file system, but tasks that open a file. */
+/* The counterpart of `Driver` in rust_ecryptfs.rs: tasks that open a file, instead of a file system. */
 
 #define CLIENTS	4
 #define SECRET	"/tmp/secret"
@@ -50,7 +50,7 @@ static int client_fn(void *data)
 	}
 	revert_creds(old);
 
-	/* The module is not gone before this is. */
+	/* The module stays loaded until this returns. */
 	while (!kthread_should_stop()) {
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (!kthread_should_stop())

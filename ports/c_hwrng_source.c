@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A driver for c_hwrng. It is in no kernel tree: what it reads is known, so that rust_hwrng can
- * be compared.
+ * A driver for c_hwrng with known data, to compare it with rust_hwrng. It is not part of a kernel
+ * tree.
  */
 
 #include <linux/hw_random.h>

@@ -2,7 +2,7 @@
 
 #include "kernel/locking/locktorture.c"
 
-/* The kernel has this where it has torture tests. It is for bind_readers and bind_writers alone. */
+/* Kernels with torture tests have this. Only bind_readers and bind_writers use it. */
 long torture_sched_setaffinity(pid_t pid, const struct cpumask *in_mask, bool dowarn)
 {
 	return -EOPNOTSUPP;

@@ -4,7 +4,7 @@
 
 #include "drivers/net/wireless/mediatek/mt76/util.c"
 
-/* What rust_mt76.rs does from `Driver` on: no device, but a timer that schedules the worker. */
+/* The counterpart of `Driver` in rust_mt76.rs: a timer that schedules the worker, instead of a device. */
 
 #include <linux/delay.h>
 #include <linux/hrtimer.h>
@@ -41,7 +41,7 @@ static enum hrtimer_restart timer_fn(struct hrtimer *t)
 	return HRTIMER_RESTART;
 }
 
-/* Whether what has been scheduled until now is seen in time. */
+/* Returns whether the worker has seen everything scheduled so far in time. */
 static bool is_seen(void)
 {
 	int i, target = atomic_read(&scheduled);

@@ -14,7 +14,7 @@ import sys
 
 TOP = os.path.dirname(os.path.realpath(__file__))
 
-# What of a file is ported: all, or what begins with a line that has one of these, to its end.
+# The ported parts of a file: all of it, or the blocks whose first line contains one of these.
 PARTS = {
     "test_workqueue": ("lib/test_workqueue.c", None),
     "hwrng": ("drivers/char/hw_random/core.c", [
@@ -42,18 +42,18 @@ MORE = {
                                          "int torture_stutter_init(", "void torture_kthread_stopping(",
                                          "int _torture_create_kthread(", "void _torture_stop_kthread("]),
 }
-# In Rust what a port shows begins the driver that replaces a device, which in C is in c_NAME.c.
+# The first line of the test driver in a port, which in C is in c_NAME.c.
 DRIVER = {"mt76": "const ROUNDS", "ecryptfs": "const CLIENTS", "hwrng": "/// A source of bytes"}
 
 
 def lines(text):
-    """How many lines of it are code."""
+    """The number of lines of code."""
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     return sum(1 for line in text.splitlines() if line.strip() and not line.strip().startswith("//"))
 
 
 def part(text, begin):
-    """From the line with that to the brace that ends it."""
+    """The block from the line with this text to its closing brace."""
     at = text.find(begin)
     if at < 0:
         sys.exit("count.py: there is no '%s' any more" % begin.split("\n")[0])

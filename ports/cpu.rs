@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which CPUs are online, which [`kernel::cpu`] does not tell.
+//! The online CPUs, which [`kernel::cpu`] does not provide.
 //!
 //! C header: [`include/linux/cpumask.h`](srctree/include/linux/cpumask.h)
 
@@ -13,11 +13,11 @@ use kernel::{
     cpumask::Cpumask, //
 };
 
-/// Returns the CPUs that are online, each as it is come to.
+/// Returns an iterator over the online CPUs, which checks each CPU when it gets there.
 ///
 /// Wraps `for_each_online_cpu()`.
 pub(crate) fn online_cpus() -> impl Iterator<Item = CpuId> {
-    // SAFETY: The mask is there for ever, and is read a bit at a time, as C does it.
+    // SAFETY: The mask is static, and is read bit by bit, as in C.
     let online = unsafe { Cpumask::from_raw(&raw const bindings::__cpu_online_mask) };
 
     (0..nr_cpu_ids())

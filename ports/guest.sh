@@ -3,14 +3,14 @@
 # ksft-timeout: 120
 #
 # Runs in the guest: gives each C user of kernel threads and its port the same work, and
-# compares what comes of it.
+# compares the results.
 
 # Functions are called by ktap_ok_if and wait_for, and awk has dollars.
 # shellcheck disable=SC2317,SC2016
 
 . /tests/lib/ktap.sh
 
-# log_of PATTERN COMMAND...: the lines like that of what the kernel logs meanwhile, without times and the two prefixes.
+# log_of PATTERN COMMAND...: the matching lines of the kernel log during COMMAND, without times and prefixes.
 log_of()
 {
 	_pattern=$1
@@ -20,7 +20,7 @@ log_of()
 	dmesg | sed -n "/ports: $*\$/,\$p" | sed '1d; s/^\[[^]]*\] *\(\[[^]]*\] *\)*//; s/^\(rust_\|c_\)//' | grep "$_pattern"
 }
 
-# masked: standard input without its numbers.
+# masked: standard input without numbers.
 masked()
 {
 	sed 's/[0-9][0-9]*/N/g'
@@ -35,7 +35,7 @@ pid_of()
 # policy_of THREAD: its policy and its real-time priority.
 policy_of()
 {
-	# Fields 40 and 41, of which 38 and 39 are left when the name is gone.
+	# Fields 40 and 41, which are 38 and 39 without PID and name.
 	sed 's/.*) //' "/proc/$(pid_of "$1")/stat" | awk '{ print $39, $38 }'
 }
 
@@ -46,7 +46,7 @@ nice_of()
 	sed 's/.*) //' "/proc/$(pid_of "$1")/stat" | awk '{ print $17 }'
 }
 
-# trace_of EVENT FILTER COMMAND...: what has been traced of an event meanwhile.
+# trace_of EVENT FILTER COMMAND...: the trace of an event during COMMAND.
 trace_of()
 {
 	_event=events/$1
@@ -61,7 +61,7 @@ trace_of()
 
 # drivers/char/hw_random/core.c
 
-# fed THREAD: what a thread has fed, as the kernel traces it: bytes, the first eight, bits of entropy.
+# fed THREAD: the traced data that a thread has fed: number of bytes, the first eight, bits of entropy.
 fed()
 {
 	sed -n "s/^ *$1-[0-9].* len=\([^ ]*\) first=\([^ ]*\) entropy=\([^ ]*\)/\1 \2 \3/p" trace
@@ -72,13 +72,13 @@ fed_at_least()
 	[ "$(fed "$1" | grep -c .)" -ge "$2" ]
 }
 
-# sleeps THREAD: whether it waits for what may take long.
+# sleeps THREAD: whether it is in a long wait.
 sleeps()
 {
 	grep -q '^State:.S' "/proc/$(pid_of "$1")/status"
 }
 
-# ends_soon MODULE: whether it is removed in less than half of the time that its thread would sleep.
+# ends_soon MODULE: whether its removal takes less than half of the time that its thread would sleep.
 ends_soon()
 {
 	read -r begin _ </proc/uptime
@@ -99,14 +99,14 @@ hwrng()
 	ktap_ok_if 'hwrng: Rust feeds' wait_for 20 fed_at_least rust_hwrng 3
 	c=$(fed hwrng | head -n 3)
 	rust=$(fed rust_hwrng | head -n 3)
-	# C forgets that it has credited a remainder, and credits it again each time.
+	# C credits a remainder again each time.
 	ktap_eq 'hwrng: both feed the same until half a bit was kept' "$(echo "$c" | head -n 2)" "$(echo "$rust" | head -n 2)"
 	ktap_eq 'hwrng: and then the same bytes' "$(echo "$c" | cut -d ' ' -f 1,2)" "$(echo "$rust" | cut -d ' ' -f 1,2)"
 	ktap_eq 'hwrng: Rust credits one bit for two halves' '0 1 0' "$(echo "$rust" | cut -d ' ' -f 3 | xargs)"
 	ktap_diag "C credits $(echo "$c" | cut -d ' ' -f 3 | xargs)"
 	rmmod c_hwrng_source rust_hwrng
 
-	# The kernel does not want more for half of the time that it is up.
+	# The kernel wants no more for half of its uptime.
 	wait_for 10 awk '{ exit $1 < 6 }' /proc/uptime
 	echo >trace
 	modprobe c_hwrng_source quality=1024
@@ -148,19 +148,19 @@ mt76: scheduled 100 times while disabled, 0 lost'
 
 # fs/ecryptfs/kthread.c
 
-# opens COMM: the times at which the thread opened a file.
+# opens COMM: the times at which the thread has opened a file.
 opens()
 {
 	sed -n "s/^ *$1-[0-9].* \([0-9.]*\): opens: .*/\1/p" trace
 }
 
-# rests COMM: whether it opened none for two seconds.
+# rests COMM: whether it has opened no file for two seconds.
 rests()
 {
 	opens "$1" | awk 'NR > 1 && $1 - last > longest { longest = $1 - last } { last = $1 } END { exit longest < 1.9 }'
 }
 
-# goes_on COMM: whether it has opened some file since the trace was emptied.
+# goes_on COMM: whether it has opened a file since the trace was cleared.
 goes_on()
 {
 	grep -q "^ *$1-" trace
@@ -169,7 +169,7 @@ goes_on()
 ecryptfs()
 {
 	echo top secret >/tmp/secret
-	# Whoever is not privileged can open no file any more; the kernel counts those that are open roughly.
+	# Unprivileged tasks are not able to open files any more; the kernel's count of open files is approximate.
 	read -r max </proc/sys/fs/file-max
 	echo 0 >/proc/sys/fs/file-max
 	echo 'p:opens dentry_open' >kprobe_events
@@ -183,7 +183,7 @@ ecryptfs()
 	ktap_ok_if 'ecryptfs: Rust opens it' wait_for 10 goes_on rust-ecryptfs
 
 	echo >trace
-	# What is before the time that they rest.
+	# Drop the events from before the rest.
 	wait_for 10 goes_on ecryptfs-kthrea
 	wait_for 10 goes_on rust-ecryptfs
 	echo freezer >/sys/power/pm_test
@@ -213,8 +213,8 @@ torture()
 	"$@" && sleep 2.5 && rmmod "$2"
 }
 
-# tortured COMM COMMAND MODULE...: has a lock be tortured by threads of that name for two seconds, and leaves
-# what was logged in $log, and in $events when one of them came to run, or changed its policy.
+# tortured COMM COMMAND MODULE...: threads of that name torture a lock for two seconds. Sets $log to
+# the log, and $events to the times when one of them started to run or changed its policy.
 tortured()
 {
 	comm=$1
@@ -231,20 +231,20 @@ tortured()
 	ktap_diag "$2: $(echo "$log" | grep Total: | tail -n 1)"
 }
 
-# well NAME: whether nobody else ever had the lock, and it went on to the end.
+# well NAME: whether the lock was exclusive, and the test ran to its end.
 well()
 {
 	ktap_eq "$1: nobody else had the lock" '' "$(echo "$log" | grep Total: | grep -v 'Fail: 0')"
 	ktap_match "$1: it was reported, and ended well" '*Total: [1-9]*Total: [1-9]*End of test: SUCCESS*' "$log"
 }
 
-# boosted: whether writers became real-time threads, and others again.
+# boosted: whether writers became real-time threads and ordinary ones again.
 boosted()
 {
 	echo "$events" | awk '{ seen[$2]++ } END { print (seen["fifo"] > 0), (seen["normal"] > 0) }'
 }
 
-# paused: whether there was a time when none of them came to run for as long as they were to pause.
+# paused: whether none of them ran for the length of a pause.
 paused()
 {
 	echo "$events" | awk 'NR > 1 && $1 - last > longest { longest = $1 - last } { last = $1 } END { print (longest > .15) }'
@@ -271,7 +271,7 @@ locktorture()
 
 # kernel/trace/ring_buffer_benchmark.c
 
-# benchmarked KEY: the values of both runs of C, as it traces them. The same of Rust, which logs them, with rust_.
+# benchmarked KEY: the values of both runs of C, from its trace, or with rust_ those of Rust, from the log.
 benchmarked()
 {
 	sed -n "s/^ *rb_producer-.*: $1: *\([0-9]*\)\( *(by \([a-z]*\))\)*/\1 \3/p" trace | head -n 2
@@ -282,19 +282,19 @@ rust_benchmarked()
 	dmesg | sed -n "s/.*rust_ring_buffer_benchmark: $1: *\([0-9]*\)\( *(by \([a-z]*\))\)*/\1 \3/p" | head -n 2
 }
 
-# have_run: whether both have written twice.
+# have_run: whether both have run twice.
 have_run()
 {
 	[ "$(benchmarked Hit | grep -c .)" = 2 ] && [ "$(rust_benchmarked Hit | grep -c .)" = 2 ]
 }
 
-# complete FUNCTION: whether in both runs all that was written was read, is there, or was overwritten.
+# complete FUNCTION: whether in both runs each event was read, overwritten, or is left.
 complete()
 {
 	[ "$($1 Total)" = "$($1 Hit)" ] && [ "$($1 Missed | xargs)" = '0 0' ]
 }
 
-# read_by FUNCTION: how it was read, each time, if something was.
+# read_by FUNCTION: the way of reading in each run with reads.
 read_by()
 {
 	$1 Read | awk '$1 > 0 { print $2 }' | xargs
@@ -321,9 +321,9 @@ ring_buffer_benchmark()
 
 # lib/test_workqueue.c
 
-# The module refuses to stay, upon which modprobe of busybox tries once more.
+# The module refuses to stay loaded, so busybox modprobe tries once more.
 
-# queued SIDE QUEUE: which thread queued how many works on which CPU, as the kernel traces it.
+# queued SIDE QUEUE: the number of work items that each thread queued on each CPU, from the trace.
 queued()
 {
 	trace_of workqueue/workqueue_queue_work "workqueue==\"$2\"" modprobe "$1_test_workqueue" nr_threads=2 wq_items=100 |
@@ -350,7 +350,7 @@ $rust"
 	ktap_eq 'test_workqueue: no workqueue is left' '' "$(cd /sys/bus/workqueue/devices && echo *bench* | grep -v '\*')"
 }
 
-# port NAME COUNT: what compares a port, in so many results, if there are both sides.
+# port NAME COUNT: compares a port, with COUNT results, if both sides exist.
 port()
 {
 	if [ -f "/lib/modules/$(uname -r)/c_$1.ko" ] && [ -f "/lib/modules/$(uname -r)/rust_$1.ko" ]; then
@@ -367,7 +367,7 @@ port()
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 cd /sys/kernel/tracing || exit 1
 ktap_plan 54
-# This comes first: what the kernel wants of it gets less as time goes by.
+# hwrng comes first, as the kernel asks for less entropy over time.
 port hwrng 12
 port mt76 4
 port ecryptfs 11

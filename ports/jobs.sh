@@ -2,18 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # ksft-timeout: 120
 #
-# Runs in a guest whose clock counts instructions: jobs of two priorities on workers beside the same in
-# a workqueue, under load. /out/waits gets how long they waited.
+# Runs in a guest whose clock counts instructions: jobs of two priorities on workers and on a
+# workqueue, under load. Writes their waiting times to /out/waits.
 
 . /tests/lib/ktap.sh
 
-# said PATTERN: what the module logged like that.
+# said PATTERN: the matching log lines of the module.
 said()
 {
 	dmesg | sed -n "s/.*rust_job_queue: \\($1\\)$/\\1/p"
 }
 
-# waited KIND PERCENT: how many nanoseconds so many of the jobs of a kind waited at most.
+# waited KIND PERCENT: the percentile of the waiting times of a kind of job, in nanoseconds.
 waited()
 {
 	said "$1 $2 % .*" | sed 's/.* \([0-9]*\) ns/\1/'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A workqueue of one's own, for which [`kernel::workqueue`] has no type.
+//! A dedicated workqueue, for which [`kernel::workqueue`] has no type.
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 
@@ -16,33 +16,33 @@ use kernel::{
 
 /// An unbound workqueue with files in sysfs.
 ///
-/// All that has been queued runs before it is gone.
+/// Dropping it runs everything that is queued.
 ///
 /// # Invariants
 ///
-/// The workqueue is there, and nobody else destroys it.
+/// The workqueue is valid, and only this destroys it.
 pub(crate) struct OwnQueue(NonNull<bindings::workqueue_struct>);
 
-// SAFETY: A workqueue belongs to no task.
+// SAFETY: A workqueue is not bound to a task.
 unsafe impl Send for OwnQueue {}
 
-// SAFETY: All that is done by a reference is done with [`Queue`], which is `Sync`.
+// SAFETY: A shared reference only gives access to [`Queue`], which is `Sync`.
 unsafe impl Sync for OwnQueue {}
 
 impl OwnQueue {
-    /// Makes the workqueue.
+    /// Creates the workqueue.
     ///
     /// Sleeps. Fails with [`ENOMEM`].
     ///
     /// Wraps `alloc_workqueue()`.
     pub(crate) fn new(name: &'static CStr) -> Result<Self> {
         let flags = bindings::wq_flags_WQ_UNBOUND | bindings::wq_flags_WQ_SYSFS;
-        // SAFETY: The format takes one string, which lives for ever.
+        // SAFETY: The format takes one string, which is static.
         let queue = unsafe {
             bindings::alloc_workqueue_noprof(c"%s".as_char_ptr(), flags, 0, name.as_char_ptr())
         };
 
-        // INVARIANT: It has been made just now.
+        // INVARIANT: The workqueue is new.
         Ok(Self(NonNull::new(queue).ok_or(ENOMEM)?))
     }
 }
@@ -51,14 +51,14 @@ impl Deref for OwnQueue {
     type Target = Queue;
 
     fn deref(&self) -> &Queue {
-        // SAFETY: By the type invariants it is there for as long as this is borrowed.
+        // SAFETY: By the type invariants the workqueue is valid while this is borrowed.
         unsafe { Queue::from_raw(self.0.as_ptr()) }
     }
 }
 
 impl Drop for OwnQueue {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants. Nobody can queue to it any more, as that borrows this.
+        // SAFETY: By the type invariants the workqueue is valid, and queueing to it would borrow this.
         unsafe { bindings::destroy_workqueue(self.0.as_ptr()) }
     }
 }

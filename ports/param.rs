@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Parameters of modules.
+//! Module parameters.
 
 use core::borrow::Borrow;
 
-/// Returns the value of a parameter, which linux 7.2 lends.
+/// Returns the value of a parameter, which is a reference in linux 7.2.
 pub(crate) fn value<T: Copy>(value: impl Borrow<T>) -> T {
     *value.borrow()
 }

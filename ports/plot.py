@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Draw how long jobs of rust_job_queue waited.
+"""Plot the waiting times of rust_job_queue's jobs.
 
 usage: plot.py WAITS SVG
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ring buffer of the kernel's tracer, which the bindings do not cover.
+//! The kernel tracer's ring buffer, which the bindings do not cover.
 //!
 //! C header: [`include/linux/ring_buffer.h`](srctree/include/linux/ring_buffer.h)
 
@@ -21,17 +21,17 @@ use kernel::{
     types::Opaque, //
 };
 
-/// `RB_FL_OVERWRITE`: what is full loses the oldest events.
+/// `RB_FL_OVERWRITE`: a full buffer loses the oldest events.
 const OVERWRITE: c_uint = 1;
 
-/// The bits of `commit` that are a length.
+/// The bits of `commit` that hold the length.
 const COMMIT: usize = 0xf_ffff;
 
 /// `struct trace_buffer`.
 #[repr(transparent)]
 struct TraceBuffer(Opaque<u8>);
 
-/// `struct ring_buffer_event`, of which C tells where the data is.
+/// `struct ring_buffer_event`, whose data C locates.
 #[repr(transparent)]
 struct Event(Opaque<u32>);
 
@@ -39,7 +39,7 @@ struct Event(Opaque<u32>);
 #[repr(transparent)]
 struct ReadPage(Opaque<u8>);
 
-/// What `ring_buffer_read_page_data()` points to.
+/// The type that `ring_buffer_read_page_data()` returns a pointer to.
 #[repr(C)]
 struct DataPage {
     time_stamp: u64,
@@ -78,33 +78,33 @@ extern "C" {
     fn ring_buffer_read_page_data(page: *mut ReadPage) -> *mut DataPage;
 }
 
-/// A buffer.
+/// A ring buffer.
 ///
 /// # Invariants
 ///
-/// It is there, and nobody else frees it.
+/// The buffer is valid, and only this frees it.
 struct Raw(NonNull<TraceBuffer>);
 
-// SAFETY: A ring buffer belongs to no task.
+// SAFETY: A ring buffer is not bound to a task.
 unsafe impl Send for Raw {}
 
-// SAFETY: C serialises those who write and those who read.
+// SAFETY: C serialises writers and readers.
 unsafe impl Sync for Raw {}
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants.
+        // SAFETY: By the type invariants the buffer is valid, and only this frees it.
         unsafe { ring_buffer_free(self.0.as_ptr()) }
     }
 }
 
-/// The end of a buffer that is written to.
+/// The writing end of a buffer.
 pub(crate) struct Writer(Arc<Raw>);
 
-/// The end of a buffer that is read from.
+/// The reading end of a buffer.
 pub(crate) struct Reader(Arc<Raw>);
 
-/// Makes a buffer of so many bytes, which keeps what was written last.
+/// Creates a buffer of `size` bytes, which keeps the latest events.
 ///
 /// Sleeps. Fails with [`ENOMEM`].
 ///
@@ -113,9 +113,9 @@ pub(crate) fn ring_buffer(
     size: usize,
     key: Pin<&'static LockClassKey>,
 ) -> Result<(Writer, Reader)> {
-    // SAFETY: The key lives for ever.
+    // SAFETY: The key is static.
     let buffer = unsafe { __ring_buffer_alloc(size, OVERWRITE, key.as_ptr().cast()) };
-    // INVARIANT: It has been made just now.
+    // INVARIANT: The buffer is new.
     let raw = Arc::new(Raw(NonNull::new(buffer).ok_or(ENOMEM)?), GFP_KERNEL)?;
 
     Ok((Writer(raw.clone()), Reader(raw)))
@@ -127,13 +127,13 @@ impl Writer {
     /// May be called from any context.
     pub(crate) fn write_cpu(&self) -> bool {
         let buffer = self.0 .0.as_ptr();
-        // SAFETY: The buffer is there.
+        // SAFETY: The buffer is valid.
         let event = unsafe { ring_buffer_lock_reserve(buffer, 10) };
 
         if event.is_null() {
             return false;
         }
-        // SAFETY: There is room for ten bytes, until it is committed. Preemption is disabled so long.
+        // SAFETY: There is room for ten bytes until the commit, and preemption is disabled until then.
         unsafe {
             ring_buffer_event_data(event).write(CpuId::current().as_u32());
             ring_buffer_unlock_commit(buffer);
@@ -141,19 +141,19 @@ impl Writer {
         true
     }
 
-    /// Removes all events, while nobody writes.
+    /// Removes all events. There must be no writer.
     ///
     /// Sleeps.
     pub(crate) fn reset(&mut self) {
-        // SAFETY: The buffer is there.
+        // SAFETY: The buffer is valid.
         unsafe { ring_buffer_reset(self.0 .0.as_ptr()) }
     }
 
-    /// Returns how many events there are, and how many have been overwritten.
+    /// Returns the number of events, and the number of overwritten ones.
     pub(crate) fn entries_and_overruns(&self) -> (usize, usize) {
         let buffer = self.0 .0.as_ptr();
 
-        // SAFETY: The buffer is there.
+        // SAFETY: The buffer is valid.
         unsafe { (ring_buffer_entries(buffer), ring_buffer_overruns(buffer)) }
     }
 }
@@ -162,31 +162,31 @@ impl Reader {
     /// Takes the oldest event of a CPU, and returns its first word.
     pub(crate) fn consume(&mut self, cpu: CpuId) -> Option<u32> {
         let mut time = 0;
-        // CAST: There are fewer CPUs.
+        // CAST: The number of CPUs fits.
         let cpu = cpu.as_u32() as c_int;
-        // SAFETY: The buffer is there, and `time` outlives the call.
+        // SAFETY: The buffer is valid, and `time` outlives the call.
         let event =
             unsafe { ring_buffer_consume(self.0 .0.as_ptr(), cpu, &raw mut time, null_mut()) };
 
         if event.is_null() {
             return None;
         }
-        // SAFETY: It stays where it is until the next one is taken, which takes a `&mut`. All that
-        // is written has a word.
+        // SAFETY: The event stays in place until the next one is taken, which takes a `&mut`. Every
+        // event has at least a word.
         Some(unsafe { ring_buffer_event_data(event).read() })
     }
 
-    /// Takes a page of events of a CPU, and calls `f` with the words of it, if there is a full one.
+    /// Takes a full page of events of a CPU, and calls `f` with its words.
     ///
     /// Sleeps. Fails with [`ENOMEM`], and as `ring_buffer_read_page()` does if there is none.
     pub(crate) fn read_page<R>(&mut self, cpu: CpuId, f: impl FnOnce(&[u32]) -> R) -> Result<R> {
         let buffer = self.0 .0.as_ptr();
-        // CAST: There are fewer CPUs.
+        // CAST: The number of CPUs fits.
         let cpu = cpu.as_u32() as c_int;
         let mut page = null_mut();
 
-        // SAFETY: The buffer is there, and `page` outlives the call. What it is set to is freed
-        // below, and not used after that.
+        // SAFETY: The buffer is valid, and `page` outlives the call. The page is freed below, and not
+        // used after that.
         unsafe {
             kernel::error::to_result(ring_buffer_alloc_read_page(buffer, cpu, &raw mut page))?;
             // CAST: A size is not negative.
@@ -195,7 +195,7 @@ impl Reader {
             let result = kernel::error::to_result(read.min(0)).map(|()| {
                 let data = ring_buffer_read_page_data(page);
                 let room = size - size_of::<DataPage>();
-                // What it says about events that were missed is not a part of the length.
+                // The flags for missed events are not part of the length.
                 let length = ((*data).commit & COMMIT).min(room);
 
                 f(slice::from_raw_parts(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A thread that opens files for those who may not.
+//! A thread that opens files on behalf of unprivileged tasks.
 //!
 //! Port of [`fs/ecryptfs/kthread.c`](srctree/fs/ecryptfs/kthread.c).
 
@@ -41,11 +41,11 @@ threaded_module! {
     threads: THREADS,
     name: "rust_ecryptfs",
     authors: ["The rust_kthread_demo authors"],
-    description: "The thread of eCryptfs, and what asks it",
+    description: "The thread of eCryptfs, and its clients",
     license: "GPL",
 }
 
-/// Where an answer comes.
+/// The place for an answer.
 #[pin_data]
 struct Answer {
     #[pin]
@@ -54,7 +54,9 @@ struct Answer {
     done: Completion,
 }
 
-/// A file to be opened. Whoever drops this without having done so refuses it.
+/// A request to open a file.
+///
+/// Dropping it without an answer refuses it.
 struct Request {
     path: Arc<Path>,
     answer: Arc<Answer>,
@@ -75,14 +77,14 @@ impl Drop for Request {
     }
 }
 
-/// What has been asked for, and not been taken by the thread. `None` is the end.
+/// The requests that the thread has not taken, or `None` at the end.
 #[pin_data]
 struct Queue {
     #[pin]
     requests: Mutex<Option<KVec<Request>>>,
 }
 
-/// The thread, with what is asked of it.
+/// The thread and its requests.
 struct Opener {
     queue: Arc<Queue>,
     thread: Thread<()>,
@@ -116,7 +118,7 @@ impl Opener {
         Ok(Self { queue, thread })
     }
 
-    /// Refuses what has not been opened yet, and whatever comes.
+    /// Refuses pending and future requests.
     fn close(&self) {
         let refused = self.queue.requests.lock().take();
 
@@ -124,9 +126,9 @@ impl Opener {
         self.thread.request_stop();
     }
 
-    /// Opens a file for reading and writing with the rights of `cred`, or by the thread.
+    /// Opens a file for reading and writing with the rights of `cred`, or else through the thread.
     ///
-    /// Fails with [`EIO`] when the thread is at its end.
+    /// Fails with [`EIO`] once the thread has ended.
     fn open(&self, path: &Arc<Path>, cred: &Credential) -> Result<ARef<File>> {
         let is_read_only = path.is_read_only();
         let mode = match is_read_only {
@@ -165,7 +167,7 @@ impl Opener {
 
 const CLIENTS: usize = 4;
 
-/// How it went with a client.
+/// The results of a client.
 #[derive(Default)]
 struct Tally {
     opened: usize,
@@ -173,7 +175,7 @@ struct Tally {
     failed: usize,
 }
 
-/// Opens the file again and again, until that is refused.
+/// Opens the file repeatedly until it is refused.
 fn client(opener: &Opener, path: &Arc<Path>, cred: &Credential) -> Tally {
     let mut tally = Tally::default();
 
@@ -213,7 +215,7 @@ impl kernel::Module for Driver {
 
         let threads = ThreadGroup::for_module(&THREADS)?;
         let opener = Arc::new(Opener::new(&threads)?, GFP_KERNEL)?;
-        // Refuses what has been begun if this fails.
+        // Refuse pending requests if this fails.
         let mut driver = Self {
             clients: KVec::new(),
             opener,

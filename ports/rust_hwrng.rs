@@ -47,20 +47,20 @@ threaded_module! {
         },
         length: usize {
             default: 64,
-            description: "how many bytes a read gives, none if it is zero",
+            description: "how many bytes a read returns, none if zero",
         },
     },
 }
 
 const BUFFER_SIZE: usize = 64;
 
-/// What a driver has to offer.
+/// The operations of a driver.
 trait Source: Send + Sync {
-    /// Puts random bytes into `buffer`, and returns how many. May sleep.
+    /// Puts random bytes into `buffer`, and returns their number. May sleep.
     fn read(&self, buffer: &mut [u8]) -> Result<usize>;
 }
 
-/// A source that is registered.
+/// A registered source.
 #[pin_data]
 struct Rng<S> {
     source: S,
@@ -70,9 +70,9 @@ struct Rng<S> {
 }
 
 impl<S: Source> Rng<S> {
-    /// Reads and mixes in, for as long as it may.
+    /// Reads and feeds until the thread is asked to stop.
     fn fill(&self, ctx: &Context<'_>, buffer: &mut [u8]) {
-        // In 1/1024 of a bit.
+        // In units of 1/1024 bit.
         let mut credit = 0;
 
         while !ctx.should_stop() {
@@ -80,11 +80,11 @@ impl<S: Source> Rng<S> {
                 Ok(len @ 1..) => {
                     let entropy = len * usize::from(self.quality) * 8 + credit;
 
-                    // What is less than a bit is kept for the next time.
+                    // Carry less than a bit over to the next read.
                     credit = entropy % 1024;
                     add_hwgenerator_randomness(ctx, &buffer[..len], entropy / 1024);
                 }
-                // Until it may have recovered, is gone, or the thread is to stop.
+                // Wait until the source may have recovered, or the thread is asked to stop.
                 _ => {
                     let _ = self
                         .dying
@@ -95,10 +95,10 @@ impl<S: Source> Rng<S> {
     }
 }
 
-/// A source that is read, and the thread that does.
+/// The current source, and the thread that reads it.
 type Current<S> = (Arc<Rng<S>>, Thread<()>);
 
-/// What a driver registers its source with.
+/// Registers the source of a driver.
 #[pin_data]
 struct Core<S> {
     #[pin]
@@ -107,7 +107,7 @@ struct Core<S> {
 }
 
 impl<S: Source + 'static> Core<S> {
-    /// Reads from `source` from now on.
+    /// Makes `source` the current source.
     fn register(&self, source: S, quality: u16) -> Result {
         let rng = Arc::pin_init(
             try_pin_init!(Rng {
@@ -131,11 +131,11 @@ impl<S: Source + 'static> Core<S> {
         Ok(())
     }
 
-    /// Returns when the source is no longer used.
+    /// Returns once the source is no longer used.
     fn unregister(&self) {
         if let Some((rng, thread)) = self.current.lock().take() {
             rng.dying.complete_all();
-            // Stops it.
+            // Dropping the thread stops it.
             drop(thread);
         }
     }
@@ -152,7 +152,7 @@ impl Source for Counter {
         let length = self.length.min(buffer.len());
 
         for byte in &mut buffer[..length] {
-            // CAST: The lowest bits, as there are more.
+            // CAST: Only the lowest bits are used.
             *byte = self.next.fetch_add(1, Relaxed) as u8;
         }
         Ok(length)

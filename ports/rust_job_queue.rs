@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Jobs of two priorities under load, and how long each waits for its turn.
+//! Jobs of two priorities under load, and how long each waits to run.
 //!
-//! What drivers of GPUs do with `drm_sched`, as little of it as there can be: urgent jobs go to a
-//! worker that is a real-time thread, usual ones to another, and for comparison the same jobs go to
-//! a workqueue, whose threads have the policy that all have. Meanwhile more threads than there are CPUs
-//! compute.
+//! A minimum of what GPU drivers do with `drm_sched`: urgent jobs go to a worker with a real-time
+//! thread, ordinary ones to another worker, and for comparison the same jobs go to a workqueue,
+//! whose threads have the default policy. At the same time more threads than CPUs compute.
 //!
-//! See [`drivers/gpu/drm/scheduler/sched_main.c`](srctree/drivers/gpu/drm/scheduler/sched_main.c),
-//! of which this is no port.
+//! This is not a port of
+//! [`drivers/gpu/drm/scheduler/sched_main.c`](srctree/drivers/gpu/drm/scheduler/sched_main.c).
 
 mod cpu;
 #[path = "../kthread/mod.rs"]
@@ -57,7 +56,7 @@ threaded_module! {
     },
 }
 
-/// How long each job has waited, in the order in which they ran.
+/// The waiting time of each job, in the order of execution.
 #[pin_data]
 struct Log {
     name: &'static str,
@@ -78,7 +77,7 @@ impl Log {
         )
     }
 
-    /// Returns a job that begins to wait now.
+    /// Returns a job that starts to wait now.
     fn job(self: &Arc<Self>, number: usize) -> impl FnOnce() + Send + 'static {
         let log = self.clone();
         let queued = Instant::<Monotonic>::now();
@@ -86,7 +85,7 @@ impl Log {
         move || {
             let waited = queued.elapsed().as_nanos();
 
-            // There is room for all. What does not fit is seen to be missing.
+            // There is room for all. A failure shows as a missing job.
             let _ = log.waits.lock().push_within_capacity((number, waited));
             udelay(Delta::from_micros(100));
         }
@@ -145,7 +144,7 @@ impl kernel::Module for JobQueue {
 
                 load.detach();
             }
-            // Someone whom the load does not keep waiting.
+            // A submitter that the load does not delay.
             Builder::new(fmt!("rust_submit"))
                 .policy(Policy::Fifo)
                 .spawn_scoped(s, |_ctx| -> Result {
@@ -162,7 +161,7 @@ impl kernel::Module for JobQueue {
                 })?
                 .join()?
         })??;
-        // All that is queued runs before these are gone.
+        // Dropping these runs everything that is queued.
         drop((pool, queue));
         for log in [urgent, usual, other] {
             log.report(jobs)?;

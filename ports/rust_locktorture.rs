@@ -2,11 +2,11 @@
 
 //! Tortures locks.
 //!
-//! Many threads take one lock again and again, and look whether somebody else has it. Now and then
-//! one of them is a real-time thread for a while, all of them pause, and another one reports.
+//! Many threads take one lock repeatedly, and check that no other thread holds it. Now and then one
+//! of them becomes a real-time thread for a while, all of them pause, and another thread reports.
 //!
 //! Port of [`kernel/locking/locktorture.c`](srctree/kernel/locking/locktorture.c) for spinlocks and
-//! mutexes, and of what it uses of [`kernel/torture.c`](srctree/kernel/torture.c).
+//! mutexes, and of the parts of [`kernel/torture.c`](srctree/kernel/torture.c) that it uses.
 
 mod cpu;
 #[path = "../kthread/mod.rs"]
@@ -55,7 +55,7 @@ threaded_module! {
     params: {
         mutex: bool {
             default: false,
-            description: "Torture a mutex, and no spinlock",
+            description: "Torture a mutex instead of a spinlock",
         },
         nwriters_stress: i32 {
             default: -1,
@@ -102,7 +102,7 @@ impl Random {
 
     fn next(&mut self) -> u64 {
         if self.left == 0 {
-            // CAST: Any number will do.
+            // CAST: Any seed is fine.
             let seed = self.begin.elapsed().as_nanos() as u64;
 
             self.state = self.state.wrapping_add(seed);
@@ -113,17 +113,17 @@ impl Random {
             .state
             .wrapping_mul(39_916_801)
             .wrapping_add(479_001_701);
-        // The halves of its lower word are exchanged.
+        // Swap the halves of the lower word.
         u64::from((self.state as u32).rotate_left(16))
     }
 
-    /// Returns true once in `n` calls.
+    /// Returns true once in `n` calls on average.
     fn one_in(&mut self, n: u64) -> bool {
         self.next() % n.max(1) == 0
     }
 }
 
-/// What a writer has counted. It alone writes.
+/// The counters of a writer, which only that writer changes.
 struct Stats {
     acquired: Atomic<u64>,
     failed: Atomic<u64>,
@@ -160,7 +160,7 @@ impl Torture {
         }
     }
 
-    /// Spends time with the lock held: mostly none, a little often, and much now and then.
+    /// Holds the lock for a while: usually not at all, often briefly, and rarely for long.
     fn delay(&self, random: &mut Random) {
         let writers = self.stats.len() as u64;
         let mut long_hold = u64::from(value::<u32>(module_parameters::long_hold.value()));
@@ -178,7 +178,7 @@ impl Torture {
         }
     }
 
-    /// Becomes a real-time thread now and then, and no longer is one some time later.
+    /// Becomes a real-time thread now and then, and an ordinary one again later.
     fn boost(&self, ctx: &Context<'_>, random: &mut Random, is_boosted: &mut bool) -> Result {
         let often = self.stats.len() as u64
             * u64::from(value::<u32>(module_parameters::rt_boost_factor.value()).max(1));
@@ -196,7 +196,7 @@ impl Torture {
         Ok(())
     }
 
-    /// Takes the lock until the thread is to stop.
+    /// Takes the lock repeatedly until the thread is asked to stop.
     fn write(&self, ctx: &Context<'_>, number: usize) -> Result {
         let stats = &self.stats[number];
         let mut random = Random::new();
@@ -222,7 +222,7 @@ impl Torture {
         Ok(())
     }
 
-    /// Sleeps while all are to pause.
+    /// Sleeps while all threads have to pause.
     fn pause(&self, ctx: &Context<'_>) {
         ctx.yield_point();
         let until = self.begin + Delta::from_nanos(self.pause_until.load(Relaxed));
@@ -232,7 +232,7 @@ impl Torture {
         }
     }
 
-    /// Has all pause, and run, for as long each.
+    /// Makes all threads pause and run alternately.
     fn stutter(&self, ctx: &Context<'_>, period: Delta) {
         loop {
             let now = self.begin.elapsed().as_nanos();
@@ -245,7 +245,7 @@ impl Torture {
         self.pause_until.store(0, Relaxed);
     }
 
-    /// Prints what has been counted, and returns whether all is well.
+    /// Prints the counters, and returns whether there was no error.
     fn report(&self) -> bool {
         let acquired = || self.stats.iter().map(|stats| stats.acquired.load(Relaxed));
         let failed = self
@@ -274,7 +274,7 @@ impl kernel::Module for LockTorture {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let writers = match value::<i32>(module_parameters::nwriters_stress.value()) {
             0 => return Err(EINVAL),
-            // CAST: It is positive.
+            // CAST: The value is positive.
             writers @ 1.. => writers as usize,
             _ => 2 * online_cpus().count(),
         };
@@ -339,7 +339,7 @@ impl kernel::Module for LockTorture {
 
 impl Drop for LockTorture {
     fn drop(&mut self) {
-        // All at once.
+        // Stop all threads at once.
         self.threads.stop_all();
         let end = match self.torture.report() {
             true => "SUCCESS",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The worker of a wireless driver, which interrupts schedule.
+//! The worker of a wireless driver, which interrupt handlers schedule.
 //!
 //! Port of `struct mt76_worker` in
 //! [`drivers/net/wireless/mediatek/mt76/util.h`](srctree/drivers/net/wireless/mediatek/mt76/util.h)
@@ -48,17 +48,17 @@ threaded_module! {
     threads: THREADS,
     name: "rust_mt76",
     authors: ["The rust_kthread_demo authors"],
-    description: "The worker of mt76, and what schedules it",
+    description: "The worker of mt76, and a timer that schedules it",
     license: "GPL",
 }
 
-/// A thread that runs a function once it is scheduled, unless it is disabled.
+/// A thread that runs a function whenever it is scheduled, unless it is disabled.
 ///
-/// Dropping it ends it.
+/// Dropping it ends the thread.
 struct Worker(Thread<()>);
 
 impl Worker {
-    /// Starts it with nothing to do.
+    /// Starts the thread, which has nothing to do yet.
     ///
     /// Sleeps.
     fn new(
@@ -78,19 +78,19 @@ impl Worker {
         Ok(Self(thread))
     }
 
-    /// Returns what schedules it, from any context: the function runs once more after that.
+    /// Returns a handle that schedules the worker from any context: the function then runs once more.
     fn scheduler(&self) -> Waker {
         self.0.waker()
     }
 
-    /// Waits until the function has returned, and keeps it from running.
+    /// Waits until the function has returned, and prevents further runs.
     ///
     /// Sleeps.
     fn disable(&mut self) -> Result {
         self.0.park()
     }
 
-    /// Lets it run again, and has it do so once in any case.
+    /// Enables the worker, and runs the function once.
     fn enable(&mut self) -> Result {
         self.0.unpark()?;
         self.0.wake();
@@ -101,7 +101,7 @@ impl Worker {
 const ROUNDS: usize = 100;
 const PERIOD: Delta = Delta::from_micros(100);
 
-/// What the function of the worker does.
+/// The function of the worker.
 struct Counts {
     scheduled: Atomic<i32>,
     seen: Atomic<i32>,
@@ -119,7 +119,7 @@ impl Counts {
         worker.wake();
     }
 
-    /// Returns whether what has been scheduled until now is seen in time.
+    /// Returns whether the worker has seen everything scheduled so far in time.
     fn is_seen(&self) -> bool {
         let target = self.scheduled.load(Relaxed);
 
@@ -133,7 +133,7 @@ impl Counts {
     }
 }
 
-/// A timer that schedules the worker again and again.
+/// A periodic timer that schedules the worker.
 #[pin_data]
 struct Load {
     #[pin]

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests the ring buffer, and how fast it is.
+//! Tests the ring buffer and its speed.
 //!
-//! A producer writes for some time, and wakes a consumer now and then, which reads either events or
-//! pages. Then both tell whether something is missing.
+//! A producer writes for some time, and now and then wakes a consumer, which reads events or pages.
+//! At the end both report whether events are missing.
 //!
 //! Port of [`kernel/trace/ring_buffer_benchmark.c`](srctree/kernel/trace/ring_buffer_benchmark.c).
 
@@ -104,14 +104,14 @@ fn policy(fifo: u32, nice: i32) -> Policy {
     }
 }
 
-/// How one is to go about reading.
+/// The way of reading.
 #[derive(Clone, Copy)]
 enum By {
     Events,
     Pages,
 }
 
-/// What both threads know.
+/// The data that both threads share.
 #[pin_data]
 struct Shared {
     #[pin]
@@ -130,7 +130,7 @@ impl Shared {
         self.failed.load(Relaxed) || ctx.should_stop()
     }
 
-    /// Notes an event that was read from the buffer of `cpu`, as one of it has to be.
+    /// Counts an event from the buffer of `cpu`, and checks that it belongs there.
     fn note(&self, cpu: CpuId, event: Option<u32>) {
         if event == Some(cpu.as_u32()) {
             self.read.store(self.read.load(Relaxed) + 1, Relaxed);
@@ -139,11 +139,11 @@ impl Shared {
         }
     }
 
-    /// Notes all events of a page.
+    /// Counts all events of a page.
     fn note_page(&self, cpu: CpuId, mut words: &[u32]) {
         while let Some(header) = words.first() {
             let bytes = match header % 32 {
-                // Events that were discarded have a length.
+                // Discarded events have a length.
                 29 if header / 32 == 0 => None,
                 29 => words.get(1).map(|length| length + 4),
                 // Two kinds of time stamps.
@@ -171,7 +171,7 @@ impl Shared {
         }
     }
 
-    /// Reads once from each CPU, and returns whether there was something.
+    /// Reads once from each CPU, and returns whether there was an event.
     fn read(&self, reader: &mut Reader, by: By) -> bool {
         let mut found = false;
 
@@ -195,7 +195,7 @@ impl Shared {
     fn consume(&self, ctx: &Context<'_>, reader: &mut Reader) {
         let mut by = By::Events;
 
-        // The producer says when to begin. It may also wake this for the end that has been seen.
+        // The producer starts each round. It may also wake this thread for an end that it has already seen.
         while ctx.wait_until(|| self.begin.xchg(false, Acquire)) == Wake::Ready {
             self.read.store(0, Relaxed);
             self.by_pages.store(matches!(by, By::Pages), Relaxed);
@@ -215,7 +215,7 @@ impl Shared {
         }
     }
 
-    /// Writes for as long as it is to, and tells how that went.
+    /// Writes for the configured time, and reports the result.
     fn hammer(&self, ctx: &Context<'_>, writer: &Writer, consumer: Option<&Waker>) {
         let time = Delta::from_millis(i64::from(value::<u32>(module_parameters::run_ms.value())));
         let begin = Instant::<Monotonic>::now();
@@ -265,7 +265,7 @@ impl Shared {
         pr_info!("Total:    {}\n", entries + overruns + read);
         pr_info!("Missed:   {missed}\n");
         pr_info!("Hit:      {hit}\n");
-        // CAST: Time is not negative.
+        // CAST: The duration is not negative.
         pr_info!(
             "Entries per millisec: {}\n",
             hit / (micros as usize / 1000).max(1)
@@ -291,7 +291,7 @@ impl Shared {
     }
 }
 
-/// The threads are stopped in this order: the producer needs the consumer to come to its end.
+/// The threads, in the order of their stops: the producer needs the consumer to finish.
 struct Benchmark {
     _producer: Thread<()>,
     _consumer: Option<Thread<()>>,
@@ -301,7 +301,7 @@ struct Benchmark {
 impl kernel::Module for Benchmark {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let threads = ThreadGroup::for_module(&THREADS)?;
-        // A buffer of one megabyte.
+        // The buffer has one megabyte.
         let (mut writer, mut reader) = ring_buffer(1_000_000, static_lock_class!())?;
         let shared = Arc::pin_init(
             pin_init!(Shared {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stress and performance of workqueues.
+//! Stress test and benchmark of workqueues.
 //!
-//! A thread on each CPU queues works to an unbound workqueue, one after the other, and takes the
-//! time of that, with each affinity scope that the workqueue can have.
+//! A thread on each CPU queues work items to an unbound workqueue, one after the other, and measures
+//! the time, for each affinity scope of the workqueue.
 //!
 //! Port of [`lib/test_workqueue.c`](srctree/lib/test_workqueue.c).
 
@@ -93,26 +93,26 @@ impl Item {
     }
 }
 
-/// Queues a work for each of `latencies`, and notes how long that took.
+/// Queues a work item for each of `latencies`, and stores the time it took.
 fn bench(queue: &Queue, start: &Completion, latencies: &mut [u64]) -> Result {
-    // One that may still be running would go where it runs. C makes it anew for that.
+    // An item that may still be running would be queued where it runs. C reinitialises it for that.
     let items = [Item::new()?, Item::new()?];
 
-    // Until all threads are there, or not all could be made.
+    // Wait until all threads exist, or their creation has failed.
     start.wait_interruptible()?;
     for (latency, item) in latencies.iter_mut().zip(items.iter().cycle()) {
         let begin = Instant::<Monotonic>::now();
 
-        // It is not queued: it has been waited for.
+        // The item is not queued, as it has been waited for.
         let _ = queue.enqueue(item.clone());
-        // CAST: Time does not run backwards.
+        // CAST: The duration is not negative.
         *latency = begin.elapsed().as_nanos() as u64;
         item.done.wait_for_completion();
     }
     Ok(())
 }
 
-/// One round, with `scope`.
+/// Runs a round with `scope`.
 fn run(queue: &Queue, cpus: &[CpuId], items: usize, scope: &str) -> Result {
     write_file(SCOPE_PATH, scope)?;
 
@@ -143,7 +143,7 @@ fn run(queue: &Queue, cpus: &[CpuId], items: usize, scope: &str) -> Result {
     let at = |percent| latencies[total * percent / 100];
     pr_info!(
         "  {scope:<16} {} items/sec\tp50={}\tp90={}\tp95={} ns\n",
-        // CAST: Neither is negative.
+        // CAST: Neither value is negative.
         total as u64 * 1_000_000 / elapsed as u64,
         at(50),
         at(90),
@@ -178,7 +178,7 @@ impl kernel::Module for TestWorkqueue {
                 pr_err!("{scope}: {error:?}\n");
             }
         }
-        // The module does not stay loaded after the benchmark.
+        // Refuse to stay loaded after the benchmark.
         Err(EAGAIN)
     }
 }

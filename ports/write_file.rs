@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! To write a file, for which [`kernel::fs`] has nothing.
+//! Writing a file, which [`kernel::fs`] does not provide.
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
@@ -15,7 +15,7 @@ use kernel::{
 
 /// Writes `text` to the file at `path`.
 ///
-/// Sleeps. Fails with whatever the file system says.
+/// Sleeps. Fails with the error of the file system.
 ///
 /// Wraps `filp_open()`, `kernel_write()` and `filp_close()`.
 pub(crate) fn write_file(path: &CStr, text: &str) -> Result {
@@ -25,11 +25,11 @@ pub(crate) fn write_file(path: &CStr, text: &str) -> Result {
     })?;
     let mut pos = 0;
 
-    // SAFETY: The file is open, and the text is as long as that.
+    // SAFETY: The file is open, and the length is that of the text.
     let written =
         unsafe { bindings::kernel_write(file, text.as_ptr().cast(), text.len(), &raw mut pos) };
     // SAFETY: The file is open, and not used after that.
     unsafe { bindings::filp_close(file, core::ptr::null_mut()) };
-    // CAST: An error is no less than `-MAX_ERRNO`, and what is not is a number of bytes.
+    // CAST: The value is an errno or a number of bytes.
     to_result(written.min(0) as c_int)
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Read a trace in the text format of the kernel's `trace` file, and tell which task in it is which."""
+"""Read a trace in the text format of the kernel's `trace` file, and identify the tasks in it."""
 
 import re
 
@@ -14,7 +14,7 @@ COMMANDS = ("create", "start", "wake", "park", "unpark", "stop")
 
 
 class TraceError(Exception):
-    """The trace does not show the life of a thread, or is none."""
+    """The file is not a trace, or does not show the life of a thread."""
 
 
 class Event:
@@ -29,9 +29,9 @@ class Event:
         self.text = match["text"].strip()
         self.args = {key: value.strip('"') for key, value in ARG.findall(self.text)}
         if "wait" in self.args:
-            # The queue of a struct completion comes after a number.
+            # The wait queue of a struct completion comes after its count.
             self.args["x"] = "0x%x" % (int(self.args["wait"], 16) - 8)
-        # During which command, or "work": set by Life.
+        # The command at this time, or "work"; set by Life.
         self.phase = None
 
     def number(self, key):
@@ -76,7 +76,7 @@ def parse(lines):
 
 
 class Life:
-    """A trace, and which task in it is which."""
+    """A trace with its tasks identified."""
 
     def __init__(self, events):
         self.events = events
@@ -91,7 +91,7 @@ class Life:
             if event.name == "tracing_mark_write":
                 verb, _, name = event.text.partition(" ")
                 if verb == "work":
-                    # The work begins where it is queued.
+                    # The phase of the work item begins when it is queued.
                     phase, self.worker_name = None, name
                 if verb not in COMMANDS:
                     continue
@@ -110,11 +110,11 @@ class Life:
                 self.thread = event.number("child_pid")
             event.phase = phase
             if phase == "work" and event.name in ("sched_kthread_work_execute_end", "kthread_stop"):
-                # It ends with both, in whichever order: how a thread is stopped has been shown.
+                # It ends with both events, in any order.
                 seen.add(event.name)
                 phase = None if len(seen) == 2 else phase
         if self.caller is None:
-            raise TraceError("nobody says that he creates a thread")
+            raise TraceError("no event shows the creation of a thread")
         if self.thread is None:
             raise TraceError("kthreadd forks no thread '%s'" % self.name)
 

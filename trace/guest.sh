@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs in the guest, as root: traces one life of a kernel thread named `life`, and a
-# work item of a kthread_worker, that of samples/kthread_worker.rs. Writes the results
-# to standard output, as a tar archive:
+# Runs in the guest, as root: traces the life of a kernel thread named `life`, and a work
+# item of the kthread_worker in samples/kthread_worker.rs. Writes the results to standard
+# output, as a tar archive:
 #
-#	trace, release         the trace as text, and of which kernel it is
+#	trace, release         the trace as text, and the kernel release
 #	raw/cpu*               the pages of the ring buffer of each CPU
-#	tracing/, kallsyms     what it takes to read these
+#	tracing/, kallsyms     the files needed to read these
 #
-# trace/trace.sh puts $kthread_create_list, an address, and $returns_to, what has the address that a function
-# returns to, in front of this.
+# trace/trace.sh prepends $kthread_create_list, an address, and $returns_to, the place of a
+# function's return address.
 #
-# The caller is this shell. It starts no process while the life is traced, so that
-# nothing else is seen to fork, and waits by polling what it can read by itself.
+# The caller is this shell. It forks no process during the trace, so that no other forks show
+# up, and polls files that it reads itself.
 
 tracing=/sys/kernel/tracing
 debugfs=/sys/kernel/debug/rust_kthread_demo
@@ -25,7 +25,7 @@ die()
 	exit 1
 }
 
-# range PATTERN: a filter for what is called from the function of the module whose name matches.
+# range PATTERN: a filter for calls from the module's function whose name matches.
 range()
 {
 	grep '\[rust_kthread_demo\]' /proc/kallsyms | sort | awk -v pattern="$1" '
@@ -46,7 +46,7 @@ returns()
 	echo "r:life/$1 $2 value=\$retval:${3:-x64}" >>kprobe_events || die "no probe can be put on $2"
 }
 
-# command WORDS: gives a command to the module, and says so in the trace.
+# command WORDS: gives a command to the module, and marks it in the trace.
 command()
 {
 	echo "$1" >trace_marker
@@ -64,14 +64,14 @@ wait_until()
 	done
 }
 
-# sleeps LETTER: whether the thread sleeps in that state.
+# sleeps LETTER: whether the thread sleeps in this state.
 sleeps()
 {
 	read -r _ _ state _ <"/proc/$pid/stat"
 	[ "$state" = "$1" ]
 }
 
-# field KEY FILE: the value in the line `KEY VALUE`, without starting a process.
+# field KEY FILE: the value in the line `KEY VALUE`, without a fork.
 field()
 {
 	while read -r key value; do
@@ -85,7 +85,7 @@ has_worked()
 	[ "$value" = 1 ]
 }
 
-# is_gone: whether the thread has left its CPU for good (it leaves /proc before that).
+# is_gone: whether the thread has left its CPU for the last time (it leaves /proc before that).
 is_gone()
 {
 	while read -r line; do
@@ -105,7 +105,7 @@ cd $tracing || exit 1
 
 # shellcheck disable=SC2154 # see above
 from="from=$returns_to:symbol"
-# shellcheck disable=SC2016 # These are the arguments of functions, and no variables of the shell.
+# shellcheck disable=SC2016 # these are function arguments, not shell variables
 probe kthread_create_on_node kthread_create_on_node 'threadfn=$arg1:symbol'
 returns kthread_create_on_node_return kthread_create_on_node
 # shellcheck disable=SC2016
@@ -131,7 +131,7 @@ probe kthread_stop kthread_stop
 probe do_exit do_exit
 probe kthread_do_exit kthread_do_exit
 
-# Rust functions cannot be probed, but what they call in C tells where it is called from.
+# kprobe events do not support Rust's mangled names, but the C functions they call have a return address.
 within=$(range 'demo6worker.*12unit_of_work') || die 'the module has no function unit_of_work'
 echo "$within" >events/life/ktime_get/filter || die 'ktime_get could not be filtered'
 echo 'value == 1' >events/life/kthread_should_park/filter || die 'kthread_should_park could not be filtered'
@@ -148,7 +148,7 @@ for event in life/enable sched/sched_process_fork/enable sched/sched_process_exi
 	echo 1 >events/$event || die "there is no event $event"
 done
 
-# While kthreadd makes a thread for somebody else, it need not be woken for this one.
+# kthreadd is not woken for this thread if it is creating another one.
 pid=2
 wait_until sleeps S
 echo 1 >tracing_on
@@ -169,12 +169,12 @@ command 'stop life'
 wait_until is_gone
 echo 0 >tracing_on
 
-# Unloading that module queues a last work, waits until it is done, and stops the
-# worker. Those whom the shell and kthreadd fork are traced like them.
+# Unloading that module queues a last work item, waits for it, and stops the worker. Children
+# of the shell and of kthreadd are traced as well.
 modprobe kthread_worker || die 'the module kthread_worker does not load'
 pid=$(pidof heart) || die 'the module kthread_worker has no thread named heart'
 wait_until sleeps S
-# As text the trace has only addresses of the module that is gone by then.
+# After the unload the text of the trace would only have raw addresses in the module.
 mkdir -p $out/raw || exit 1
 cat /proc/kallsyms >$out/kallsyms
 echo 1 >tracing_on
@@ -184,7 +184,7 @@ echo 0 >tracing_on
 
 cat trace >$out/trace
 uname -r >$out/release
-# Not by cp, which takes the files of tracefs for links to one another.
+# Not with cp, which takes the files of tracefs for hard links to each other.
 for file in trace_clock saved_cmdlines printk_formats events/header_page events/header_event \
 	events/ftrace/*/format events/sched/*/format events/life/*/format; do
 	mkdir -p "$(dirname "$out/tracing/$file")"
@@ -193,7 +193,7 @@ done
 for cpu in per_cpu/cpu*; do
 	pages=$out/raw/${cpu##*/}
 	: >"$pages"
-	# A reader waits where nothing is left, so that one asks first.
+	# A read blocks if nothing is left, so check first.
 	while [ "$(sed -n 's/^entries: //p' "$cpu/stats")" -gt 0 ]; do
 		dd if="$cpu/trace_pipe_raw" bs=4096 count=1 >>"$pages" 2>/dev/null || die "$cpu could not be read"
 	done

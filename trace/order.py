@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Check that a trace shows the life of a kernel thread, and a work, in the order that kernel/kthread.c describes.
+"""Check that the life of a kernel thread and of a work item in a trace follows the order of kernel/kthread.c.
 
 A step is an event that has to be there, during one command, and after the steps that it follows
 from. Steps that run on two CPUs at once follow from different ones, so that either may be first.
@@ -16,7 +16,7 @@ from ftrace import KTHREADD  # noqa: E402
 
 
 class Step:
-    """One event that has to be there.
+    """A required event.
 
     name: for reports, and for those that follow; the part before the colon is the command.
     after: the names of the steps that it follows from.
@@ -60,20 +60,20 @@ def queued(life, event, found):
 
 
 def taken_off(life, event, found):
-    """What is first on the list is another than before: another request may have come behind this one."""
+    """The first entry of the list has changed: another request may have been queued behind this one."""
     return (event.pid == KTHREADD and event.name == "kernel_thread" and event.function("fn") == "kthread" and
             event.args["name"] == life.name and
             event.args["first"] != found["create: the request is on kthread_create_list"].args["first"])
 
 
 def completes(wait):
-    """The thread, or the worker, completes what is waited for in that step."""
+    """The thread, or the worker, completes the completion that this step waits for."""
     return lambda life, event, found: (event.pid in (life.thread, life.worker) and event.name == "complete" and
                                        event.args["x"] == found[wait].args["x"])
 
 
 def enters_threadfn(life, event, found):
-    """The first thing that threadfn() of kthread/ does is to complete all who wait for that."""
+    """threadfn() of kthread/ begins with complete_all() for its waiters."""
     return event.pid == life.thread and event.name == "complete_all"
 
 
@@ -86,7 +86,7 @@ def by_queuer(name):
 
 
 def by_worker(name):
-    """What the worker does with the work that is queued."""
+    """The worker handles the queued work item."""
     return lambda life, event, found: (event.pid == life.worker and event.name == name and
                                        event.work() == found["work: the work is queued"].work())
 
@@ -114,7 +114,7 @@ STEPS = [
                                      event.number("child_pid") == life.thread)),
     Step("create: the thread may run", "create: kthreadd forks",
          lambda life, event, found: event.name == "sched_wakeup_new" and event.number("pid") == life.thread),
-    # kthread() says that it is there, and sleeps until somebody wakes it.
+    # kthread() reports that it exists, and sleeps until it is woken.
     Step("create: the thread runs", "create: the thread may run", thread_runs),
     Step("create: kthread() is entered", "create: the thread runs", by_thread("kthread")),
     Step("create: the thread completes `done`", "create: kthread() is entered",
@@ -166,7 +166,7 @@ STEPS = [
     Step("stop: the thread is gone (X)", "stop: the thread completes `exited`", thread_sleeps("X")),
     Step("stop: kthread_stop() returns 0", "stop: the thread completes `exited`, stop: the caller waits for `exited`",
          stop_returns),
-    # kthread_insert_work() puts the work on the list and wakes the worker, which runs kthread_worker_fn().
+    # kthread_insert_work() adds the work item to the list and wakes the worker, which runs kthread_worker_fn().
     Step("work: kthread_queue_work() is called", "stop: kthread_stop() returns 0", by_queuer("kthread_queue_work")),
     Step("work: the work is queued", "work: kthread_queue_work() is called",
          by_queuer("sched_kthread_work_queue_work")),
@@ -181,7 +181,7 @@ STEPS = [
 
 
 def match(life):
-    """Find the event of each step: two dictionaries by name, of events and of what is wrong.
+    """Find the event of each step. Returns two dictionaries by name, of events and of faults.
 
     What follows from a step that is wrong is in neither.
     """
@@ -193,7 +193,7 @@ def match(life):
         try:
             candidates = step.candidates(life, found)
         except KeyError:
-            # It is told by what a step shows that is not found.
+            # A missing step is described by the event that it needs.
             candidates = []
         first = max((places[name] for name in step.after), default=-1)
         place = next((n for n in candidates if n > first), None)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Make a page of the life of a kernel thread: the picture, with what each function does, and the text beside it.
+"""Make an HTML page of the life of a kernel thread: the picture, a description of each function, and the text.
 
 usage: page.py TRACE RELEASE HTML [SOURCE]
 
@@ -20,7 +20,7 @@ import picture  # noqa: E402
 
 REFERENCE = "https://elixir.bootlin.com/linux"
 
-# Function -> its file, and what it does.
+# Function -> its file and description.
 FUNCTIONS = {
     "complete": ("kernel/sched/completion.c", "Lets one task through that waits for the completion, and wakes it."),
     "copy_process": ("kernel/fork.c", "Copies the calling task. kthreadd forks every kernel thread."),
@@ -50,7 +50,7 @@ FUNCTIONS = {
     "wake_up_process": ("kernel/sched/core.c", "Makes a sleeping task runnable."),
 }
 
-# Labels that are no function of C -> what they mean.
+# Labels other than C functions -> their meaning.
 OTHERS = {
     "threadfn()": "The function, or here the Rust closure, that the thread was created with.",
     "work->func()": "The function of the work item, which the worker calls.",
@@ -67,10 +67,10 @@ FUNCTION = re.compile(r"(\w+)\(")
 
 
 def definition(lines, name):
-    """The number of the line in which the C function is defined, or None."""
+    """The line number of the definition of a C function, or None."""
     begin = re.compile(r"[a-z_].*[ *]%s\(" % re.escape(name))
     for number, line in enumerate(lines, 1):
-        # Neither a call, which is indented, nor a declaration.
+        # Skip calls, which are indented, and declarations.
         if not begin.match(line) or line.startswith("return"):
             continue
         end = number - 1
@@ -82,7 +82,7 @@ def definition(lines, name):
 
 
 class Source:
-    """Where functions are in the cross reference."""
+    """The links of functions into the cross reference."""
 
     def __init__(self, release, tree):
         numbers = re.match(r"(\d+\.\d+)(?:\.(\d+))?", release)
@@ -109,7 +109,7 @@ class Source:
 
 
 def explain(label):
-    """The function that a label names, if it is one of FUNCTIONS, and what happens."""
+    """The function of a label, if it is one of FUNCTIONS, and its description."""
     match = FUNCTION.match(label)
     if match and match[1] in FUNCTIONS:
         return match[1], FUNCTIONS[match[1]][1]
@@ -117,7 +117,7 @@ def explain(label):
 
 
 class PagePicture(picture.Picture):
-    """The picture, each row of which is an element of its own, with links."""
+    """The picture, with an element and links for each row."""
 
     def __init__(self, story, release, source):
         super().__init__(story, release)

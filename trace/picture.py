@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Draw the life of a kernel thread, and a work, from a trace: a lane for each task, a row for each event.
+"""Draw the life of a kernel thread and of a work item from a trace: a lane for each task, a row for each event.
 
 usage: picture.py TRACE RELEASE SVG TEXT
 """
@@ -26,7 +26,7 @@ PHASES = {
     "work": "Work: a kthread_worker does what is queued, before it is stopped",
 }
 
-# State of a task in the picture -> what it says.
+# State of a task in the picture -> its label.
 STATES = {
     "R": "runs",
     "w": "ready, has no CPU yet",
@@ -37,7 +37,7 @@ STATES = {
 
 
 class Cast:
-    """Which tasks are in the lanes."""
+    """The tasks in the lanes."""
 
     def __init__(self, caller, caller_comm, thread, name, role):
         self.pids = (caller, KTHREADD, thread)
@@ -47,7 +47,7 @@ class Cast:
 
 
 class Row:
-    """One moment: what tasks do (lane -> text), and who acts on whom."""
+    """One row: the actions of tasks (lane -> text), and the arrows between them."""
 
     def __init__(self, event, cast):
         self.event = event
@@ -80,7 +80,7 @@ class Story:
                 self.add(number, event)
 
     def enter(self, cast, state):
-        """From here on the lanes have these tasks, and the thread is in that state."""
+        """Begin a new set of tasks in the lanes, with the thread in this state."""
         self.cast, self.lanes, self.names = cast, cast.lanes, cast.names
         self.state = {CALLER: "R", MAKER: "S", THREAD: state}
 
@@ -119,7 +119,7 @@ class Story:
         if handler:
             handler(number, event, lane)
 
-    # What the scheduler does.
+    # Events of the scheduler.
 
     def add_switch(self, event):
         before, after = self.lanes.get(event.number("prev_pid")), self.lanes.get(event.number("next_pid"))
@@ -131,7 +131,7 @@ class Story:
             changes[before] = "w"
         if after is not None and self.state[after] != "R":
             changes[after] = "R"
-        # A task that is preempted by what is none of the three is left out, and so is its return.
+        # Skip preemptions by tasks other than these three, and the returns from them.
         if not changes:
             return
         row = self.row(event)
@@ -165,11 +165,11 @@ class Story:
         self.latest[event.pid] = None
 
     def waker(self, event, lane, label, note=None):
-        """A function that may wake a task, as the next event of this task shows."""
+        """A function that may wake a task; the next event of this task shows whether it does."""
         self.latest[event.pid] = self.row(event, lane, label, note)
 
     def wakes_one(self, number, event):
-        """Whether the task wakes one of the three before it does anything else."""
+        """Whether the next action of the task is to wake one of the three."""
         for other in self.life.events[number + 1:]:
             if other.pid != event.pid:
                 continue
@@ -179,7 +179,7 @@ class Story:
                 return True
         return False
 
-    # What the tasks do.
+    # Events of the tasks.
 
     def on_kthread_create_on_node(self, number, event, lane):
         self.waits_for[event.pid] = "done"
@@ -202,7 +202,7 @@ class Story:
         self.wait(event, lane)
 
     def on_prepare_to_swait_exclusive(self, number, event, lane):
-        # Of the two that the worker may complete, by its work or by its death, the work comes first.
+        # The worker completes for its work item first, and then for its exit.
         if self.waits_for.get(event.pid) == "done" and event.phase == "work":
             self.wait(event, lane)
             self.waits_for[event.pid] = None
@@ -228,7 +228,7 @@ class Story:
         self.row(event, lane, "kthread()")
 
     def on_complete(self, number, event, lane):
-        # The wait for it comes before or after this, as they race.
+        # The wait may begin before or after this, as they race.
         waiter = next((other.pid for other in self.life.events if other.phase == event.phase and
                        other.args.get("x") == event.args["x"] and other.name in WAITS), None)
         name = "done" if event.phase == "work" and waiter else self.waits_for.get(waiter)
@@ -246,7 +246,7 @@ class Story:
         self.row(event, lane, "works" if self.units % 2 else "work is done")
 
     def on_kthread_should_park(self, number, event, lane):
-        # A thread may look more than once before it parks.
+        # A thread may check more than once before it parks.
         text = "kthread_should_park() is true"
         if not any(text == row.labels.get(lane) for row in self.rows):
             self.row(event, lane, text)
@@ -298,13 +298,13 @@ WAITS = ("wait_for_completion", "wait_for_completion_killable", "prepare_to_swai
 
 
 def typed(row):
-    """What was typed, to have it happen."""
+    """The command that causes this phase."""
     if row.phase == "work":
         return "rmmod kthread_worker"
     return "echo %s %s > control" % (row.phase, row.cast.names[THREAD])
 
 
-# The picture. Lanes are columns; rows are as high as each other, so that time is not to scale.
+# The picture. Lanes are columns. All rows have the same height, so time is not to scale.
 
 WIDTH = 1060
 ROW = 23
@@ -363,7 +363,7 @@ class Picture:
         self.place()
 
     def place(self):
-        """Give each row and each phase its height, and each cast where its lanes begin and end."""
+        """Compute the heights of rows and phases, and the extent of the lanes of each cast."""
         y, phase, cast = HEAD, None, self.story.rows[0].cast
         self.y, self.heads, self.casts = [], [], []
         top = y
@@ -443,7 +443,7 @@ class Picture:
         self.text(WIDTH - 24, y + 18, "code", typed(row), "end")
 
     def lane(self, lane, cast, top, bottom):
-        """The bars that show a task's state, from row to row."""
+        """The bars that show the state of each task."""
         x = LANE_X[lane]
         rows = [(y, row) for y, row in zip(self.y, self.story.rows) if row.cast is cast and lane in row.states]
         state, since = rows[0][1].states[lane], top
@@ -482,7 +482,7 @@ class Picture:
 
 
 def as_text(story, release):
-    """The same for a terminal."""
+    """The picture as text for a terminal."""
     out = ["The life of a kernel thread, as Linux %s traced it." % release, "", "States of tasks:"]
     out += ["  %s  %s" % (state, text) for state, text in STATES.items()]
     out += ["  .  not there"]

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Draw what "make watch" shows, after some keys, as docs/watch.svg does. Needs tmux.
+"""Draw the screen of "make watch" after some keys as an SVG. Needs tmux.
 
 usage: screenshot.py KERNEL FILE.svg
 """
@@ -16,7 +16,7 @@ import xml.sax.saxutils
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 COLUMNS, LINES = 80, 24
-# What is typed, and what has to be seen before more is.
+# The keys, each with the text that has to appear before the next one.
 KEYS = (("", r"^ w3 +running"), ("j", r"^>w1 "), ("wwwwwwww", r"^>w1 .* 8 +8 "), ("j", r"^>w2 "), ("p", r"^>w2 +parked"),
         ("b", r"^>w4 +running .* [1-9]\d* +\w"), ("c", r"^>w5 +created"), ("k", r"^>w4 "), ("kk", r"^>w2 "),
         ("w", r"EBUSY"), ("u", r"parked -> running"), ("ww", r"^>w2 .* 2 +2 "))
@@ -54,7 +54,7 @@ class Terminal:
 
 
 def runs(line):
-    """The text of a line in pieces, each with whether it is bold and whether it is reversed."""
+    """The pieces of a line: text, whether bold, whether reversed."""
     bold = reverse = False
     pieces = STYLE.split(line)
     for n, piece in enumerate(pieces):

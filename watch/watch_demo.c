@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * watch_demo: a full-screen view of the workers of rust_kthread_demo, in a terminal of 80
- * columns and 24 lines. Keys drive the selected one. All that it does goes through the
- * files of the module in debugfs; CPU and scheduler state of a thread are from /proc.
+ * columns and 24 lines. Keys drive the selected worker. All actions go through the module's
+ * debugfs files; CPU and scheduler state of a thread are from /proc.
  *
- * The lines that changed are written, and no others: the terminal may be a serial line.
+ * It only writes the lines that have changed, as the terminal may be a serial line.
  */
 
 #define _GNU_SOURCE
@@ -47,20 +47,20 @@ enum {
 
 #define REFRESH_MS 500
 #define MAX_WORKERS 4096
-/* Buckets of the small histogram: each four times as long as the one before, from 1 us. */
+/* Buckets of the small histogram, from 1 us, each four times as long as the previous one. */
 #define BUCKETS 10
 
 struct worker {
 	char name[16];
 };
 
-/* What a key does. */
+/* The action of a key. */
 struct action {
 	char key;
 	const char *word;	/* of control */
 	const char *options;
 	const char *function;	/* of kernel/kthread.c or kernel/sched/core.c */
-	bool fresh;		/* makes a worker rather than using the selected one */
+	bool fresh;		/* creates a worker instead of using the selected one */
 };
 
 static const struct action actions[] = {
@@ -87,7 +87,7 @@ static void end(int sig)
 	ended = true;
 }
 
-/* Reads a whole file into text. Returns whether that went well. */
+/* Reads a whole file into text. Returns whether it succeeded. */
 static bool __printf(1, 2) read_text(const char *format, ...)
 {
 	char path[128];
@@ -110,7 +110,7 @@ static bool __printf(1, 2) read_text(const char *format, ...)
 	return len > 0;
 }
 
-/* The value of a line "KEY VALUE" in text, or "-". It is good until the next call. */
+/* Returns the value of a line "KEY VALUE" in text, or "-". Valid until the next call. */
 static const char *value_of(const char *key)
 {
 	static char value[64];
@@ -148,7 +148,7 @@ static void rule(int line, const char *title)
 	screen[line][COLUMNS] = 0;
 }
 
-/* Writes what changed since the last time. */
+/* Writes the lines that have changed since the last time. */
 static void show(void)
 {
 	static char out[LINES * (COLUMNS + 40)];
@@ -157,7 +157,7 @@ static void show(void)
 	for (int i = 0; i < LINES; i++) {
 		bool chosen = i == TABLE + selected - top && nr_workers;
 
-		/* Whether a line is the chosen one is part of it. */
+		/* A change of the selection changes the line. */
 		if (chosen && screen[i][0])
 			screen[i][0] = '>';
 		if (!strcmp(screen[i], shown[i]))
@@ -177,7 +177,7 @@ static void show(void)
 	}
 }
 
-/* All lines are written next time. */
+/* Forces all lines to be written next time. */
 static void forget(void)
 {
 	for (int i = 0; i < LINES; i++)
@@ -198,7 +198,7 @@ static int by_name(const void *a, const void *b)
 	return strverscmp(((const struct worker *)a)->name, ((const struct worker *)b)->name);
 }
 
-/* Takes the list of workers again. The selected one stays selected, or the next in its place. */
+/* Rereads the list of workers. The selected one stays selected, or else the next one. */
 static void list(void)
 {
 	char name[sizeof(workers[0].name)] = "";
@@ -230,7 +230,7 @@ static void list(void)
 		top = selected - TABLE_LINES + 1;
 }
 
-/* The histogram of wake latencies of one worker, a character for each bucket. */
+/* Draws the histogram of wake latencies of a worker, a character for each bucket. */
 static void histogram(const char *name, char bars[BUCKETS + 1])
 {
 	static const char levels[] = " .:-=+*#%@";
@@ -258,7 +258,7 @@ static void histogram(const char *name, char bars[BUCKETS + 1])
 			most = count[bucket];
 	}
 	for (int i = 0; i < BUCKETS; i++) {
-		/* What is there at all can be seen. */
+		/* Show non-empty buckets with at least the lowest bar. */
 		if (count[i])
 			bars[i] = levels[1 + count[i] * (ARRAY_SIZE(levels) - 3) / most];
 	}
@@ -359,7 +359,7 @@ static void state_of(const char *name, char state[16])
 		snprintf(state, 16, "none");
 }
 
-/* A name that no worker has. */
+/* Returns an unused name. */
 static void fresh_name(char name[16])
 {
 	for (unsigned int i = 0;; i++) {
@@ -373,7 +373,7 @@ static void fresh_name(char name[16])
 	}
 }
 
-/* Writes a command to control, and keeps what came back for the screen. */
+/* Writes a command to control, and keeps the result for the screen. */
 static void act(const struct action *action)
 {
 	char name[16], words[64], before[16], after[16];
@@ -445,7 +445,7 @@ static void key(char c)
 	}
 }
 
-/* Takes bytes apart into keys: the arrows are sent as ESC [ A and ESC [ B, or with an O. */
+/* Parses bytes into keys: arrows arrive as ESC [ A and ESC [ B, or with an O. */
 static void keys(const char *bytes, ssize_t n)
 {
 	static int escape;
@@ -490,7 +490,7 @@ int main(void)
 	raw = terminal;
 	cfmakeraw(&raw);
 	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-	/* What the kernel has to say would be written into the midst of this: it stays in dmesg. */
+	/* Keep kernel messages off the console; they stay in dmesg. */
 	klogctl(6, NULL, 0);
 	printf("\033[?1049h\033[?25l");
 	fflush(stdout);
@@ -498,7 +498,7 @@ int main(void)
 	while (!ended) {
 		ssize_t n;
 
-		/* Something else may have written to the console: see to it soon, and now and then. */
+		/* Other output may have reached the console: redraw soon, and then now and then. */
 		if (frames++ % 20 == 2)
 			forget();
 		draw();
