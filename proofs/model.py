@@ -18,8 +18,8 @@ import re
 import subprocess
 import sys
 
-# Seconds for all interleavings of a test, and after which nothing is waited for. Whoever else uses the machine
-# makes no difference to what is found, as the most that any takes is half a minute of one CPU.
+# The limit in seconds for all interleavings of a test. Load on the machine does not change the results, as no
+# test takes more than half a minute of one CPU.
 LIMIT = 300
 DEADLINE = 600
 # Preemptions at most, and seeds, of which each stands for 16 interleavings.

@@ -56,7 +56,7 @@ def cpuinfo_khz():
 
 @functools.lru_cache(maxsize=None)
 def tsc_khz():
-    """The TSC rate in kHz, for a guest of the kind that has one. None where it cannot be told."""
+    """The TSC rate in kHz, for a guest that has a TSC, or None if it is unknown."""
     try:
         return measure_khz()
     except (OSError, ValueError):

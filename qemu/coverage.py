@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tell which lines of modules ran, by what qemu/coverage/lab_coverage.c noted.
+"""Show which lines of modules ran, from the records of qemu/coverage/lab_coverage.c.
 
 usage: coverage.py KERNEL SOURCE BUILT REACHED INFO
 
@@ -24,7 +24,7 @@ PLACE = re.compile(r"^(/.*):([1-9][0-9]*)(?: \(discriminator [0-9]+\))?$")
 
 
 def calls(arch, path):
-    """What is noted by the code of a module: (section, address, whether it is that of a block).
+    """The recording calls in the code of a module: (section, address, whether it is one of a block).
 
     A block is noted by the address after its call. One that ends its function with that has none: it
     jumps, and what is noted is the address after the call of that function.
@@ -47,7 +47,7 @@ def calls(arch, path):
 
 
 def lines(arch, path, section, addresses):
-    """For each address the (file, line) that it belongs to, those included that it was inlined into."""
+    """For each address its (file, line), including those that it was inlined into."""
     # The call ends where the next instruction begins.
     text = "".join("0x%x\n" % (address - 1) for address in addresses)
     run = subprocess.run([arch.cross + "addr2line", "-a", "-i", "-j", section, "-e", path], input=text, stdout=subprocess.PIPE,

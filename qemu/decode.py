@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Tell of a kernel complaint with file and line, by the kernel's own scripts/decode_stacktrace.sh."""
+"""Decode a kernel complaint to files and lines, with the kernel's own scripts/decode_stacktrace.sh."""
 
 import os
 import re
@@ -15,15 +15,14 @@ LIMIT = 60  # seconds for one complaint
 LENGTH = 120  # lines of one complaint
 CYCLE = 8  # functions that call each other in a circle
 
-# Registers, bytes of code, frames that the unwinder does not believe in itself. lr of arm64 is none of these: of a
-# function that calls no other it is all that tells of its caller.
+# Registers, bytes of code, and unreliable frames. Not lr of arm64: in a leaf function only that names the caller.
 NOISE = re.compile(r" *(\? |(R[A-D]X|R[SD]I|R[BS]P|R\d\d|[CDEFG]S|CR\d|DR\d|PKRU|ORIG_RAX|RIP: 0033|Code|"
                    r"pstate|sp ?|x\d+ ?|pmr(_save)?|Mem abort info|Data abort info|user pgtable|"
                    r"Modules linked in): ?|(ESR|EC|SET|EA|FSC|ISV|CM|GCS) = |\[[0-9a-f]+\] pgd=)")
-# Where it happened, rather than where that was called.
+# The place of the complaint itself.
 RIP = re.compile(r" *(RIP|pc ?): ")
 LINE = re.compile(r":[0-9]+[ )]")
-# Which of several blocks of code on a line it is; whether it is told depends on the release of the tools.
+# The discriminator of a line, which some releases of the tools print.
 DISCRIMINATOR = re.compile(r" \(discriminator [0-9]+\)")
 UP = re.compile(r"(?<![^ (/])(?!\.\.?/)[^ (/]+/\.\./")
 IN_MODULE = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[(\w+)")
@@ -32,7 +31,7 @@ SECTION = re.compile(r"^ *\d+ (\S+) .*\n +(.*)$", re.M)
 # Where Debian and rustup keep the source of Rust's own library.
 RUST_LIBRARY = re.compile(r"/[^ ()]*/lib/rustlib/src/rust/library/")
 
-# Where build-module.sh copies what has a path that kbuild does not accept.
+# build-module.sh copies modules with paths that kbuild does not accept to here.
 COPY = r"/[^ ()]*/copies/[0-9a-f]{12}/src/"
 
 
@@ -41,7 +40,7 @@ class Error(Exception):
 
 
 def fold(lines):
-    """The lines, with frames that come again and again, as those of a recursion do, only once."""
+    """The lines, with the repeated frames of a recursion only once."""
     folded = []
     start = 0
     while start < len(lines):
@@ -65,7 +64,7 @@ def fold(lines):
 
 
 class Decoder:
-    """Tells of each complaint once, and keeps what it told in the file `log`.
+    """Prints each complaint once, and writes the output to the file `log`.
 
     modules: the modules of the guest, stripped, each in a directory of the one with debug information.
     home: the directory that a module of the user's is in.
@@ -102,7 +101,7 @@ class Decoder:
         return lines
 
     def decode(self, lines):
-        """These lines with file and line of each frame, as far as there is debug information."""
+        """The lines with file and line of each frame that has debug information."""
         decoded = {}
         source = os.path.realpath(os.path.join(self.kernel.build, "source"))
         if not os.path.isdir(source):
@@ -173,7 +172,7 @@ def whole(name, modules):
 
 
 def command(kernel, args, *words):
-    """The make command line that makes such a guest again."""
+    """The make command line that boots such a guest again."""
     words = ["make", words[0], "KERNEL=" + kernel.name, *words[1:]]
     if args.smp != 2:
         words.append("SMP=%d" % args.smp)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs in gdb: `lab-modules ARGUMENT FILE...` has it know these modules from before their init runs.
+"""Runs in gdb: `lab-modules ARGUMENT FILE...` loads the symbols of these modules before their init runs.
 
 ARGUMENT is the first one of a function, as gdb has it.
 
@@ -18,7 +18,7 @@ import layout  # noqa: E402
 
 
 class Loading(gdb.Breakpoint):
-    """Where the kernel is about to call a module's init."""
+    """The breakpoint before the kernel calls a module's init."""
 
     def __init__(self, argument, files):
         super().__init__("*(unsigned long)&do_init_module", internal=True)
@@ -51,7 +51,7 @@ class Loading(gdb.Breakpoint):
 
 
 class Modules(gdb.Command):
-    """lab-modules ARGUMENT FILE...: what these modules' functions, lines and variables are, as each is loaded."""
+    """lab-modules ARGUMENT FILE...: loads the symbols of these modules when each is loaded."""
 
     def __init__(self):
         super().__init__("lab-modules", gdb.COMMAND_FILES, gdb.COMPLETE_FILENAME)

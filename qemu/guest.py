@@ -5,9 +5,9 @@ Channels: console (a serial port, the kernel log), qmp (QEMU's own control), and
 virtio ports by name: `status` (the guest's init reports its progress), `ktap`,
 `stdout` and `stderr`. Each is also written to a file of its own in the run
 directory. All but the console are socket pairs, so that nothing in the file
-system can collide. The serial port writes byte by byte and drops what it cannot
-write at once; a socket holds only some hundred such bytes, a pipe a million,
-so that the console is a pair of fifos in the run directory.
+system can collide. The serial port writes byte by byte and drops bytes that block.
+A socket only holds some hundred such bytes, a pipe a million, so the console is a
+pair of fifos in the run directory.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ DEATH_LIMIT = 2.0  # from the last words on the console to QEMU's end
 MISTIMED = re.compile("APIC timer disabled due to verification failure|APIC frequency too slow")
 BOOT_TRIES = 20
 
-LINE_LENGTH = 1 << 16  # bytes, above which what comes is not a line of text
+LINE_LENGTH = 1 << 16  # bytes; longer input is not a line of text
 
 # Where a CPU is, in the words of QEMU for any architecture.
 CPU_REGISTERS = re.compile(r"CPU#(\d+).*?(?:RIP| PC)=([0-9a-f]+)")
@@ -71,7 +71,7 @@ def _die_with(parent):
 
 
 def start(args, **kwargs):
-    """Start a program that does not outlive this one, even where that is killed."""
+    """Start a program that does not outlive this one, even if this one is killed."""
     me = os.getpid()
     return subprocess.Popen(args, preexec_fn=lambda: _die_with(me), **kwargs)
 
@@ -170,7 +170,7 @@ class Channel:
         self.log.close()
 
     def expect(self, trailer):
-        """Only with these bytes all has come: those that the guest has written may still be in QEMU."""
+        """These bytes mark the end: earlier output of the guest may still be in QEMU."""
         self.trailer = trailer
         self.ended = False
 
@@ -431,7 +431,7 @@ class Guest:
             self.failures.append(Failure("qemu", "QEMU closed its channels but did not end"))
 
     def _hold(self, sel, held):
-        """Read no more of what nobody reads in turn; returns the channels that are held so."""
+        """Stop reading channels whose own reader lags behind; returns these channels."""
         for channel in held:
             channel.stream.check()
             if not channel.stream.full:
@@ -452,7 +452,7 @@ class Guest:
         self._hard += seconds
 
     def _read(self, sel, timeout):
-        """Take what the guest said; whether it said anything in this time."""
+        """Read the output of the guest; returns whether there was any in this time."""
         start = time.monotonic()
         ready = sel.select(timeout)
         late = time.monotonic() - start - timeout
@@ -530,7 +530,7 @@ class Guest:
                                          self.current))
 
     def _where_cpus_are(self):
-        """QEMU knows where each CPU is, whatever the guest does."""
+        """Ask QEMU where each CPU is, which works in any state of the guest."""
         self._qmp("human-monitor-command", **{"command-line": "info registers -a"})
         end = time.monotonic() + 5.0
         found = []

@@ -25,7 +25,7 @@ import output
 # Seconds, on a fast kernel: a busy machine takes ten times as long as one that is not.
 LIMIT = 600
 AT_ONCE = 2
-# What was said of the run, and is not meant for what a test starts.
+# Options of this run that must not reach the programs of a test.
 ITS_OWN = ("KDIR", "LAB_GIVEN", "LAB_GOALS", "TESTS", "JUNIT", "SMP", "MEM", "BOOT")
 SETTLE = 3.0  # seconds in which what a test has started may still end
 
@@ -59,7 +59,7 @@ class HostTest:
         start = time.monotonic()
         facts = judge.Facts(self.name, LIMIT * kernel.factor)
         environment = {name: value for name, value in os.environ.items() if name not in ITS_OWN}
-        # It goes with the test, whatever ends that. Some tests are somebody else in it.
+        # It is removed with the test in any case. Some tests run as another user in it.
         place = tempfile.mkdtemp(prefix="kdemo-host-")
         copy = output.Log(run_dir.file(self.name.replace("/", "-") + ".ktap"))
         try:
@@ -102,7 +102,7 @@ class HostTest:
 
     @staticmethod
     def _left(leader):
-        """What of its session outlives the test, as a text."""
+        """The processes of its session that outlive the test, as a text."""
         end = time.monotonic() + SETTLE
         while left := session(leader):
             if time.monotonic() > end:

@@ -23,7 +23,7 @@ COMPILING = threading.Lock()
 
 
 class Cpio:
-    """Writer of the newc format, of which the kernel unpacks an initramfs."""
+    """Writer of the newc format of an initramfs."""
 
     def __init__(self, out):
         self.out = out
@@ -111,7 +111,7 @@ def busybox(arch=None):
 
 @functools.lru_cache(maxsize=None)
 def applets():
-    """The names of busybox' programs. They are the same on each architecture, for the release is."""
+    """The names of busybox' programs, which are the same on each architecture."""
     return subprocess.run([busybox(), "--list"], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, check=True, text=True).stdout.split()
 
@@ -140,7 +140,7 @@ def compile_program(arch, source, program):
     os.rename(part, program)
 
 
-# Where the sources of programs are, for tests and the benchmark.
+# The source directories of programs, for tests and the benchmark.
 SOURCES = [os.path.join(lab.ROOT, where) for where in lab.PROJECT["PROJECT_PROGRAMS"].split(":")]
 
 

@@ -21,14 +21,14 @@ from verdict import Failure
 
 SKIP = 4
 
-# With these the kernel's own complaints no longer reach the console, so that no declared one excuses them.
+# These keep the kernel's complaints from the console, so a declared complaint does not excuse them.
 MUTES = ("console_loglevel", "ignore_loglevel")
 
 TAINT_WARN = 512
 
 
 class Facts:
-    """What is known of one run."""
+    """The facts about one run."""
 
     def __init__(self, name, limit=None, expects=(), allows=(), reports=True):
         self.name = name
@@ -62,7 +62,7 @@ def judge_console(facts):
     for item in splats:
         if not any(item.matches(pattern) for pattern in (*facts.expects, *facts.allows)):
             failures.append(Failure("splat", "the kernel complained: %s" % item.title, facts.name, item))
-    # What was skipped need not have made the kernel complain.
+    # A skipped test need not make the kernel complain.
     for pattern in () if facts.skipped else facts.expects:
         if not any(item.matches(pattern) for item in splats):
             failures.append(Failure("no-splat", "the kernel should have complained of '%s', but did not"
@@ -74,7 +74,7 @@ def judge_console(facts):
 
 
 def _judge_status(facts, failed):
-    """What does not hold about the exit status, given the names of the failed results."""
+    """The faults of the exit status, given the names of the failed results."""
     status = facts.status
     if status in ("timeout", "stuck"):
         more = ", and it could not be killed" if status == "stuck" else ""
@@ -96,7 +96,7 @@ def _judge_status(facts, failed):
 
 
 def _judge_ktap(facts, results):
-    """What does not hold about the form of the KTAP."""
+    """The faults of the KTAP's form."""
     parser = facts.ktap
     if not parser.used:
         return ["it reported no result"] if facts.reports and not facts.skipped else []
@@ -126,7 +126,7 @@ def _counters(facts):
 
 
 def judge(facts):
-    """What does not hold, as a list of Failure, and a Result that sums it up."""
+    """The faults, as a list of Failure, and a Result that sums them up."""
     results = facts.ktap.finish()
     failed = [leaf for result in results for leaf in result.leaves() if not leaf.ok and not leaf.skipped]
     failures = judge_console(facts)
@@ -134,12 +134,12 @@ def judge(facts):
     if status:
         failures.append(status)
     if facts.status not in ("timeout", "stuck"):
-        # What was killed could not finish its KTAP.
+        # A killed test has not finished its KTAP.
         failures += [Failure("ktap", text, facts.name) for text in _judge_ktap(facts, results)]
     changed = _counters(facts)
     if changed:
         failures.append(Failure("counters", "kernel counters changed: " + changed, facts.name))
-    # A task that died could not let go of what it had.
+    # A task that died has not released its resources.
     if facts.left and "oops_count" not in changed:
         failures.append(Failure("left-behind", "it left behind: " + facts.left, facts.name))
     skipped = facts.skipped and not failed

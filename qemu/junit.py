@@ -21,7 +21,7 @@ class Suite:
 
 
 def check(path):
-    """A report that cannot be written is better known before the tests."""
+    """Check before the tests that the report is writable."""
     if os.path.isdir(path) or not os.access(os.path.dirname(os.path.abspath(path)), os.W_OK):
         raise verdict.SetupError("JUNIT=%s: no file can be made there" % path)
 
@@ -31,7 +31,7 @@ def _clean(text):
 
 
 def _add(parent, suite):
-    # Of each result that failed the failure is a part; what the harness found stands for the test itself.
+    # Each failed result has a failure; the harness's own findings belong to the test itself.
     leaves = [leaf for child in suite.result.children for leaf in child.leaves()] if suite.result else []
     found = [f for f in suite.failures if f.kind != "test" or not any(not leaf.ok and not leaf.skipped
                                                                      for leaf in leaves)]

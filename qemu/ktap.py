@@ -2,7 +2,7 @@
 """A strict KTAP parser (Documentation/dev-tools/ktap.rst), pure over lines.
 
 Strict: each level needs its version line, its plan and exactly the planned
-results in order. What it cannot accept is collected in `errors`.
+results in order. `errors` collects what it does not accept.
 """
 
 import re
@@ -95,12 +95,12 @@ class Parser:
 
     @staticmethod
     def _begins(body):
-        """Whether this can only be KTAP. A line that begins with `ok` is also what many a program says."""
+        """Whether this can only be KTAP. Many programs print lines that begin with `ok`."""
         return any(pattern.match(body) for pattern in (VERSION, PLAN, BAIL, NOT_OK))
 
     @property
     def skip_reason(self):
-        """Why all was skipped: that of the plan, or of the first result."""
+        """The reason for skipping everything: that of the plan, or of the first result."""
         if self.top is None:
             return None
         return self.top.skip_reason or next((result.reason for result in self.top.results if result.skipped), None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where things are in a checkout: the kernel, the modules and the run directories."""
+"""The layout of a checkout: the kernel, the modules and the run directories."""
 
 import contextlib
 import fcntl
@@ -25,7 +25,7 @@ PROJECT = _project()
 MODULE = PROJECT["PROJECT_MODULE"]
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), PROJECT["PROJECT_CACHE"])
 
-# How much longer than the fast kernel a kernel takes for the same work.
+# How much slower than the fast kernel each kernel is.
 SLOWNESS = {"debug": 8, "kcsan": 8, "rt": 4, "debian": 4, "debian-rt": 8, "debian-cloud": 4}
 
 # Memory of the guest in MiB; the sanitizers need more.
@@ -61,7 +61,7 @@ class Kernel:
             self.release = f.read().strip()
         with open(os.path.join(self.build, ".config")) as f:
             self.config = f.read()
-        # A distribution's kernel is packed, and what is beside it has no code.
+        # A distribution's kernel is compressed, and there is no uncompressed one.
         packed = os.path.join(self.build, "vmlinuz")
         symbols = os.path.join(self.build, "vmlinux.debug")
         self.symbols = symbols if os.path.exists(symbols) else self.vmlinux
@@ -70,7 +70,7 @@ class Kernel:
         self.hz = int(re.search(r"^CONFIG_HZ=(\d+)$", self.config, re.M).group(1))
 
     def function_at(self, address):
-        """The name of what is at an address; the lab's kernels run where they were linked."""
+        """The symbol at an address; the lab's kernels run where they were linked."""
         found = "user space" if address < 1 << 63 else "a module, at 0x%x" % address
         with open(os.path.join(self.build, "System.map")) as f:
             for line in f:
@@ -101,7 +101,7 @@ class Kernel:
 
 
 class RunDir:
-    """A directory of this run's own, so that two runs at once share no file."""
+    """A directory for this run, so that concurrent runs share no file."""
 
     def __init__(self, kernel, kind):
         base = os.path.join(kernel.dir, "runs")
@@ -122,7 +122,7 @@ class RunDir:
 
     @staticmethod
     def _forget_old(base, kind):
-        """Keep the last runs. Those that passed go first, for nobody asks why."""
+        """Keep the last runs. Passed ones are removed first."""
         old = sorted(glob.glob(os.path.join(glob.escape(base), kind + "-*")), key=os.path.getmtime)
         old.sort(key=lambda path: not os.path.exists(os.path.join(path, PASSED)))
         for path in old[:-KEPT_RUNS]:
@@ -144,7 +144,7 @@ class RunDir:
                 os.close(lock)
 
     def passed(self):
-        """Note that nothing was wrong in this run."""
+        """Record that this run has passed."""
         with contextlib.suppress(OSError):
             open(self.file(PASSED), "w").close()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where the kernel puts the sections of a module, by what layout_sections() of kernel/module/main.c does."""
+"""The kernel's layout of a module's sections, following layout_sections() of kernel/module/main.c."""
 
 import os
 import struct
@@ -14,7 +14,7 @@ LATE = (".data..ro_after_init", "__jump_table", ".static_call_sites")
 
 
 def module_name(path):
-    """What the kernel calls the module in that file."""
+    """The kernel's name for the module in this file."""
     return os.path.basename(path)[:-len(".ko")].replace("-", "_")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The architectures of guests, as qemu/arch tells of them, and the machines that QEMU emulates for these."""
+"""The architectures of guests, from qemu/arch, and the machines that QEMU emulates for them."""
 
 import glob
 import os
@@ -13,7 +13,7 @@ EXIT = ["-chardev", "testdev,id=exit", "-device", "virtserialport,chardev=exit,n
 
 
 class Arch:
-    """What qemu/arch/NAME.conf says, as arch["KEY"]."""
+    """The values of qemu/arch/NAME.conf, as arch["KEY"]."""
 
     def __init__(self, path):
         self.name = os.path.basename(path)[:-len(".conf")]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The options of all that boots a guest. scripts/options.sh looks at those of make, before anything is built."""
+"""The options of all programs that boot a guest. scripts/options.sh checks those of make."""
 
 import argparse
 import re
@@ -25,7 +25,7 @@ def size(text):
 
 def above_zero(text):
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
-        raise argparse.ArgumentTypeError("'%s' is no whole number above 0" % text)
+        raise argparse.ArgumentTypeError("'%s' is not a whole number above 0" % text)
     return int(text)
 
 
@@ -37,7 +37,7 @@ def add(parser):
 
 
 def check(kernel, args):
-    """Refuse what this kernel would not do, without a word."""
+    """Refuse options that this kernel would silently ignore."""
     cpus = min(int((re.search(r"^CONFIG_NR_CPUS=(\d+)$", kernel.config, re.M) or [0, 1])[1]), machine.MAX_CPUS)
     if args.smp > cpus:
         raise SetupError("--smp %d: the kernel '%s' takes at most %d CPUs" % (args.smp, kernel.name, cpus))

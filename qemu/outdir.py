@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Unpack what the guest leaves in /out, an archive that may hold anything, into a directory of the host."""
+"""Unpack the guest's /out, an untrusted archive, into a directory of the host."""
 
 import os
 import shutil

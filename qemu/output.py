@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What is said and logged. A file that takes no more is no reason to lose a verdict.
+"""Output and logs. A full file must not lose a verdict.
 
 What could not be written is kept in `lost`, for the end of a run to tell.
 """
@@ -35,7 +35,7 @@ def open_standard():
 
 
 def encode(text):
-    """The bytes of a text for the terminal; what that cannot show is escaped."""
+    """The bytes of a text for the terminal, with unprintable characters escaped."""
     name = getattr(sys.__stdout__ or sys.__stderr__, "encoding", None) or "utf-8"
     return text.encode(name, errors="backslashreplace")
 
@@ -46,7 +46,7 @@ def printable(text):
 
 
 def say(text):
-    """A line for the user, on standard error. Whether it is read changes nothing."""
+    """A line for the user, on standard error. Errors are ignored."""
     data = encode(text + "\n")
     try:
         while data:
@@ -82,7 +82,7 @@ class Log:
 
 
 class Stream:
-    """Writes to a descriptor in a thread of its own, for its reader may take as long as he likes."""
+    """Writes to a descriptor in a separate thread, as its reader may be slow."""
 
     FULL = 1 << 18  # bytes
 
@@ -119,7 +119,7 @@ class Stream:
             self.changed.wait_for(lambda: not self.size, seconds)
 
     def check(self):
-        """End the run if there is nobody left who reads."""
+        """End the run if there is no reader left."""
         if self.error and self.error.errno == errno.EPIPE:
             raise self.error
 

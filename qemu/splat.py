@@ -8,7 +8,7 @@ become one Splat, with the test during which it came and the whole of its text.
 import os
 import re
 
-# The kernel proper has races of its own, which concern nobody here: those in which no module has a part,
+# The kernel has data races of its own, which are ignored here: those without a module,
 RACE = re.compile(r"BUG: KCSAN: ")
 # and this one of the first work of a kthread_worker: kthread_worker_fn() sets worker->task,
 # without worker->lock, to what kthread_create_worker() has set it to already.
@@ -48,7 +48,7 @@ class Splat:
 
     @property
     def title(self):
-        """The first line that says more than that there is a complaint."""
+        """The first line with the subject of the complaint."""
         for line in self.lines:
             if not (CUT_HERE.search(line) or END_TRACE.search(line) or CALL_TRACE.search(line)):
                 return line
@@ -64,7 +64,7 @@ class Splat:
 
     @property
     def fingerprint(self):
-        """What is the same when the same complaint comes again: its title without numbers, and where it was."""
+        """The same for the same complaint: its title without numbers, and its place."""
         frames = [frame.split("+")[0] for line in self.text for frame in FRAME.findall(line)]
         return re.sub(r"\b(0x)?[0-9a-f]*[0-9][0-9a-f]*\b", "N", self.title), tuple(frames[:8])
 

@@ -14,7 +14,7 @@ import splat
 from verdict import Failure, SetupError
 
 DEFAULT_LIMIT = 45
-LAST_LINES = 10  # of a guest that does not even show its stacks
+LAST_LINES = 10  # shown of a guest that does not print its stacks
 HEADER = re.compile(r"^# ksft-([^ :]*):[ \t]*(.*?)[ \t]*$", re.M)
 CMDLINE_WORD = re.compile(r"[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:/+*@-]+)?")
 
@@ -150,7 +150,7 @@ class TestGuest(guest.Guest):
         self.report.result(test.name, *judge.judge(facts))
 
     def blamed(self):
-        """What to hold against the test that broke the guest, if one did, with what the kernel said meanwhile."""
+        """The failure of the test that broke the guest, if one did, with the kernel's output during it."""
         blamed = [f for f in self.failures if f.test and f.test not in self.judged]
         if not blamed:
             return []

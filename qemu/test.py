@@ -41,9 +41,9 @@ def parse_args(argv):
                         help="only the tests whose name matches (host tests are host/NAME, the self-check is "
                              "selfcheck)")
     parser.add_argument("--limit", type=options.above_zero, metavar="SECONDS",
-                        help="end all guests after this time (default: 600, more for slow kernels)")
+                        help="kill all guests after this time (default: 600, more for slow kernels)")
     parser.add_argument("--soak", type=options.above_zero, metavar="MINUTES",
-                        help="in place of the tests, do all that they do at once and for so long, and then a storm")
+                        help="instead of the tests, run their actions at once for this long, and then a storm")
     parser.add_argument("--junit", metavar="FILE", help="write a report for CI systems to FILE")
     args = parser.parse_args(argv)
     args.long = 0  # seconds that tests take on their own account

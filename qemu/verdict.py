@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What can go wrong, each with its own exit code and its own sentence.
+"""The possible failures, each with its own exit code and its own sentence.
 
 Whether what ran holds is up to judge.py, how a guest ended to guest.py.
 
@@ -25,11 +25,11 @@ exit  kind          sentence
  117  out           what the guest left in /out did not get to the host
  119  output        what was to be said or logged could not be written; nothing else was wrong
  118  mute          the console lost the markers of a test, and maybe complaints
- 125  setup         nothing was run: the command line is wrong, or something is missing or cannot be built
+ 125  setup         nothing was run: the command line is wrong, or something is missing or does not build
  130               interrupted
 
-125 is what env, timeout and docker say, too, if they could not run what they were to run, and what
-`git bisect run` takes for a commit that cannot be tested.
+env, timeout and docker also exit with 125 if they could not run their command, and `git bisect run`
+skips a commit with that status.
 """
 
 import argparse
@@ -73,7 +73,7 @@ class SetupError(Exception):
 
 
 class Failure:
-    """One thing that did not hold, and the test to blame for it, if any."""
+    """One failure, and the test that caused it, if any."""
 
     def __init__(self, kind, text, test=None, splat=None):
         assert kind in CODES
@@ -90,7 +90,7 @@ class Failure:
 
 
 class Parser(argparse.ArgumentParser):
-    """Of a command line; a wrong one is a status that no other program has for that."""
+    """A parser of command lines, with its own status for wrong ones."""
 
     def error(self, message):
         self.exit(CODES["setup"], "%s: %s (--help tells more)\n" % (self.prog, message))

@@ -43,11 +43,11 @@ def parse_args(argv):
     parser = verdict.Parser(prog="vm.py", description=__doc__)
     options.add(parser)
     parser.add_argument("--module", metavar="DIR",
-                        help="a module of yours for modprobe in the guest, built in DIR/build/NAME")
+                        help="your own module for modprobe in the guest, built in DIR/build/NAME")
     parser.add_argument("--program", metavar="FILE.c", action="append", default=[],
                         help="a program in C, compiled for the guest; may be repeated")
     parser.add_argument("--coverage", metavar="FILE",
-                        help="take the module built by scripts/coverage.sh, and write what of it ran to FILE")
+                        help="use the module built by scripts/coverage.sh, and write its coverage to FILE")
     parser.add_argument("--limit", type=options.above_zero, default=600, metavar="SECONDS",
                         help="end the script after this time (default: 600)")
     parser.add_argument("--count", type=int, nargs="?", const=1, metavar="SEED",
@@ -55,9 +55,9 @@ def parse_args(argv):
                              "same again with the same SEED (default: 1) of random numbers"
                              % accel.Counting.NS_PER_INSTRUCTION)
     parser.add_argument("--junit", metavar="FILE", help="write a report for CI systems to FILE")
-    parser.add_argument("--share", metavar="DIR", help="a directory of the host, which the guest sees in /share")
-    parser.add_argument("--share-rw", action="store_true", help="let the guest write there")
-    parser.add_argument("--out", metavar="DIR", help="a directory that gets what the script leaves in /out")
+    parser.add_argument("--share", metavar="DIR", help="a directory of the host, which the guest sees as /share")
+    parser.add_argument("--share-rw", action="store_true", help="let the guest write to it")
+    parser.add_argument("--out", metavar="DIR", help="a directory for the files that the script leaves in /out")
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--script", metavar="FILE", help="run FILE as root and exit with its status, if nothing else is wrong")
     mode.add_argument("--command", metavar="TEXT", help="run TEXT as a script")
@@ -117,7 +117,7 @@ class ScriptGuest(guest.Guest):
 
 
 def modules(kernel, args):
-    """What modprobe finds in the guest: the modules of the lab, and those that --module means."""
+    """The modules for modprobe in the guest: those of the lab, and those of --module."""
     found = kernel.modules()
     if args.module:
         built = os.path.join(args.module, "build", ("coverage-" if args.coverage else "") + kernel.name, "stripped")
@@ -144,7 +144,7 @@ def read_script(args, programs):
         raise SetupError("%s is linked to shared libraries, and the guest has none: link it with -static" % path)
     first = script.split(b"\n", 1)[0].decode(errors="backslashreplace")
     if first.startswith("#!"):
-        # Whatever else is in the guest, the user has put there.
+        # Other interpreters may come from the user.
         found = re.match(r"#![ \t]*(/(?:usr/(?:local/)?)?s?bin/(\S*))(?:[ \t]+(\S+))?", first)
         lacks = found and not (found.group(1) in ("/bin/" + found.group(2), "/sbin/" + found.group(2)) and
                                found.group(2) in programs)
@@ -157,7 +157,7 @@ def read_script(args, programs):
 
 
 def judge_script(vm, headers):
-    """What does not hold about the script, as judge.judge() tells it."""
+    """The faults of the script, from judge.judge()."""
     first, second = vm.ktap.values()
     facts = judge.Facts("script", None, headers.expects, headers.allows, reports=False)
     for word, text in vm.facts.get("script", ()):
@@ -180,7 +180,7 @@ def judge_script(vm, headers):
 
 
 def compile_programs(kernel, args, run_dir):
-    """The programs that --program means, as pairs (name in the guest, bytes)."""
+    """The programs of --program, as pairs (name in the guest, bytes)."""
     found = []
     for source in args.program:
         name = os.path.basename(source)[:-2]
@@ -192,12 +192,12 @@ def compile_programs(kernel, args, run_dir):
 
 
 def share_conf(args):
-    """What the guest has to know of a directory that it shares with the host."""
+    """The guest's configuration for a directory that it shares with the host."""
     return "share=%s\n" % ("rw" if args.share_rw else "ro") if args.share else ""
 
 
 def take_out(out, vm, run_dir):
-    """Put what came of /out into its directory. Returns what failed in that."""
+    """Unpack /out into its directory. Returns the failures."""
     if vm.out_size > vm.out_limit():
         reason = "it is larger than the guest's memory (is there a file with holes?)"
         return [verdict.Failure("out", "OUT: nothing from /out got to %s: %s" % (out.path, reason))]
@@ -236,7 +236,7 @@ def run_script(kernel, args):
     if out:
         conf += "out=yes\n"
         ports.append("out")
-    # It takes seconds to look for leaks, which only who writes a module asked for.
+    # A search for leaks takes seconds, so only do it for a user's module.
     if args.module and "\nCONFIG_DEBUG_KMEMLEAK=y\n" in kernel.config:
         conf += "leaks=yes\n"
         append.append("kmemleak=on")
@@ -307,7 +307,7 @@ def tell_end(status, failures, run_dir):
 
 
 def report_script(kernel, args, run_dir, splats, tour):
-    """What the kernel said, and how to have it say that again."""
+    """Print the kernel's complaints, and how to repeat them."""
     decoder = decode.Decoder(kernel, run_dir.file("splats.txt"), modules(kernel, args), args.module)
     if args.script is None:
         words = ["vm", "COMMAND=" + shlex.quote(args.command)]
@@ -332,7 +332,7 @@ GDB_HELP = """# The guest waits for a debugger on port %(port)s. In another term
 
 
 def gdb_script(kernel, path, port, files):
-    """Write what makes gdb know the kernel and these modules, and connects it."""
+    """Write a gdb script that loads the kernel and these modules, and connects."""
     lines = ["file %s" % gdb_word(kernel.symbols)]
     if "\nCONFIG_DEBUG_INFO=y\n" not in kernel.config:
         lines.append("add-symbol-file %s 0" % gdb_word(os.path.join(kernel.dir, "types", "kernel_types.ko")))
@@ -371,7 +371,7 @@ def run_interactive(kernel, args):
         qemu += guest.share_devices(kernel, args.share, args.share_rw)
     if args.gdb:
         port = os.environ.get("GDB_PORT", "").lstrip(":") or "1234"
-        # Whoever reaches that port rules the guest, and reads what it shares.
+        # Access to this port gives control over the guest and its shared directory.
         qemu += ["-S", "-gdb", "tcp:localhost:" + port]
         script = run_dir.file("gdb")
         files = [path for path in (decode.whole(layout.module_name(item), stripped) for item in stripped) if path]

@@ -71,8 +71,8 @@ MODULE=kthread_dying
 ktap_ok_if 'the load returns, though two threads died that it waited for' modprobe $MODULE
 dmesg | grep "$MODULE: joined" > /tmp/said
 ktap_match 'join and stop say that they died' '*: joined Err(Died), stopped Err(Died)*' "$(cat /tmp/said)"
-ktap_match 'one that is dead cannot be parked, which C would complain of' '*, parked Err(ESRCH), *' "$(cat /tmp/said)"
-ktap_match 'to cancel a work does not wait for what has died of it' '*, cancelled Ok(false)' "$(cat /tmp/said)"
+ktap_match 'parking a dead thread is refused, which C would complain about' '*, parked Err(ESRCH), *' "$(cat /tmp/said)"
+ktap_match 'cancelling a work item does not wait for a worker that has died of it' '*, cancelled Ok(false)' "$(cat /tmp/said)"
 rm /tmp/said
 ktap_match 'who calls a worker that dies is told, and is not waited for' '*called \[Err(ESRCH), Err(ESRCH)\]*' \
 	"$(dmesg | grep "$MODULE: called")"

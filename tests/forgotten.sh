@@ -47,7 +47,7 @@ exec 3<&-
 ktap_eq 'when the module is unloaded all are gone' ENOENT "$(opath $DEMO/dir/file "cd / && rmmod $MODULE")"
 ktap_ok_if 'nothing is left' demo_is_gone
 cat $DEMO/file > /dev/null 2>&1
-ktap_eq 'a leaked file cannot be opened any more' 1 $?
+ktap_eq 'a leaked file does not open any more' 1 $?
 ktap_eq 'the data of all files is gone' '0 1 2 3 4 5 6 7 8' "$(dropped)"
 ktap_match 'nothing can be made in a directory that is gone' '*a late file Some(ENOENT), a late directory Some(ENOENT)*' \
 	"$(dmesg | grep "$MODULE: a late")"

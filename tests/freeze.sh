@@ -59,9 +59,9 @@ done
 cold_runs=$(($(value coldbeat runs) - cold_runs))
 cold_overruns=$(($(value coldbeat overruns) - cold_overruns))
 warm_runs=$(($(value warmbeat runs) - warm_runs))
-ktap_diag "meanwhile: $cold_runs runs and $cold_overruns overruns of the freezable one, $warm_runs runs of the other"
+ktap_diag "while frozen: $cold_runs runs and $cold_overruns overruns of the freezable one, $warm_runs runs of the other"
 # Two seconds are a hundred periods, and both workers run equally often before and after.
-ktap_ok_if 'a freezable worker does not run meanwhile' [ $cold_overruns -ge 90 ]
+ktap_ok_if 'a freezable worker does not run while frozen' [ $cold_overruns -ge 90 ]
 # On a busy host a worker misses most of its periods, but not all.
 ktap_ok_if 'the other does' [ $((warm_runs - cold_runs)) -ge 3 ]
 ktap_ok_if 'a freezable periodic worker goes on' beats coldbeat
@@ -99,10 +99,10 @@ done
 ktap_eq 'all are frozen ten times more' 10 $suspended
 : > /tmp/over
 wait $busy
-ktap_eq 'all commands meanwhile are taken' 0 $?
+ktap_eq 'all commands during the freezes succeed' 0 $?
 given=$(cat /tmp/given)
 rm -f /tmp/over /tmp/given
-ktap_diag "$given wake-ups meanwhile"
+ktap_diag "$given wake-ups during the freezes"
 ktap_ok_if 'the freezable worker has done what it was woken for' wait_for 10 is cold runs $((${runs% *} + given))
 ktap_ok_if 'and so has the other' wait_for 10 is warm runs $((${runs#* } + given))
 

@@ -12,7 +12,7 @@ count=${HOTPLUG_COUNT:-$((100 / ${KSFT_SLOWNESS:-1}))}
 last=$(($(nproc) - 1))
 switch=/sys/devices/system/cpu/cpu$last/online
 [ "$last" -gt 0 ] || ktap_skip_all 'needs two CPUs'
-[ -w $switch ] || ktap_skip_all "CPU $last cannot be taken offline"
+[ -w $switch ] || ktap_skip_all "CPU $last does not go offline"
 all=$(cat /sys/devices/system/cpu/online)
 percpu=
 ! modprobe kthread_hotplug 2> /dev/null || percpu=yes
@@ -113,10 +113,10 @@ done
 ktap_eq "CPU $last goes offline and online" "$count" "$plugged"
 : > /tmp/over
 wait $busy
-ktap_eq 'all commands meanwhile are taken' 0 $?
+ktap_eq 'all commands during hotplug succeed' 0 $?
 given=$(cat /tmp/given)
 rm -f /tmp/over /tmp/given
-ktap_diag "$plugged times offline and online, $given rounds of commands meanwhile"
+ktap_diag "$plugged times offline and online, $given rounds of commands"
 ktap_ok_if 'which were some' [ "${given:-0}" -gt 0 ]
 # shellcheck disable=SC2086 # Each is a word.
 set -- $runs

@@ -60,7 +60,7 @@ do_all 'stop d'
 before=$(pool)
 
 if [ "$(nproc)" -lt 2 ]; then
-	for name in 'the writer waits' 'the module cannot go meanwhile' 'it ends when it is killed' 'nothing is made' 'it is counted' \
+	for name in 'the writer waits' 'the module does not go at that time' 'it ends when it is killed' 'nothing is made' 'it is counted' \
 		'the name is free' 'the worker works' 'no other thread stays'; do
 		ktap_skip "$name" 'needs two CPUs'
 	done
@@ -70,7 +70,7 @@ else
 	creator=$!
 	ktap_ok_if 'the writer waits' wait_for 10 waits $creator
 	error=$(rmmod "$MODULE" 2>&1)
-	ktap_match 'the module cannot go meanwhile' '*Resource temporarily unavailable*' "$error"
+	ktap_match 'the module does not go at that time' '*Resource temporarily unavailable*' "$error"
 	kill -KILL $creator
 	wait $creator
 	ktap_eq 'it ends when it is killed' 137 $?

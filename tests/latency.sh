@@ -70,7 +70,7 @@ wait $observer
 ktap_eq 'a reader sees no value half recorded' 0 $?
 ktap_diag "$(cat /tmp/observed)"
 ktap_eq 'while 420 commands are taken' 60 $taken
-ktap_ok_if 'and the file is read meanwhile' [ "$(sed -n 's/^reads //p' /tmp/observed)" -gt 0 ]
+ktap_ok_if 'and the file is read at the same time' [ "$(sed -n 's/^reads //p' /tmp/observed)" -gt 0 ]
 rm /tmp/observed
 
 measured=$(counts "$DEMO/latency" | tr ' ' '\n')

@@ -77,8 +77,8 @@ demo_unload
 # A worker that neither parks nor stops, as it is kept off its only CPU.
 demo_load workers=0
 if [ "$(nproc)" -lt 2 ]; then
-	for name in 'a worker that cannot park' 'parks another one' 'files are read' 'is released' \
-		'a worker that cannot stop' 'stops another one' 'other commands' 'files of it' 'its name' \
+	for name in 'a worker that does not park' 'parks another one' 'files are read' 'is released' \
+		'a worker that does not stop' 'stops another one' 'other commands' 'files of it' 'its name' \
 		'is released, too' 'nothing is left'; do
 		ktap_skip "$name" 'needs two CPUs'
 	done
@@ -130,7 +130,7 @@ status=$?
 wait $second
 ktap_eq 'readers get only consistent files' '0 0' "$status $?"
 ktap_diag "$(cat /tmp/observed1 /tmp/observed2)"
-ktap_ok_if 'the module was unloaded meanwhile' [ "$(sed -n 's/^unloaded //p' /tmp/stormed)" -ge 2 ]
+ktap_ok_if 'the module was unloaded during the storm' [ "$(sed -n 's/^unloaded //p' /tmp/stormed)" -ge 2 ]
 ktap_ok_if 'and could not be while a file was open' [ "$(sed -n 's/^refused //p' /tmp/stormed)" -ge 2 ]
 rm /tmp/observed1 /tmp/observed2 /tmp/stormed
 

@@ -116,7 +116,7 @@ file=/sys/kernel/debug/kthread_detached/job
 modprobe kthread_detached
 echo > $file
 ktap_ok_if 'kthread_detached: its thread runs' wait_for 10 logged kthread_detached 'the job begins'
-ktap_match 'the module cannot be unloaded meanwhile' '*Resource temporarily unavailable' \
+ktap_match 'the module does not unload during that time' '*Resource temporarily unavailable' \
 	"$(rmmod kthread_detached 2>&1)"
 echo > $file
 wait_for 10 unused kthread_detached

@@ -182,25 +182,25 @@ if [ $ended -ne 0 ]; then
 	ktap_bail 'the threads above wait for each other, or for nothing'
 fi
 wait $signaller
-ktap_ok_if 'there were signals meanwhile' [ "$(cat $place/signals)" -gt 0 ]
+ktap_ok_if 'there were signals during the storm' [ "$(cat $place/signals)" -gt 0 ]
 if [ -n "$plugger" ]; then
 	wait "$plugger"
-	ktap_ok_if "CPU $last went offline and online meanwhile" [ "$(cat $place/plugged)" -gt 0 ]
+	ktap_ok_if "CPU $last went offline and online during the storm" [ "$(cat $place/plugged)" -gt 0 ]
 else
-	ktap_skip 'a CPU went offline and online meanwhile' 'no CPU can'
+	ktap_skip 'a CPU went offline and online during the storm' 'no CPU can'
 fi
 if [ -n "$freezer" ]; then
 	wait "$freezer"
-	ktap_eq 'tasks were frozen meanwhile, whenever that was asked for' 0 $?
+	ktap_eq 'tasks were frozen during the storm, each time' 0 $?
 	echo "$old_test" > /sys/power/pm_test
 	echo "$old_delay" > $delay
 else
-	ktap_skip 'tasks were frozen meanwhile' 'needs CONFIG_PM_DEBUG and CONFIG_SUSPEND'
+	ktap_skip 'tasks were frozen during the storm' 'needs CONFIG_PM_DEBUG and CONFIG_SUSPEND'
 fi
 
 said > $place/said
 ktap_diag "$(grep -v '^second ' $place/said)"
-ktap_diag "meanwhile: CPU $last $(cat $place/plugged) times offline, $(cat $place/frozen) times frozen," \
+ktap_diag "during the storm: CPU $last $(cat $place/plugged) times offline, $(cat $place/frozen) times frozen," \
 	"$(cat $place/signals) signals"
 ktap_match 'nothing was as it must not be' "over: seed $seed, *, 0 faults" "$(tail -n 1 $place/said)"
 ktap_eq 'all that was made is dropped' '8 0' \

@@ -57,7 +57,7 @@ exec 3< "$DEMO/workers/w0/stats"
 ktap_eq 'a worker stops while its file is open' OK "$(control stop w0)"
 ktap_ok_if 'its directory is gone' [ ! -e "$DEMO/workers/w0" ]
 cat <&3 > /dev/null 2>&1
-ktap_eq 'its file cannot be read any more' 1 $?
+ktap_eq 'its file is not readable any more' 1 $?
 error=$(rmmod "$MODULE" 2>&1)
 ktap_match 'it keeps the module loaded' '*Resource temporarily unavailable*' "$error"
 exec 3<&-

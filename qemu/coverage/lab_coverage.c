@@ -42,7 +42,7 @@ notrace void __sanitizer_cov_trace_pc(void)
 }
 EXPORT_SYMBOL(__sanitizer_cov_trace_pc);
 
-/* The list of modules is locked by whoever calls the notifiers, one after the other. */
+/* The callers of the notifiers lock the list of modules, so these run one at a time. */
 static DEFINE_MUTEX(lock);
 
 static void come(struct module *mod, enum mod_mem_type type)
@@ -71,7 +71,7 @@ static void come(struct module *mod, enum mod_mem_type type)
 	area->type = type;
 	area->size = memory->size;
 	area->start = (unsigned long)memory->base;
-	/* Pairs with the acquires: whoever sees the number sees the area. */
+	/* Pairs with the acquires: a reader that sees the number sees the area. */
 	smp_store_release(&areas_used, areas_used + 1);
 }
 

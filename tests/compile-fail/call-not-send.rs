@@ -2,7 +2,7 @@
 //
 // error: E0277: cannot be shared between threads safely
 
-//! What a worker is called with runs in another thread.
+//! The argument of a call moves to the worker's thread.
 
 use api::kthread::*;
 use core::cell::Cell;

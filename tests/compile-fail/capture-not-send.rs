@@ -2,7 +2,7 @@
 //
 // error: E0277: cannot be sent between threads safely
 
-//! What a closure captures goes to another thread.
+//! The captures of a closure move to another thread.
 
 use api::kthread::*;
 use kernel::prelude::*;

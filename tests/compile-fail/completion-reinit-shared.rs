@@ -2,7 +2,7 @@
 //
 // error: E0599: no method named `reinit` found for reference
 
-//! Nobody takes completions back while others wait.
+//! A completion with waiters is not reinitialised.
 
 use api::kthread::*;
 use core::pin::Pin;

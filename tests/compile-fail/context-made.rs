@@ -2,7 +2,7 @@
 //
 // error: E0624: associated function `new` is private
 
-//! Nobody but the function that a thread runs makes a context.
+//! Only the function that a thread runs gets a context.
 
 use api::kthread::*;
 

@@ -2,7 +2,7 @@
 //
 // error: E0277: cannot be shared between threads safely
 
-//! A context is for the thread that it was made for, and for no other.
+//! A context belongs to its own thread.
 
 use api::kthread::*;
 use kernel::prelude::*;

@@ -2,7 +2,7 @@
 //
 // error: E0277: cannot be shared between threads safely
 
-//! A context can not be kept beyond the closure that it is passed to.
+//! A context does not outlive the closure that it is passed to.
 
 use api::kthread::*;
 use kernel::prelude::*;

@@ -2,7 +2,7 @@
 //
 // compiles
 
-//! What the other cases are made of compiles, so that these fail for no other reason.
+//! The common parts of the other cases compile, so these fail for no other reason.
 
 use api::kthread::*;
 use kernel::{

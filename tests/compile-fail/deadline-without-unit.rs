@@ -2,7 +2,7 @@
 //
 // error: E0308: mismatched types
 
-//! Times have a unit. In C these are nanoseconds, which nothing says where they are set.
+//! Times have a unit. In C they are nanoseconds, without a hint where they are set.
 
 use api::kthread::*;
 use kernel::{

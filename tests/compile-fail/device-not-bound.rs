@@ -2,7 +2,7 @@
 //
 // error: E0308: mismatched types
 
-//! A group ends with a device that is bound, which not every reference is proof of.
+//! A group ends with a bound device, and not every reference proves that the device is bound.
 
 use api::kthread::*;
 use kernel::{

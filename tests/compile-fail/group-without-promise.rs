@@ -2,7 +2,7 @@
 //
 // error: E0133: call to unsafe function `api::kthread::ThreadGroup::new`
 
-//! That a group ends before its module does is promised in an unsafe block.
+//! An unsafe block promises that a group ends before its module.
 
 use api::kthread::*;
 use kernel::prelude::*;

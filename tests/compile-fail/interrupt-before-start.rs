@@ -2,7 +2,7 @@
 //
 // error: E0599: no method named `interrupt` found for struct
 
-//! What does not run waits for nothing, and in C this would start it.
+//! A new thread has no waits to interrupt, and in C this would start it.
 
 use api::kthread::*;
 

@@ -2,7 +2,7 @@
 //
 // error: E0308: mismatched types
 
-//! What is said of allocations is no flag of the task: others of these say that it exits, or is no
+//! Allocation scopes do not take task flags: other task flags say that the task exits, or is not a
 //! kernel thread.
 
 use api::kthread::*;

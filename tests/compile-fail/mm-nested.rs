@@ -2,7 +2,7 @@
 //
 // error: E0599: no method named `use_mm` found for
 
-//! Who uses an address space does not use another one.
+//! Uses of address spaces do not nest.
 
 use api::kthread::*;
 use kernel::mm::MmWithUser;

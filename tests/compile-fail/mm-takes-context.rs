@@ -2,7 +2,7 @@
 //
 // error: E0277: cannot be shared between threads safely
 
-//! What uses an address space has another context than the one from before.
+//! A use of an address space has its own context.
 
 use api::kthread::*;
 use kernel::mm::MmWithUser;

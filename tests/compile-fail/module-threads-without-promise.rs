@@ -2,7 +2,7 @@
 //
 // error: E0133: call to unsafe function `api::kthread::ModuleThreads::open`
 
-//! What stops the threads of a module is opened by a macro, or with a promise in an unsafe block.
+//! A macro opens the threads of a module, or else an unsafe block with a promise.
 
 use api::kthread::*;
 use kernel::prelude::*;

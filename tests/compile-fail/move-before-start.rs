@@ -2,7 +2,7 @@
 //
 // error: E0599: no method named `set_cpus` found for struct
 
-//! A thread that is new is placed by its builder. In C its first wake-up undoes what was set.
+//! The builder places a new thread. In C its first wake-up undoes a later placement.
 
 use api::kthread::*;
 use kernel::{

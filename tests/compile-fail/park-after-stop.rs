@@ -2,7 +2,7 @@
 //
 // error: E0382: borrow of moved value: `thread`
 
-//! In C, to park a thread that has exited warns, and one that exits never returns.
+//! In C, parking a thread that has exited warns, and parking one that exits never returns.
 
 use api::kthread::*;
 

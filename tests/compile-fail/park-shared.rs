@@ -2,7 +2,7 @@
 //
 // error: E0596: cannot borrow `*thread` as mutable
 
-//! Two can not park a thread at a time.
+//! Two callers do not park a thread at the same time.
 
 use api::kthread::*;
 

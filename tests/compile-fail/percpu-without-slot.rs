@@ -2,7 +2,7 @@
 //
 // error: E0277: the trait bound `Idle: HasSlot` is not satisfied
 
-//! Without a slot of their own, the callbacks would find what belongs to others.
+//! Without a slot, the callbacks would find the data of another type.
 
 use api::kthread::*;
 use kernel::{

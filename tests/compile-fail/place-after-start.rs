@@ -2,7 +2,7 @@
 //
 // error: E0599: no method named `placement` found for struct
 
-//! In C, to bind a thread that runs warns, and changes nothing.
+//! In C, binding a running thread warns and changes nothing.
 
 use api::kthread::*;
 use kernel::prelude::*;

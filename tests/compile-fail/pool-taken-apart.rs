@@ -2,7 +2,7 @@
 //
 // error: E0507: cannot move out of
 
-//! A worker of a pool is stopped with the pool, and not by one of the owners.
+//! The workers of a pool stop with the pool, not through one of its owners.
 
 use api::kthread::*;
 use kernel::{

@@ -2,7 +2,7 @@
 //
 // error: E0599: no method named `run_on` found for
 
-//! Only the thread itself can say that it goes on elsewhere.
+//! Only the thread itself moves to other CPUs for a call.
 
 use api::kthread::*;
 use kernel::{

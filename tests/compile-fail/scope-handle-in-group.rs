@@ -2,7 +2,7 @@
 //
 // error: E0521: borrowed data escapes outside of closure
 
-//! A member of a group may outlive the scope, and so can not own a handle of it.
+//! A member of a group may outlive the scope, so it must not own a handle of it.
 
 use api::kthread::*;
 use kernel::prelude::*;

@@ -2,7 +2,7 @@
 //
 // error: E0308: mismatched types
 
-//! A handle of a scope is of another type than one of a group.
+//! A handle of a scope has another type than one of a group.
 
 use api::kthread::*;
 use kernel::prelude::*;

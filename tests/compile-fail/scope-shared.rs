@@ -2,7 +2,7 @@
 //
 // error: E0277: cannot be shared between threads safely
 
-//! A thread of a scope can not spawn into it, which may be ending.
+//! A thread of a scope must not spawn into it, as the scope may be ending.
 
 use api::kthread::*;
 use kernel::prelude::*;

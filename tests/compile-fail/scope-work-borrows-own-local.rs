@@ -2,7 +2,7 @@
 //
 // error: E0597: `local` does not live long enough
 
-//! The works of a scope are done after the locals of the closure that queues them have gone.
+//! The work items of a scope run after the locals of the closure that queues them are gone.
 
 use api::kthread::*;
 use kernel::{prelude::*, sync::Arc};

@@ -2,7 +2,7 @@
 //
 // error: E0425: cannot find function `should_stop`
 
-//! What dereferences a null pointer outside a kernel thread is not there to be called.
+//! There is no function that dereferences a null pointer outside kernel threads.
 
 use api::kthread::*;
 

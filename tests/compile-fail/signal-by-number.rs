@@ -2,7 +2,7 @@
 //
 // error: E0308: mismatched types
 
-//! A number may be that of no signal, or of one that a kernel thread is never sent.
+//! A number may be no signal, or one that is never sent to a kernel thread.
 
 use api::kthread::*;
 use kernel::prelude::*;

@@ -2,7 +2,7 @@
 //
 // error: E0200: requires an `unsafe impl` declaration
 
-//! A type that has a slot promises that it is always the same.
+//! A type with a slot promises that the slot never changes.
 
 use api::kthread::*;
 

@@ -2,7 +2,7 @@
 //
 // error: E0505: cannot move out of `thread`
 
-//! The guard of a parked thread must go before the thread does.
+//! The guard of a parked thread is dropped before the thread.
 
 use api::kthread::*;
 

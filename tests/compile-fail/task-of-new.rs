@@ -2,7 +2,7 @@
 //
 // error: E0599: no method named `task` found for struct
 
-//! Any wake-up would start a thread that is new, and a task can be woken by all who see it.
+//! A wake-up would start a new thread, and every holder of a task can wake it.
 
 use api::kthread::*;
 

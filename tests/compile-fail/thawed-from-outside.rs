@@ -2,7 +2,7 @@
 //
 // error: E0599: no method named `take_thawed` found for struct
 
-//! That a thread was frozen is for itself to take note of.
+//! Only the thread itself checks whether it was frozen.
 
 use api::kthread::*;
 use kernel::prelude::*;

@@ -2,7 +2,7 @@
 //
 // error: E0277: cannot be sent between threads safely
 
-//! What a closure returns comes from another thread.
+//! The value of a closure moves to the joining thread.
 
 use api::kthread::*;
 use kernel::prelude::*;

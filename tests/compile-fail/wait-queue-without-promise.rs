@@ -2,7 +2,7 @@
 //
 // error: E0133: call to unsafe function
 
-//! That a queue is there as long as someone waits on it is a promise of who finds it.
+//! The finder of a queue promises that it stays valid while a thread waits on it.
 
 use api::kthread::*;
 use kernel::bindings;

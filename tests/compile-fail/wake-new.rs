@@ -2,7 +2,7 @@
 //
 // error: E0599: no method named `wake` found for struct
 
-//! A thread that is new is started, not woken.
+//! A new thread is started, not woken.
 
 use api::kthread::*;
 

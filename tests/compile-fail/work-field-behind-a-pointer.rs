@@ -2,7 +2,7 @@
 //
 // error: E0308: mismatched types
 
-//! A work of a struct is part of it, and not of something that it owns.
+//! The work item of a struct is a field of it, not of something that it owns.
 
 use api::kthread::*;
 use kernel::prelude::*;

@@ -2,7 +2,7 @@
 //
 // error: E0308: mismatched types
 
-//! A work of a struct is the field that has its number.
+//! The work item of a struct is the field with its number.
 
 use api::kthread::*;
 use kernel::{prelude::*, sync::Arc};

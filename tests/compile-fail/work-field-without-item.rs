@@ -2,7 +2,7 @@
 //
 // error: E0277: the trait bound
 
-//! What is queued as a work of a struct says what it does.
+//! A struct that is queued as a work item implements its function.
 
 use api::kthread::*;
 use kernel::{prelude::*, sync::Arc};

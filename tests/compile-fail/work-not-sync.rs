@@ -2,7 +2,7 @@
 //
 // error: E0277: cannot be shared between threads safely
 
-//! A work is shared between the worker and those who queue it.
+//! A work item is shared between the worker and its queuers.
 
 use api::kthread::*;
 use core::cell::Cell;

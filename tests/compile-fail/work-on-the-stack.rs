@@ -2,7 +2,7 @@
 //
 // error: E0308: mismatched types
 
-//! A work that is queued belongs to the queue, too.
+//! A queued work item also belongs to the queue.
 
 use api::kthread::*;
 use kernel::{prelude::*, sync::Arc};

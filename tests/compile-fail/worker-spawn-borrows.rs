@@ -2,7 +2,7 @@
 //
 // error: E0597: `local` does not live long enough
 
-//! What is queued to a worker of a group may run after the function that queues it.
+//! A work item of a group's worker may run after the function that queues it.
 
 use api::kthread::*;
 use kernel::prelude::*;

@@ -112,7 +112,7 @@ check "CONFIG_RUST off" 1 "has CONFIG_RUST off: configure"
 tree 7.3
 unset_config CONFIG_RUST
 set_config CONFIG_BINDGEN_VERSION_TEXT '""'
-check "CONFIG_RUST off for want of bindgen" 1 "as there was no bindgen"
+check "CONFIG_RUST off without bindgen" 1 "as there was no bindgen"
 
 tree 7.3
 unset_config CONFIG_RUST

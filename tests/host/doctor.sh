@@ -154,7 +154,7 @@ healthy
 as_other
 mkdir "$work/closed"
 chmod 555 "$work/closed"
-broken "a cache that cannot be made" "is not writable for" XDG_CACHE_HOME="$work/closed" "$source"
+broken "a cache in a read-only directory" "is not writable for" XDG_CACHE_HOME="$work/closed" "$source"
 mkdir -p "$work/empty/rust-kthread-demo"
 chmod 555 "$work/empty/rust-kthread-demo"
 broken "a cache of somebody else's that is empty" "is not writable for" XDG_CACHE_HOME="$work/empty" "$source"

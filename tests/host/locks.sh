@@ -103,7 +103,7 @@ mkdir "$work/bin"
 printf '#!/bin/sh\necho "flock: 9: No locks available" >&2\nexit 71\n' >"$work/bin/flock"
 chmod +x "$work/bin/flock"
 said=$(PATH=$work/bin:$PATH lab scripts/prepare.sh fast 2>&1)
-ktap_match 'a lock that cannot be taken says why' '1 *failed to lock *No locks available*' "$? $said"
+ktap_match 'a failed lock says why' '1 *failed to lock *No locks available*' "$? $said"
 
 said=$(lab scripts/prepare.sh fast sh -c 'scripts/prepare.sh fast; :' 2>&1)
 ktap_match 'a run in the same checkout is told of the other' '*another run works in this checkout (process *' "$said"

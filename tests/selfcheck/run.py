@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The harness's check of itself: guests and logs that it must fail, each for the right reason.
+"""The self-check of the harness: guests and logs that it has to fail, each for the right reason.
 
 usage: run.py [GLOB]    ($KERNEL names the kernel, default fast; $RUN_DIR takes the logs)
 
@@ -69,12 +69,12 @@ class Case(suite.Test):
             raise SystemExit("%s declares no 'selfcheck: KIND REGEX'" % path)
 
     def lacks(self, kernel):
-        """The options that it needs and the kernel has not."""
+        """The options that it needs and the kernel lacks."""
         return [option for option in self.needs if "\n%s=y\n" % option not in kernel.config]
 
 
 class Capture:
-    """A report that keeps the results in place of printing them."""
+    """A report that keeps the results instead of printing them."""
 
     def __init__(self):
         self.results = {}
@@ -154,7 +154,7 @@ class Checks:
         return wrong
 
     def undecoded(self, test, failures):
-        """What lacks in what is told of these failures of a test. None if nothing."""
+        """The lines missing from the output about these failures, or None."""
         if not test.decoded:
             return None
         decoder = decode.Decoder(self.kernel, os.path.join(self.path(test.name), "splats.txt"), self.modules)
@@ -200,7 +200,7 @@ class Checks:
                 "--mem", str(self.mem), "--module", os.path.dirname(module), "--script", path, *options]
 
     def script(self, name, text, code, pattern, shell='exec "$@"'):
-        """Run vm.py --script by a line of shell; the pattern is of all that it says."""
+        """Run vm.py --script from a shell command; the pattern matches its whole output."""
         run = subprocess.run(["sh", "-c", shell, "sh", *self.script_command(name, text)],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                              env={**os.environ, "QEMU_ACCEL": self.choice.kind})
@@ -212,7 +212,7 @@ class Checks:
         return [(name, None)]
 
     def reader(self, name):
-        """The reader of the output stops for longer than the guest may take, and gets all nonetheless."""
+        """The reader of the output pauses for longer than the guest's limit, and still gets everything."""
         limit = 15
         last = 300000
         process = subprocess.Popen(self.script_command(name, "seq %d" % last, "--limit", str(limit)),
@@ -236,7 +236,7 @@ class SleepyGuest(suite.TestGuest):
 
 
 class KilledGuest(guest.Guest):
-    """QEMU is killed by somebody else as soon as the guest says anything."""
+    """QEMU is killed from outside as soon as the guest prints anything."""
 
     def on_console(self, line):
         self.process.kill()
@@ -394,7 +394,7 @@ def main(argv):
         start = time.monotonic()
         try:
             wrong = call()
-        except Exception as e:  # A check that cannot be made is a failed check, not a lost one.
+        except Exception as e:  # An error in a check is a failure of it.
             wrong = [(name, "%s: %s" % (type(e).__name__, e)) for name in names]
         return wrong, time.monotonic() - start
 

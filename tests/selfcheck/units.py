@@ -146,7 +146,7 @@ for log in sorted(glob.glob(os.path.join(glob.escape(HERE), "canned", "*.log")))
 
 
 class SplatText(unittest.TestCase):
-    """The whole of a complaint is from its first line to the end of its stacks."""
+    """A complaint reaches from its first line to the end of its stacks."""
 
     def texts(self, name):
         with open(os.path.join(HERE, "canned", name)) as f:
@@ -229,7 +229,7 @@ sed -e "s|\\([ab]\\)+.*|\\1 (/src/../x.c:1) $where|" -e 's|c+.*|c (??:?)|' -e 's
                           "   c+0x1/0x2"])
 
     def test_releases(self):
-        """What the tools of several releases make of the same frames is told in the same words."""
+        """The output of several releases of the tools is decoded to the same text."""
         lines = ["BUG: x", " a+0x1/0x2 [broken_warn]", " b+0x1/0x2 [broken_stack_rust]", " c+0x1/0x2"]
         paths = glob.glob(os.path.join(glob.escape(HERE), "canned", "frames-*.txt"))
         told = [self.tell("cat >/dev/null; cat '%s'" % path, lines) for path in paths]
@@ -313,7 +313,7 @@ class Verdict(unittest.TestCase):
 
 
 class Reports(unittest.TestCase):
-    """What test.py prints must itself be good KTAP, with the right counts."""
+    """The output of test.py is valid KTAP, with the right counts."""
 
     def report(self, *results):
         out = io.StringIO()
@@ -363,7 +363,7 @@ class Reports(unittest.TestCase):
 
 
 class Judge(unittest.TestCase):
-    """Each of the five facts by itself turns a test, a script and a test on the host red."""
+    """Each of the five facts alone fails a test, a script and a test on the host."""
 
     GOOD = ["KTAP version 1", "1..1", "ok 1 a"]
     BAD = ["KTAP version 1", "1..1", "not ok 1 a"]
@@ -480,7 +480,7 @@ class HostTests(unittest.TestCase):
         (kind, text), = self.run_one("echo ok 1 a; sleep 1000 &", SETTLE=0.5)
         self.assertEqual(kind, "left-behind")
         pid = int(re.fullmatch("it left behind: process:sleep:([0-9]+)", text).group(1))
-        # Whoever inherits it need not have noticed that it is dead.
+        # Its new parent may not have reaped it yet.
         with contextlib.suppress(FileNotFoundError), open("/proc/%d/stat" % pid) as f:
             self.assertRegex(f.read(), r"\) [ZX] ")
 
@@ -626,7 +626,7 @@ class Runs(unittest.TestCase):
 
 
 class Acceleration(unittest.TestCase):
-    """What was found out about KVM holds as long as all on which it depends, and no longer."""
+    """A result about KVM is valid as long as everything that it depends on."""
 
     def setUp(self):
         self.path = self.enterContext(tempfile.TemporaryDirectory())

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# A test that hangs in the kernel and cannot be killed.
+# A test that hangs in the kernel, where SIGKILL does not reach it.
 # ksft-timeout: 1
 # selfcheck: timeout longer than its limit of 1 seconds, and it could not be killed
 # selfcheck-boot: own
