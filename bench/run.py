@@ -20,6 +20,7 @@ VM = os.path.join(TOP, "qemu", "vm.py")
 sys.path[:0] = [os.path.join(TOP, "bench"), os.path.join(TOP, "qemu")]
 
 import accel  # noqa: E402 (the path has to be set first)
+import baseline  # noqa: E402
 import guest  # noqa: E402
 import machine  # noqa: E402
 import report  # noqa: E402
@@ -114,6 +115,8 @@ def main():
         json.dump(results, f, indent=1)
         f.write("\n")
     report.show(results)
+    print()
+    baseline.compare(results, baseline.load(baseline.BASELINE))
     # matplotlib comes with the distribution's Python, which need not be the first on PATH.
     plots = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "bench", "plot.py"), path, args.out],
                            stdin=subprocess.DEVNULL)

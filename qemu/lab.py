@@ -16,8 +16,8 @@ TESTS = os.path.join(ROOT, "tests")
 
 
 def _project():
-    """What scripts/project.conf says."""
-    with open(os.path.join(ROOT, "scripts", "project.conf")) as f:
+    """What qemu/project.conf says."""
+    with open(os.path.join(ROOT, "qemu", "project.conf")) as f:
         return dict(line.rstrip("\n").split("=", 1) for line in f if "=" in line and not line.startswith("#"))
 
 

@@ -56,7 +56,7 @@ TOP=$(cd -- "$(dirname -- "$0")/.." && pwd)
 	echo "the path of this checkout ends with a line break, which few programs support: rename it" >&2
 	exit 1
 }
-. "$TOP/scripts/project.conf"
+. "$TOP/qemu/project.conf"
 CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set: set it or XDG_CACHE_HOME}/.cache}/$PROJECT_CACHE
 
 say()

@@ -12,7 +12,8 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/scripts" "$work/qemu" "$work/repo" "$work/mine"
-cp "$top/scripts/vm.sh" "$top/scripts/lib.sh" "$top/scripts/project.conf" "$work/scripts"
+cp "$top/scripts/vm.sh" "$top/scripts/lib.sh" "$work/scripts"
+cp "$top/qemu/project.conf" "$work/qemu"
 
 # fake FILE LINE...
 fake()

@@ -129,8 +129,9 @@ refused "BINDGEN= of what is not there" "*there is no such program*"
 
 # A machine that only has the fake tools.
 bare=$work/lab/scripts/toolchain.sh
-mkdir -p "${bare%/*}"
-cp "$top/scripts/lib.sh" "$top/scripts/project.conf" "${bare%/*}"
+mkdir -p "${bare%/*}" "$work/lab/qemu"
+cp "$top/scripts/lib.sh" "${bare%/*}"
+cp "$top/qemu/project.conf" "$work/lab/qemu"
 sed "s|/usr/lib|$work/usr/lib|g" "$toolchain" >"$bare"
 chmod +x "$bare"
 begin
