@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the demo shows of threads, and the benchmark measures: counters and histograms.
+//! Counters and histograms of threads, for the demo and the benchmark.
 
 pub(crate) mod clock;
 pub(crate) mod counters;
