@@ -18,11 +18,11 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lab/scripts" "$work/lab/.ci" "$work/lab/docs" "$work/lab/demo"
 cp "$top"/.editorconfig "$top"/.codespellrc "$work/lab"
 # Only the scripts that lint runs, as it checks all files each time.
-for script in project.conf lib.sh lint.sh toolchain.sh kernel-source.sh debian.sh check-editorconfig.py; do
+for script in lib.sh lint.sh toolchain.sh kernel-source.sh debian.sh check-editorconfig.py; do
 	cp "$top/scripts/$script" "$work/lab/scripts"
 done
 mkdir "$work/lab/qemu"
-cp -R "$top/qemu/arch" "$work/lab/qemu"
+cp -R "$top/qemu/arch" "$top/qemu/project.conf" "$work/lab/qemu"
 cp "$top/.ci/run" "$work/lab/.ci"
 cp "$top/demo/command.rs" "$work/lab/demo"
 cd "$work/lab" || exit 1
