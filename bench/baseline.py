@@ -21,12 +21,12 @@ import report  # noqa: E402 (the path has to be set first)
 
 BASELINE = os.path.join(report.TOP, "bench", "baseline.json")
 LIMIT = 0.01
-# What the figures depend on beside the code: instructions are those of a compiler and a kernel.
+# The figures also depend on the compiler and the kernel.
 DEPENDS = ("CC_VERSION_TEXT", "RUSTC_VERSION_TEXT")
 
 
 def figures(results: dict[str, Any]) -> dict[str, Any]:
-    """What the file has of a kernel: what it was built of, and a median for each operation and side."""
+    """The entry of a kernel: its tools, and a median for each operation and side."""
     configuration = results["configuration"]
     return {
         "kernel": configuration["kernel"],

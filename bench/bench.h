@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the two sides of the benchmark share. */
+/* Shared by the two sides of the benchmark. */
 
 #ifndef BENCH_H
 #define BENCH_H

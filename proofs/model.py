@@ -25,7 +25,7 @@ DEADLINE = 600
 # Preemptions at most, and seeds, of which each stands for 16 interleavings.
 QUICK = (1, 16)
 WHOLE = (9, 256)
-# For what is broken.
+# For the breaks.
 BROKEN = (2, 64)
 
 
@@ -43,7 +43,7 @@ def model(binary, test, effort, broken=None):
     said = done.stdout.strip().replace("\n", " ")
     if done.returncode == 0:
         return True, said
-    # What is not seen by the model itself may still crash it.
+    # An undetected fault may still crash the model.
     return False, said or "it ends with status %d" % done.returncode
 
 

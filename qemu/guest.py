@@ -146,7 +146,7 @@ class Channel:
         self.rest = b""
 
     def chardev(self):
-        """What follows `-chardev ...,id=NAME` for QEMU; also the descriptor that it inherits."""
+        """The arguments after `-chardev ...,id=NAME` for QEMU, and the descriptor that it inherits."""
         return "socket", "fd=%d" % self.guest.fileno(), [self.guest.fileno()]
 
     def qemu_started(self):
@@ -296,7 +296,7 @@ class Guest:
         self.told = set()  # the tests of which it has told all
         self._deadline = None
 
-    # What a user of this class may override.
+    # Methods to override.
 
     def on_ktap(self, line):
         pass
@@ -311,10 +311,10 @@ class Guest:
         """The output.Stream that shows what comes on this port, if that is to be shown."""
 
     def on_output(self, port, data):
-        """What comes on one that is not."""
+        """Output on a port without a stream."""
 
     def on_print(self, port, line):
-        """A line that comes on such a port."""
+        """A line on a port that is shown."""
 
     # Life of the guest.
 

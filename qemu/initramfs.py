@@ -97,7 +97,7 @@ def is_static(path):
 
 
 def busybox(arch=None):
-    """That of an architecture, or of this machine."""
+    """The busybox of an architecture, or of this machine."""
     if arch and not arch.is_host:
         path = os.path.join(lab.CACHE, "busybox", arch.name, "busybox")
         if not os.path.exists(path):

@@ -109,7 +109,7 @@ def _judge_ktap(facts, results):
 
 
 def _moved_by(warnings, change):
-    """Whether so many WARNINGs, and nothing else, make this change to a counter."""
+    """Whether exactly this number of WARNINGs explains the change of a counter."""
     name, before, _, after = change.split(" ")
     if name == "warn_count":
         return int(after) - int(before) == warnings

@@ -35,7 +35,7 @@ def _add(parent, suite):
     leaves = [leaf for child in suite.result.children for leaf in child.leaves()] if suite.result else []
     found = [f for f in suite.failures if f.kind != "test" or not any(not leaf.ok and not leaf.skipped
                                                                      for leaf in leaves)]
-    # What is judged by itself has a case of its own.
+    # Each test has its own case.
     whole = bool(found) or not leaves
     bad = sum(not leaf.ok and not leaf.skipped for leaf in leaves) + bool(found)
     skipped = sum(leaf.skipped for leaf in leaves) + (whole and not found and bool(suite.result)

@@ -16,7 +16,7 @@ TESTS = os.path.join(ROOT, "tests")
 
 
 def _project():
-    """What qemu/project.conf says."""
+    """The values of qemu/project.conf."""
     with open(os.path.join(ROOT, "qemu", "project.conf")) as f:
         return dict(line.rstrip("\n").split("=", 1) for line in f if "=" in line and not line.startswith("#"))
 

@@ -8,7 +8,7 @@ WRITE, ALLOC, EXECUTE, RO_AFTER_INIT = 1, 2, 4, 1 << 21
 # The flags that a section must have, and must not have, for each kind of memory.
 KINDS = ((EXECUTE | ALLOC, 0, "TEXT"), (ALLOC, WRITE, "RODATA"), (RO_AFTER_INIT | ALLOC, 0, "RO_AFTER_INIT"),
          (WRITE | ALLOC, 0, "DATA"))
-# What the kernel takes out of that before, and what it counts as read-only after init.
+# Sections that the kernel skips, and those that become read-only after init.
 ELSEWHERE = (".modinfo", "__versions", "__version_ext_crcs", "__version_ext_names", ".data..percpu")
 LATE = (".data..ro_after_init", "__jump_table", ".static_call_sites")
 

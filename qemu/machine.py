@@ -8,7 +8,7 @@ import platform
 HERE = os.path.dirname(os.path.realpath(__file__))
 MAX_CPUS = 255  # on every machine here
 
-# What leaves the guest: a virtio port of this name, on which "16q" has QEMU end with the status 2 * 16 + 1.
+# Ends the guest: a virtio port of this name. On "16q" QEMU exits with the status 2 * 16 + 1.
 EXIT = ["-chardev", "testdev,id=exit", "-device", "virtserialport,chardev=exit,name=exit"]
 
 
@@ -25,7 +25,7 @@ class Arch:
 
     @property
     def is_host(self):
-        """Whether this machine is one."""
+        """Whether this machine has this architecture."""
         return self["MACHINE"] == platform.machine()
 
     @property
@@ -39,7 +39,7 @@ def archs():
 
 
 def arch_of(kernel):
-    """That of the kernel with this name, NAME[@ARCH][+HASH]; None if there is no such architecture."""
+    """The architecture of the kernel NAME[@ARCH][+HASH], or None if it is unknown."""
     name = kernel.partition("+")[0].partition("@")[2]
     return next((arch for arch in archs() if (arch.name == name if name else arch.is_host)), None)
 

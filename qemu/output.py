@@ -110,7 +110,7 @@ class Stream:
 
     @property
     def full(self):
-        """Whether the reader lags so far behind that there should be no more for now."""
+        """Whether the reader lags too far behind."""
         return self.size > self.FULL
 
     def drain(self, seconds=None):

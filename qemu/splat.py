@@ -21,7 +21,7 @@ MARKER = re.compile(r"kdemo-test: (begin|end) (\S+)$")
 CUT_HERE = re.compile(r"\[ cut here \]")
 END_TRACE = re.compile(r"---\[ end (trace|Kernel panic)")
 CALL_TRACE = re.compile(r"Call [Tt]race:")
-# What ends a stack, and what ends a report after it.
+# The end of a stack, and the end of a report after it.
 END_STACK = re.compile(r"</[A-Z]+>$")
 END_REPORT = re.compile(r"={20,}$")
 RUST_PANIC = re.compile(r"rust_kernel: panicked at .*:$")
@@ -59,7 +59,7 @@ class Splat:
 
     @property
     def is_warn(self):
-        """Whether it is that of a WARN(), which the kernel counts and which taints it."""
+        """Whether this is a WARN(), which the kernel counts and which taints it."""
         return any(map(CUT_HERE.search, self.lines)) and any(map(WARN.match, self.lines))
 
     @property

@@ -20,7 +20,7 @@ CMDLINE_WORD = re.compile(r"[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:/+*@-]+)?")
 
 
 class Headers:
-    """What the header of a test or script declares.
+    """The declarations in the header of a test or script.
 
     # ksft-timeout: SECONDS       it is killed after this time (on the fast kernel)
     # ksft-expect-splat: REGEX    the kernel must complain like this; may be repeated
@@ -197,7 +197,7 @@ def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settl
             with open(test.path, "rb") as f:
                 extra.append(("tests/%s.sh" % test.name, f.read()))
     conf = "mode=tests\nfactor=%d\nsettle=%d\n" % (factor, settle)
-    # What the user chooses for the tests.
+    # Settings of the user for the tests.
     conf += "".join("export %s=%s\n" % (name, shlex.quote(os.environ[name]))
                     for name in ("FUZZ_SEED", "FUZZ_COUNT", "HOTPLUG_COUNT", "SOAK_MINUTES", "STORM_SEED",
                                  "STORM_SECONDS") if name in os.environ)

@@ -143,7 +143,7 @@ def run(args):
         os.environ.setdefault("STORM_SECONDS", str(args.soak * 60))
         tests, hosts = [suite.Test(os.path.join(lab.TESTS, path)) for path in ("soak/soak.sh", "storm.sh")], []
     for test in tests:
-        # What takes as long as it is told to does not depend on how slow the kernel is.
+        # A test with a fixed duration does not depend on the speed of the kernel.
         length = {"soak": 60 * (args.soak or 0), "storm": storm_seconds()}.get(test.name, 0)
         test.limit += math.ceil(length / kernel.factor)
         args.long += length
@@ -158,7 +158,7 @@ def run(args):
     decoder = decode.Decoder(kernel, run_dir.file("splats.txt"), kernel.modules())
 
     def tell(name, splats):
-        """What the kernel said in the test `name`, or in the guest at large."""
+        """The kernel's complaints in the test `name`, or in the guest as a whole."""
         test = name if name in {test.name for test in tests} else args.tests
         try:
             lines = [line for item in splats for line in decoder.tell(item, name)]

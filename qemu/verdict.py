@@ -64,7 +64,7 @@ CODES = {
 
 INTERRUPTED = 130
 
-# What the guest writes to the exit port comes back as 2 * value + 1.
+# A value that the guest writes to the exit port comes back as 2 * value + 1.
 RC_PASS, RC_FAIL, RC_INIT = 33, 35, 37
 
 

@@ -34,7 +34,7 @@ import suite
 import verdict
 from verdict import SetupError
 
-# Of a terminal: the screen that scrolls, and a cursor on it.
+# Terminal codes: the main screen, and a visible cursor.
 MAIN_SCREEN = "\033[?1049l\033[?25h\033[0m"
 TOUR = os.path.join(lab.ROOT, lab.PROJECT["PROJECT_TOUR"])
 
@@ -162,7 +162,7 @@ def judge_script(vm, headers):
     facts = judge.Facts("script", None, headers.expects, headers.allows, reports=False)
     for word, text in vm.facts.get("script", ()):
         facts.take(word, text)
-    # What came before the script is nobody's, and complaints there are none that it declares.
+    # Complaints from before the script are not covered by its declarations.
     markers = [n for n, line in enumerate(vm.console_lines) if splat.MARKER.search(line)]
     facts.console = vm.console_lines[markers[0]:] if markers else vm.console_lines
     facts.marked = len(markers) >= 2
@@ -261,7 +261,7 @@ def run_script(kernel, args):
         stream.drain()
     facts, failures, result = judge_script(vm, headers)
     if vm.failures:
-        # What broke the guest also kept the script from its end.
+        # A fault that broke the guest also ended the script.
         failures = vm.failures + [f for f in failures if f.splat and not (vm.last_words and "panic" in f.text)]
     if out:
         if vm.out_size > vm.out_limit():

@@ -65,7 +65,7 @@ link()
 {
 	mkdir -p "$TOP/build/$name"
 	ln -sfn "$out" "$TOP/build/$name/kernel"
-	# For scripts/cache.sh, where the cache can be written.
+	# For scripts/cache.sh, if the cache is writable.
 	touch "$out/used" 2>/dev/null || :
 }
 

@@ -39,7 +39,7 @@ log=$out/build.log
 
 found()
 {
-	# For scripts/cache.sh, where the cache can be written.
+	# For scripts/cache.sh, if the cache is writable.
 	touch "$out/used" 2>/dev/null || :
 	echo "$out"
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is counted of workers: of each, and of all.
+//! The counters of each worker, and of all workers.
 
 use super::single_writer::{
     write_barrier,

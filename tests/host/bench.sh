@@ -39,7 +39,7 @@ json.dump({"configuration": {"kernel name": "fast", "kernel": sys.argv[3] or old
 }
 
 ktap_plan 6
-# What has a number of threads for N has no figure of its own; a read of statistics is of files.
+# Operations with a number of threads for N have no figure; a read of statistics reads files.
 "$top/scripts/run.sh" qemu/vm.py --kernel "$KERNEL" \
 	--command 'modprobe kthread_bench && cat /sys/kernel/debug/kthread_bench/operations && rmmod kthread_bench' >"$work/operations" 2>"$work/log" ||
 	ktap_diag "$(cat "$work/log")"

@@ -39,7 +39,7 @@ class Guest:
         self.end = time.monotonic() + LIMIT
 
     def wait_for(self, pattern):
-        """What it said that is like that."""
+        """The output that matches."""
         while not re.search(pattern, self.said):
             left = self.end - time.monotonic()
             if left <= 0 or not select.select([self.terminal], [], [], left)[0]:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What outdir.sh runs: archives as a hostile guest makes them."""
+"""Run by outdir.sh: archives of a hostile guest."""
 
 import io
 import os
@@ -31,7 +31,7 @@ def archive(path, items):
 
 
 def tree(top):
-    """What is there: names with what they hold or point at."""
+    """The files in a directory: names with contents or link targets."""
     found = {}
     for place, dirs, files in os.walk(top):
         for name in dirs + files:
@@ -79,7 +79,7 @@ CASES = [
 
 
 def judge(items, wanted, fails):
-    """What is wrong with the outcome, or None. `items` may be the raw bytes of an archive."""
+    """The fault of the result, or None. `items` may be the raw bytes of an archive."""
     with tempfile.TemporaryDirectory() as work:
         out = os.path.join(work, "out")
         os.makedirs(os.path.join(out, "dir"))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What terminal.sh runs: the part of somebody at a terminal."""
+"""Run by terminal.sh: plays the user at a terminal."""
 
 import glob
 import os
@@ -37,7 +37,7 @@ class Terminal:
         self.job = int(self.wait(b"\r\n").split()[1])
 
     def wait(self, text, seconds=PATIENCE):
-        """What was said up to this text, or None."""
+        """The output up to this text, or None."""
         end = time.monotonic() + seconds
         while text not in self.said and time.monotonic() < end:
             if select.select([self.fd], [], [], 1)[0]:

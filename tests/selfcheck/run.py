@@ -87,7 +87,7 @@ class Capture:
 
 
 def compare(expected, failures, result):
-    """What is wrong with these failures, given the declared pairs (kind, regex). None if nothing."""
+    """The difference of these failures from the declared pairs (kind, regex), or None."""
     found = ["%s: %s" % (f.kind, f.text) for f in failures]
     kinds = {kind.rstrip("?") for kind, _ in expected}
     if kinds == {"hold"}:

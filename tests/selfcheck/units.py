@@ -239,7 +239,7 @@ sed -e "s|\\([ab]\\)+.*|\\1 (/src/../x.c:1) $where|" -e 's|c+.*|c (??:?)|' -e 's
         self.assertIn("   broken_init (tests/selfcheck/modules/broken_warn.c:9) broken_warn", told[0])
 
     def test_tools_here(self):
-        """What addr2line of this very machine prints of several blocks of code on one line."""
+        """The output of this machine's addr2line for several blocks of code on one line."""
         path = self.enterContext(tempfile.TemporaryDirectory())
         source, program = (os.path.join(path, name) for name in ("x.c", "x.o"))
         with open(source, "w") as f:
@@ -278,7 +278,7 @@ for n in $(seq 0 %d); do echo "f ($(addr2line -e '%s' $n))"; done""" % (count - 
         self.assertEqual(decode.fold([*[a, b, b] * 3, a, c]), [a, b, b, " (these 3 lines 3 times)", a, c])
         for lines in [], [a, a, b, b], [a, b, a, b, a, c], ["x"] * 9:
             self.assertEqual(decode.fold(lines), lines)
-        # What began the recursion is told, however deep that went.
+        # The start of the recursion is printed for any depth.
         told = self.tell("cat", ["BUG: x", *[a] * 200, b])
         self.assertEqual(told[2:], ["   a+0x1/0x2", "   (this line 200 times)", "   b+0x1/0x2"])
 
@@ -710,7 +710,7 @@ class Acceleration(unittest.TestCase):
         access = os.access
         with unittest.mock.patch.object(accel.os, "access", lambda path, mode: path != self.kvm and access(path, mode)):
             self.found([], "tcg")
-        # What was found out before still holds.
+        # The earlier result is still valid.
         self.found([], "tcg")
 
     def test_another_architecture(self):

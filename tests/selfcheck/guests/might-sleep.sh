@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What might sleep, though it does not, in atomic context.
+# A function that might sleep, but does not, in atomic context.
 # selfcheck-config: CONFIG_DEBUG_ATOMIC_SLEEP
 # selfcheck: splat BUG: sleeping function called from invalid context
 # selfcheck: counters? tainted 0 -> 512
