@@ -201,7 +201,7 @@ stock()
 # kernel_is_there: whether the kernel is built. Fetches nothing to find out.
 kernel_is_there()
 {
-	for _built in "$root$home"/.cache/"$PROJECT_CACHE"/kernels/fast-*/built; do
+	for _built in "$root$home/.cache/$PROJECT_CACHE"/kernels/fast-*/built; do
 		if [ -f "$_built" ]; then
 			# shellcheck disable=SC2016 # the inner shell expands
 			within "$user" sh -c 'cd "$1" && scripts/build-kernel.sh --is-built fast' sh "$clone" >/dev/null 2>&1

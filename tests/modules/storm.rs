@@ -1639,7 +1639,9 @@ impl<'a> Me<'a> {
                     body,
                 ) {
                     Ok(thread) => thread,
-                    Err(error) => return fault!("a thread of a scope could not be made: {error:?}"),
+                    Err(error) => {
+                        return fault!("a thread of a scope could not be made: {error:?}")
+                    }
                 };
 
                 begun += 1;
