@@ -5,9 +5,9 @@
 usage: litmus.py [--tests DIR] --table
        litmus.py [--tests DIR] [--code DIR] [--only NAME] TREE HERD7
 
-Each proofs/litmus/NAME.litmus has a bad outcome in its `exists` clause, which herd7 must find
-never to happen. Each barrier, acquire, release and lock in it is then weakened, one at a time,
-and that must make the outcome possible, or be a data race: else it is not needed.
+Each proofs/litmus/NAME.litmus has a bad outcome in its `exists` clause, which herd7 must report
+as Never. Then each barrier, acquire, release and lock in it is weakened, one at a time, which must
+make the outcome possible or be a data race; otherwise it is not needed.
 
 A comment `// FILE FUNCTION: CODE` above a statement says what that models, which must be there:
 in kthread/, stats/ and demo/, where the function names the test by `// ORDERING: proofs/litmus/NAME.litmus`,
@@ -26,7 +26,7 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = ("kthread", "stats", "demo")
-# Helpers of KUnit tests, what the barriers are made of, and what is below one of these lines is tests.
+# Helpers of KUnit tests and barriers are left out, and so are the tests below one of these lines.
 TEST_FILES = ("kthread/barrier.rs", "kthread/kunit.rs")
 TESTS_BEGIN = re.compile(r"#\[cfg\(kthread_kunit\)\]$|#\[(kernel::prelude::)?kunit_tests\(")
 
@@ -45,7 +45,7 @@ WEAKER = [
     (re.compile(RMW + r"_(acquire|release)\("), r"\1_relaxed(", r"\1_\2() is relaxed"),
     (re.compile(RMW + r"\("), r"\1_acquire(", r"\1() is an acquire alone"),
     (re.compile(RMW + r"\("), r"\1_release(", r"\1() is a release alone"),
-    # What reads and writes at once does so for a reason.
+    # Read-modify-write operations have to be atomic for a reason.
     (re.compile(r"(\w+) = xchg_relaxed\((\w+), (\w+)\);"), r"\1 = READ_ONCE(*\2); WRITE_ONCE(*\2, \3);",
      "xchg_relaxed() is a load and a store"),
     (re.compile(r"(\w+) = cmpxchg_relaxed\((\w+), (\w+), (\w+)\);"),
@@ -73,7 +73,7 @@ ACCESS = re.compile(
 
 
 class Wrong(Exception):
-    """What is wrong with a test, in a line."""
+    """A fault of a test, in one line."""
 
 
 def squeezed(text):
@@ -81,7 +81,7 @@ def squeezed(text):
 
 
 class Test:
-    """A litmus test, and what its statements model."""
+    """A litmus test, and the code that its statements model."""
 
     def __init__(self, path):
         self.name = os.path.basename(path)[:-len(".litmus")]
@@ -138,7 +138,7 @@ class Test:
         return None
 
     def change(self, name, changes):
-        """A variant, in which lines are others."""
+        """A variant with changed lines."""
         lines = [changes.get(number, line) for number, line in enumerate(self.lines)]
         return name, "\n".join(lines) + "\n"
 
@@ -166,7 +166,7 @@ class Test:
                                   dict.fromkeys(numbers, ""))
         if found:
             return
-        # What relies on no more than that a word is not torn, and on coherence.
+        # Tests that only rely on untorn words and on coherence.
         for number in self.process:
             for pattern, text, name in PLAIN:
                 match = pattern.search(self.lines[number])
@@ -221,7 +221,7 @@ class Function:
         return self.code.find(squeezed(code), place)
 
     def missed(self):
-        """What it does with atomics that nobody accounts for."""
+        """The atomic accesses that no test accounts for."""
         for match in ACCESS.finditer(self.code):
             if self.code[:match.start()].endswith("fn"):
                 continue
@@ -274,7 +274,7 @@ def join(orders):
 
 
 def bodies(path, text, name):
-    """What the functions and macros of that name have for code, of C or of Rust."""
+    """The bodies of the functions and macros of that name, in C or Rust."""
     if path.endswith(".rs"):
         lines = text.splitlines()
         return ["\n".join(lines[first:end]) for function, first, end in functions(lines) if function == name]
@@ -318,7 +318,7 @@ def rows(text, name):
 
 
 def no_order(text):
-    """What needs no order, as (file, function, code)."""
+    """The accesses that need no ordering, as (file, function, code)."""
     for line in rows(text, "no-order").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         names = re.findall(r"`([^`]*)`", cells[0])
@@ -328,7 +328,7 @@ def no_order(text):
 
 
 def observe(herd, model, texts):
-    """What herd7 says of litmus tests: for each name 'Never', 'Sometimes', 'Always', with the flags it raises."""
+    """The verdicts of herd7: for each name 'Never', 'Sometimes' or 'Always', with the raised flags."""
     with tempfile.TemporaryDirectory() as work:
         names = list(texts)
         shares = [names[number::os.cpu_count() or 1] for number in range(os.cpu_count() or 1)]
@@ -365,7 +365,7 @@ def observe(herd, model, texts):
 
 
 class Ktap:
-    """Results, as they come."""
+    """Prints results."""
 
     def __init__(self, count):
         self.number = 0
@@ -373,7 +373,7 @@ class Ktap:
         print("KTAP version 1\n1..%d" % count)
 
     def result(self, name, wrong):
-        """A result, which holds if nothing is wrong, of which these are the lines."""
+        """Print a result, which passes if there are no lines in `wrong`."""
         self.number += 1
         self.failed += bool(wrong)
         print("%s %d %s" % ("not ok" if wrong else "ok", self.number, name))
@@ -383,7 +383,7 @@ class Ktap:
 
 
 def check_code(tests, code, stray):
-    """Whether the tests and the code name each other, as lines."""
+    """Lines with mismatches between the tests and the code."""
     wrong = list(stray)
     named = set()
     gone = {}
@@ -424,7 +424,7 @@ def check_code(tests, code, stray):
 
 
 def check_orders(tests):
-    """Whether the code asks for as much order as the tests need, and no more."""
+    """Lines for code with less or more ordering than the tests need."""
     wrong = []
     used = {}
     for test in tests:
@@ -442,7 +442,7 @@ def check_orders(tests):
 
 
 def check_tree(tests, tree):
-    """Whether the kernel tree has what the tests say of it."""
+    """Lines for quoted code that the kernel tree does not have."""
     wrong = []
     texts = {}
     for test in tests:
@@ -462,7 +462,7 @@ def check_tree(tests, tree):
 
 
 def check_rest(code, page):
-    """Whether what is in no test needs no order."""
+    """Lines for accesses that are neither in a test nor listed as needing no ordering."""
     wrong = []
     told = set()
     for file, function, text in no_order(page):
@@ -479,7 +479,7 @@ def check_rest(code, page):
 
 
 def check_table(tests, page):
-    """Whether docs/proofs.md has the table of these tests."""
+    """Lines in which the table of docs/proofs.md differs from that of the tests."""
     out = sys.stdout
     with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
         sys.stdout = file
