@@ -56,7 +56,7 @@ fake_lab()
 	mkdir -p "$1"
 	cp -R "${top:?}/scripts" "$1"
 	mkdir "$1/qemu"
-	cp -R "$top/qemu/config" "$top/qemu/arch" "$1/qemu"
+	cp -R "$top/qemu/config" "$top/qemu/arch" "$top/qemu/project.conf" "$1/qemu"
 	cp "$top/Makefile" "$1"
 	printf '#!/bin/sh\n' >"$1/scripts/setup.sh"
 	: >"$1/Kbuild"
