@@ -70,7 +70,8 @@ kmemleak=/sys/kernel/debug/kmemleak
 # leaks_begin: clears kmemleak's results. Fails if kmemleak is not there or not on.
 leaks_begin()
 {
-	[ -e "$kmemleak" ] && { echo stack=on && echo clear; } 2>/dev/null >"$kmemleak"
+	[ -e "$kmemleak" ] || return 1
+	(echo stack=on && echo clear) 2>/dev/null >"$kmemleak"
 }
 
 # leaks_end: prints the leaks since then to the kernel log, with the stacks of the first ones.
@@ -199,7 +200,10 @@ script)
 	find_port stderr || die "no virtio port 'stderr'"
 	exec 6>"$port"
 	[ -z "$share" ] || mount_share || die "the host's directory could not be mounted"
-	[ -z "$out" ] || { mkdir /out && mount -t tmpfs out /out; } || die "no /out"
+	if [ -n "$out" ]; then
+		mkdir /out || die "no /out"
+		mount -t tmpfs out /out || die "no /out"
+	fi
 	[ -n "$leaks" ] && leaks_begin || leaks=
 	if [ -n "$coverage" ]; then
 		find_port coverage || die "no virtio port 'coverage'"

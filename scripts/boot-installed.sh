@@ -14,7 +14,9 @@ TESTS_THERE="reference lifecycle errnos commands unload"
 place=$TOP/build/installed
 image=$(find "/boot/vmlinuz-$release" "/usr/lib/modules/$release/vmlinuz" 2>/dev/null | head -n 1)
 initrd=$(find "/boot/initrd.img-$release" "/usr/lib/modules/$release/initrd" 2>/dev/null | head -n 1)
-{ [ -n "$image" ] && [ -n "$initrd" ]; } || die "there is no kernel $release with an initramfs in /boot"
+if [ -z "$image" ] || [ -z "$initrd" ]; then
+	die "there is no kernel $release with an initramfs in /boot"
+fi
 rm -rf "$place"
 mkdir -p "$place/root" || exit 1
 

@@ -34,8 +34,9 @@ fi
 
 check_cache
 src=$("$TOP/scripts/kernel-source.sh" ${only_ask:+--check}) || exit 1
-if [ -n "$src$cross" ] && ! grep -qs HAVE_RUST "$src/arch/$(arch "$arch" SRCARCH)/Kconfig" &&
-	{ [ -n "$cross" ] || [ -d "$src/arch" ]; }; then
+has_tree=
+[ ! -d "$src/arch" ] || has_tree=yes
+if [ -n "$cross$has_tree" ] && ! grep -qs HAVE_RUST "$src/arch/$(arch "$arch" SRCARCH)/Kconfig"; then
 	die "the tree $src has no Rust for $arch: leave ARCH out, or name a newer tree with KERNEL_SRC="
 fi
 # The fragment says which compiler it is for.

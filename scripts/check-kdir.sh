@@ -74,7 +74,7 @@ if [ ! -f "$kdir/rust/libkernel.rmeta" ] || [ ! -f "$kdir/rust/libcore.rmeta" ];
 			refuse "holds headers without rust/*.rmeta, which Rust modules are built against, and these are not available: ${said#*: }; $use"
 		refuse "holds headers without rust/*.rmeta, which Rust modules are built against: make metadata KDIR='$kdir' gets that, in a few minutes"
 	fi
-	case $(unset RUSTC; "$TOP/scripts/toolchain.sh" --missing gcc 2>&1) in
+	case $(env -u RUSTC "$TOP/scripts/toolchain.sh" --missing gcc 2>&1) in
 	*bindgen* | *BINDGEN*)
 		refuse "has no rust/*.rmeta, and there is no bindgen $MIN_BINDGEN or newer to make them: install one (or set BINDGEN=), then build that kernel; $use" ;;
 	esac

@@ -39,7 +39,13 @@ plain_path()
 
 PLAIN="letters, digits and . _ + @ - only"
 
-if [ -n "${TMPDIR:-}" ] && ! { plain_path "$TMPDIR" && [ -d "$TMPDIR" ] && [ -w "$TMPDIR" ]; }; then
+# usable PATH: whether it is a directory that can be written, and has a plain path.
+usable()
+{
+	plain_path "$1" && [ -d "$1" ] && [ -w "$1" ]
+}
+
+if [ -n "${TMPDIR:-}" ] && ! usable "$TMPDIR"; then
 	printf '%s\n' "TMPDIR is not a writable directory with a path of $PLAIN: using /tmp" >&2
 	unset TMPDIR
 fi
@@ -191,8 +197,8 @@ make_cache()
 need_writable()
 {
 	_place=$(nearest "$CACHE")
-	{ [ -d "$_place" ] && [ -w "$_place" ] && [ -x "$_place" ]; } ||
-		die "the cache $CACHE is not writable for $(id -un 2>/dev/null || id -u), and lacks something: set XDG_CACHE_HOME to your own directory"
+	[ -d "$_place" ] && [ -w "$_place" ] && [ -x "$_place" ] && return
+	die "the cache $CACHE is not writable for $(id -un 2>/dev/null || id -u), and lacks something: set XDG_CACHE_HOME to your own directory"
 }
 
 # nearest PATH: its deepest directory that exists.
@@ -360,7 +366,8 @@ build()
 
 end_build()
 {
-	[ -z "${BUILD:-}" ] || { kill "$BUILD" && wait "$BUILD"; } 2>/dev/null
+	[ -n "${BUILD:-}" ] || return 0
+	kill "$BUILD" 2>/dev/null && wait "$BUILD" 2>/dev/null
 }
 
 # took PHASE SECONDS: records the time of a phase that was not skipped; measure.py puts

@@ -31,8 +31,9 @@ refuse()
 }
 
 release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null)
-{ [ -n "$release" ] && [ -f "$kdir/.config" ] && [ -f "$kdir/Module.symvers" ]; } ||
+if [ -z "$release" ] || [ ! -f "$kdir/.config" ] || [ ! -f "$kdir/Module.symvers" ]; then
 	refuse "is not a kernel's headers (one of .config, Module.symvers and include/config/kernel.release is not there): name the directory that /lib/modules/VERSION/build points to"
+fi
 plain_path "$release" || refuse "has a release '$release' that is not made of $PLAIN"
 out=$CACHE/metadata/$release-$(cat "$kdir/.config" "$kdir/Module.symvers" "$kdir/include/config/kernel.release" | hash_of)
 log=$out/build.log
@@ -132,18 +133,18 @@ done
 sed -n 's/^EXPORT_SYMBOL_RUST_GPL(\(.*\));$/\1/p' "$out"/rust/exports_*_generated.h | sort -u >"$out/symbols"
 cut -f 2 "$kdir/Module.symvers" | sort -u >"$out/exported"
 lost=$(comm -23 "$out/symbols" "$out/exported" | head -n 1)
-{ [ -s "$out/symbols" ] && [ -z "$lost" ]; } ||
+if [ ! -s "$out/symbols" ] || [ -n "$lost" ]; then
 	die "the kernel does not export the Rust symbol ${lost:-(there are none)}, so its compiler or source was different; the log: $log"
+fi
 rm -f "$out/symbols" "$out/exported"
 
 # Take these from the package.
 mkdir -p "$out/scripts"
-if ! { cp "$kdir/Module.symvers" "$out/Module.symvers" &&
-	cp "$kdir/include/config/kernel.release" "$out/include/config/kernel.release" &&
-	cp "$kdir"/include/generated/uts*.h "$out/include/generated/" &&
-	cp "$kdir/arch/x86/module.lds" "$out/scripts/module.lds"; }; then
-	die "KDIR=$given lacks a part, or there is no room in $out"
-fi
+why="KDIR=$given lacks a part, or there is no room in $out"
+cp "$kdir/Module.symvers" "$out/Module.symvers" || die "$why"
+cp "$kdir/include/config/kernel.release" "$out/include/config/kernel.release" || die "$why"
+cp "$kdir"/include/generated/uts*.h "$out/include/generated/" || die "$why"
+cp "$kdir/arch/x86/module.lds" "$out/scripts/module.lds" || die "$why"
 # The kernel's BTF, which that of modules refers to.
 [ ! -f "$kdir/vmlinux" ] || cp "$kdir/vmlinux" "$out/vmlinux" || exit 1
 printf '%s\n' "$tools" >"$out/tools.mk"

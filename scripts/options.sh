@@ -255,7 +255,7 @@ if [ "$target" = gdb ]; then
 fi
 case $target in
 shell | gdb | watch)
-	[ -t 0 ] ||
-		refuse "there is no terminal for the guest: use make vm SCRIPT=FILE or COMMAND='...' for a non-interactive run" ;;
+	[ -t 0 ] || refuse "there is no terminal for the guest: use make vm SCRIPT=FILE or COMMAND='...' for a non-interactive run"
+	;;
 esac
 exit 0

@@ -129,7 +129,8 @@ if [ ! -f "$current/whole" ]; then
 	headers=$(find "$new/root/usr/src" -maxdepth 1 -name "linux-headers-$release" | head -n 1)
 	image=$(find "$new/root" \( -path "*/modules/$release/vmlinuz" -o -path "*/boot/vmlinuz-$release" \) | head -n 1)
 	map=$(find "$new/root" \( -path "*/modules/$release/System.map" -o -path "*/boot/System.map-$release" \) | head -n 1)
-	{ [ -n "$headers" ] && [ -n "$image" ]; } || die "the packages of $release hold no headers or no kernel: use the lab's own kernels"
+	[ -n "$headers" ] || die "the packages of $release hold no headers: use the lab's own kernels"
+	[ -n "$image" ] || die "the packages of $release hold no kernel: use the lab's own kernels"
 	mkdir "$new/beside"
 	cp "$map" "${map%/*}"/modules.builtin* "$new/beside" && cp "$image" "$new/vmlinuz" && mv "$headers" "$new/headers" || exit 1
 	rm -rf "$new/root"
@@ -140,9 +141,8 @@ if [ ! -f "$current/whole" ]; then
 fi
 read -r release version suite <"$current/whole"
 out=$("$TOP/scripts/metadata.sh" "$current/headers") || exit 1
-if ! { cp "$current"/beside/* "$out" && cp "$current/vmlinuz" "$out/vmlinuz.$$" &&
-	mv "$out/vmlinuz.$$" "$out/vmlinuz"; }; then
-	die "no room in $out"
-fi
+cp "$current"/beside/* "$out" || die "no room in $out"
+cp "$current/vmlinuz" "$out/vmlinuz.$$" || die "no room in $out"
+mv "$out/vmlinuz.$$" "$out/vmlinuz" || die "no room in $out"
 link "$current" || die "$out is not usable"
 say "kernel $name: $release, version $version from $suite"

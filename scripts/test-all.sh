@@ -23,7 +23,7 @@ part()
 	shift
 	say "test-all: $_part"
 	# Pass the status through a file, as a pipe only returns that of its last command.
-	{ "$@" || echo "status $?" >>"$output"; } | tee -a "$output"
+	("$@" || echo "status $?" >>"$output") | tee -a "$output"
 	if grep -q '^status ' "$output"; then
 		bad="$bad, $_part"
 		sed -i '/^status /d' "$output"

@@ -225,7 +225,7 @@ interrupted()
 {
 	trap '' INT TERM HUP
 	kill -TERM -1
-	{ sleep 10; kill -KILL -1; } &
+	(sleep 10 && kill -KILL -1) &
 	[ -z "${pipeline:-}" ] || wait "$pipeline"
 	exit 130
 }

@@ -38,8 +38,9 @@ gcc_package=$(printf '%s\n' "$gcc" | sed 's/^x86_64-linux-gnu-\(gcc-[0-9]*\)$/\1
 gcc_version=$(printf '%s\n' "$cc" | sed -n 's/.*(Debian \([^)]*\)).*/\1/p')
 rustc_version=$(printf '%s\n' "$rustc" | cut -d ' ' -f 2)
 bindgen_version=${bindgen#* }
-{ [ -n "$gcc_version" ] && [ "$gcc_package" != "$gcc" ]; } ||
+if [ -z "$gcc_version" ] || [ "$gcc_package" = "$gcc" ]; then
 	die "the kernel was built with '$cc', which is not a gcc of Debian: use the lab's own kernels"
+fi
 llvm=$(conf "$config" CONFIG_RUSTC_LLVM_MAJOR_VERSION)
 
 # dotted NUMBER DIGITS: 130 with 2 DIGITS is 1.30, and 24400 with 4 is 2.44.

@@ -9,8 +9,8 @@
 # statuses.
 
 # If stdout or stderr is closed, occupy its number, so that no later file gets it. Writes still fail.
-{ true >&2; } 2>/dev/null || exec 2</dev/null
-{ true >&1; } 2>/dev/null || exec 1</dev/null
+(true >&2) 2>/dev/null || exec 2</dev/null
+(true >&1) 2>/dev/null || exec 1</dev/null
 
 . "$(dirname "$0")/lib.sh"
 

@@ -62,8 +62,9 @@ modprobe kthread_board
 ktap_ok_if 'with one it has' wait_for 10 polled
 for how in "echo kthread_device > $driver/unbind" 'rmmod kthread_board' 'rmmod kthread_device'; do
 	begin
+	(eval "$how") 2> /dev/null
 	ktap_eq "$how ends it" '0 0 unbound stopped' \
-		"$(eval "$how" 2> /dev/null; echo $?) $(threads poll) $(logged 'unbound') $(logged 'stopped')"
+		"$? $(threads poll) $(logged 'unbound') $(logged 'stopped')"
 	modprobe kthread_device
 	modprobe kthread_board
 	echo kthread_device 2> /dev/null > $driver/bind

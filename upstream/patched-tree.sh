@@ -21,7 +21,9 @@ touched()
 
 link_tree "$src" "$dir"
 touched "$TOP"/upstream/*/*.patch | while IFS= read -r file; do
-	[ ! -e "$src/$file" ] || { rm "$dir/$file" && cp "$src/$file" "$dir/$file"; } || exit 1
+	[ -e "$src/$file" ] || continue
+	rm "$dir/$file" || exit 1
+	cp "$src/$file" "$dir/$file" || exit 1
 done || exit 1
 for patch in "$TOP"/upstream/*/*.patch; do
 	# Without fuzz, like git am.

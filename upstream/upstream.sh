@@ -103,9 +103,10 @@ need_space "$CACHE" 500 "a tree with patches"
 mkdir -p "$place" || exit 1
 lock "$place/lock" "the patched tree"
 # The user's own tree may have changed.
-if [ ! -f "$place/whole" ] ||
-	{ [ -n "${KERNEL_SRC:-}" ] && [ -n "$(find "$src" -name .git -prune -o -cnewer "$place/whole" -print | head -n 1)" ]; }; then
-	rm -f "$place/whole"
+if [ -f "$place/whole" ] && [ -n "${KERNEL_SRC:-}" ]; then
+	[ -z "$(find "$src" -name .git -prune -o -cnewer "$place/whole" -print | head -n 1)" ] || rm "$place/whole"
+fi
+if [ ! -f "$place/whole" ]; then
 	upstream/patched-tree.sh "$src" "$place/tree" || exit 1
 	# For "make cache": the tree is needed for as long as this is.
 	ln -sfn "$src" "$place/source"

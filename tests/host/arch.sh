@@ -76,7 +76,7 @@ ktap_eq 'nothing else asks which one it is' '' \
 
 # Names.
 ktap_eq 'the kernel of this machine has its own name' "$(scripts/kernel-options.sh fast)" \
-	"$(fake uname "echo $host"; PATH=$work/bin:$PATH scripts/kernel-options.sh fast)"
+	"$(fake uname "echo $host" && PATH=$work/bin:$PATH scripts/kernel-options.sh fast)"
 fake uname "echo $machine"
 ktap_eq 'a machine that is another one takes the same name for its own' "$(scripts/kernel-options.sh "fast@$other")" \
 	"$(PATH=$work/bin:$PATH scripts/kernel-options.sh fast)"

@@ -58,6 +58,7 @@ ktap_eq 'what takes more is told, of each operation of more than some instructio
 results 1.05 7.9.9
 ktap_match 'another kernel is not compared' '0 not compared with *' "$status $said"
 echo '{' >"$work/results.json"
+"$top/bench/baseline.py" "$work/results.json" >"$work/log" 2>&1
 ktap_match 'what is no file of results' "1 1 baseline.py: $work/results.json: *" \
-	"$("$top/bench/baseline.py" "$work/results.json" >"$work/log" 2>&1; echo "$? $(grep -c '' "$work/log") $(cat "$work/log")")"
+	"$? $(grep -c '' "$work/log") $(cat "$work/log")"
 ktap_finished

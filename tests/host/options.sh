@@ -53,7 +53,7 @@ refused()
 	make -s -C "$top" "$@" >"$work/log" 2>&1 </dev/null
 	status=$?
 	# Remove the lines that make adds.
-	said=$(grep -v '^make[:[]' "$work/log"; sed -n 's/^make: \*\*\* .*\] //p' "$work/log")
+	said=$(sed -n -e '/^make[:[]/!p' "$work/log" && sed -n 's/^make: \*\*\* .*\] //p' "$work/log")
 	ktap_match "refused: $(printf %s "$*" | tr '\n' ' ' | cut -c 1-60)" "2 make $1: *$words*
 Error 2" "$status $said"
 	[ "$(printf '%s\n' "$said" | grep -c '')" -eq 2 ] || ktap_fail "in one line"

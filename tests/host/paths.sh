@@ -71,10 +71,8 @@ for name; do
 	mkdir -p checkouts temporary
 	cp -R lab "./checkouts/$name"
 	rm -rf "./checkouts/$name/build"
-	said=$(cd "./checkouts/$name" && lab make --no-print-directory -f - go 2>&1 <<-'END'
-		go:; @scripts/prepare.sh fast sh -c 'ls build/fast/module/stripped'
-	END
-	)
+	echo "go:; @scripts/prepare.sh fast sh -c 'ls build/fast/module/stripped'" >go.mk
+	said=$(cd "./checkouts/$name" && lab make --no-print-directory -f "$work/go.mk" go 2>&1)
 	ktap_eq "checkout in $shown" 'demo.ko' "$(printf '%s\n' "$said" | tail -n 1)" || ktap_diag "$said"
 
 	mkdir -p "./temporary/$name"

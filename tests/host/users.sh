@@ -26,10 +26,12 @@ ktap_eq 'each feature is explained' "$(cut -f 5 "$top/docs/users.tsv" | sed 1d |
 source=$(readlink -f "$top/build/$KERNEL/kernel/source")
 version=$(sed -n '1,5s/^\(VERSION\|PATCHLEVEL\) = //p' "$source/Makefile" 2>/dev/null | paste -sd .)
 if [ "$version" = 7.3 ]; then
-	ktap_eq 'the tree has these users, and no others' '0 ' "$("$top/docs/users.py" "$source" >"$work/log"; echo "$? $(cat "$work/log")")"
+	"$top/docs/users.py" "$source" >"$work/log"
+	ktap_eq 'the tree has these users, and no others' '0 ' "$? $(cat "$work/log")"
 else
 	ktap_skip 'the tree has these users, and no others' "the list is about linux 7.3, and this is '$version'"
 fi
 mkdir -p "$work/kernel"
-ktap_match 'another tree has not' '1 *there is no such file*' "$("$top/docs/users.py" "$work" >"$work/log"; echo "$? $(cat "$work/log")")"
+"$top/docs/users.py" "$work" >"$work/log"
+ktap_match 'another tree has not' '1 *there is no such file*' "$? $(cat "$work/log")"
 ktap_finished

@@ -10,7 +10,7 @@ KMEMLEAK=/sys/kernel/debug/kmemleak
 kmemleak_begin()
 {
 	# Scanning stacks is the default; kmemleak refuses this if it is off.
-	[ -e "$KMEMLEAK" ] && { echo stack=on && echo clear; } 2> /dev/null > "$KMEMLEAK"
+	[ -e "$KMEMLEAK" ] && (echo stack=on && echo clear) 2>/dev/null >"$KMEMLEAK"
 	kmemleak_status=$?
 	return $kmemleak_status
 }
