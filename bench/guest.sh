@@ -38,8 +38,8 @@ run()
 		if [ "$1" = user ]; then
 			ns=$(cost "$2" "$3") || exit 1
 		else
-			echo "$1 $2 $3" > "$BENCH/run" || exit 1
-			read -r ns < "$BENCH/run"
+			echo "$1 $2 $3" >"$BENCH/run" || exit 1
+			read -r ns <"$BENCH/run"
 		fi
 		;;
 	esac
@@ -73,7 +73,7 @@ measure()
 }
 
 # Each read of the output by the host interrupts the guest, so print it at the end.
-exec 7>&1 > /tmp/samples
+exec 7>&1 >/tmp/samples
 
 modprobe kthread_bench || exit 1
 
@@ -102,7 +102,7 @@ for op in $(cost list); do
 done
 
 # The cost of many threads. Small numbers are repeated several times.
-echo 30000 > /proc/sys/kernel/threads-max
+echo 30000 >/proc/sys/kernel/threads-max
 rounds()
 {
 	case $1 in

@@ -11,8 +11,8 @@ BENCH=/sys/kernel/debug/kthread_bench
 modprobe kthread_bench || exit 1
 for _ in 1 2 3 4 5; do
 	for side in c rust; do
-		echo "$side stop_slow 32" > "$BENCH/run" || exit 1
-		read -r ns < "$BENCH/run"
+		echo "$side stop_slow 32" >"$BENCH/run" || exit 1
+		read -r ns <"$BENCH/run"
 		echo "stop $side 32 $ns"
 	done
 done

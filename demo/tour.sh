@@ -9,19 +9,22 @@ debugfs=/sys/kernel/debug/$module
 steps=11
 step=0
 
-fail() {
+fail()
+{
 	printf '\nStep %d failed: %s\n' "$step" "$*"
 	exit 1
 }
 
 # title TEXT C_FUNCTION
-title() {
+title()
+{
 	step=$((step + 1))
 	printf '\n%2d/%d  %s\n       in C: %s\n' "$step" "$steps" "$1" "$2"
 }
 
 # state NAME: prints the worker's state, or "none".
-state() {
+state()
+{
 	if [ -d "$debugfs/workers/$1" ]; then
 		stat "$1" state
 	else
@@ -30,18 +33,21 @@ state() {
 }
 
 # stat NAME KEY: prints one value of the worker's statistics.
-stat() {
+stat()
+{
 	sed -n "s/^$2 //p" "$debugfs/workers/$1/stats"
 }
 
 # elapsed FROM TO: microseconds between two values of busybox' EPOCHREALTIME.
-elapsed() {
+elapsed()
+{
 	set -- "${1%.*}" "${1#*.}" "${2%.*}" "${2#*.}"
 	echo $((($3 - $1) * 1000000 + 1$4 - 1$2))
 }
 
 # threads NAME...: shows these threads as ps does, and checks that kthreadd is their parent.
-threads() {
+threads()
+{
 	echo '         PID  PPID STAT COMMAND'
 	for name; do
 		line=$(ps -o pid,ppid,stat,args | awk -v name="[$name]" '$NF == name && NF == 4')
@@ -55,14 +61,15 @@ threads() {
 
 # command WORDS... BEFORE AFTER: writes WORDS to control and checks the state before and after.
 # The second word is the name of the worker.
-command() {
+command()
+{
 	words=$1
 	name=${words#* }
 	name=${name%% *}
 	before=$(state "$name")
 	# shellcheck disable=SC3028 # The guest's shell is busybox.
 	start=$EPOCHREALTIME
-	echo "$words" > "$debugfs/control" || fail "'$words' was refused"
+	echo "$words" >"$debugfs/control" || fail "'$words' was refused"
 	# shellcheck disable=SC3028
 	end=$EPOCHREALTIME
 	took=$(elapsed "$start" "$end")
@@ -75,7 +82,8 @@ command() {
 }
 
 # wait_for TEXT COMMAND...: polls until COMMAND succeeds, for at most ten seconds.
-wait_for() {
+wait_for()
+{
 	text=$1
 	shift
 	deadline=$(($(date +%s) + 10))
@@ -85,7 +93,8 @@ wait_for() {
 	done
 }
 
-has_run() {
+has_run()
+{
 	[ "$(stat "$1" runs)" -ge "$2" ]
 }
 
@@ -122,7 +131,7 @@ title 'A parked worker refuses events.' 'EBUSY of our own: a wake_up_process() w
 echo '       $ echo wake tour > control'
 # The printf of busybox does not say why a write failed, but its echo does.
 # shellcheck disable=SC2116
-error=$(echo wake tour 2>&1 > $debugfs/control) && fail 'a parked worker took an event'
+error=$(echo wake tour 2>&1 >$debugfs/control) && fail 'a parked worker took an event'
 echo "       ${error##*: }"
 [ "${error##*: }" = 'Device or resource busy' ] || fail "the error is not that of EBUSY: '$error'"
 
@@ -153,7 +162,7 @@ grep -q "^$module " /proc/modules && fail "$module is still loaded"
 echo '       No thread, no debugfs entry, no module is left.'
 
 printf '\nAll %d steps gave what they should.\n' "$steps"
-cat << 'EOF'
+cat <<'EOF'
 
 From here:
   make watch                  the workers in a table that moves, and a key for each step

@@ -105,9 +105,9 @@ mount -t debugfs debugfs /sys/kernel/debug
 # changes its PF_ flags while to_kthread() checks PF_KTHREAD.
 if [ -e /sys/kernel/debug/kcsan ]; then
 	for function in hrtimer_wakeup set_freezable do_exit exit_signals; do
-		echo "!$function" > /sys/kernel/debug/kcsan
+		echo "!$function" >/sys/kernel/debug/kcsan
 	done
-	echo on > /sys/kernel/debug/kcsan
+	echo on >/sys/kernel/debug/kcsan
 fi
 
 # dl_server_timer() of 7.3 forwards its timer although the accounting of the running task
@@ -115,7 +115,7 @@ fi
 # also active in some boots only, which would distort `make bench`.
 # See upstream/sched-deadline-server-timer.
 for runtime in /sys/kernel/debug/sched/fair_server/cpu*/runtime; do
-	[ ! -e "$runtime" ] || echo 0 > "$runtime"
+	[ ! -e "$runtime" ] || echo 0 >"$runtime"
 done
 
 # Defaults for guest.conf: how slow this kernel is, how long to wait for late releases, and

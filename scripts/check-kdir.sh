@@ -76,7 +76,8 @@ if [ ! -f "$kdir/rust/libkernel.rmeta" ] || [ ! -f "$kdir/rust/libcore.rmeta" ];
 	fi
 	case $(env -u RUSTC "$TOP/scripts/toolchain.sh" --missing gcc 2>&1) in
 	*bindgen* | *BINDGEN*)
-		refuse "has no rust/*.rmeta, and there is no bindgen $MIN_BINDGEN or newer to make them: install one (or set BINDGEN=), then build that kernel; $use" ;;
+		refuse "has no rust/*.rmeta, and there is no bindgen $MIN_BINDGEN or newer to make them: install one (or set BINDGEN=), then build that kernel; $use"
+		;;
 	esac
 	refuse "has no rust/*.rmeta, so its build was never finished: run make there; $use"
 fi

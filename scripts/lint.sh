@@ -52,10 +52,14 @@ check()
 }
 
 files '*.rs' | check rustfmt "$(tool RUSTFMT)" --check --edition 2021 --config-path "$src/.rustfmt.toml" || status=1
+shell()
 {
 	files '*.sh'
 	echo ./.ci/run
-} | check shellcheck shellcheck -x -P SCRIPTDIR -P tests || status=1
+}
+
+shell | check shellcheck shellcheck -x -P SCRIPTDIR -P tests || status=1
+shell | check shfmt shfmt -d || status=1
 # tr in the busybox of Debian 12 does not support character classes.
 files '*.sh' | grep -v '^./scripts/' | check 'tr without classes' sh -c '! grep -nE "\\btr [^|]*\[:[a-z]+:\]" "$@"' sh || status=1
 files '*.py' | check flake8 /usr/bin/python3 -m flake8 || status=1

@@ -36,10 +36,12 @@ as | async | await | become | box | break | const | continue | crate | do | dyn 
 	final | fn | for | gen | if | impl | in | let | loop | macro | match | mod | move | mut | override | priv | \
 	pub | ref | return | self | static | struct | super | trait | true | try | type | typeof | unsafe | unsized | \
 	use | virtual | where | while | yield)
-	taken "a word of Rust" ;;
+	taken "a word of Rust"
+	;;
 alloc | bindings | build_error | compiler_builtins | core | ffi | helpers | kernel | macros | pin_init | \
 	pin_init_internal | proc_macro | proc_macro2 | quote | std | syn | uapi | zerocopy | zerocopy_derive)
-	taken "the name of a crate of the kernel or of Rust" ;;
+	taken "the name of a crate of the kernel or of Rust"
+	;;
 vmlinux) taken "the name of the kernel itself" ;;
 kthread | kthread_* | "$PROJECT_MODULE") taken "the name of something of the lab" ;;
 esac

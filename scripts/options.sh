@@ -238,7 +238,8 @@ if value BOOT; then
 		console=* | init=* | rdinit=* | initrd=* | noinitrd | root=* | panic=* | reboot=* | virtio_mmio.* | \
 			quiet | loglevel=* | debugfs=* | maxcpus=* | nr_cpus=* | nosmp | mem=* | memmap=* | \
 			tsc=* | tsc_early_khz=* | lpj=* | sysctl.kernel.panic=* | sysctl.kernel.printk=* | --)
-			refuse "BOOT: the lab sets '$word' itself: leave it out" ;;
+			refuse "BOOT: the lab sets '$word' itself: leave it out"
+			;;
 		esac
 	done
 fi

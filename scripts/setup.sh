@@ -176,6 +176,7 @@ list()
 	_web=
 	version_ok "$(offered rustc)" "$MIN_RUSTC" || _web=-web
 	want shellcheck "checks the shell scripts" has shellcheck
+	want shfmt "checks their format" has shfmt
 	want "rustfmt$_web" "checks the format of the Rust code" beside_rustc RUSTFMT
 	want "$([ -n "$_web" ] && echo rust-web-clippy || echo rust-clippy)" "checks the Rust code" beside_rustc CLIPPY_DRIVER
 	want git "makes patches" has git

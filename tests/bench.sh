@@ -14,7 +14,7 @@ operations=$(cat "$BENCH/operations")
 # shellcheck disable=SC2317 # ktap_ok_if calls it
 run()
 {
-	echo "$1 $2 2" > "$BENCH/run" && read -r figure < "$BENCH/run" && [ "${figure%% *}" -gt 0 ]
+	echo "$1 $2 2" >"$BENCH/run" && read -r figure <"$BENCH/run" && [ "${figure%% *}" -gt 0 ]
 }
 
 ktap_plan $(($(echo "$operations" | wc -l) + 6))

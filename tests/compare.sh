@@ -58,7 +58,7 @@ child='-a $1 -ne $4 -a $1 -eq $2'
 ktap_plan 40
 
 demo_load workers=0
-compare > "$found"
+compare >"$found"
 ktap_eq 'all of it is found out' 0 $? || ktap_diag "$(tail -n 3 "$found")"
 demo_unload
 

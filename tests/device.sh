@@ -18,7 +18,7 @@ threads()
 # begin: ignores earlier log lines.
 begin()
 {
-	echo "device: begin" > /dev/kmsg
+	echo "device: begin" >/dev/kmsg
 }
 
 # logged PATTERN: log lines since then, without the time.
@@ -35,7 +35,7 @@ polled()
 }
 
 for module in kthread_careless kthread_board kthread_device; do
-	modinfo $module > /dev/null 2>&1 || ktap_skip_all 'the modules are not built: KTHREAD_TESTS=1 makes them'
+	modinfo $module >/dev/null 2>&1 || ktap_skip_all 'the modules are not built: KTHREAD_TESTS=1 makes them'
 done
 ktap_plan 17
 
@@ -62,12 +62,12 @@ modprobe kthread_board
 ktap_ok_if 'with one it has' wait_for 10 polled
 for how in "echo kthread_device > $driver/unbind" 'rmmod kthread_board' 'rmmod kthread_device'; do
 	begin
-	(eval "$how") 2> /dev/null
+	(eval "$how") 2>/dev/null
 	ktap_eq "$how ends it" '0 0 unbound stopped' \
 		"$? $(threads poll) $(logged 'unbound') $(logged 'stopped')"
 	modprobe kthread_device
 	modprobe kthread_board
-	echo kthread_device 2> /dev/null > $driver/bind
+	echo kthread_device 2>/dev/null >$driver/bind
 	ktap_eq 'with the device it is back' 1 "$(threads poll)" || break
 done
 rmmod kthread_device

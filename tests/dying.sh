@@ -69,7 +69,7 @@ ktap_ok_if 'the module can be unloaded with one that is dead' demo_is_gone
 # join and stop of the API.
 MODULE=kthread_dying
 ktap_ok_if 'the load returns, though two threads died that it waited for' modprobe $MODULE
-dmesg | grep "$MODULE: joined" > /tmp/said
+dmesg | grep "$MODULE: joined" >/tmp/said
 ktap_match 'join and stop say that they died' '*: joined Err(Died), stopped Err(Died)*' "$(cat /tmp/said)"
 ktap_match 'parking a dead thread is refused, which C would complain about' '*, parked Err(ESRCH), *' "$(cat /tmp/said)"
 ktap_match 'cancelling a work item does not wait for a worker that has died of it' '*, cancelled Ok(false)' "$(cat /tmp/said)"
@@ -82,7 +82,7 @@ ktap_match 'who dies while it uses the memory of a process does not take that aw
 ktap_match 'who waits for a worker that dies is told, and so is who queues' '*, flushed Err(ESRCH), refused Some(Died)' \
 	"$(dmesg | grep "$MODULE: users")"
 ktap_eq 'the name of a thread is whole in /proc beyond the 15 bytes of comm' \
-	survivor-until-the-module-goes "$(cat /proc/[0-9]*/comm 2> /dev/null | grep ^survivor)"
+	survivor-until-the-module-goes "$(cat /proc/[0-9]*/comm 2>/dev/null | grep ^survivor)"
 ktap_ok_if 'the module can be unloaded' rmmod $MODULE
 ktap_eq 'no thread is left' '' "$(ps -o ppid,args |
 	awk '$1 == 2 && $2 ~ /^\[(oops|panic|panics|other|beat|forgotten|deadly|called|caller|canceller|on-mm|on-queue|survivor.*)\]$/ { print $2 }')"

@@ -13,10 +13,12 @@ open_all()
 	opened=0
 	while [ ! -e /tmp/loaded ]; do
 		for file in "$DEMO/stats" "$DEMO/latency" "$DEMO"/workers/w0/*; do
-			{ read -r _ < "$file"; } 2> /dev/null && opened=$((opened + 1))
+			{
+				read -r _ <"$file"
+			} 2>/dev/null && opened=$((opened + 1))
 		done
 	done
-	echo "$opened" > /tmp/opened
+	echo "$opened" >/tmp/opened
 }
 
 ktap_plan 5
@@ -26,10 +28,10 @@ threads_max=$(cat /proc/sys/kernel/threads-max)
 threads=$(find /proc -maxdepth 1 -name '[0-9]*' | wc -l)
 open_all &
 opener=$!
-echo $((threads + 300)) > /proc/sys/kernel/threads-max
+echo $((threads + 300)) >/proc/sys/kernel/threads-max
 error=$(modprobe "$MODULE" workers=1000 2>&1)
-echo "$threads_max" > /proc/sys/kernel/threads-max
-: > /tmp/loaded
+echo "$threads_max" >/proc/sys/kernel/threads-max
+: >/tmp/loaded
 wait $opener
 
 ktap_match 'the load fails' '*Resource temporarily unavailable*' "$error"

@@ -30,8 +30,8 @@ set_range()
 		$3 == name { start = $1 }
 		start && $1 != start { print "0x" start, "0x" $1; exit }' /tmp/symbols)
 	[ $# -eq 4 ] || ktap_bail "the kernel has no function $2"
-	echo "$3" > "$SLABS/$1-start"
-	echo "$4" > "$SLABS/$1-end"
+	echo "$3" >"$SLABS/$1-start"
+	echo "$4" >"$SLABS/$1-end"
 }
 
 # only_in FUNCTION: from now on only its allocations fail.
@@ -39,13 +39,13 @@ only_in()
 {
 	set_range require "$1"
 	# No allocation has this order.
-	echo 32 > $PAGES/min-order
+	echo 32 >$PAGES/min-order
 }
 
 # sweep TASK OPERATION [UNDO]...: lets each allocation fail in turn, and sets $errnos to the results.
 sweep()
 {
-	failnth "$@" > /tmp/errnos
+	failnth "$@" >/tmp/errnos
 	ktap_eq "$2: what fails changes nothing" 0 $? || ktap_diag "$(cat /tmp/errnos)"
 	ktap_diag "$(sort /tmp/errnos | uniq -c)"
 	errnos=$(sort -u /tmp/errnos | xargs)
@@ -55,13 +55,13 @@ sweep()
 # without_memory COMMAND...: runs it with all allocations failing that only_in selects.
 without_memory()
 {
-	echo 100 > $SLABS/probability
+	echo 100 >$SLABS/probability
 	(
-		echo 1 > /proc/self/make-it-fail
+		echo 1 >/proc/self/make-it-fail
 		"$@"
 	)
 	without_status=$?
-	echo 0 > $SLABS/probability
+	echo 0 >$SLABS/probability
 	return $without_status
 }
 
@@ -79,20 +79,20 @@ fi
 ktap_plan 32
 
 # shellcheck disable=SC2046,SC2086 # Each is a pattern.
-grep -A 4 $(printf -- '-e \\<%s$ ' $FUNCTIONS) /proc/kallsyms > /tmp/symbols
+grep -A 4 $(printf -- '-e \\<%s$ ' $FUNCTIONS) /proc/kallsyms >/tmp/symbols
 # Allocations that may sleep fail as well, and without a message in the log.
 for faults in $SLABS $PAGES; do
-	echo N > "$faults"/ignore-gfp-wait
-	echo 0 > "$faults"/verbose
-	echo Y > "$faults"/task-filter
-	echo -1 > "$faults"/times
+	echo N >"$faults"/ignore-gfp-wait
+	echo 0 >"$faults"/verbose
+	echo Y >"$faults"/task-filter
+	echo -1 >"$faults"/times
 done
 # Exempt kmemleak's own allocations, as it has a reserve.
 kmemleak_begin && set_range reject __alloc_object
 
 # All callers, and single pages as well.
 demo_load workers=0
-echo 0 > $PAGES/min-order
+echo 0 >$PAGES/min-order
 sweep self 'create swept' 'stop swept'
 ktap_match '... and some do fail' '*ENOMEM*' "$errnos"
 sweep self 'run swept kind=periodic cpu=0 nice=5' 'stop swept'

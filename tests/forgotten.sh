@@ -20,10 +20,10 @@ dropped()
 # begin: ignores earlier drops.
 begin()
 {
-	echo "$MODULE: begin" > /dev/kmsg
+	echo "$MODULE: begin" >/dev/kmsg
 }
 
-modinfo $MODULE > /dev/null 2>&1 || ktap_skip_all 'the module is not built: KTHREAD_TESTS=1 makes it'
+modinfo $MODULE >/dev/null 2>&1 || ktap_skip_all 'the module is not built: KTHREAD_TESTS=1 makes it'
 ktap_plan 17
 
 begin
@@ -39,14 +39,14 @@ ktap_eq 'a file that its data owns' 6 "$(cat $DEMO/cycle/file)"
 deep=$DEMO/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep/deep
 ktap_eq 'a leaked file far below' 7 "$(cat $deep/file)"
 
-exec 3< $DEMO/file
+exec 3<$DEMO/file
 error=$(rmmod $MODULE 2>&1)
 ktap_match 'a leaked file that is open keeps the module' '*Resource temporarily unavailable*' "$error"
 exec 3<&-
 # Also for files that were never opened.
 ktap_eq 'when the module is unloaded all are gone' ENOENT "$(opath $DEMO/dir/file "cd / && rmmod $MODULE")"
 ktap_ok_if 'nothing is left' demo_is_gone
-cat $DEMO/file > /dev/null 2>&1
+cat $DEMO/file >/dev/null 2>&1
 ktap_eq 'a leaked file does not open any more' 1 $?
 ktap_eq 'the data of all files is gone' '0 1 2 3 4 5 6 7 8' "$(dropped)"
 ktap_match 'nothing can be made in a directory that is gone' '*a late file Some(ENOENT), a late directory Some(ENOENT)*' \

@@ -8,13 +8,13 @@
 . "$(dirname "$0")/lib/demo.sh"
 
 delay=/sys/module/suspend/parameters/pm_test_delay
-grep -q freezer /sys/power/pm_test 2> /dev/null || ktap_skip_all 'needs CONFIG_PM_DEBUG and CONFIG_SUSPEND'
+grep -q freezer /sys/power/pm_test 2>/dev/null || ktap_skip_all 'needs CONFIG_PM_DEBUG and CONFIG_SUSPEND'
 
 # freeze SECONDS: freezes all freezable tasks for this time.
 freeze()
 {
-	echo "$1" > $delay
-	echo mem > /sys/power/state
+	echo "$1" >$delay
+	echo mem >/sys/power/state
 }
 
 # nofreeze NAME...: whether these workers are exempt from the freezer.
@@ -36,7 +36,7 @@ ktap_plan 27
 
 old_test=$(sed 's/.*\[\(.*\)\].*/\1/' /sys/power/pm_test)
 old_delay=$(cat $delay)
-echo freezer > /sys/power/pm_test
+echo freezer >/sys/power/pm_test
 
 demo_load workers=0
 do_all 'run cold freezable=yes' 'run coldbeat freezable=yes kind=periodic period_us=20000' \
@@ -87,7 +87,7 @@ given=0
 			'wake warm' 'stop brief' || exit 1
 		given=$((given + 2))
 	done
-	echo $given > /tmp/given
+	echo $given >/tmp/given
 ) &
 busy=$!
 suspended=0
@@ -97,7 +97,7 @@ while [ $suspended -lt 10 ] && freeze 0; do
 	usleep 50000
 done
 ktap_eq 'all are frozen ten times more' 10 $suspended
-: > /tmp/over
+: >/tmp/over
 wait $busy
 ktap_eq 'all commands during the freezes succeed' 0 $?
 given=$(cat /tmp/given)
@@ -106,8 +106,8 @@ ktap_diag "$given wake-ups during the freezes"
 ktap_ok_if 'the freezable worker has done what it was woken for' wait_for 10 is cold runs $((${runs% *} + given))
 ktap_ok_if 'and so has the other' wait_for 10 is warm runs $((${runs#* } + given))
 
-echo "$old_test" > /sys/power/pm_test
-echo "$old_delay" > $delay
+echo "$old_test" >/sys/power/pm_test
+echo "$old_delay" >$delay
 ktap_eq 'all can be stopped' 'OK 0' "$(control stop-all) $(total workers)"
 demo_unload
 ktap_ok_if 'nothing is left' demo_is_gone

@@ -17,7 +17,7 @@ ktap_plan 2
 
 demo_load workers=0 max_workers=$max_workers
 ktap_diag "seed $seed, $count commands"
-fuzz "$seed" "$count" $max_workers "$(nproc)" > /tmp/fuzzed
+fuzz "$seed" "$count" $max_workers "$(nproc)" >/tmp/fuzzed
 status=$?
 ktap_diag "$(cat /tmp/fuzzed)"
 if [ $status -ne 0 ]; then

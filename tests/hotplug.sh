@@ -15,12 +15,12 @@ switch=/sys/devices/system/cpu/cpu$last/online
 [ -w $switch ] || ktap_skip_all "CPU $last does not go offline"
 all=$(cat /sys/devices/system/cpu/online)
 percpu=
-! modprobe kthread_hotplug 2> /dev/null || percpu=yes
+! modprobe kthread_hotplug 2>/dev/null || percpu=yes
 
 # plug 0|1: takes the last CPU offline or online.
 plug()
 {
-	echo "$1" > $switch
+	echo "$1" >$switch
 }
 
 # cpus NAME...: the CPUs that these workers may run on.
@@ -103,7 +103,7 @@ given=0
 		*) exit 1 ;;
 		esac
 	done
-	echo $given > /tmp/given
+	echo $given >/tmp/given
 ) &
 busy=$!
 plugged=0
@@ -111,7 +111,7 @@ while [ "$plugged" -lt "$count" ] && plug 0 && plug 1; do
 	plugged=$((plugged + 1))
 done
 ktap_eq "CPU $last goes offline and online" "$count" "$plugged"
-: > /tmp/over
+: >/tmp/over
 wait $busy
 ktap_eq 'all commands during hotplug succeed' 0 $?
 given=$(cat /tmp/given)

@@ -20,13 +20,13 @@ timeout=$(cat /proc/sys/kernel/hung_task_timeout_secs)
 interval=$(cat /proc/sys/kernel/hung_task_check_interval_secs)
 
 ktap_plan 5
-echo 1 > /proc/sys/kernel/hung_task_check_interval_secs
-echo 2 > /proc/sys/kernel/hung_task_timeout_secs
+echo 1 >/proc/sys/kernel/hung_task_check_interval_secs
+echo 2 >/proc/sys/kernel/hung_task_timeout_secs
 ktap_ok_if 'threads wait for threads that do not end' modprobe kthread_waits what=1
 for wait in join stop flush; do
 	ktap_ok_if "$wait: is reported" wait_for 30 reported waits-$wait
 done
-echo "$timeout" > /proc/sys/kernel/hung_task_timeout_secs
-echo "$interval" > /proc/sys/kernel/hung_task_check_interval_secs
+echo "$timeout" >/proc/sys/kernel/hung_task_timeout_secs
+echo "$interval" >/proc/sys/kernel/hung_task_check_interval_secs
 ktap_ok_if 'they end with what they wait for' rmmod kthread_waits
 ktap_finished

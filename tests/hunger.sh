@@ -44,12 +44,12 @@ before=$(pool)
 # At this limit the shell is not able to start a process, so use builtins.
 threads_max=$(cat /proc/sys/kernel/threads-max)
 {
-	echo 1 > /proc/sys/kernel/threads-max
+	echo 1 >/proc/sys/kernel/threads-max
 	made=0
-	echo 'create d' > "$DEMO/control" && made=1
-	echo 'run e cpu=0' > "$DEMO/control" && made=1
-	echo "$threads_max" > /proc/sys/kernel/threads-max
-} 2> /tmp/errors
+	echo 'create d' >"$DEMO/control" && made=1
+	echo 'run e cpu=0' >"$DEMO/control" && made=1
+	echo "$threads_max" >/proc/sys/kernel/threads-max
+} 2>/tmp/errors
 ktap_eq 'too many tasks: nothing is made' 0 $made
 ktap_eq 'EAGAIN' 2 "$(grep -c 'Resource temporarily unavailable' /tmp/errors)"
 rm /tmp/errors

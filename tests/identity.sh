@@ -16,7 +16,7 @@ identity()
 	# shellcheck disable=SC2034 # It is used by eval.
 	while read -r key content; do
 		eval "the_$key=\$content"
-	done < "$DEMO/workers/$name/identity"
+	done <"$DEMO/workers/$name/identity"
 	separator=
 	for key; do
 		eval "printf '%s%s' '$separator' \"\$the_$key\""
@@ -39,7 +39,7 @@ status()
 # stat_of NAME NUMBER...: fields of /proc/PID/stat of a worker, on one line.
 stat_of()
 {
-	read -r line < "$(proc "$1")/stat"
+	read -r line <"$(proc "$1")/stat"
 	shift
 	(
 		numbers=$*
@@ -102,7 +102,7 @@ sched 0 $((1 << last)) 7 9 sh -c '
 	umask 077
 	trap "" TERM
 	echo "$(cut -d " " -f 19,40,41 /proc/$$/stat) $(sed -n "s/^Cpus_allowed_list:[[:space:]]*//p" /proc/$$/status)"
-	echo "run heir" > "$0"' "$DEMO/control" > /tmp/caller
+	echo "run heir" > "$0"' "$DEMO/control" >/tmp/caller
 ktap_eq 'a caller with nice 7, SCHED_FIFO 9 and one CPU' "7 9 1 $last" "$(cat /tmp/caller)"
 rm /tmp/caller
 ktap_eq 'its worker has policy normal' 'normal 0' "$(identity heir policy rt_priority)"
@@ -112,7 +112,7 @@ ktap_eq '/proc says the same (nice, rt_priority, policy)' '0 0 0' "$(stat_of hei
 ktap_eq '/proc says the same (CPUs)' "$all" "$(status heir Cpus_allowed_list)"
 ktap_eq 'its worker has not its umask' 0022 "$(status heir Umask)"
 ktap_eq 'its worker has not its directory' / "$(readlink "$(proc heir)/cwd")"
-ktap_eq 'its worker has not its environment' '' "$(wc -c 2> /dev/null < "$(proc heir)/environ")"
+ktap_eq 'its worker has not its environment' '' "$(wc -c 2>/dev/null <"$(proc heir)/environ")"
 ktap_eq 'its worker has not its files' '' "$(ls "$(proc heir)/fd")"
 ktap_eq 'its worker is not in its session and process group' '0 0' "$(stat_of heir 5 6)"
 
@@ -124,7 +124,7 @@ ktap_eq 'cpu=0 holds in /proc' 0 "$(status bound Cpus_allowed_list)"
 ktap_eq 'cpu= of the last CPU, before the start' "$last" "$(identity last cpus_allowed)"
 do_all 'start last'
 ktap_eq 'cpu= of the last CPU, after the start' "$last" "$(identity last cpus_allowed)"
-sched "$(value bound pid identity)" $(((1 << last + 1) - 1)) 0 0 2> /dev/null
+sched "$(value bound pid identity)" $(((1 << last + 1) - 1)) 0 0 2>/dev/null
 ktap_eq 'a worker with cpu= does not move' '1 0' "$? $(status bound Cpus_allowed_list)"
 ktap_eq 'node=0' 0 "$(identity node numa_node)"
 ktap_eq 'nice=-20' 'normal -20 0' "$(identity kind policy nice rt_priority)"
@@ -171,8 +171,8 @@ ktap_eq 'articles: the parent of kthreadd is 0' '(kthreadd) 0' "$(cut -d ' ' -f 
 ktap_eq 'articles: no address space: mm' none "$(identity a mm)"
 ktap_eq 'articles: no address space: sizes' '' "$(grep ^Vm "$(proc a)/status")"
 ktap_eq 'articles: no address space: VSZ, RSS' '0 0' "$(stat_of a 23 24)"
-ktap_eq 'articles: no address space: mappings' 0 "$(wc -c < "$(proc a)/maps")"
-ktap_eq 'articles: no address space: command line' 0 "$(wc -c < "$(proc a)/cmdline")"
+ktap_eq 'articles: no address space: mappings' 0 "$(wc -c <"$(proc a)/maps")"
+ktap_eq 'articles: no address space: command line' 0 "$(wc -c <"$(proc a)/cmdline")"
 ktap_eq 'articles: no address space: program' '' "$(readlink "$(proc a)/exe")"
 do_all 'wake a'
 wait_for 10 is a runs 1

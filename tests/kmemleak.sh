@@ -21,9 +21,9 @@ live()
 	wait_for 10 at_least b runs 3 || return 1
 	for command in 'create b' 'run c' 'create a cpu=1000' 'create a nice=5 policy=fifo' 'start b' \
 		'unpark c' 'stop a' 'create 1234567890123456' 'jump'; do
-		do_all "$command" > /dev/null 2>&1 && return 1
+		do_all "$command" >/dev/null 2>&1 && return 1
 	done
-	cat "$DEMO/control" "$DEMO/stats" "$DEMO/latency" "$DEMO"/workers/*/* > /dev/null
+	cat "$DEMO/control" "$DEMO/stats" "$DEMO/latency" "$DEMO"/workers/*/* >/dev/null
 }
 
 kmemleak_begin || ktap_skip_all 'kmemleak is not on in this kernel'
@@ -39,12 +39,12 @@ demo_unload
 # The slab allocator still holds the addresses of the last few dozen objects of each size, so
 # only larger numbers of leaks are visible.
 demo_load workers=0 max_workers=8
-fuzz 4 1000 8 "$(nproc)" > /tmp/fuzzed
+fuzz 4 1000 8 "$(nproc)" >/tmp/fuzzed
 ktap_eq 'a thousand commands' 0 $? || ktap_diag "$(cat /tmp/fuzzed)"
 rm /tmp/fuzzed
 demo_unload
 
-modprobe "$MODULE" max_workers=0 2> /dev/null
+modprobe "$MODULE" max_workers=0 2>/dev/null
 ktap_eq 'a load that is refused' 1 $?
 
 ktap_ok_if 'nothing is left' demo_is_gone

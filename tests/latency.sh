@@ -27,7 +27,7 @@ ktap_plan 20
 demo_load workers=0
 ktap_eq 'one line for each measure, in their order' \
 	'create 0 0 0 0 0 0 start 0 0 0 0 0 0 wake 0 0 0 0 0 0 park 0 0 0 0 0 0 unpark 0 0 0 0 0 0 stop 0 0 0 0 0 0' \
-	"$(xargs < "$DEMO/latency")"
+	"$(xargs <"$DEMO/latency")"
 
 do_all 'create a'
 ktap_eq 'create' 'create 1 start 0 wake 0 park 0 unpark 0 stop 0' "$(counts "$DEMO/workers/a/latency")"
@@ -49,9 +49,9 @@ do_all 'create c' 'stop c' 'stop b'
 ktap_eq 'the module has those of workers that are gone' 'create 3 start 2 wake 10 park 3 unpark 2 stop 2' \
 	"$(counts "$DEMO/latency")"
 
-control 'park a' > /dev/null
-control 'create a' > /dev/null
-control 'create d cpu=1000' > /dev/null
+control 'park a' >/dev/null
+control 'create a' >/dev/null
+control 'create d cpu=1000' >/dev/null
 ktap_eq 'what was refused is not measured' 'create 3 start 2 wake 10 park 3 unpark 2 stop 2' "$(counts "$DEMO/latency")"
 
 do_all 'run beat kind=periodic period_us=1000'
@@ -59,7 +59,7 @@ wait_for 10 at_least beat runs 20
 ktap_eq 'a period is not a wake' 'wake 0' "$(counts "$DEMO/workers/beat/latency" | grep -o 'wake 0')"
 
 # Records during a read are most visible in workers with few of them.
-observe "$DEMO/workers/x/latency" > /tmp/observed &
+observe "$DEMO/workers/x/latency" >/tmp/observed &
 observer=$!
 taken=0
 for _ in $(seq 60); do

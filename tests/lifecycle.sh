@@ -11,7 +11,7 @@ events()
 {
 	while read -r _ event; do
 		printf '%s ' "$event"
-	done < "$DEMO/workers/$1/lifecycle"
+	done <"$DEMO/workers/$1/lifecycle"
 }
 
 # has_events NAME EVENTS: whether these are the events.
@@ -105,7 +105,7 @@ else
 	do_all 'create a cpu=1 policy=fifo_low' 'run b cpu=0'
 	starve 1
 	do_all 'start a'
-	control 'stop-all' > /tmp/stopped &
+	control 'stop-all' >/tmp/stopped &
 	stopper=$!
 	ktap_ok_if 'stop-all asks all first' wait_for 10 has_events a 'requested created woken stop_requested '
 	ktap_ok_if 'the body of one that could has returned' wait_for 10 is b state finished

@@ -25,7 +25,7 @@ count()
 		runs) runs=$content ;;
 		overruns) overruns=$content ;;
 		esac
-	done < "$DEMO/workers/$1/stats"
+	done <"$DEMO/workers/$1/stats"
 	most=$((($(now) - $3) / $2))
 	periods=$((runs + overruns))
 }

@@ -53,14 +53,14 @@ ktap_eq 'parameters' "$(column Parameters 1 | sort)" \
 	"$(modinfo "$MODULE" | sed -n 's/^parm: *\([a-z_]*\):.*/\1/p' | sort)"
 wrong=
 tried=0
-column Errors 1 > /tmp/errnos
-column Errors 3 > /tmp/examples
+column Errors 1 >/tmp/errnos
+column Errors 3 >/tmp/examples
 while read -r errno && read -r example <&9; do
 	[ -n "$example" ] || continue
 	tried=$((tried + 1))
 	got=$(control "$example")
 	[ "$got" = "$errno" ] || wrong="$wrong '$example' gives $got,"
-done < /tmp/errnos 9< /tmp/examples
+done </tmp/errnos 9</tmp/examples
 ktap_eq 'examples of errors' '' "$wrong"
 ktap_ok_if 'they were tried' [ $tried -ge 9 ]
 ktap_eq 'errors that tests/errnos.sh expects' '' "$(sed -n 's/^refused \([A-Z0-9]*\) .*/\1/p' "$(dirname "$0")/errnos.sh" |

@@ -36,7 +36,7 @@ for file in workers/w0/lifecycle latency control; do
 	ktap_eq "unloaded: $file, never opened" ENOENT "$(taken $file "$unload")"
 done
 demo_load workers=1
-cat "$DEMO/workers/w0/stats" > /dev/null
+cat "$DEMO/workers/w0/stats" >/dev/null
 ktap_eq 'unloaded: one that was opened' ENOENT "$(taken workers/w0/stats "$unload")"
 demo_load workers=1
 ktap_eq 'stopped, then unloaded' ENOENT "$(taken workers/w0/stats "$stop && $unload")"
@@ -49,14 +49,14 @@ demo_unload
 threads_max=$(cat /proc/sys/kernel/threads-max)
 threads=$(find /proc -maxdepth 1 -name '[0-9]*' | wc -l)
 rm -f /tmp/loaded
-opath "$DEMO/workers/w0/identity" -w /tmp/loaded > /tmp/taken &
+opath "$DEMO/workers/w0/identity" -w /tmp/loaded >/tmp/taken &
 taker=$!
-echo $((threads + 300)) > /proc/sys/kernel/threads-max
-modprobe $MODULE workers=1000 2> /tmp/error
-echo "$threads_max" > /proc/sys/kernel/threads-max
+echo $((threads + 300)) >/proc/sys/kernel/threads-max
+modprobe $MODULE workers=1000 2>/tmp/error
+echo "$threads_max" >/proc/sys/kernel/threads-max
 ktap_match 'a load that fails' '*Resource temporarily unavailable*' "$(cat /tmp/error)"
 ktap_ok_if 'leaves nothing' demo_is_gone
-: > /tmp/loaded
+: >/tmp/loaded
 wait $taker
 ktap_eq 'its file, never opened' ENOENT "$(cat /tmp/taken)"
 rm /tmp/loaded /tmp/taken /tmp/error
@@ -66,7 +66,9 @@ open_all()
 {
 	while [ ! -e /tmp/over ]; do
 		for file in "$DEMO"/stats "$DEMO"/workers/w?/stats; do
-			{ read -r _ < "$file"; } 2> /dev/null
+			{
+				read -r _ <"$file"
+			} 2>/dev/null
 		done
 	done
 }
@@ -80,12 +82,12 @@ loads=20
 rounds=0
 for _ in $(seq $loads); do
 	demo_load workers=4
-	until rmmod $MODULE 2> /dev/null; do
+	until rmmod $MODULE 2>/dev/null; do
 		:
 	done
 	rounds=$((rounds + 1))
 done
-: > /tmp/over
+: >/tmp/over
 wait $first $second
 rm /tmp/over
 ktap_eq 'while files are opened, it can be loaded and unloaded' $loads $rounds

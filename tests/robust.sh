@@ -36,7 +36,10 @@ ktap_eq 'a write of 257 bytes' E2BIG "$(control "$(printf 'wake a%251s' '')")"
 ktap_eq 'a write of 1,000,000 bytes' E2BIG "$(head -c 1000000 /dev/zero | write1 "$DEMO/control")"
 ktap_eq 'writes from bad pointers' 'EFAULT EFAULT EFAULT EFAULT E2BIG' "$(badwrite "$DEMO/control")"
 before="$(total commands) $(total commands_rejected)"
-{ printf 'wake '; printf a; } > "$DEMO/control" 2> /dev/null
+{
+	printf 'wake '
+	printf a
+} >"$DEMO/control" 2>/dev/null
 ktap_eq 'a command in two writes is two bad commands' \
 	"$before" "$(total commands) $(($(total commands_rejected) - 2))"
 ktap_eq 'only one wake was taken' 1 "$(value a wakes)"
@@ -60,7 +63,7 @@ last=$(($(nproc) - 1))
 while read -r expected options; do
 	ktap_eq "run $options" "$expected" "$(control "run a $options")"
 	[ "$expected" != OK ] || do_all 'stop a'
-done << END
+done <<END
 OK cpu=$last
 ENODEV cpu=$((last + 1))
 ENODEV cpu=4294967295
@@ -85,11 +88,11 @@ if [ "$(nproc)" -lt 2 ]; then
 else
 	do_all 'run slow cpu=1 policy=fifo_low' 'run other cpu=0'
 	starve 1
-	control 'park slow' > /tmp/parked &
+	control 'park slow' >/tmp/parked &
 	parker=$!
 	ktap_ok_if 'a park that has to wait' wait_for 10 is_parking slow
 	ktap_eq '... keeps no other park waiting' OK "$(control 'park other')"
-	ktap_eq '... and no reader' running "$(cat "$DEMO/workers/slow/"* "$DEMO/stats" > /dev/null && value slow state)"
+	ktap_eq '... and no reader' running "$(cat "$DEMO/workers/slow/"* "$DEMO/stats" >/dev/null && value slow state)"
 	feed
 	wait $parker
 	ktap_eq '... and is done in the end' 'OK parked' "$(cat /tmp/parked) $(value slow state)"
@@ -98,12 +101,12 @@ else
 
 	wait_for 10 thread_is slow S
 	starve 1
-	control 'stop slow' > /tmp/stopped &
+	control 'stop slow' >/tmp/stopped &
 	stopper=$!
 	ktap_ok_if 'a stop that has to wait' wait_for 10 is_stopping slow
 	ktap_eq '... keeps no other stop waiting' OK "$(control 'stop other')"
 	ktap_eq '... and no other command' 'OK OK OK' "$(control 'run new') $(control 'park new') $(control stop-all)"
-	ktap_eq '... and no reader' 'running 2' "$(cat "$DEMO/workers/slow/"* "$DEMO/stats" > /dev/null && value slow state) $(total stopped)"
+	ktap_eq '... and no reader' 'running 2' "$(cat "$DEMO/workers/slow/"* "$DEMO/stats" >/dev/null && value slow state) $(total stopped)"
 	ktap_eq '... and its worker is none any more, though its name is taken' 'ENOENT ENOENT EEXIST' \
 		"$(control 'wake slow') $(control 'stop slow') $(control 'create slow')"
 	feed
@@ -117,11 +120,11 @@ demo_unload
 # All at once: 64 writers, readers, and unloads. Fewer commands on a slow kernel.
 rounds=4 commands=15
 [ "${KSFT_SLOWNESS:-1}" -eq 1 ] || rounds=2 commands=5
-observe > /tmp/observed1 &
+observe >/tmp/observed1 &
 first=$!
-observe > /tmp/observed2 &
+observe >/tmp/observed2 &
 second=$!
-storm "/lib/modules/$(uname -r)/$MODULE.ko" 64 $rounds $commands > /tmp/stormed
+storm "/lib/modules/$(uname -r)/$MODULE.ko" 64 $rounds $commands >/tmp/stormed
 ktap_eq '64 writers get only documented errnos, and the totals add up' 0 $?
 ktap_diag "$(cat /tmp/stormed)"
 kill $first $second
@@ -135,7 +138,7 @@ ktap_ok_if 'and could not be while a file was open' [ "$(sed -n 's/^refused //p'
 rm /tmp/observed1 /tmp/observed2 /tmp/stormed
 
 do_all 'stop-all' 'run last'
-exec 3< "$DEMO/workers/last/stats"
+exec 3<"$DEMO/workers/last/stats"
 ktap_eq 'a worker stops while its file is open' OK "$(control stop-all)"
 exec 3<&-
 ktap_eq 'created is stopped in the end' "0 $(total created)" "$(total workers) $(total stopped)"

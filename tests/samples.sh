@@ -52,7 +52,7 @@ file=/sys/kernel/debug/kthread_request/requests
 ktap_ok_if 'kthread_request loads' modprobe kthread_request
 ktap_ok_if 'its thread sleeps' wait_for 10 thread_is server S
 ktap_eq 'nothing is served that was not asked for' '' "$(said kthread_request 'request.*')"
-echo > $file && echo > $file && echo > $file
+echo >$file && echo >$file && echo >$file
 ktap_ok_if 'three requests are served' wait_for 10 logged kthread_request 'request 3 is served'
 ktap_eq 'none is pending' 'pending 0' "$(cat $file)"
 ktap_ok_if 'its thread sleeps again' wait_for 10 thread_is server S
@@ -62,7 +62,7 @@ limit=$(($(available) - 32))
 ktap_ok_if 'kthread_monitor loads' modprobe kthread_monitor limit_mb=$limit
 ktap_ok_if 'its thread looks, period by period' wait_for 10 waited monitor 5
 ktap_eq 'there is nothing to say' '' "$(said kthread_monitor '.*')"
-dd if=/dev/zero of=/tmp/fill bs=1M count=80 2> /dev/null
+dd if=/dev/zero of=/tmp/fill bs=1M count=80 2>/dev/null
 ktap_ok_if 'it says that there is too little memory' \
 	wait_for 10 logged kthread_monitor '[0-9]* MiB available, too little'
 ktap_ok_if 'that is below the limit' [ "$(said kthread_monitor '.*' | cut -d ' ' -f 1)" -lt $limit ]
@@ -92,10 +92,10 @@ if [ "$cpus" -lt 2 ]; then
 	ktap_skip 'it follows when a CPU goes' 'needs two CPUs'
 	ktap_skip 'and when it comes back' 'needs two CPUs'
 else
-	echo 0 > /sys/devices/system/cpu/cpu1/online
+	echo 0 >/sys/devices/system/cpu/cpu1/online
 	ktap_eq 'it follows when a CPU goes' 'P CPU 1 goes offline' \
 		"$(thread_state everywhere/1) $(said kthread_percpu 'CPU 1 .*')"
-	echo 1 > /sys/devices/system/cpu/cpu1/online
+	echo 1 >/sys/devices/system/cpu/cpu1/online
 	ktap_ok_if 'and when it comes back' wait_for 10 logged kthread_percpu 'CPU 1 is back'
 fi
 ktap_ok_if 'it unloads' rmmod kthread_percpu
@@ -114,11 +114,11 @@ rmmod kthread_scope
 
 file=/sys/kernel/debug/kthread_detached/job
 modprobe kthread_detached
-echo > $file
+echo >$file
 ktap_ok_if 'kthread_detached: its thread runs' wait_for 10 logged kthread_detached 'the job begins'
 ktap_match 'the module does not unload during that time' '*Resource temporarily unavailable' \
 	"$(rmmod kthread_detached 2>&1)"
-echo > $file
+echo >$file
 wait_for 10 unused kthread_detached
 ktap_eq 'it can once the thread has ended' 'the job is done 0' \
 	"$(said kthread_detached '.*') $(rmmod kthread_detached 2>&1 && echo 0)"

@@ -23,14 +23,14 @@ pid_max=/proc/sys/kernel/pid_max
 # count NAME N: publishes the number of repetitions.
 count()
 {
-	echo "$2" > "$place/$1.new"
+	echo "$2" >"$place/$1.new"
 	mv "$place/$1.new" "$place/$1"
 }
 
 # plug 0|1: takes the last CPU offline or online. Fails while tasks are being frozen.
 plug()
 {
-	until echo "$1" 2> /dev/null > "$switch"; do
+	until echo "$1" 2>/dev/null >"$switch"; do
 		[ "$(cat "$switch")" != "$1" ] || return 0
 		[ ! -e $place/over ] || [ "$1" = 1 ] || return 0
 		usleep 10000
@@ -55,7 +55,7 @@ freeze_always()
 {
 	frozen=0
 	while [ ! -e $place/over ]; do
-		echo mem > /sys/power/state || return
+		echo mem >/sys/power/state || return
 		frozen=$((frozen + 1))
 		count frozen $frozen
 		usleep $lull
@@ -70,7 +70,9 @@ with_threads()
 		pid=${pid%/comm}
 		# Skip older processes; others may exit at any time.
 		[ "$pid" -ge "${main:-3}" ] || continue
-		{ read -r name < "$comm"; } 2> /dev/null || continue
+		{
+			read -r name <"$comm"
+		} 2>/dev/null || continue
 		case $name in
 		storm-*)
 			"$@" "$pid" "$name"
@@ -90,7 +92,7 @@ threads()
 signal()
 {
 	for signal in STOP CONT KILL TERM; do
-		kill "-$signal" "$1" 2> /dev/null && signals=$((signals + 1))
+		kill "-$signal" "$1" 2>/dev/null && signals=$((signals + 1))
 	done
 }
 
@@ -131,7 +133,7 @@ is_over()
 # shellcheck disable=SC2317 # It is called by with_threads.
 show()
 {
-	ktap_diag "$2 ($1): $(sed 's/.*] //; s/+.*//' "/proc/$1/stack" 2> /dev/null | xargs)"
+	ktap_diag "$2 ($1): $(sed 's/.*] //; s/+.*//' "/proc/$1/stack" 2>/dev/null | xargs)"
 }
 
 # is_at_work: whether there are threads in the group of the storm.
@@ -153,7 +155,7 @@ done
 
 # PIDs must not be reused while a signal is on its way.
 old_max=$(cat $pid_max)
-echo 4194304 > $pid_max
+echo 4194304 >$pid_max
 
 ktap_ok_if 'the module loads' load "$seconds"
 plugger=
@@ -162,11 +164,11 @@ if [ "$last" -gt 0 ] && [ -w "$switch" ]; then
 	plugger=$!
 fi
 freezer=
-if grep -q freezer /sys/power/pm_test 2> /dev/null; then
+if grep -q freezer /sys/power/pm_test 2>/dev/null; then
 	old_test=$(sed 's/.*\[\(.*\)\].*/\1/' /sys/power/pm_test)
 	old_delay=$(cat $delay)
-	echo freezer > /sys/power/pm_test
-	echo 0 > $delay
+	echo freezer >/sys/power/pm_test
+	echo 0 >$delay
 	freeze_always &
 	freezer=$!
 fi
@@ -175,7 +177,7 @@ signaller=$!
 
 ktap_ok_if 'the storm ends' wait_for $((seconds / slowness + 20)) is_over
 ended=$?
-: > $place/over
+: >$place/over
 if [ $ended -ne 0 ]; then
 	ktap_diag "$(said)"
 	with_threads show
@@ -192,13 +194,13 @@ fi
 if [ -n "$freezer" ]; then
 	wait "$freezer"
 	ktap_eq 'tasks were frozen during the storm, each time' 0 $?
-	echo "$old_test" > /sys/power/pm_test
-	echo "$old_delay" > $delay
+	echo "$old_test" >/sys/power/pm_test
+	echo "$old_delay" >$delay
 else
 	ktap_skip 'tasks were frozen during the storm' 'needs CONFIG_PM_DEBUG and CONFIG_SUSPEND'
 fi
 
-said > $place/said
+said >$place/said
 ktap_diag "$(grep -v '^second ' $place/said)"
 ktap_diag "during the storm: CPU $last $(cat $place/plugged) times offline, $(cat $place/frozen) times frozen," \
 	"$(cat $place/signals) signals"
@@ -221,11 +223,11 @@ ktap_ok_if 'the module can be unloaded' wait_for 10 rmmod kthread_storm
 ktap_ok_if 'the module loads again' load 600
 ktap_ok_if 'it can be unloaded in the midst of the storm' eval \
 	'wait_for 20 is_at_work && wait_for 20 rmmod kthread_storm'
-said > $place/said
+said >$place/said
 ktap_match 'nothing was as it must not be' "over: seed $seed, *, 0 faults" "$(tail -n 1 $place/said)"
 main=
 ktap_eq 'no thread is left' '' "$(threads)"
 
-echo "$old_max" > $pid_max
+echo "$old_max" >$pid_max
 rm -r $place
 ktap_finished

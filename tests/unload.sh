@@ -28,7 +28,7 @@ unload_with()
 open_while_unloading()
 {
 	demo_load
-	exec 3< "$DEMO/$1"
+	exec 3<"$DEMO/$1"
 	error=$(rmmod "$MODULE" 2>&1)
 	ktap_match "an open $1 keeps the module loaded" '*Resource temporarily unavailable*' "$error"
 	ktap_ok_if "an open $1 can be read" [ -n "$(cat <&3)" ]
@@ -53,10 +53,10 @@ done
 
 # The file of a stopped worker may still be open.
 demo_load
-exec 3< "$DEMO/workers/w0/stats"
+exec 3<"$DEMO/workers/w0/stats"
 ktap_eq 'a worker stops while its file is open' OK "$(control stop w0)"
 ktap_ok_if 'its directory is gone' [ ! -e "$DEMO/workers/w0" ]
-cat <&3 > /dev/null 2>&1
+cat <&3 >/dev/null 2>&1
 ktap_eq 'its file is not readable any more' 1 $?
 error=$(rmmod "$MODULE" 2>&1)
 ktap_match 'it keeps the module loaded' '*Resource temporarily unavailable*' "$error"
@@ -68,7 +68,7 @@ ktap_ok_if 'nothing is left' demo_is_gone
 plug_always()
 {
 	while [ ! -e /tmp/over ]; do
-		echo 0 > "$switch" && echo 1 > "$switch" || exit 1
+		echo 0 >"$switch" && echo 1 >"$switch" || exit 1
 	done
 }
 
@@ -85,11 +85,11 @@ loads=50
 [ "${KSFT_SLOWNESS:-1}" -eq 1 ] || loads=20
 # shellcheck disable=SC2013 # Each is a word.
 for moment in $(awk -v loads=$loads 'BEGIN { srand(5); while (loads--) print int(rand() * 40000) }'); do
-	modprobe "$MODULE" && echo 'run a kind=periodic period_us=1000' > "$DEMO/control" && usleep "$moment" &&
+	modprobe "$MODULE" && echo 'run a kind=periodic period_us=1000' >"$DEMO/control" && usleep "$moment" &&
 		rmmod "$MODULE" || failed=$((failed + 1))
 done
 ktap_eq "$loads loads, each unloaded at a random moment" 0 $failed
-: > /tmp/over
+: >/tmp/over
 ktap_ok_if 'while a CPU went offline and online' wait $plugger
 rm /tmp/over
 ktap_ok_if 'nothing is left after them' [ "$(threads)" = "$before" ]

@@ -10,7 +10,7 @@
 wake_times()
 {
 	for _ in $(seq "$2"); do
-		echo "wake $1" > "$DEMO/control" || return 1
+		echo "wake $1" >"$DEMO/control" || return 1
 	done
 }
 
@@ -18,9 +18,9 @@ wake_times()
 # shellcheck disable=SC2317 # It is called by ktap_ok_if.
 stays()
 {
-	echo 'run witness kind=periodic period_us=2000' > "$DEMO/control" &&
+	echo 'run witness kind=periodic period_us=2000' >"$DEMO/control" &&
 		wait_for 10 at_least witness runs 5 &&
-		echo 'stop witness' > "$DEMO/control" &&
+		echo 'stop witness' >"$DEMO/control" &&
 		is "$1" "$2" "$3"
 }
 
@@ -66,7 +66,7 @@ late_worker()
 # lifecycle has WORD.
 after()
 {
-	control "$1" > /tmp/late &
+	control "$1" >/tmp/late &
 	late=$!
 	wait_for 10 grep -q "$2" "$DEMO/workers/late/lifecycle"
 	feed

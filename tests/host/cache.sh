@@ -190,7 +190,10 @@ for name in ../outside kernels/../../../outside /etc "$work/outside" kernels/fas
 	prune "PRUNE=$name"
 	case "$status $(grep -v '^make' "$work/log" | grep -c .) $(cat "$work/log")" in
 	'2 1 cache.sh: PRUNE='*) ;;
-	*) ktap_diag "$name: $status $(cat "$work/log")"; wrong=yes ;;
+	*)
+		ktap_diag "$name: $status $(cat "$work/log")"
+		wrong=yes
+		;;
 	esac
 done
 ktap_eq 'what is no name is refused in a line' '' "${wrong:-}"

@@ -12,7 +12,7 @@ selftests=$source/tools/testing/selftests
 collection=rust_kthread_demo
 
 [ -f "$selftests/lib.mk" ] || ktap_skip_all "the kernel tree of $KERNEL has no selftests"
-command -v rsync > /dev/null || ktap_skip_all 'kselftest_install needs rsync'
+command -v rsync >/dev/null || ktap_skip_all 'kselftest_install needs rsync'
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -25,7 +25,7 @@ ktap_plan 4
 (
 	cd "$work/selftests" && make -s TARGETS="$collection" KSFT="$selftests" top_srcdir="$source" BUILD="$work/out" \
 		KSFT_INSTALL_PATH="$work/installed" CC="${CC:-cc}" install
-) > "$work/log" 2>&1
+) >"$work/log" 2>&1
 ktap_eq 'install' 0 $? || ktap_diag "$(cat "$work/log")"
 ktap_eq 'all tests are in the list' "$count" "$(grep -c "^$collection:" "$work/installed/kselftest-list.txt")"
 ktap_eq 'and in their directory' "$count" "$(find "$work/installed/$collection" -maxdepth 1 -name '*.sh' | wc -l)"

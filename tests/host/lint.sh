@@ -9,7 +9,10 @@ KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib/ktap.sh"
 
-{ /usr/bin/python3 -c 'import codespell_lib, editorconfig, flake8, mypy' && command -v shellcheck; } >/dev/null 2>&1 ||
+for program in shellcheck shfmt; do
+	command -v $program >/dev/null || ktap_skip_all "there is no $program (make lint installs it)"
+done
+/usr/bin/python3 -c 'import codespell_lib, editorconfig, flake8, mypy' 2>/dev/null ||
 	ktap_skip_all "what lint runs is not installed (make lint installs it)"
 [ -n "$("$top/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')" ] || ktap_skip_all "there is no rustfmt (make lint installs it)"
 
@@ -45,7 +48,7 @@ finds()
 	rm "$2"
 }
 
-ktap_plan 15
+ktap_plan 16
 lint
 ktap_eq "what is right is clean" 0 $status || ktap_diag "$said"
 ktap_match "and it says what was looked at" "*codespell: clean*editorconfig: clean*" "$said"
@@ -59,6 +62,7 @@ finds "a tab where there are spaces" docs/one.py ':3: is indented with a tab' '#
 finds "another encoding" docs/page.md ':1: is not UTF-8' 'B\344r\n'
 finds "format of Rust" demo/one.rs 'lint: rustfmt: see above' '// A comment.\n\nfn f(){}\n'
 finds "a script's fault" docs/one.sh ' line 2:' '#!/bin/sh\ncd /tmp\n'
+finds "format of a script" docs/one.sh '-f() {' '#!/bin/sh\nf() {\n\techo\n}\n'
 finds "what checkpatch forbids" demo/one.c '' 'int f(void) { return 0; }\n'
 finds "an import that nobody uses" docs/one.py ':2:1: F401 ' '# A comment.\nimport os\n'
 finds "a function without types" docs/one.py ':2: error: Function is missing ' '# A comment.\ndef f(a):\n    return a\n'

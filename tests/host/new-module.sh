@@ -24,7 +24,7 @@ refused()
 # run COMMAND...: hides the command's output from the harness.
 run()
 {
-	"$@" > "$log" 2>&1
+	"$@" >"$log" 2>&1
 }
 
 show()
@@ -69,7 +69,7 @@ ktap_match 'there is no second one' '1 *foo is there already*' "$? $said"
 # The calls of its Makefile to the lab.
 mkdir "$work/a lab"
 # shellcheck disable=SC2016 # make expands it.
-printf 'vm shell modules:\n\t@echo "$@ $(MODULE) $(SCRIPT)$(KDIR)"\n' > "$work/a lab/Makefile"
+printf 'vm shell modules:\n\t@echo "$@ $(MODULE) $(SCRIPT)$(KDIR)"\n' >"$work/a lab/Makefile"
 
 # asks TARGET...: the call to the lab for these targets.
 asks()

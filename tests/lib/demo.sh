@@ -37,7 +37,7 @@ control()
 do_all()
 {
 	for demo_command; do
-		if ! printf '%s' "$demo_command" > "$DEMO/control"; then
+		if ! printf '%s' "$demo_command" >"$DEMO/control"; then
 			ktap_diag "'$demo_command' was not taken"
 			return 1
 		fi
@@ -53,7 +53,7 @@ field()
 			printf '%s\n' "$demo_value"
 			break
 		fi
-	done < "$2"
+	done <"$2"
 }
 
 # workers: the names of all workers.
@@ -125,7 +125,7 @@ now()
 # second on the starved CPU. It is off when the guest boots.
 serve()
 {
-	[ ! -e "$demo_server" ] || echo "$1" > "$demo_server"
+	[ ! -e "$demo_server" ] || echo "$1" >"$demo_server"
 }
 
 # starve CPU [RUNTIME]: keeps ordinary and fifo_low threads off a CPU until feed. Ordinary
@@ -154,7 +154,7 @@ starve()
 feed()
 {
 	kill -KILL "$demo_hog"
-	wait "$demo_hog" 2> /dev/null
+	wait "$demo_hog" 2>/dev/null
 	serve 0
 	sched $$ "$demo_cpus" 0 0
 }

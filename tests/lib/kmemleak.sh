@@ -23,9 +23,9 @@ kmemleak_end()
 		return
 	fi
 	# kmemleak only reports objects that are older than 5 seconds and unchanged since the previous scan.
-	echo scan > "$KMEMLEAK"
-	echo scan > "$KMEMLEAK"
+	echo scan >"$KMEMLEAK"
+	echo scan >"$KMEMLEAK"
 	sleep 6
-	echo scan > "$KMEMLEAK"
+	echo scan >"$KMEMLEAK"
 	ktap_eq 'no memory is lost' '' "$(cat "$KMEMLEAK")"
 }

@@ -46,14 +46,14 @@ has_failed()
 # publish: updates the numbers of the line that is printed each minute.
 publish()
 {
-	echo "$commands $loads" > $place/new
+	echo "$commands $loads" >$place/new
 	mv $place/new $place/progress
 }
 
 # hundredths: sets $now to the time since the boot in hundredths of a second.
 hundredths()
 {
-	read -r now _ < /proc/uptime
+	read -r now _ </proc/uptime
 	now=${now%.*}${now#*.}
 }
 
@@ -64,12 +64,12 @@ plug_always()
 	while [ ! -e $place/over ]; do
 		hundredths
 		began=$now
-		if ! echo 0 > "$switch" || ! echo 1 > "$switch"; then
-			echo "CPU $last does not go offline and online" > $place/failed
+		if ! echo 0 >"$switch" || ! echo 1 >"$switch"; then
+			echo "CPU $last does not go offline and online" >$place/failed
 			return
 		fi
 		plugged=$((plugged + 1))
-		echo $plugged > $place/new_plugged
+		echo $plugged >$place/new_plugged
 		mv $place/new_plugged $place/plugged
 		# Hotplug stops all CPUs. Leave the other jobs as much time again.
 		hundredths
@@ -91,15 +91,15 @@ begin_plugging()
 # end_plugging: ends it with all CPUs online.
 end_plugging()
 {
-	: > $place/over
+	: >$place/over
 	[ -z "$plugger" ] || wait "$plugger"
 }
 
 # so_far: the work done so far, and the current memory and workers.
 so_far()
 {
-	read -r done_commands done_loads < $place/progress
-	read -r done_plugged < $place/plugged
+	read -r done_commands done_loads <$place/progress
+	read -r done_plugged <$place/plugged
 	set -- "$DEMO"/workers/*/
 	[ -d "$1" ] || shift
 	echo "$done_commands commands, $done_loads loads, CPU $last $done_plugged times offline, $failures failures;" \
@@ -125,10 +125,10 @@ run_fuzz()
 {
 	modprobe "$MODULE" workers=0 max_workers=8 || failed 'the module does not load'
 	loads=$((loads + 1))
-	observe > $place/observed &
+	observe >$place/observed &
 	reader=$!
 	given=$((2000 / slowness))
-	fuzz "$seed" $given 8 $((last + 1)) $((last > 0 ? last : 1)) > $place/fuzzed ||
+	fuzz "$seed" $given 8 $((last + 1)) $((last > 0 ? last : 1)) >$place/fuzzed ||
 		failed "commands from the seed $seed: $(cat $place/fuzzed)"
 	kill $reader
 	wait $reader || failed "reading: $(cat $place/observed)"
@@ -141,7 +141,7 @@ run_fuzz()
 # run_storm: runs many writers, and unloads the module whenever possible.
 run_storm()
 {
-	storm "$module_file" 16 4 $((24 / slowness)) > $place/stormed || failed "many writers: $(cat $place/stormed)"
+	storm "$module_file" 16 4 $((24 / slowness)) >$place/stormed || failed "many writers: $(cat $place/stormed)"
 	rmmod "$MODULE" || failed 'the module does not unload'
 	loads=$((loads + 1 + $(sed -n 's/^unloaded //p' $place/stormed)))
 	commands=$((commands + $(awk '/^[a-z-]*:/ { for (i = 3; i <= NF; i += 2) n += $i } END { print n }' $place/stormed)))
@@ -164,9 +164,9 @@ objects()
 {
 	for _ in 1 2 3; do
 		sync
-		echo 3 > /proc/sys/vm/drop_caches
+		echo 3 >/proc/sys/vm/drop_caches
 		for cache in /sys/kernel/slab/*/shrink; do
-			echo 1 > "$cache"
+			echo 1 >"$cache"
 		done
 		sleep 1
 	done
@@ -175,7 +175,7 @@ objects()
 		awk 'NR > 2 && $1 != "debug_objects_cache" { print $1, $2, $4 }' /proc/slabinfo
 	else
 		awk '$1 == "SUnreclaim:" || $1 == "KernelStack:" { print $1, $2 / 4, 4096 }' /proc/meminfo
-	fi > "$1"
+	fi >"$1"
 }
 
 # threads: all kernel threads except those of workqueues, which come and go.
@@ -185,8 +185,8 @@ threads()
 }
 
 mkdir $place
-echo 0 0 > $place/progress
-echo 0 > $place/plugged
+echo 0 0 >$place/progress
+echo 0 >$place/plugged
 read_counters
 counters_before=$counters
 
@@ -201,7 +201,7 @@ objects $place/objects_before
 commands=0
 loads=0
 publish
-echo 0 > $place/plugged
+echo 0 >$place/plugged
 ktap_diag "seed $seed, $minutes minutes, $(field MemAvailable: /proc/meminfo) available, $(field Slab: /proc/meminfo) in slab"
 
 set_deadline $((minutes * 60))
@@ -223,7 +223,7 @@ ktap_eq 'there are the same kernel threads as at first' "$threads_before" "$(thr
 objects $place/objects_after
 awk 'NR == FNR { before[$1] = $2; next }
 	$2 > before[$1] { print $1, $2 - before[$1], before[$1] + 0, ($2 - before[$1]) * $3 }' \
-	$place/objects_before $place/objects_after > $place/grown
+	$place/objects_before $place/objects_after >$place/grown
 ktap_diag 'slab caches with more objects than at first: name, how many more, how many at first, bytes'
 ktap_diag "$(cat $place/grown)"
 # A leak in each load, or in each of the many commands, exceeds this. A few dozen objects may

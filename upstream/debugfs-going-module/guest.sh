@@ -7,15 +7,15 @@ file=/sys/kernel/debug/going
 
 # Widen the window.
 modprobe going && modprobe hold_up ms=300 || exit 2
-: > /tmp/on
+: >/tmp/on
 while [ -e /tmp/on ]; do
 	cat "$file"
-done > /tmp/out 2>&1 &
+done >/tmp/out 2>&1 &
 until grep -q here /tmp/out; do
 	usleep 10000
 done
 # The file may be open at the moment.
-until rmmod going 2> /dev/null; do
+until rmmod going 2>/dev/null; do
 	:
 done
 rm /tmp/on

@@ -9,8 +9,8 @@ credited()
 
 mount -t tracefs tracefs /sys/kernel/tracing || exit 2
 cd /sys/kernel/tracing || exit 2
-echo 'p:credit add_hwgenerator_randomness bits=%dx:u64' > kprobe_events
-echo 1 > events/kprobes/credit/enable
+echo 'p:credit add_hwgenerator_randomness bits=%dx:u64' >kprobe_events
+echo 1 >events/kprobes/credit/enable
 modprobe half_a_bit || exit 2
 for _ in $(seq 900); do
 	[ "$(credited | grep -c .)" -lt 4 ] || break
@@ -19,8 +19,8 @@ done
 bits=$(credited | head -n 4 | xargs)
 rmmod half_a_bit
 [ ! -d /sys/module/hwrng_core ] || rmmod hwrng_core
-echo 0 > events/kprobes/credit/enable
-echo > kprobe_events
+echo 0 >events/kprobes/credit/enable
+echo >kprobe_events
 cd /
 umount /sys/kernel/tracing
 echo "for four times half a bit: $bits"
