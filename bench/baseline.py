@@ -15,9 +15,9 @@ import statistics
 import sys
 from typing import Any
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-import report  # noqa: E402 (the path has to be set first)
+from bench import report  # noqa: E402
 
 BASELINE = os.path.join(report.TOP, "bench", "baseline.json")
 LIMIT = 0.01
@@ -25,7 +25,7 @@ LIMIT = 0.01
 DEPENDS = ("CC_VERSION_TEXT", "RUSTC_VERSION_TEXT")
 
 
-def figures(results: dict[str, Any]) -> dict[str, Any]:
+def figures(results: report.Results) -> dict[str, Any]:
     """The entry of a kernel: its tools, and a median for each operation and side."""
     configuration = results["configuration"]
     return {
@@ -51,7 +51,7 @@ def moved(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return lines
 
 
-def compare(results: dict[str, Any], baseline: dict[str, Any]) -> bool:
+def compare(results: report.Results, baseline: dict[str, Any]) -> bool:
     """Prints what is to be said, and returns whether nothing moved."""
     name = results["configuration"]["kernel name"]
     now = figures(results)

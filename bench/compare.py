@@ -11,25 +11,26 @@ import json
 import os
 import statistics
 import sys
+from collections.abc import Iterator
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-import report  # noqa: E402 (the path has to be set first)
+from bench import report  # noqa: E402
 
 LIMIT = 0.01
 
 
-def differences(first, second):
+def differences(first: report.Results, second: report.Results) -> Iterator[tuple[str, float, float]]:
     """Yield each operation with both medians."""
     for op, sides in first["samples"].items():
         for side in sides:
             if side not in second["samples"].get(op, {}):
                 sys.exit("compare.py: the second file has no figures for %s in %s" % (op, side))
-            yield "%s in %s" % (op, side), *(statistics.median(report.counts(results, op, side))
-                                             for results in (first, second))
+            one, other = (statistics.median(report.counts(results, op, side)) for results in (first, second))
+            yield "%s in %s" % (op, side), one, other
 
 
-def main():
+def main() -> int:
     if len(sys.argv) != 3:
         sys.exit(__doc__.strip())
     results = []
@@ -40,7 +41,7 @@ def main():
         except (OSError, ValueError) as e:
             sys.exit("compare.py: %s: %s" % (path, e))
     apart = 0
-    for name, one, other in differences(*results):
+    for name, one, other in differences(results[0], results[1]):
         difference = abs(one - other) / one
         if difference > LIMIT and abs(one - other) > 1:
             apart += 1

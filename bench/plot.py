@@ -17,9 +17,9 @@ try:
 except ImportError:
     sys.exit("plot.py: matplotlib is missing: install the package python3-matplotlib")
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-import report  # noqa: E402 (the path has to be set first)
+from bench import report  # noqa: E402
 
 matplotlib.use("Agg")
 # The same results give the same file.
@@ -32,14 +32,14 @@ RUST_COLOUR = "#cc6633"
 DEMO_COLOUR = "#448855"
 
 
-def save(figure, directory, name):
+def save(figure: plt.Figure, directory: str, name: str) -> None:
     figure.tight_layout()
     figure.savefig(os.path.join(directory, name + ".svg"), metadata={"Date": None})
     figure.savefig(os.path.join(directory, name + ".png"), dpi=110)
     plt.close(figure)
 
 
-def ratio(results, directory):
+def ratio(results: report.Results, directory: str) -> None:
     """Rust over C for each operation, with the quartiles of the pairs of samples."""
     ops = report.both_sides(results)[::-1]
     spread = [report.quartiles(report.ratios(results, op)) for op in ops]
@@ -58,7 +58,7 @@ def ratio(results, directory):
     save(figure, directory, "ratio")
 
 
-def scale(results, directory):
+def scale(results: report.Results, directory: str) -> None:
     """Instructions per worker against their number."""
     steps = ("create", "start", "wake", "park", "unpark", "stop")
     figure, grid = plt.subplots(2, 3, figsize=(8, 4.5), sharex=True)
@@ -75,9 +75,9 @@ def scale(results, directory):
     save(figure, directory, "scale")
 
 
-def latency(results, directory):
+def latency(results: report.Results, directory: str) -> None:
     """The latency histograms of the demo with 1000 workers."""
-    buckets = {}
+    buckets: dict[str, dict[int, int]] = {}
     for line in results["latency"]:
         words = line.split()
         if not words[0].isdigit():
@@ -100,7 +100,7 @@ def latency(results, directory):
     save(figure, directory, "latency")
 
 
-def main():
+def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__.strip())
     with open(sys.argv[1], encoding="ascii") as f:

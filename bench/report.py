@@ -9,12 +9,13 @@ import json
 import os
 import statistics
 import sys
-
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-
-import size  # noqa: E402 (the path has to be set first)
+from typing import TypedDict
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, TOP)
+
+from bench import size  # noqa: E402
+
 RESULTS = os.path.join(TOP, "build", "bench", "results.json")
 
 TELLS = """\
@@ -24,23 +25,47 @@ checks; SEED=2 and so on shows how much of a figure is chance.
 They do not show how long anything takes: the emulator has no caches, branch prediction, devices or other CPUs."""
 
 
-def counts(results, op, side):
+class Samples(TypedDict):
+    """Nanoseconds of the guest's clock for each sample, in each of which something was done n times."""
+
+    n: int
+    ns: list[int]
+
+
+Configuration = TypedDict("Configuration", {
+    "kernel": str, "kernel name": str, "options": dict[str, str], "architecture": str, "qemu": str,
+    "accelerator": str, "ns per instruction": int, "commit": str})
+
+
+class Results(TypedDict):
+    """What is in results.json."""
+
+    configuration: Configuration
+    samples: dict[str, dict[str, Samples]]  # by operation and side
+    scale: dict[str, dict[str, list[list[int]]]]  # by side and number of workers, the figures of each round
+    unload: dict[str, list[int]]  # by number of workers
+    latency: list[str]
+    stop: dict[str, dict[str, Samples]]  # by number of CPUs and side
+    size: size.Size
+
+
+def counts(results: Results, op: str, side: str) -> list[float]:
     """Instructions per repetition of an operation, one number per sample."""
     entry = results["samples"][op][side]
     return [ns / results["configuration"]["ns per instruction"] / entry["n"] for ns in entry["ns"]]
 
 
-def ratios(results, op):
+def ratios(results: Results, op: str) -> list[float]:
     """Rust over C, for each pair of samples that were taken one after the other."""
     return [rust / c for rust, c in zip(counts(results, op, "rust"), counts(results, op, "c"))]
 
 
-def quartiles(values):
+def quartiles(values: list[float]) -> tuple[float, float, float]:
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
     return low, middle, high
 
 
-def both_sides(results):
+def both_sides(results: Results) -> list[str]:
     return [op for op, sides in results["samples"].items() if {"c", "rust"} <= sides.keys()]
 
 
@@ -49,11 +74,11 @@ STEPS = ("create", "start", "wake", "park", "unpark", "stop", "bytes")
 DEMO_STEPS = ("create", "start", "wake", "park", "unpark", "read of stats", "stop", "bytes")
 
 
-def per_worker(results, side):
+def per_worker(results: Results, side: str) -> dict[str, dict[int, float]]:
     """Returns {step: {n: figure}}: instructions per worker, except bytes and the read of a file."""
     steps = DEMO_STEPS if side == "demo" else STEPS
     scale = results["configuration"]["ns per instruction"]
-    table = {step: {} for step in steps}
+    table: dict[str, dict[int, float]] = {step: {} for step in steps}
     for n, rounds in results["scale"][side].items():
         for place, step in enumerate(steps):
             figure = statistics.median(figures[place] for figures in rounds)
@@ -68,7 +93,7 @@ def per_worker(results, side):
     return table
 
 
-def show_scale(results):
+def show_scale(results: Results) -> None:
     for side, what in (("c", "C twin"), ("rust", "Rust"), ("demo", "the demo, with its commands")):
         if side not in results["scale"]:
             continue
@@ -83,14 +108,14 @@ def show_scale(results):
     print("(instructions per worker, and bytes; the read of stats is one read of one file)")
 
 
-def show_stop(results):
+def show_stop(results: Results) -> None:
     for cpus, sides in results["stop"].items():
         ratio = statistics.median(c / rust for rust, c in zip(sides["rust"]["ns"], sides["c"]["ns"]))
         print("stopping %d threads that need 10 ms each, %s CPUs: one by one in C takes %.1f times as long as "
               "a group in Rust" % (sides["c"]["n"], cpus, ratio))
 
 
-def show(results):
+def show(results: Results) -> None:
     pairs = both_sides(results)
     print("\n%-20s %10s %10s   %s" % ("instructions", "C", "Rust", "Rust / C, median (quartiles)"))
     for op in pairs:

@@ -14,26 +14,23 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 VM = os.path.join(TOP, "qemu", "vm.py")
-sys.path[:0] = [os.path.join(TOP, "bench"), os.path.join(TOP, "qemu")]
+sys.path.insert(0, TOP)
 
-import accel  # noqa: E402 (the path has to be set first)
-import baseline  # noqa: E402
-import guest  # noqa: E402
-import machine  # noqa: E402
-import report  # noqa: E402
-import size  # noqa: E402
+from bench import baseline, report, size  # noqa: E402
+from qemu import guest, machine  # noqa: E402
 
 
-def first_line(*command):
+def first_line(*command: str) -> str:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                           text=True, cwd=TOP)
     return done.stdout.splitlines()[0] if done.stdout else "unknown"
 
 
-def configuration(kernel, seed):
+def configuration(kernel: str, seed: int) -> report.Configuration:
     """The properties of the machine and the programs that the figures depend on."""
     build = os.path.join(TOP, "build", kernel, "kernel")
     with open(os.path.join(build, ".config"), encoding="ascii") as f:
@@ -49,17 +46,17 @@ def configuration(kernel, seed):
         "options": {name: options.get("CONFIG_" + name, "n").strip('"') for name in wanted},
         "architecture": arch.name,
         "qemu": first_line(guest.find_qemu(arch), "--version"),
-        "accelerator": " ".join(accel.Counting(arch, seed).args("single")),
-        "ns per instruction": accel.Counting.NS_PER_INSTRUCTION,
+        "accelerator": " ".join(machine.Counting(arch, seed).args("single")),
+        "ns per instruction": machine.Counting.NS_PER_INSTRUCTION,
         "commit": first_line("git", "describe", "--always", "--dirty"),
     }
 
 
-def boot(kernel, script, *options):
+def boot(kernel: str, script: str, *options: str) -> Iterator[str]:
     """Run a script in a guest. Yields the lines that it prints."""
     command = [VM, "--kernel", kernel, "--script", script, *options]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as vm:
-        yield from vm.stdout
+        yield from vm.stdout or ()
     if vm.returncode:
         sys.exit("run.py: the guest failed, see above")
 
@@ -68,7 +65,7 @@ def boot(kernel, script, *options):
 STOP_CPUS = (1, 2, 4)
 
 
-def count(results, kernel, seed):
+def count(results: report.Results, kernel: str, seed: int) -> None:
     """The boot in which the clock counts instructions."""
     for line in boot(kernel, os.path.join(TOP, "bench", "guest.sh"), "--count", str(seed),
                      "--mem", "1024", "--limit", "1800"):
@@ -86,7 +83,7 @@ def count(results, kernel, seed):
             results["latency"].append(" ".join(rest))
 
 
-def stop(results, kernel, cpus):
+def stop(results: report.Results, kernel: str, cpus: int) -> None:
     """The boot in real time, for the ratio of two times that are measured in turns."""
     entry = results["stop"].setdefault(str(cpus), {})
     for line in boot(kernel, os.path.join(TOP, "bench", "stop.sh"), "--smp", str(cpus)):
@@ -95,7 +92,7 @@ def stop(results, kernel, cpus):
             entry.setdefault(side, {"n": int(n), "ns": []})["ns"].append(int(ns))
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", default="fast", metavar="NAME")
     parser.add_argument("--seed", type=int, default=1, metavar="N",
@@ -105,8 +102,9 @@ def main():
 
     os.makedirs(args.out, exist_ok=True)
     start = time.monotonic()
-    results = {"configuration": configuration(args.kernel, args.seed), "samples": {}, "scale": {}, "unload": {},
-               "latency": [], "stop": {}, "size": size.sizes(args.kernel)}
+    results: report.Results = {
+        "configuration": configuration(args.kernel, args.seed), "samples": {}, "scale": {}, "unload": {},
+        "latency": [], "stop": {}, "size": size.sizes(args.kernel)}
     count(results, args.kernel, args.seed)
     for cpus in STOP_CPUS:
         stop(results, args.kernel, cpus)

@@ -10,6 +10,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import TypedDict
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
@@ -20,26 +22,33 @@ THREADS = re.compile(r"7kthread(6packet|6thread|7context|7builder|5group|10compl
 TWIN = re.compile(r"twin_(fn|create|start|stop|reap|join|wake|wait|threads)")
 
 
-def readelf(option, path):
+def readelf(option: str, path: str) -> list[str]:
     return subprocess.run(["readelf", option, "-W", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           check=True, text=True).stdout.splitlines()
 
 
-def demangle(name):
+def demangle(name: str) -> str:
     return subprocess.run(["c++filt", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True,
                           text=True).stdout.strip()
+
+
+class Size(TypedDict):
+    """Text, data and relocations by what has them, and the paths to a panic."""
+
+    rows: dict[str, list[int]]
+    panics: list[tuple[str, str]]
 
 
 class Object:
     """The functions and data of an object file whose names match, and their relocations."""
 
-    def __init__(self, path, wanted):
+    def __init__(self, path: str, wanted: Callable[[str], object]) -> None:
         self.sections = {}
         for line in readelf("-S", path):
             found = re.match(r"\s*\[\s*(\d+)\]\s+(\S+)", line)
             if found:
                 self.sections[found.group(1)] = found.group(2)
-        self.places = {}
+        self.places: dict[str | None, list[tuple[int, int, str]]] = {}
         self.text = self.data = 0
         for line in readelf("-s", path):
             words = line.split()
@@ -67,20 +76,20 @@ class Object:
             if name:
                 self.relocations.append((name, words[4]))
 
-    def holder(self, section, offset):
+    def holder(self, section: str | None, offset: int) -> str | None:
         places = self.places.get(section, [])
-        place = bisect.bisect_right(places, (offset, float("inf"))) - 1
+        place = bisect.bisect_right(places, offset, key=lambda found: found[0]) - 1
         if place >= 0 and places[place][0] <= offset < places[place][1]:
             return places[place][2]
         return None
 
-    def panics(self):
+    def panics(self) -> list[tuple[str, str]]:
         """Pairs of a function and the panic function that it calls."""
         return sorted({(demangle(name), demangle(target)) for name, target in self.relocations
                        if "panic" in target})
 
 
-def sizes(kernel):
+def sizes(kernel: str) -> Size:
     module = os.path.join(TOP, "build", kernel, "module")
     # A module with one kind of thread: each kind has its own copy of the generic code.
     user = os.path.join(module, "samples", "kthread_monitor.o")
@@ -96,10 +105,10 @@ def sizes(kernel):
     }
 
 
-def show(size):
+def show(size: Size) -> None:
     print("\n%-32s %8s %8s %12s" % ("size in bytes", "text", "data", "relocations"))
     for name, row in size["rows"].items():
-        print("%-32s %8d %8d %12d" % (name, *row))
+        print("%-32s %8d %8d %12d" % (name, row[0], row[1], row[2]))
     print("paths in kthread/ that can panic: %d" % len(size["panics"]))
     for name, target in size["panics"]:
         print("  %s -> %s" % (name, target))

@@ -6,8 +6,12 @@ usage: table.py CELLS TEXT MARKDOWN
 """
 
 import sys
+from collections.abc import Iterator
 
-BLOCKS = (
+# Pairs of a key and the heading of its column.
+Keys = tuple[tuple[str, str], ...]
+
+BLOCKS: tuple[tuple[str, str, Keys], ...] = (
     ("Identity", "pid is the result of gettid(), tgid that of getpid(). ps -T also shows threads.",
      (("pid", "pid"), ("tgid", "tgid"), ("ppid", "ppid"), ("parent", "parent"), ("ps", "in ps"))),
     ("What it shares with the caller", "Own: the caller does not see the task's changes.",
@@ -21,9 +25,9 @@ BLOCKS = (
 class Cells:
     """The results, by way and key."""
 
-    def __init__(self, path):
-        self.release = None
-        self.ways = {}
+    def __init__(self, path: str) -> None:
+        self.release: str | None = None
+        self.ways: dict[str, dict[str, str]] = {}
         with open(path, encoding="utf-8") as f:
             for line in f:
                 fields = line.rstrip("\n").split("\t")
@@ -34,7 +38,7 @@ class Cells:
                 else:
                     raise ValueError("this is not a cell of the table: %s" % line.strip())
 
-    def rows(self, keys):
+    def rows(self, keys: Keys) -> Iterator[list[str]]:
         """The rows of a block. The caller only has one if it has values."""
         for way, found in self.ways.items():
             if way == "the caller" and not any(key in found for key, _ in keys):
@@ -45,7 +49,7 @@ class Cells:
             yield [way] + [found.get(key, "") for key, _ in keys]
 
 
-def as_text(cells):
+def as_text(cells: Cells) -> str:
     out = ["Tasks made in different ways, on Linux %s" % cells.release]
     for title, note, keys in BLOCKS:
         rows = [[""] + [name for _, name in keys]] + list(cells.rows(keys))
@@ -60,7 +64,7 @@ def as_text(cells):
     return "\n".join(out) + "\n"
 
 
-def as_markdown(cells):
+def as_markdown(cells: Cells) -> str:
     out = ["# Processes, threads and kernel threads side by side", "",
            "Made by `make compare` on Linux %s: a program creates a task in each of these ways, and finds out what" %
            cells.release, "the task shares with its caller by changes that the task makes. Nothing is taken from manuals; "
@@ -75,7 +79,7 @@ def as_markdown(cells):
     return "\n".join(out) + "\n"
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
     if len(argv) != 3:
         print("usage: table.py CELLS TEXT MARKDOWN", file=sys.stderr)
         return 2

@@ -42,7 +42,7 @@ ON_BEHALF = {
 }
 
 
-def read():
+def read() -> list[dict[str, str]]:
     """The lines as dictionaries."""
     with open(os.path.join(TOP, "docs", "users.tsv"), encoding="utf-8") as file:
         lines = [line.rstrip("\n").split("\t") for line in file]
@@ -58,7 +58,7 @@ def read():
     return users
 
 
-def tables(users):
+def tables(users: list[dict[str, str]]) -> None:
     count = collections.Counter((user["pattern"], user["verdict"]) for user in users)
     print("| pattern | | users | Y | R | F | N |")
     print("|---|---|---|---|---|---|---|")
@@ -76,7 +76,7 @@ def tables(users):
             print("| %s: `%s` | %s |" % (user["file"], user["function"], user["note"]))
 
 
-def compare(users, tree):
+def compare(users: list[dict[str, str]], tree: str) -> list[str]:
     """Lines that say where the list differs from the tree."""
     wrong = []
     listed = collections.defaultdict(list)
@@ -99,7 +99,7 @@ def compare(users, tree):
     return wrong
 
 
-def main():
+def main() -> int:
     if len(sys.argv) > 2 or len(sys.argv) == 2 and not os.path.isdir(os.path.join(sys.argv[1], "kernel")):
         sys.exit("usage: users.py [TREE], where TREE is a kernel source tree")
     users = read()

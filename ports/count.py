@@ -46,23 +46,25 @@ MORE = {
 DRIVER = {"mt76": "const ROUNDS", "ecryptfs": "const CLIENTS", "hwrng": "/// A source of bytes"}
 
 
-def lines(text):
+def lines(text: str) -> int:
     """The number of lines of code."""
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     return sum(1 for line in text.splitlines() if line.strip() and not line.strip().startswith("//"))
 
 
-def part(text, begin):
+def part(text: str, begin: str) -> str:
     """The block from the line with this text to its closing brace."""
     at = text.find(begin)
     if at < 0:
         sys.exit("count.py: there is no '%s' any more" % begin.split("\n")[0])
     at = text.rfind("\n", 0, at) + 1
     end = re.compile(r"^\}.*$", re.M).search(text, at)
+    if end is None:
+        sys.exit("count.py: '%s' has no end" % begin.split("\n")[0])
     return text[at:end.end()]
 
 
-def count_c(tree, file, parts):
+def count_c(tree: str, file: str, parts: list[str] | None) -> int:
     with open(os.path.join(tree, file), encoding="utf-8") as source:
         text = source.read()
     if parts is None:
@@ -70,7 +72,7 @@ def count_c(tree, file, parts):
     return sum(lines(part(text, begin)) for begin in parts)
 
 
-def main():
+def main() -> None:
     if len(sys.argv) != 2:
         sys.exit(__doc__.split("\n\n")[1])
     print("| port | C | Rust | `unsafe` blocks |\n|---|---|---|---|")

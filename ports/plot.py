@@ -17,18 +17,19 @@ LEFT, TOP, WIDTH, HEIGHT = 60, 40, 560, 260
 LOW, HIGH = 3, 9
 
 
-def text(x, y, words, anchor="middle", colour="black"):
+def text(x: float, y: float, words: str, anchor: str = "middle", colour: str = "black") -> str:
     return '<text x="%.1f" y="%.1f" text-anchor="%s" fill="%s">%s</text>' % (x, y, anchor, colour, words)
 
 
-def main():
+def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__.split("\n\n")[1])
-    curves = {}
+    curves: dict[str, list[tuple[int, int]]] = {}
     with open(sys.argv[1], encoding="ascii") as f:
         for line in f:
-            kind, percent, ns = line.split()
-            curves.setdefault(kind, []).append((int(percent), int(ns)))
+            kind, *point = line.split()
+            percent, ns = map(int, point)
+            curves.setdefault(kind, []).append((percent, ns))
     out = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">'
            % (LEFT + WIDTH + 30, TOP + HEIGHT + 50),
            '<rect width="100%" height="100%" fill="white"/>',
@@ -45,8 +46,8 @@ def main():
     for number, (kind, points) in enumerate(curves.items()):
         places = []
         for percent, ns in sorted(points):
-            exponent = min(max(math.log10(max(ns, 1)), LOW), HIGH)
-            places.append("%.1f,%.1f" % (LEFT + WIDTH * (exponent - LOW) / (HIGH - LOW),
+            power = min(max(math.log10(max(ns, 1)), LOW), HIGH)
+            places.append("%.1f,%.1f" % (LEFT + WIDTH * (power - LOW) / (HIGH - LOW),
                                          TOP + HEIGHT * (1 - percent / 100)))
         out.append('<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>'
                    % (" ".join(places), COLOURS.get(kind, "black")))

@@ -23,8 +23,14 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, TOP)
+
+from qemu import ktap  # noqa: E402
+
 OURS = ("kthread", "stats", "demo")
 # Helpers of KUnit tests and barriers are left out, and so are the tests below one of these lines.
 TEST_FILES = ("kthread/barrier.rs", "kthread/kunit.rs")
@@ -72,18 +78,32 @@ ACCESS = re.compile(
     r"|set_notify_signal|clear_notify_signal|bindings::set_bit|bindings::clear_bit)\(")
 
 
+# Results that say nothing where another one has failed.
+ORDERS_NEEDED = "the code asks for the order that the tests need"
+NO_ORDER_NEEDED = "what is in no test needs no order"
+
+
+class Ref(NamedTuple):
+    """The code that a statement models: its line number, and FILE FUNCTION: CODE."""
+
+    number: int
+    file: str
+    function: str
+    code: str
+
+
 class Wrong(Exception):
     """A fault of a test, in one line."""
 
 
-def squeezed(text):
+def squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
 
 class Test:
     """A litmus test, and the code that its statements model."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.name = os.path.basename(path)[:-len(".litmus")]
         with open(path, encoding="utf-8") as file:
             self.lines = file.read().splitlines()
@@ -95,9 +115,9 @@ class Test:
         if not any(line.startswith("exists") for line in self.lines):
             raise Wrong("it has no exists clause")
         # The number of the line of each statement, with what it models.
-        self.refs = []
-        self.process = {}
-        refs = []
+        self.refs: list[Ref] = []
+        self.process: dict[int, str] = {}
+        refs: list[tuple[str, ...]] = []
         process = None
         for number, line in enumerate(self.lines):
             if re.match(r"P\d+\(", line):
@@ -114,7 +134,7 @@ class Test:
                     raise Wrong("line %d: '%s' is no '// FILE FUNCTION: CODE'" % (number + 1, line))
                 refs.append(ref.groups())
             elif refs:
-                self.refs += [(number, *ref) for ref in refs]
+                self.refs += [Ref(number, *ref) for ref in refs]
                 refs = []
         referring = {ref[0] for ref in self.refs}
         for number in self.process:
@@ -122,10 +142,10 @@ class Test:
                 raise Wrong("line %d: '%s' models nothing" % (number + 1, self.lines[number].strip()))
         self.variants = list(self.weakened())
 
-    def unlocks(self, number):
+    def unlocks(self, number: int) -> bool:
         return any(end + "(" in self.lines[number] for _, end in PAIRS)
 
-    def order(self, number):
+    def order(self, number: int) -> str | None:
         """The order that a statement makes, or None if it does nothing with memory."""
         line = self.lines[number].split("//")[0]
         if "smp_mb(" in line or re.search(RMW + r"\(", line) or any(begin + "(" in line for begin, _ in PAIRS) \
@@ -137,12 +157,12 @@ class Test:
                 return order
         return None
 
-    def change(self, name, changes):
+    def change(self, name: str, changes: dict[int, str]) -> tuple[str, str]:
         """A variant with changed lines."""
         lines = [changes.get(number, line) for number, line in enumerate(self.lines)]
         return name, "\n".join(lines) + "\n"
 
-    def weakened(self):
+    def weakened(self) -> Iterator[tuple[str, str]]:
         found = False
         for number in self.process:
             line = self.lines[number]
@@ -155,11 +175,11 @@ class Test:
                     yield self.change("line %d: %s" % (number + 1, match.expand(name)),
                                       {number: line[:match.start()] + match.expand(text) + line[match.end():]})
         for begin, end in PAIRS:
-            held = {}
+            held: dict[tuple[str, str], list[int]] = {}
             for number, process in self.process.items():
-                lock = re.search(r"\b(?:%s|%s)\((\w*)\);" % (begin, end), self.lines[number])
-                if lock:
-                    held.setdefault((process, lock[1]), []).append(number)
+                found_lock = re.search(r"\b(?:%s|%s)\((\w*)\);" % (begin, end), self.lines[number])
+                if found_lock:
+                    held.setdefault((process, found_lock[1]), []).append(number)
             for (process, lock), numbers in held.items():
                 found = True
                 yield self.change("line %d: %s does without %s(%s)" % (numbers[0] + 1, process, begin, lock),
@@ -175,7 +195,7 @@ class Test:
                                       {number: pattern.sub(text, self.lines[number], count=1)})
 
 
-def functions(lines):
+def functions(lines: list[str]) -> list[tuple[str, int, int]]:
     """The functions of a Rust file, as (name, first line, line after the last one)."""
     found = []
     for number, line in enumerate(lines):
@@ -200,27 +220,27 @@ def functions(lines):
 class Function:
     """A function of kthread/, stats/ or demo/, its code without comments and blanks, and the tests that it names."""
 
-    def __init__(self, file, name, first, lines):
+    def __init__(self, file: str, name: str, first: int, lines: list[str]) -> None:
         self.file = file
         self.name = name
         self.first = first
         self.code = squeezed("\n".join(re.sub(r"(^|\s)//.*", "", line) for line in lines))
         self.marked = [name.strip() for line in lines for found in [MARKER.search(line)] if found
                        for name in found[1].split(",")]
-        self.seen = []
+        self.seen: list[tuple[int, int]] = []
 
-    def has(self, code):
+    def has(self, code: str) -> bool:
         """Notes that a piece of code is accounted for, and returns whether it is there."""
         code = squeezed(code)
         places = [match.start() for match in re.finditer(re.escape(code), self.code)]
         self.seen += [(place, place + len(code)) for place in places]
         return bool(places)
 
-    def after(self, code, place):
+    def after(self, code: str, place: int) -> int:
         """Where a piece of code is from a place on, or -1."""
         return self.code.find(squeezed(code), place)
 
-    def missed(self):
+    def missed(self) -> Iterator[str]:
         """The atomic accesses that no test accounts for."""
         for match in ACCESS.finditer(self.code):
             if self.code[:match.start()].endswith("fn"):
@@ -229,7 +249,7 @@ class Function:
                 yield self.code[max(0, match.start() - 24):match.end()]
 
 
-def read_code(top):
+def read_code(top: str) -> tuple[list[Function], list[str]]:
     """The functions of kthread/, stats/ and demo/, and the markers that are in none."""
     found = []
     stray = []
@@ -243,7 +263,7 @@ def read_code(top):
                     lines = source.read().splitlines()
                 stop = next((number for number, line in enumerate(lines) if TESTS_BEGIN.match(line)
                              and "mod tests" in " ".join(lines[number:number + 3])), len(lines))
-                within = set()
+                within: set[int] = set()
                 for function, first, end in functions(lines[:stop]):
                     found.append(Function(file, function, first, lines[first:end]))
                     within.update(range(first, end))
@@ -252,7 +272,7 @@ def read_code(top):
     return found, stray
 
 
-def order_of(code):
+def order_of(code: str) -> str | None:
     """The order that a piece of Rust code asks for, or None if it names none."""
     code = squeezed(code)
     if re.search(r"(?<!_)set_current_state\(", code):
@@ -265,15 +285,15 @@ def order_of(code):
     return orders[-1] if orders and ACCESS.search(code) else None
 
 
-def join(orders):
+def join(orders: Iterable[str | None]) -> str:
     """The weakest order that is as strong as each of these."""
-    orders = set(orders) - {"Relaxed", None}
-    if not orders:
+    strong = {order for order in orders if order and order != "Relaxed"}
+    if not strong:
         return "Relaxed"
-    return orders.pop() if len(orders) == 1 else "Full"
+    return strong.pop() if len(strong) == 1 else "Full"
 
 
-def bodies(path, text, name):
+def bodies(path: str, text: str, name: str) -> list[str]:
     """The bodies of the functions and macros of that name, in C or Rust."""
     if path.endswith(".rs"):
         lines = text.splitlines()
@@ -298,26 +318,27 @@ def bodies(path, text, name):
     return found
 
 
-def table(tests):
-    print("| test | what it proves | of |")
-    print("|---|---|---|")
+def table(tests: list[Test]) -> list[str]:
+    """The lines of the table of docs/proofs.md."""
+    lines = ["| test | what it proves | of |", "|---|---|---|"]
     for test in tests:
-        ours = {}
+        ours: dict[str, list[str]] = {}
         for _, file, function, _ in test.refs:
             if file.split("/")[0] in OURS:
                 ours.setdefault(file, []).append(function)
         where = ", ".join("%s: %s" % (file, ", ".join("`%s`" % name for name in dict.fromkeys(names)))
                           for file, names in ours.items())
-        print("| `%s` | %s | %s |" % (test.name, test.proves, where))
+        lines.append("| `%s` | %s | %s |" % (test.name, test.proves, where))
+    return lines
 
 
-def rows(text, name):
+def rows(text: str, name: str) -> str:
     """The lines of a table in docs/proofs.md, or what is between its marks."""
     match = re.search(r"<!-- %s: begin[^\n]*-->\n(.*?)<!-- %s: end -->" % (name, name), text, re.S)
     return match[1] if match else ""
 
 
-def no_order(text):
+def no_order(text: str) -> Iterator[tuple[str, str, str]]:
     """The accesses that need no ordering, as (file, function, code)."""
     for line in rows(text, "no-order").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
@@ -327,7 +348,7 @@ def no_order(text):
                 yield names[0], names[1], code
 
 
-def observe(herd, model, texts):
+def observe(herd: str, model: str, texts: dict[str, str]) -> dict[str, tuple[str, list[str]]]:
     """The verdicts of herd7: for each name 'Never', 'Sometimes' or 'Always', with the raised flags."""
     with tempfile.TemporaryDirectory() as work:
         names = list(texts)
@@ -347,7 +368,7 @@ def observe(herd, model, texts):
         for out, run in runs:
             run.wait()
             out.seek(0)
-            flags = []
+            flags: list[str] = []
             for line in out:
                 if line.startswith("Test "):
                     flags = []
@@ -357,38 +378,20 @@ def observe(herd, model, texts):
                     _, name, verdict = line.split()[:3]
                     said[name] = (verdict, flags)
                 elif line.startswith("Warning: File "):
-                    name = re.search(r'"(.*?)\.litmus"', line)
-                    if name:
-                        said[os.path.basename(name[1])] = (line.strip(), [])
+                    warned = re.search(r'"(.*?)\.litmus"', line)
+                    if warned:
+                        said[os.path.basename(warned[1])] = (line.strip(), [])
             out.close()
         return said
 
 
-class Ktap:
-    """Prints results."""
-
-    def __init__(self, count):
-        self.number = 0
-        self.failed = 0
-        print("KTAP version 1\n1..%d" % count)
-
-    def result(self, name, wrong):
-        """Print a result, which passes if there are no lines in `wrong`."""
-        self.number += 1
-        self.failed += bool(wrong)
-        print("%s %d %s" % ("not ok" if wrong else "ok", self.number, name))
-        for line in wrong:
-            print("# %s" % line)
-        sys.stdout.flush()
-
-
-def check_code(tests, code, stray):
+def check_code(tests: list[Test], code: list[Function], stray: list[str]) -> list[str]:
     """Lines with mismatches between the tests and the code."""
     wrong = list(stray)
     named = set()
-    gone = {}
+    gone: dict[tuple[str, str, str], list[tuple[str, int]]] = {}
     for test in tests:
-        reached = {}
+        reached: dict[tuple[Function, str], int] = {}
         for number, file, function, text in test.refs:
             if file.split("/")[0] not in OURS:
                 continue
@@ -423,10 +426,10 @@ def check_code(tests, code, stray):
     return list(dict.fromkeys(wrong))
 
 
-def check_orders(tests):
+def check_orders(tests: list[Test]) -> list[str]:
     """Lines for code with less or more ordering than the tests need."""
     wrong = []
-    used = {}
+    used: dict[tuple[str, str, str], list[str | None]] = {}
     for test in tests:
         for number, file, function, text in test.refs:
             if file.split("/")[0] not in OURS or not order_of(text):
@@ -441,7 +444,7 @@ def check_orders(tests):
     return wrong
 
 
-def check_tree(tests, tree):
+def check_tree(tests: list[Test], tree: str) -> list[str]:
     """Lines for quoted code that the kernel tree does not have."""
     wrong = []
     texts = {}
@@ -461,7 +464,7 @@ def check_tree(tests, tree):
     return wrong
 
 
-def check_rest(code, page):
+def check_rest(code: list[Function], page: str) -> list[str]:
     """Lines for accesses that are neither in a test nor listed as needing no ordering."""
     wrong = []
     told = set()
@@ -478,26 +481,18 @@ def check_rest(code, page):
     return wrong
 
 
-def check_table(tests, page):
+def check_table(tests: list[Test], page: str) -> list[str]:
     """Lines in which the table of docs/proofs.md differs from that of the tests."""
-    out = sys.stdout
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
-        sys.stdout = file
-        try:
-            table(tests)
-        finally:
-            sys.stdout = out
-        file.seek(0)
-        meant = file.read().splitlines()
+    meant = table(tests)
     found = rows(page, "orderings").splitlines()
     return ["docs/proofs.md: '%s' is not what proofs/litmus.py --table prints" % line
             for line in found if line not in meant] + \
         ["docs/proofs.md: the line '%s' is not there" % line for line in meant if line not in found]
 
 
-def main():
+def main() -> int:
     arguments = sys.argv[1:]
-    options = {"--tests": os.path.join(TOP, "proofs", "litmus"), "--code": TOP, "--only": None}
+    options = {"--tests": os.path.join(TOP, "proofs", "litmus"), "--code": TOP, "--only": ""}
     while len(arguments) > 1 and arguments[0] in options:
         options[arguments[0]] = arguments[1]
         arguments = arguments[2:]
@@ -509,31 +504,31 @@ def main():
         if name.endswith(".litmus"):
             try:
                 tests.append(Test(os.path.join(options["--tests"], name)))
-            except Wrong as wrong:
-                broken[name[:-len(".litmus")]] = str(wrong)
+            except Wrong as e:
+                broken[name[:-len(".litmus")]] = str(e)
     if arguments == ["--table"]:
-        table(tests)
+        print("\n".join(table(tests)))
         return 1 if broken else 0
 
     tree, herd = arguments
     model = os.path.join(os.path.abspath(tree), "tools", "memory-model")
     texts = {}
-    looked_at = [test for test in tests if options["--only"] in (None, test.name)]
+    looked_at = [test for test in tests if options["--only"] in ("", test.name)]
     for test in looked_at:
         texts[test.name] = "\n".join(test.lines) + "\n"
         texts.update(("%s.%d" % (test.name, number), text) for number, (_, text) in enumerate(test.variants))
     said = observe(herd, model, texts)
 
-    ktap = Ktap(len(tests) + len(broken) + 5)
+    report = ktap.Printer(len(tests) + len(broken) + 5)
     shown = 0
     print("# %-18s %-6s %-9s %s" % ("test", "", "weakened", "what it proves"))
-    for name, wrong in broken.items():
-        ktap.result(name, ["proofs/litmus/%s.litmus: %s" % (name, wrong)])
+    for name, fault in broken.items():
+        report.result(name, ["proofs/litmus/%s.litmus: %s" % (name, fault)])
     for test in tests:
         if test not in looked_at:
-            ktap.result(test.name + " # SKIP not asked for", [])
+            report.result(test.name, skip="not asked for")
             continue
-        wrong = []
+        wrong: list[str] = []
         verdict, flags = said.get(test.name, ("nothing", []))
         if (verdict, flags) != ("Never", []):
             wrong.append("proofs/litmus/%s.litmus: herd7 says %s, and it has to be Never" % (test.name, " ".join([verdict] + flags)))
@@ -547,25 +542,26 @@ def main():
         if not test.variants:
             wrong.append("proofs/litmus/%s.litmus: there is nothing in it to be weakened" % test.name)
         shown += passed
-        ktap.result("%-18s %-6s %2d of %2d  %s" % (test.name, said.get(test.name, ("nothing",))[0], passed,
+        report.result("%-18s %-6s %2d of %2d  %s" % (test.name, said.get(test.name, ("nothing", []))[0], passed,
                                                   len(test.variants), test.proves), wrong)
 
     code, stray = read_code(options["--code"])
     with open(os.path.join(options["--code"], "docs", "proofs.md"), encoding="utf-8") as file:
         page = file.read()
-    for name, check, arguments in (
-            ("tests and code name each other", check_code, (tests, code, stray)),
-            ("the code asks for the order that the tests need", check_orders, (tests,)),
-            ("the kernel tree is as the tests say", check_tree, (tests, tree)),
-            ("what is in no test needs no order", check_rest, (code, page)),
-            ("docs/proofs.md has the table of the tests", check_table, (tests, page))):
+    checks: list[tuple[str, Callable[[], list[str]]]] = [
+        ("tests and code name each other", lambda: check_code(tests, code, stray)),
+        (ORDERS_NEEDED, lambda: check_orders(tests)),
+        ("the kernel tree is as the tests say", lambda: check_tree(tests, tree)),
+        (NO_ORDER_NEEDED, lambda: check_rest(code, page)),
+        ("docs/proofs.md has the table of the tests", lambda: check_table(tests, page))]
+    for name, check in checks:
         # What is wrong with a test is not told again of the code.
-        if ktap.failed and (broken or check in (check_orders, check_rest)):
-            ktap.result(name + " # SKIP not looked at, as something else is wrong", [])
+        if report.failed and (broken or name in (ORDERS_NEEDED, NO_ORDER_NEEDED)):
+            report.result(name, skip="not looked at, as something else is wrong")
         else:
-            ktap.result(name, check(*arguments))
-    print("# %d tests, %d variants of which are possible or a data race; %d failed" % (len(tests), shown, ktap.failed))
-    return 1 if ktap.failed else 0
+            report.result(name, check())
+    print("# %d tests, %d variants of which are possible or a data race; %d failed" % (len(tests), shown, report.failed))
+    return report.status
 
 
 if __name__ == "__main__":

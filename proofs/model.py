@@ -13,10 +13,16 @@ the tests are run by a model in which nothing can be broken.
 """
 
 import concurrent.futures
+import functools
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from qemu import ktap  # noqa: E402
 
 # The limit in seconds for all interleavings of a test. Load on the machine does not change the results, as no
 # test takes more than half a minute of one CPU.
@@ -27,9 +33,15 @@ QUICK = (1, 16)
 WHOLE = (9, 256)
 # For the breaks.
 BROKEN = (2, 64)
+# What begins the name of a result that is of a break.
+WITHOUT = "without: "
 
 
-def model(binary, test, effort, broken=None):
+# What is wrong, in lines, what is said of it, and how many interleavings were run.
+Outcome = tuple[list[str], str, int]
+
+
+def model(binary: str, test: str, effort: tuple[int, int], broken: str | None = None) -> tuple[bool | None, str]:
     """Returns whether it passes, and what the model says."""
     preemptions, seeds = effort
     command = [binary, "--test", test, "--preemptions", str(preemptions), "--seeds", str(seeds), "--limit", str(LIMIT)]
@@ -47,7 +59,7 @@ def model(binary, test, effort, broken=None):
     return False, said or "it ends with status %d" % done.returncode
 
 
-def run_test(binary, test, effort):
+def run_test(binary: str, test: str, effort: tuple[int, int]) -> Outcome:
     passes, said = model(binary, test, effort)
     if not passes:
         return ["%s: %s: repeat it by %s --test %s" % (test, said, binary, test)], "", 0
@@ -56,7 +68,7 @@ def run_test(binary, test, effort):
     return wrong, "%7s with up to %s preemptions, %5s at random" % (runs, bound, at_random), int(runs) + int(at_random)
 
 
-def run_break(binary, name, tests):
+def run_break(binary: str, name: str, tests: list[str]) -> Outcome:
     wrong = []
     seen = []
     for test in tests:
@@ -70,12 +82,12 @@ def run_break(binary, name, tests):
     return wrong, "seen by " + " ".join(seen), 0
 
 
-def main():
+def main() -> int:
     arguments = sys.argv[1:]
     quick = "--quick" in arguments
     if quick:
         arguments.remove("--quick")
-    options = {"--only": None, "--whole": None}
+    options = {"--only": "", "--whole": ""}
     while len(arguments) > 1 and arguments[0] in options:
         options[arguments[0]] = arguments[1]
         arguments = arguments[2:]
@@ -85,8 +97,9 @@ def main():
     whole = options["--whole"] or binary
 
     listed = subprocess.run([whole, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    jobs = [(line.split()[0], run_test, (whole, line.split()[0], QUICK if quick else WHOLE)) for line in listed.splitlines()]
-    tests = [name for name, _, _ in jobs]
+    tests = [line.split()[0] for line in listed.splitlines()]
+    jobs: list[tuple[str, Callable[[], Outcome]]] = [
+        (test, functools.partial(run_test, whole, test, QUICK if quick else WHOLE)) for test in tests]
     unknown = []
     for name in sorted(os.listdir(breaks)):
         with open(os.path.join(breaks, name), encoding="utf-8") as file:
@@ -94,29 +107,22 @@ def main():
         found = re.match(r"# seen by: (.+)$", lines[1]) if len(lines) > 1 else None
         named = found.group(1).split() if found else []
         unknown += ["breaks/%s: there is no test '%s'" % (name, test) for test in named if test not in tests]
-        jobs.append(("without: " + name, run_break, (binary, name, named)))
+        jobs.append((WITHOUT + name, functools.partial(run_break, binary, name, named)))
     if options["--only"]:
-        jobs = [job for job in jobs if options["--only"] in (job[0], job[0][len("without: "):])]
+        jobs = [job for job in jobs if options["--only"] in (job[0], job[0].removeprefix(WITHOUT))]
 
-    failed = total = 0
-    print("KTAP version 1\n1..%d" % (len(jobs) + 1))
+    total = 0
+    report = ktap.Printer(len(jobs) + 1)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        running = [(name, pool.submit(run, *arguments)) for name, run, arguments in jobs]
-        for number, (name, job) in enumerate(running, 1):
+        running = [(name, pool.submit(run)) for name, run in jobs]
+        for name, job in running:
             wrong, said, runs = job.result()
             total += runs
-            failed += bool(wrong)
-            print("%s %d %-28s %s" % ("not ok" if wrong else "ok", number, name, said))
-            for line in wrong:
-                print("# " + line)
-            sys.stdout.flush()
-    print("%s %d breaks name tests that there are" % ("not ok" if unknown else "ok", len(jobs) + 1))
-    for line in unknown:
-        print("# " + line)
-    failed += bool(unknown)
-    broken = sum(run is run_break for _, run, _ in jobs)
-    print("# %d tests, %d interleavings; %d breaks, each of which is seen; %d failed" % (len(jobs) - broken, total, broken, failed))
-    return 1 if failed else 0
+            report.result("%-28s %s" % (name, said), wrong)
+    report.result("breaks name tests that there are", unknown)
+    broken = sum(name.startswith(WITHOUT) for name, _ in jobs)
+    print("# %d tests, %d interleavings; %d breaks, each of which is seen; %d failed" % (len(jobs) - broken, total, broken, report.failed))
+    return report.status
 
 
 if __name__ == "__main__":

@@ -13,61 +13,20 @@ import platform
 import subprocess
 import time
 
-import guest
-import initramfs
-import output
-from verdict import RC_PASS, SetupError
+from qemu import guest, initramfs, lab, output
+from qemu.machine import Accel
+from qemu.verdict import RC_PASS, SetupError
 
 BUDGET = 10.0
 KVM = "/dev/kvm"
 CPUINFO = "/proc/cpuinfo"
 
 
-class Accel:
-    tsc_khz = None  # where it is not that of the host
-
-    def __init__(self, kind, cpu, reason):
-        self.kind = kind
-        self.cpu = cpu
-        self.reason = reason
-
-    def args(self, thread):
-        kind = "tcg,thread=" + thread if self.kind == "tcg" else self.kind
-        return ["-accel", kind, "-cpu", self.cpu]
-
-    def __str__(self):
-        return "%s (%s)" % (self.kind, self.reason)
-
-
-class Counting(Accel):
-    """TCG with a clock that counts instructions, on one CPU, and jumps where that idles.
-
-    With 1 ns for each instruction, the kernel would spend half a minute of the boot on waiting for 20 ticks
-    to calibrate its timer.
-
-    All that differs between two boots is kept out, so that the same programs take the same instructions: what
-    the guest takes for random comes from the seed, the date is set, and a virtio device does at once what it is
-    told.
-    """
-
-    SHIFT = 2
-    NS_PER_INSTRUCTION = 1 << SHIFT
-    tsc_khz = 1_000_000
-
-    def __init__(self, arch, seed):
-        super().__init__("tcg", arch["COUNTING_CPU"], "counts instructions")
-        self.seed = seed
-
-    def args(self, thread):
-        return ["-accel", "tcg", "-cpu", self.cpu, "-icount", "shift=%d,sleep=off" % self.SHIFT,
-                "-seed", str(self.seed), "-rtc", "base=2026-01-01,clock=vm", "-global", "virtio-mmio.ioeventfd=off"]
-
-
-def _tcg(kernel, reason):
+def _tcg(kernel: lab.Kernel, reason: str) -> Accel:
     return Accel("tcg", kernel.arch["TCG_CPU"], reason)
 
 
-def _cpu_model():
+def _cpu_model() -> list[str]:
     """The host's processor, with the microcode, of which hypervisors make a difference."""
     with open(CPUINFO) as f:
         first = f.read().split("\n\n")[0]
@@ -75,7 +34,7 @@ def _cpu_model():
             if line.startswith(("vendor_id", "cpu family", "model", "stepping", "microcode", "CPU "))]
 
 
-def _key(kernel):
+def _key(kernel: lab.Kernel) -> list[object]:
     """Everything on which the answer of a probe depends."""
     digest = hashlib.sha256()
     with open(kernel.image, "rb") as f:
@@ -90,13 +49,13 @@ def _key(kernel):
             platform.release(), _cpu_model()]
 
 
-def _probe(kernel, cpu, run_dir):
+def _probe(kernel: lab.Kernel, cpu: str, run_dir: lab.RunDir) -> bool | str:
     """Boot the kernel with KVM and an init that leaves at once. True or the reason why not."""
     path = run_dir.subdir("kvm-" + cpu.replace(",", "_"))
     initrd = os.path.join(path, "initrd")
     initramfs.write(initrd, kernel, "mode=probe\n", tests=False)
-    probe = guest.Guest(kernel, Accel("kvm", cpu, "probe"), path, initrd, ["status"], smp=1, factor=1,
-                        limit=BUDGET, boot_limit=BUDGET)
+    request = guest.Request(kernel, Accel("kvm", cpu, "probe"), smp=1, factor=1, limit=BUDGET, boot_limit=BUDGET)
+    probe = guest.Guest(request, path, initrd, ["status"])
     failures = probe.run()
     if probe.rc == RC_PASS and not failures:
         return True
@@ -107,7 +66,7 @@ def _probe(kernel, cpu, run_dir):
     return failures[0].text if failures else "exit code %s" % probe.rc
 
 
-def _auto(kernel, run_dir):
+def _auto(kernel: lab.Kernel, run_dir: lab.RunDir) -> Accel:
     if not kernel.arch.is_host:
         return _tcg(kernel, "the host is no %s machine" % kernel.arch.name)
     if not os.path.exists(KVM):
@@ -135,7 +94,7 @@ def _auto(kernel, run_dir):
         verdicts.append("-cpu %s: %s" % (cpu, answer))
     if found is None:
         found = _tcg(kernel, "kvm boot probe: " + "; ".join(verdicts))
-        if os.getloadavg()[0] > 2 * os.cpu_count():
+        if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
             # The guest may have had no time to answer, and is asked again next time.
             return found
     part = "%s.%d" % (cache, os.getpid())
@@ -145,7 +104,7 @@ def _auto(kernel, run_dir):
     return found
 
 
-def choose(kernel, run_dir):
+def choose(kernel: lab.Kernel, run_dir: lab.RunDir) -> Accel:
     """The accelerator for this kernel on this machine, with the reason."""
     guest.find_qemu(kernel.arch)
     wish = os.environ.get("QEMU_ACCEL", "") or "auto"

@@ -13,9 +13,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
-import layout
-import machine
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from qemu import layout, machine  # noqa: E402
 
 SECTION = re.compile(r"^Disassembly of section (\S+):$")
 CALL = re.compile(r"^\t+([0-9a-f]+): R_\w+\t__sanitizer_cov_trace_pc\b")
@@ -23,7 +25,7 @@ INSTRUCTION = re.compile(r"^ *([0-9a-f]+):\t+(\S+)")
 PLACE = re.compile(r"^(/.*):([1-9][0-9]*)(?: \(discriminator [0-9]+\))?$")
 
 
-def calls(arch, path):
+def calls(arch: machine.Arch, path: str) -> Iterator[tuple[str, int, bool]]:
     """The recording calls in the code of a module: (section, address, whether it is one of a block).
 
     A block is noted by the address after its call. One that ends its function with that has none: it
@@ -31,7 +33,7 @@ def calls(arch, path):
     """
     run = subprocess.run([arch.cross + "objdump", "-dr", "--no-show-raw-insn", path], stdout=subprocess.PIPE, check=True, text=True,
                          errors="replace")
-    section, operation, notes = None, "", False
+    section, operation, notes = "", "", False
     for line in run.stdout.splitlines():
         header, call, instruction = SECTION.match(line), CALL.match(line), INSTRUCTION.match(line)
         if header:
@@ -46,26 +48,26 @@ def calls(arch, path):
             operation, notes = instruction.group(2), False
 
 
-def lines(arch, path, section, addresses):
+def lines(arch: machine.Arch, path: str, section: str, addresses: list[int]) -> list[list[tuple[str, int]]]:
     """For each address its (file, line), including those that it was inlined into."""
     # The call ends where the next instruction begins.
     text = "".join("0x%x\n" % (address - 1) for address in addresses)
     run = subprocess.run([arch.cross + "addr2line", "-a", "-i", "-j", section, "-e", path], input=text, stdout=subprocess.PIPE,
                          check=True, text=True, errors="replace")
-    found = []
+    found: list[list[tuple[str, int]]] = []
     for line in run.stdout.splitlines():
+        place = PLACE.match(line)
         if line.startswith("0x"):
             found.append([])
-        elif PLACE.match(line):
-            file, number = PLACE.match(line).groups()
-            found[-1].append((os.path.normpath(file), int(number)))
+        elif place:
+            found[-1].append((os.path.normpath(place[1]), int(place[2])))
     return found
 
 
-def measure(arch, source, built, reached):
+def measure(arch: machine.Arch, source: str, built: str, reached: str) -> dict[str, dict[int, bool]]:
     """{file: {line: whether it was reached}}"""
-    result = {}
-    seen = {}
+    result: dict[str, dict[int, bool]] = {}
+    seen: dict[str, set[tuple[str, int]]] = {}
     with open(reached) as f:
         for line in f:
             name, kind, offset = line.split()
@@ -78,7 +80,7 @@ def measure(arch, source, built, reached):
                 continue
             here = seen.get(layout.module_name(path), set())
             places = layout.places(path)
-            blocks = {}
+            blocks: dict[str, list[int]] = {}
             known = set()
             for section, address, is_block in calls(arch, path):
                 if section in places:
@@ -99,9 +101,9 @@ def measure(arch, source, built, reached):
     return result
 
 
-def ranges(numbers):
+def ranges(numbers: list[int]) -> str:
     """1 2 3 5 as 1-3, 5."""
-    found = []
+    found: list[list[int]] = []
     for number in numbers:
         if found and found[-1][1] == number - 1:
             found[-1][1] = number
@@ -110,7 +112,7 @@ def ranges(numbers):
     return ", ".join("%d" % a if a == b else "%d-%d" % (a, b) for a, b in found)
 
 
-def main(kernel, source, built, reached, info):
+def main(kernel: str, source: str, built: str, reached: str, info: str) -> None:
     source = os.path.realpath(source)
     result = measure(machine.arch_of(kernel), source, built, reached)
     if not result:
@@ -121,11 +123,11 @@ def main(kernel, source, built, reached, info):
             f.write("TN:\nSF:%s\n" % file)
             for number, ran in sorted(found.items()):
                 f.write("DA:%d,%d\n" % (number, ran))
-            ran = sum(found.values())
-            f.write("LF:%d\nLH:%d\nend_of_record\n" % (len(found), ran))
+            count = sum(found.values())
+            f.write("LF:%d\nLH:%d\nend_of_record\n" % (len(found), count))
             total += len(found)
-            hit += ran
-            print("%5.1f %% %6d of %6d  %s" % (100 * ran / len(found), ran, len(found), os.path.relpath(file, source)))
+            hit += count
+            print("%5.1f %% %6d of %6d  %s" % (100 * count / len(found), count, len(found), os.path.relpath(file, source)))
             missed = [number for number, ran in sorted(found.items()) if not ran]
             if missed:
                 print("        not reached: %s" % ranges(missed))

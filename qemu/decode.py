@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Decode a kernel complaint to files and lines, with the kernel's own scripts/decode_stacktrace.sh."""
 
+import argparse
 import os
 import re
 import shlex
 import subprocess
 import tempfile
 
-import lab
-import layout
-from splat import FRAME
+from qemu import lab, layout
+from qemu.splat import FRAME, Splat
 
 LIMIT = 60  # seconds for one complaint
 LENGTH = 120  # lines of one complaint
@@ -39,7 +39,7 @@ class Error(Exception):
     pass
 
 
-def fold(lines):
+def fold(lines: list[str]) -> list[str]:
     """The lines, with the repeated frames of a recursion only once."""
     folded = []
     start = 0
@@ -70,14 +70,14 @@ class Decoder:
     home: the directory that a module of the user's is in.
     """
 
-    def __init__(self, kernel, log, modules, home=None):
+    def __init__(self, kernel: lab.Kernel, log: str, modules: list[str], home: str | None = None) -> None:
         self.kernel = kernel
         self.log = log
         self.modules = modules
         self.homes = [re.escape(os.path.realpath(path) + "/") for path in (home, lab.ROOT) if path]
-        self.told = {}  # fingerprint -> where that was
+        self.told: dict[tuple[str, tuple[str, ...]], str] = {}  # fingerprint -> where that was
 
-    def tell(self, item, where):
+    def tell(self, item: Splat, where: str) -> list[str]:
         """The lines to print about a splat that came in `where`."""
         if item.fingerprint in self.told:
             lines = ["kernel, in %s: as in %s above: %s" % (where, self.told[item.fingerprint], item.title)]
@@ -88,7 +88,7 @@ class Decoder:
             f.write("\n".join(lines) + "\n\n")
         return lines
 
-    def _decoded(self, item):
+    def _decoded(self, item: Splat) -> list[str]:
         lines = fold([line for line in item.text if not NOISE.match(line)])
         dropped = len(lines) - LENGTH
         del lines[LENGTH:]
@@ -100,9 +100,9 @@ class Decoder:
             lines.append("(%d lines more in console.log)" % dropped)
         return lines
 
-    def decode(self, lines):
+    def decode(self, lines: list[str]) -> list[str]:
         """The lines with file and line of each frame that has debug information."""
-        decoded = {}
+        decoded: dict[str, str] = {}
         source = os.path.realpath(os.path.join(self.kernel.build, "source"))
         if not os.path.isdir(source):
             source = os.path.realpath(self.kernel.build)
@@ -113,14 +113,14 @@ class Decoder:
             for name in sorted(set(IN_MODULE.findall("\n".join(lines)))):
                 self._relocate(name, modules)
             # A frame has the address that is returned to, one after the call; RIP is where it happened.
-            for options, chosen in ([], [line for line in lines if not RIP.match(line)]), (
-                    ["-R"], [line for line in lines if RIP.match(line)]):
+            for options, chosen in ("", [line for line in lines if not RIP.match(line)]), (
+                    "-R", [line for line in lines if RIP.match(line)]):
                 if chosen:
-                    command = ["bash", script, *options, self.kernel.symbols, source, modules]
+                    command = ["bash", script, *options.split(), self.kernel.symbols, source, modules]
                     decoded.update(zip(chosen, self._run(command, chosen)))
         return [self._tidy(line, decoded[line], source) for line in lines]
 
-    def _run(self, command, lines):
+    def _run(self, command: list[str], lines: list[str]) -> list[str]:
         # The script is to use binutils, which read what either compiler writes.
         env = {name: value for name, value in os.environ.items() if name != "LLVM"}
         env["LC_ALL"] = "C.UTF-8"
@@ -133,16 +133,16 @@ class Decoder:
                 run.returncode, len(found), len(lines), run.stderr.strip()))
         return found
 
-    def _tidy(self, old, new, source):
+    def _tidy(self, old: str, new: str, source: str) -> str:
         if FRAME.search(old) and not LINE.search(new):
             return old
         new = re.sub("|".join([re.escape(source + "/"), COPY, *self.homes]), "", RUST_LIBRARY.sub("", DISCRIMINATOR.sub("", new)))
         while UP.search(new):
             new = UP.sub("", new)
         # The script drops the indentation of most lines.
-        return re.match(" *", old).group() + new.lstrip()
+        return old[:len(old) - len(old.lstrip(" "))] + new.lstrip()
 
-    def _relocate(self, name, directory):
+    def _relocate(self, name: str, directory: str) -> None:
         """Put the module there, with a range of addresses for each section that has code."""
         path = whole(name, self.modules)
         if path is None:
@@ -153,13 +153,13 @@ class Decoder:
         subprocess.run([self.kernel.arch.cross + "objcopy", *moves, path, os.path.join(directory, name + ".ko")],
                        stderr=subprocess.PIPE, check=True)
 
-    def _code_sections(self, path):
+    def _code_sections(self, path: str) -> list[str]:
         run = subprocess.run([self.kernel.arch.cross + "objdump", "-h", path], stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True, check=True)
         return [name for name, flags in SECTION.findall(run.stdout) if "CODE" in flags.split(", ")]
 
 
-def whole(name, modules):
+def whole(name: str, modules: list[str]) -> str | None:
     """The module of that name with its debug information, or None. `modules` are stripped ones, the last counts."""
     for stripped in reversed(modules):
         if layout.module_name(stripped) == name:
@@ -171,9 +171,9 @@ def whole(name, modules):
     return None
 
 
-def command(kernel, args, *words):
+def command(kernel: lab.Kernel, args: argparse.Namespace, goal: str, *more: str) -> str:
     """The make command line that boots such a guest again."""
-    words = ["make", words[0], "KERNEL=" + kernel.name, *words[1:]]
+    words = ["make", goal, "KERNEL=" + kernel.name, *more]
     if args.smp != 2:
         words.append("SMP=%d" % args.smp)
     if args.mem is not None:

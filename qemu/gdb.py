@@ -12,22 +12,22 @@ import sys
 import gdb
 import gdb.types
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-import layout  # noqa: E402
+from qemu import layout  # noqa: E402
 
 
 class Loading(gdb.Breakpoint):
     """The breakpoint before the kernel calls a module's init."""
 
-    def __init__(self, argument, files):
+    def __init__(self, argument: str, files: dict[str, str]) -> None:
         super().__init__("*(unsigned long)&do_init_module", internal=True)
         self.silent = True
         self.argument = argument
         self.files = files
-        self.known = {}
+        self.known: dict[str, dict[str, int]] = {}
 
-    def stop(self):
+    def stop(self) -> bool:
         module = gdb.parse_and_eval("(struct module *)" + self.argument)
         name = module["name"].string()
         path = self.files.get(name)
@@ -53,10 +53,10 @@ class Loading(gdb.Breakpoint):
 class Modules(gdb.Command):
     """lab-modules ARGUMENT FILE...: loads the symbols of these modules when each is loaded."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("lab-modules", gdb.COMMAND_FILES, gdb.COMPLETE_FILENAME)
 
-    def invoke(self, arg, from_tty):
+    def invoke(self, arg: str, from_tty: bool) -> None:
         self.dont_repeat()
         argument, *files = gdb.string_to_argv(arg)
         Loading(argument, {layout.module_name(path): path for path in files})

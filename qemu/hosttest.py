@@ -17,10 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 
-import judge
-import lab
-import output
+from qemu import judge, lab, output
+from qemu.ktap import Result
+from qemu.verdict import Failure
 
 # Seconds, on a fast kernel: a busy machine takes ten times as long as one that is not.
 LIMIT = 600
@@ -30,7 +31,7 @@ ITS_OWN = ("KDIR", "LAB_GIVEN", "LAB_GOALS", "TESTS", "JUNIT", "SMP", "MEM", "BO
 SETTLE = 3.0  # seconds in which what a test has started may still end
 
 
-def session(leader):
+def session(leader: int) -> list[tuple[str, int]]:
     """The processes of a session, as pairs (name, number), but for zombies."""
     found = []
     for path in glob.glob("/proc/[0-9]*/stat"):
@@ -47,17 +48,23 @@ def session(leader):
     return found
 
 
+# What did not hold, the parsed result, and the seconds that the test took.
+Outcome = tuple[list[Failure], Result, float]
+
+
 class HostTest:
-    def __init__(self, name, command):
+    def __init__(self, name: str, command: list[str]) -> None:
         self.name = name
         self.command = command
-        self.process = None
-        self.lines = queue.SimpleQueue()  # of its output, as they come, and None when the run is over
+        self.process: subprocess.Popen[bytes] | None = None
+        # The lines of its output, as they come, and None when the run is over.
+        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
-    def run(self, kernel, run_dir):
+    def run(self, kernel: lab.Kernel, run_dir: lab.RunDir) -> Outcome:
         """Returns its failures, its parsed result and the seconds that it took. Runs in a thread."""
         start = time.monotonic()
-        facts = judge.Facts(self.name, LIMIT * kernel.factor)
+        limit = LIMIT * kernel.factor
+        facts = judge.Facts(self.name, limit)
         environment = {name: value for name, value in os.environ.items() if name not in ITS_OWN}
         # It is removed with the test in any case. Some tests run as another user in it.
         place = tempfile.mkdtemp(prefix="kdemo-host-")
@@ -69,9 +76,10 @@ class HostTest:
                                        env={**environment, "KERNEL": kernel.name, "RUN_DIR": run_dir.path,
                                             "TMPDIR": place},
                                        start_new_session=True)
+            assert process.stdout is not None
             self.process = process
             try:
-                for line in self._lines(process, facts):
+                for line in self._lines(process, limit, facts):
                     copy.write(line + "\n")
                     facts.ktap.feed(line)
                     self.lines.put(line)
@@ -87,9 +95,14 @@ class HostTest:
         finally:
             copy.close()
             shutil.rmtree(place, ignore_errors=True)
-        return *judge.judge(facts), time.monotonic() - start
+        failures, result = judge.judge(facts)
+        return failures, result, time.monotonic() - start
 
-    def kill(self):
+    def over(self, _: object) -> None:
+        """No more lines come."""
+        self.lines.put(None)
+
+    def kill(self) -> bool:
         """Kill all of its session, in which its children may have made groups of their own. Whether there was any."""
         process = self.process
         left = session(process.pid) if process else []
@@ -101,7 +114,7 @@ class HostTest:
         return bool(left)
 
     @staticmethod
-    def _left(leader):
+    def _left(leader: int) -> str:
         """The processes of its session that outlive the test, as a text."""
         end = time.monotonic() + SETTLE
         while left := session(leader):
@@ -111,10 +124,11 @@ class HostTest:
         return ""
 
     @staticmethod
-    def _lines(process, facts):
+    def _lines(process: subprocess.Popen[bytes], limit: float, facts: judge.Facts) -> Iterator[str]:
         """The lines of its output, until it has ended or its time is up. Its status goes to facts."""
-        end = time.monotonic() + facts.limit
+        end = time.monotonic() + limit
         rest = b""
+        assert process.stdout is not None
         pipe = process.stdout.fileno()
         watch = os.pidfd_open(process.pid)
         try:
@@ -148,25 +162,25 @@ class HostTest:
 class Runs:
     """Tests that run from now on, beside what the caller does until it wants their reports."""
 
-    def __init__(self, tests, kernel, run_dir):
+    def __init__(self, tests: list[HostTest], kernel: lab.Kernel, run_dir: lab.RunDir) -> None:
         self.pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
-        self.runs = []
+        self.runs: list[tuple[HostTest, concurrent.futures.Future[Outcome]]] = []
         for test in tests:
             job = self.pool.submit(test.run, kernel, run_dir)
-            job.add_done_callback(lambda _, lines=test.lines: lines.put(None))
+            job.add_done_callback(test.over)
             self.runs.append((test, job))
 
-    def report(self, report):
+    def report(self, report: judge.Report) -> None:
         """In their order, a test's lines as they come once those before it are through."""
         for test, job in self.runs:
-            for line in iter(test.lines.get, None):
+            while (line := test.lines.get()) is not None:
                 report.nested("  " + line)
             report.result(test.name, *job.result())
 
-    def __enter__(self):
+    def __enter__(self) -> "Runs":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *reason: object) -> None:
         for _, job in self.runs:
             job.cancel()
         # A test may start its process just now.
@@ -177,7 +191,7 @@ class Runs:
         self.pool.shutdown()
 
 
-def find(once=True):
+def find(once: bool = True) -> list[HostTest]:
     """The self-check and the tests in tests/host; without once, not those that are the same for any kernel."""
     found = []
     check = os.path.join(lab.TESTS, "selfcheck", "run.py")

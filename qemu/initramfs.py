@@ -11,10 +11,11 @@ import shutil
 import struct
 import subprocess
 import threading
+from collections.abc import Iterable, Sequence
+from typing import BinaryIO
 
-import lab
-import layout
-from verdict import SetupError
+from qemu import lab, layout, machine
+from qemu.verdict import SetupError
 
 STATIC_CFLAGS = ["-static", "-O2", "-Wall", "-Wextra", "-Werror"]
 
@@ -25,12 +26,12 @@ COMPILING = threading.Lock()
 class Cpio:
     """Writer of the newc format of an initramfs."""
 
-    def __init__(self, out):
+    def __init__(self, out: BinaryIO) -> None:
         self.out = out
         self.inode = 0
-        self.dirs = set()
+        self.dirs: set[str] = set()
 
-    def _entry(self, name, mode, data=b"", rdev=(0, 0)):
+    def _entry(self, name: str, mode: int, data: bytes = b"", rdev: tuple[int, int] = (0, 0)) -> None:
         self.inode += 1
         raw = name.encode() + b"\0"
         fields = [self.inode, mode, 0, 0, 1, 0, len(data), 0, 0,
@@ -39,7 +40,7 @@ class Cpio:
         self.out.write(head + raw + b"\0" * (-(len(head) + len(raw)) % 4))
         self.out.write(data + b"\0" * (-len(data) % 4))
 
-    def directory(self, name):
+    def directory(self, name: str) -> None:
         """Add a directory and those above it, once."""
         name = name.strip("/")
         if not name or name in self.dirs:
@@ -48,28 +49,28 @@ class Cpio:
         self.dirs.add(name)
         self._entry(name, 0o040755)
 
-    def data(self, name, data, mode=0o755):
+    def data(self, name: str, data: bytes | str, mode: int = 0o755) -> None:
         name = name.strip("/")
         self.directory(os.path.dirname(name))
         if isinstance(data, str):
             data = data.encode()
         self._entry(name, 0o100000 | mode, data)
 
-    def file(self, name, path, mode=0o755):
+    def file(self, name: str, path: str, mode: int = 0o755) -> None:
         with open(path, "rb") as f:
             self.data(name, f.read(), mode)
 
-    def symlink(self, name, target):
+    def symlink(self, name: str, target: str) -> None:
         name = name.strip("/")
         self.directory(os.path.dirname(name))
         self._entry(name, 0o120777, target.encode())
 
-    def char_device(self, name, major, minor):
+    def char_device(self, name: str, major: int, minor: int) -> None:
         name = name.strip("/")
         self.directory(os.path.dirname(name))
         self._entry(name, 0o020600, rdev=(major, minor))
 
-    def tree(self, name, path, without=()):
+    def tree(self, name: str, path: str, without: Sequence[str] = ()) -> None:
         for top, dirs, files in os.walk(path):
             dirs[:] = sorted(d for d in dirs if d not in without)
             place = os.path.normpath(os.path.join(name, os.path.relpath(top, path)))
@@ -77,11 +78,11 @@ class Cpio:
             for item in sorted(files):
                 self.file(os.path.join(place, item), os.path.join(top, item))
 
-    def close(self):
+    def close(self) -> None:
         self._entry("TRAILER!!!", 0)
 
 
-def is_static(path):
+def is_static(path: str) -> bool:
     """True for an ELF program that needs no interpreter (no PT_INTERP)."""
     with open(path, "rb") as f:
         head = f.read(64)
@@ -96,32 +97,32 @@ def is_static(path):
     return True
 
 
-def busybox(arch=None):
+def busybox(arch: machine.Arch | None = None) -> str:
     """The busybox of an architecture, or of this machine."""
     if arch and not arch.is_host:
         path = os.path.join(lab.CACHE, "busybox", arch.name, "busybox")
         if not os.path.exists(path):
             raise SetupError("there is no busybox for %s: run scripts/busybox.sh %s" % ((arch.name,) * 2))
         return path
-    path = shutil.which("busybox")
-    if path is None or not is_static(path):
+    found = shutil.which("busybox")
+    if found is None or not is_static(found):
         raise SetupError("the guest needs a static busybox: install the package busybox-static")
-    return path
+    return found
 
 
 @functools.lru_cache(maxsize=None)
-def applets():
+def applets() -> list[str]:
     """The names of busybox' programs, which are the same on each architecture."""
     return subprocess.run([busybox(), "--list"], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, check=True, text=True).stdout.split()
 
 
-def compiler(arch):
+def compiler(arch: machine.Arch) -> str:
     """The command that compiles C for the guest; for one of this machine's architecture any C compiler does."""
     if arch.cross:
         if not shutil.which(arch.cross + "gcc"):
             raise SetupError("there is no %sgcc: install the package %s" % (arch.cross, arch["CROSS_PACKAGE"]))
-        return arch.cross + "gcc"
+        return "%sgcc" % arch.cross
     names = [os.environ.get("CC", ""), "cc", "gcc", "clang"]
     names += ["clang-%d" % v for v in range(30, 13, -1)]
     for name in names:
@@ -130,7 +131,7 @@ def compiler(arch):
     raise SetupError("no C compiler found for tests/programs: install clang or gcc")
 
 
-def compile_program(arch, source, program):
+def compile_program(arch: machine.Arch, source: str, program: str) -> None:
     """Compile one program, complete or not at all: another run may want it too."""
     part = "%s.%d" % (program, os.getpid())
     run = subprocess.run([compiler(arch), *STATIC_CFLAGS, "-o", part, source],
@@ -144,7 +145,7 @@ def compile_program(arch, source, program):
 SOURCES = [os.path.join(lab.ROOT, where) for where in lab.PROJECT["PROJECT_PROGRAMS"].split(":")]
 
 
-def programs(arch):
+def programs(arch: machine.Arch) -> dict[str, str]:
     """Compile the guest's programs where that was not yet done. Returns their paths by name."""
     out_dir = os.path.join(lab.ROOT, "build", "programs" if arch.is_host else "programs@" + arch.name)
     built = {}
@@ -165,7 +166,7 @@ def programs(arch):
     return built
 
 
-def module_depends(path):
+def module_depends(path: str) -> list[str]:
     """The names in the `depends=` line of a module's .modinfo."""
     with open(path, "rb") as f:
         image = f.read()
@@ -176,7 +177,7 @@ def module_depends(path):
     return [name for name in value.split(",") if name]
 
 
-def add_modules(cpio, release, paths):
+def add_modules(cpio: Cpio, release: str, paths: Iterable[str]) -> None:
     """Put the modules where modprobe looks and write the modules.dep that depmod would."""
     place = "lib/modules/" + release
     by_name = {layout.module_name(p): p for p in paths}
@@ -188,7 +189,7 @@ def add_modules(cpio, release, paths):
     cpio.data(place + "/modules.dep", "".join(lines), 0o644)
 
 
-def add_kselftest(cpio, kernel):
+def add_kselftest(cpio: Cpio, kernel: lab.Kernel) -> None:
     """Put the tests and the kernel's own runner of selftests where kselftest_install would."""
     source = os.path.join(kernel.build, "source")
     selftests = os.path.join(source if os.path.isdir(source) else kernel.build, "tools", "testing", "selftests")
@@ -202,7 +203,8 @@ def add_kselftest(cpio, kernel):
     cpio.symlink("kselftest/" + lab.MODULE, "/tests")
 
 
-def write(path, kernel, conf, modules=(), extra=(), tests=True):
+def write(path: str, kernel: lab.Kernel, conf: str, modules: Iterable[str] = (),
+          extra: Iterable[tuple[str, bytes | str]] = (), tests: bool = True) -> None:
     """Write the initramfs for one boot.
 
     conf: text of /etc/guest.conf, which init.sh reads as shell.

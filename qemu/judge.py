@@ -13,11 +13,13 @@ What ran holds only if five facts do, each of which is taken by itself:
 The last three are those of the guest; of a test on the host, processes alone.
 """
 
-import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
-import ktap
-import splat
-from verdict import Failure
+from qemu import splat
+from qemu.ktap import Parser, Result
+from qemu.verdict import Failure
 
 SKIP = 4
 
@@ -27,23 +29,23 @@ MUTES = ("console_loglevel", "ignore_loglevel")
 TAINT_WARN = 512
 
 
+@dataclass
 class Facts:
     """The facts about one run."""
 
-    def __init__(self, name, limit=None, expects=(), allows=(), reports=True):
-        self.name = name
-        self.limit = limit  # seconds
-        self.expects = expects  # patterns of complaints that have to come
-        self.allows = allows  # and of such as may
-        self.reports = reports  # it has to print KTAP, and to end with 0, 1 or 4
-        self.status = None  # a number, "timeout", "stuck" (it could not even be killed) or "lost"
-        self.ktap = ktap.Parser()
-        self.counters = ""
-        self.left = ""
-        self.console = ()
-        self.marked = True
+    name: str
+    limit: float | None = None  # seconds
+    expects: Sequence[str] = ()  # patterns of complaints that have to come
+    allows: Sequence[str] = ()  # and of such as may
+    reports: bool = True  # it has to print KTAP, and to end with 0, 1 or 4
+    status: int | str | None = None  # a number, "timeout", "stuck" (it could not even be killed) or "lost"
+    ktap: Parser = field(default_factory=Parser)
+    counters: str = ""
+    left: str = ""
+    console: Sequence[str] = ()
+    marked: bool = True
 
-    def take(self, word, text):
+    def take(self, word: str, text: str) -> None:
         """A fact as the guest reports it."""
         if word == "status":
             self.status = int(text) if text.isdigit() else text
@@ -51,11 +53,21 @@ class Facts:
             setattr(self, word, text)
 
     @property
-    def skipped(self):
+    def skipped(self) -> bool:
         return self.status == SKIP
 
 
-def judge_console(facts):
+class Report(Protocol):
+    """Who is told what tests say, and how they ended."""
+
+    def nested(self, line: str) -> None:
+        """A line of a test's own KTAP, already indented."""
+
+    def result(self, name: str, failures: list[Failure], result: Result | None, seconds: float | None = None) -> None:
+        """The final word on a test; `result` is its parsed line, or None if none came."""
+
+
+def judge_console(facts: Facts) -> list[Failure]:
     """Compare the complaints on the console with those that are declared."""
     failures = []
     splats = splat.find(facts.console)
@@ -73,7 +85,7 @@ def judge_console(facts):
     return failures
 
 
-def _judge_status(facts, failed):
+def _judge_status(facts: Facts, failed: list[Result]) -> Failure | None:
     """The faults of the exit status, given the names of the failed results."""
     status = facts.status
     if status in ("timeout", "stuck"):
@@ -89,13 +101,13 @@ def _judge_status(facts, failed):
             return Failure("test", "failed: " + names, facts.name)
         return Failure("test", "it exited with 1" + (", though no subtest failed" if facts.reports else ""), facts.name)
     if failed:
-        return Failure("test", "it exited with %d, but failed: %s" % (status, names), facts.name)
+        return Failure("test", "it exited with %s, but failed: %s" % (status, names), facts.name)
     if facts.skipped and not facts.reports:
-        return Failure("test", "it exited with %d" % status, facts.name)
+        return Failure("test", "it exited with %s" % status, facts.name)
     return None
 
 
-def _judge_ktap(facts, results):
+def _judge_ktap(facts: Facts, results: list[Result]) -> list[str]:
     """The faults of the KTAP's form."""
     parser = facts.ktap
     if not parser.used:
@@ -108,7 +120,7 @@ def _judge_ktap(facts, results):
     return found
 
 
-def _moved_by(warnings, change):
+def _moved_by(warnings: int, change: str) -> bool:
     """Whether exactly this number of WARNINGs explains the change of a counter."""
     name, before, _, after = change.split(" ")
     if name == "warn_count":
@@ -116,7 +128,7 @@ def _moved_by(warnings, change):
     return name == "tainted" and warnings > 0 and int(after) == int(before) | TAINT_WARN
 
 
-def _counters(facts):
+def _counters(facts: Facts) -> str:
     """The changed counters that nothing excuses, as a text."""
     changed = [item for item in facts.counters.split(", ") if item]
     if facts.expects:
@@ -125,7 +137,7 @@ def _counters(facts):
     return ", ".join(item for item in changed if not _moved_by(len(warnings), item))
 
 
-def judge(facts):
+def judge(facts: Facts) -> tuple[list[Failure], Result]:
     """The faults, as a list of Failure, and a Result that sums them up."""
     results = facts.ktap.finish()
     failed = [leaf for result in results for leaf in result.leaves() if not leaf.ok and not leaf.skipped]
@@ -144,5 +156,5 @@ def judge(facts):
         failures.append(Failure("left-behind", "it left behind: " + facts.left, facts.name))
     skipped = facts.skipped and not failed
     reason = (facts.ktap.skip_reason or "") if skipped else ""
-    result = ktap.Result(facts.status == 0 or skipped, 0, facts.name, "SKIP" if skipped else None, reason, results)
+    result = Result(facts.status == 0 or skipped, 0, facts.name, "SKIP" if skipped else None, reason, results)
     return failures, result

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A strict KTAP parser (Documentation/dev-tools/ktap.rst), pure over lines.
+"""A strict KTAP parser (Documentation/dev-tools/ktap.rst), pure over lines, and what prints results.
 
 Strict: each level needs its version line, its plan and exactly the planned
 results in order. `errors` collects what it does not accept.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 VERSION = re.compile(r"(?:KTAP version 1|TAP version 1[34])$")
 PLAN = re.compile(r"1\.\.([0-9]+)(?: # SKIP(?: (.*))?)?$")
@@ -15,22 +19,22 @@ NOT_OK = re.compile(r"not ok\b")
 BAIL = re.compile(r"Bail out!\s*(.*)$")
 
 
+@dataclass(eq=False)
 class Result:
     """One result line with the results that are nested in it."""
 
-    def __init__(self, ok, number, name, directive, reason, children):
-        self.ok = ok
-        self.number = number
-        self.name = name
-        self.directive = directive
-        self.reason = reason
-        self.children = children
+    ok: bool
+    number: int
+    name: str
+    directive: str | None = None
+    reason: str = ""
+    children: list[Result] = field(default_factory=list)
 
     @property
-    def skipped(self):
+    def skipped(self) -> bool:
         return self.directive == "SKIP"
 
-    def leaves(self):
+    def leaves(self) -> list[Result]:
         """The results without children; a failed parent of passed children counts itself."""
         if not self.children:
             return [self]
@@ -40,31 +44,31 @@ class Result:
         return inner
 
 
+@dataclass(eq=False)
 class Level:
-    def __init__(self, indent):
-        self.indent = indent
-        self.plan = None
-        self.results = []
-        self.children = []  # finished results of the level below, waiting for their parent
-        self.skip_reason = None  # of a plan `1..0 # SKIP reason`, here or in the level below
+    indent: int
+    plan: int | None = None
+    results: list[Result] = field(default_factory=list)
+    children: list[Result] = field(default_factory=list)  # finished, of the level below, waiting for their parent
+    skip_reason: str | None = None  # of a plan `1..0 # SKIP reason`, here or in the level below
 
 
 class Parser:
     """Feed lines one by one; on_result is told of each result of the outermost level."""
 
-    def __init__(self, on_result=None):
-        self.levels = []
-        self.errors = []
-        self.bail = None
-        self.top = None
+    def __init__(self, on_result: Callable[[Result], None] | None = None) -> None:
+        self.levels: list[Level] = []
+        self.errors: list[str] = []
+        self.bail: str | None = None
+        self.top: Level | None = None
         self.used = False  # whether anything was KTAP at all
         self.on_result = on_result
         self.line_number = 0
 
-    def error(self, text):
+    def error(self, text: str) -> None:
         self.errors.append("line %d: %s" % (self.line_number, text))
 
-    def feed(self, line):
+    def feed(self, line: str) -> None:
         self.line_number += 1
         body = line.lstrip(" ")
         indent = len(line) - len(body)
@@ -94,24 +98,24 @@ class Parser:
             self._result(indent, result, body)
 
     @staticmethod
-    def _begins(body):
+    def _begins(body: str) -> bool:
         """Whether this can only be KTAP. Many programs print lines that begin with `ok`."""
         return any(pattern.match(body) for pattern in (VERSION, PLAN, BAIL, NOT_OK))
 
     @property
-    def skip_reason(self):
+    def skip_reason(self) -> str | None:
         """The reason for skipping everything: that of the plan, or of the first result."""
         if self.top is None:
             return None
         return self.top.skip_reason or next((result.reason for result in self.top.results if result.skipped), None)
 
-    def _open(self, indent):
+    def _open(self, indent: int) -> None:
         level = Level(indent)
         if not self.levels:
             self.top = level
         self.levels.append(level)
 
-    def _version(self, indent):
+    def _version(self, indent: int) -> None:
         if not self.levels:
             if self.top is not None:
                 self.error("a second KTAP at the outermost level")
@@ -133,7 +137,7 @@ class Parser:
             self.error("a nested KTAP is indented by %d, not by %d" % (indent, indent - deeper + 2))
         self._open(indent)
 
-    def _close(self):
+    def _close(self) -> None:
         """End the innermost level and hand its results to the level above."""
         level = self.levels.pop()
         name = "the outermost level" if not self.levels else "a nested level"
@@ -146,12 +150,12 @@ class Parser:
             if level.plan == 0:
                 self.levels[-1].skip_reason = level.skip_reason
 
-    def _level_at(self, indent):
+    def _level_at(self, indent: int) -> Level | None:
         while len(self.levels) > 1 and self.levels[-1].indent > indent:
             self._close()
         return self.levels[-1] if self.levels[-1].indent == indent else None
 
-    def _plan(self, indent, match):
+    def _plan(self, indent: int, match: re.Match[str]) -> None:
         level = self._level_at(indent)
         if level is None:
             return
@@ -162,7 +166,7 @@ class Parser:
         level.plan = int(match.group(1))
         level.skip_reason = match.group(2)
 
-    def _result(self, indent, match, body):
+    def _result(self, indent: int, match: re.Match[str], body: str) -> None:
         level = self._level_at(indent)
         if level is None:
             # An indented line that belongs to no level is an unknown line by the specification,
@@ -195,7 +199,7 @@ class Parser:
         if level is self.top and self.on_result:
             self.on_result(result)
 
-    def finish(self):
+    def finish(self) -> list[Result]:
         """Close what is open and return the outermost results."""
         if self.top is None:
             self.error("no KTAP at all")
@@ -212,7 +216,31 @@ class Parser:
         return self.top.results
 
 
-def parse(lines):
+class Printer:
+    """Prints results as they come."""
+
+    def __init__(self, planned: int) -> None:
+        self.planned = planned
+        self.number = self.failed = 0
+        print("KTAP version 1\n1..%d" % planned, flush=True)
+
+    def result(self, name: str, wrong: Iterable[str] = (), skip: str | None = None) -> None:
+        """A result, which holds if nothing is wrong, of which these are the lines; or why it is skipped."""
+        lines = ["# " + line for text in wrong for line in text.splitlines() or [""]]
+        self.number += 1
+        self.failed += bool(lines)
+        said = "%s %d %s" % ("not ok" if lines else "ok", self.number, name)
+        if skip is not None:
+            said += " # SKIP " + skip
+        print("\n".join([said, *lines]), flush=True)
+
+    @property
+    def status(self) -> int:
+        """The exit status of a test that printed these."""
+        return 1 if self.failed or self.number != self.planned else 0
+
+
+def parse(lines: Iterable[str]) -> tuple[list[Result], list[str], str | None]:
     """Parse a whole log. Returns (results, errors, bail)."""
     parser = Parser()
     for line in lines:
@@ -221,7 +249,7 @@ def parse(lines):
     return results, parser.errors, parser.bail
 
 
-def count(results):
+def count(results: list[Result]) -> tuple[int, int, int]:
     """(passed, failed, skipped) leaves."""
     leaves = [leaf for result in results for leaf in result.leaves()]
     skipped = sum(leaf.skipped for leaf in leaves)

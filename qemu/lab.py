@@ -8,14 +8,14 @@ import os
 import re
 import time
 
-import machine
-from verdict import SetupError
+from qemu import machine
+from qemu.verdict import SetupError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 TESTS = os.path.join(ROOT, "tests")
 
 
-def _project():
+def _project() -> dict[str, str]:
     """The values of qemu/project.conf."""
     with open(os.path.join(ROOT, "qemu", "project.conf")) as f:
         return dict(line.rstrip("\n").split("=", 1) for line in f if "=" in line and not line.startswith("#"))
@@ -38,12 +38,10 @@ PASSED = "passed"  # a file in the directory of a run
 class Kernel:
     """A finished kernel build, as scripts/build-kernel.sh leaves it in build/NAME/kernel."""
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_.+@-]+", name) or name.startswith("."):
             raise SetupError("'%s' is no kernel name: use a name from qemu/config" % name)
         self.arch = machine.arch_of(name)
-        if self.arch is None:
-            raise SetupError("'%s' is a kernel for an architecture that is not in qemu/arch" % name)
         self.name = name
         self.dir = os.path.join(ROOT, "build", name)
         self.build = os.path.join(self.dir, "kernel")
@@ -67,9 +65,12 @@ class Kernel:
         self.symbols = symbols if os.path.exists(symbols) else self.vmlinux
         self.image = packed if os.path.exists(packed) else os.path.join(self.build, self.arch["IMAGE"])
         self.machine = machine.Machine(self.arch, self.image == packed)
-        self.hz = int(re.search(r"^CONFIG_HZ=(\d+)$", self.config, re.M).group(1))
+        hz = re.search(r"^CONFIG_HZ=(\d+)$", self.config, re.M)
+        if hz is None:
+            raise SetupError("the kernel '%s' has no CONFIG_HZ" % name)
+        self.hz = int(hz[1])
 
-    def function_at(self, address):
+    def function_at(self, address: int) -> str:
         """The symbol at an address; the lab's kernels run where they were linked."""
         found = "user space" if address < 1 << 63 else "a module, at 0x%x" % address
         with open(os.path.join(self.build, "System.map")) as f:
@@ -88,11 +89,11 @@ class Kernel:
                 found = name
         return "a module, at 0x%x" % address
 
-    def modules(self, kind="module"):
+    def modules(self, kind: str = "module") -> list[str]:
         """The modules that were built against this kernel (kind: module or selfcheck), as the guest gets them."""
         return sorted(glob.glob(os.path.join(glob.escape(self.dir), kind, "stripped", "*.ko")))
 
-    def demo_module(self):
+    def demo_module(self) -> str:
         path = os.path.join(self.dir, "module", "stripped", MODULE + ".ko")
         if not os.path.exists(path):
             raise SetupError("the module is not built for the kernel '%s': run "
@@ -103,7 +104,7 @@ class Kernel:
 class RunDir:
     """A directory for this run, so that concurrent runs share no file."""
 
-    def __init__(self, kernel, kind):
+    def __init__(self, kernel: Kernel, kind: str) -> None:
         base = os.path.join(kernel.dir, "runs")
         os.makedirs(base, exist_ok=True)
         stamp = time.strftime("%Y%m%d-%H%M%S")
@@ -121,7 +122,7 @@ class RunDir:
         self._forget_old(base, kind)
 
     @staticmethod
-    def _forget_old(base, kind):
+    def _forget_old(base: str, kind: str) -> None:
         """Keep the last runs. Passed ones are removed first."""
         old = sorted(glob.glob(os.path.join(glob.escape(base), kind + "-*")), key=os.path.getmtime)
         old.sort(key=lambda path: not os.path.exists(os.path.join(path, PASSED)))
@@ -143,18 +144,18 @@ class RunDir:
             finally:
                 os.close(lock)
 
-    def passed(self):
+    def passed(self) -> None:
         """Record that this run has passed."""
         with contextlib.suppress(OSError):
             open(self.file(PASSED), "w").close()
 
-    def file(self, *names):
+    def file(self, *names: str) -> str:
         return os.path.join(self.path, *names)
 
-    def subdir(self, name):
+    def subdir(self, name: str) -> str:
         path = self.file(name)
         os.makedirs(path, exist_ok=True)
         return path
 
-    def __str__(self):
+    def __str__(self) -> str:
         return os.path.relpath(self.path) if self.path.startswith(os.getcwd() + os.sep) else self.path

@@ -3,6 +3,7 @@
 
 import os
 import struct
+from collections.abc import Iterator
 
 WRITE, ALLOC, EXECUTE, RO_AFTER_INIT = 1, 2, 4, 1 << 21
 # The flags that a section must have, and must not have, for each kind of memory.
@@ -13,12 +14,12 @@ ELSEWHERE = (".modinfo", "__versions", "__version_ext_crcs", "__version_ext_name
 LATE = (".data..ro_after_init", "__jump_table", ".static_call_sites")
 
 
-def module_name(path):
+def module_name(path: str) -> str:
     """The kernel's name for the module in this file."""
     return os.path.basename(path)[:-len(".ko")].replace("-", "_")
 
 
-def sections(path):
+def sections(path: str) -> Iterator[tuple[str, int, int, int]]:
     """(name, flags, size, alignment) of each section of an ELF file, in its order."""
     with open(path, "rb") as f:
         data = f.read()
@@ -30,10 +31,10 @@ def sections(path):
         yield data[start:data.index(b"\0", start)].decode(), header[2], header[5], header[8]
 
 
-def places(path):
+def places(path: str) -> dict[str, tuple[str, int]]:
     """For each section that gets memory, the kind of memory and the place in it."""
-    found = {}
-    ends = {}
+    found: dict[str, tuple[str, int]] = {}
+    ends: dict[str, int] = {}
     for prefix in "", "INIT_":
         for wanted, unwanted, kind in KINDS:
             for name, flags, size, align in sections(path):

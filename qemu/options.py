@@ -4,13 +4,13 @@
 import argparse
 import re
 
-import machine
-from verdict import SetupError
+from qemu import guest, lab, machine
+from qemu.verdict import SetupError
 
 LEAST_MEM = 96
 
 
-def size(text):
+def size(text: str) -> int:
     """Memory in MiB, from a number of them or one with K, M or G."""
     match = re.fullmatch("([0-9]{1,11})([KkMmGg]?)", text)
     if not match:
@@ -23,22 +23,30 @@ def size(text):
     return kib >> 10
 
 
-def above_zero(text):
+def above_zero(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
         raise argparse.ArgumentTypeError("'%s' is not a whole number above 0" % text)
     return int(text)
 
 
-def add(parser):
+def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kernel", default="fast", metavar="NAME", help="a kernel in build/ (default: fast)")
     parser.add_argument("--smp", type=above_zero, default=2, metavar="N", help="number of CPUs (default: 2)")
     parser.add_argument("--mem", type=size, metavar="SIZE", help="memory in MiB, or with K, M or G behind it")
     parser.add_argument("--boot", default="", metavar="WORDS", help="more words for the kernel's command line")
 
 
-def check(kernel, args):
+def request(kernel: lab.Kernel, accel: machine.Accel, args: argparse.Namespace) -> guest.Request:
+    """The guest that these options ask for."""
+    share = getattr(args, "share", None)
+    return guest.Request(kernel, accel, smp=args.smp, mem=args.mem or kernel.mem, append=args.boot.split(),
+                         devices=guest.share_devices(kernel, share, args.share_rw) if share else ())
+
+
+def check(kernel: lab.Kernel, args: argparse.Namespace) -> None:
     """Refuse options that this kernel would silently ignore."""
-    cpus = min(int((re.search(r"^CONFIG_NR_CPUS=(\d+)$", kernel.config, re.M) or [0, 1])[1]), machine.MAX_CPUS)
+    found = re.search(r"^CONFIG_NR_CPUS=(\d+)$", kernel.config, re.M)
+    cpus = min(int(found[1]) if found else 1, machine.MAX_CPUS)
     if args.smp > cpus:
         raise SetupError("--smp %d: the kernel '%s' takes at most %d CPUs" % (args.smp, kernel.name, cpus))
     if getattr(args, "share", None) and "\nCONFIG_9P_FS=y\n" not in kernel.config:

@@ -6,11 +6,11 @@ import shutil
 import tarfile
 import tempfile
 
-from verdict import Failure, SetupError
+from qemu.verdict import Failure, SetupError
 
 
 class OutDir:
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
         try:
             os.makedirs(path, exist_ok=True)
@@ -18,10 +18,10 @@ class OutDir:
                 pass
         except OSError as e:
             raise SetupError("OUT: nothing can be written to '%s': %s" % (path, e.strerror)) from None
-        self.left_out = []  # what is there in the guest and will not be here, with the reason
+        self.left_out: list[tuple[str, str]] = []  # what is there in the guest and will not be here, with the reason
         self.files = 0
 
-    def fill(self, archive, most):
+    def fill(self, archive: str, most: int) -> Failure | None:
         """Unpack at most so many bytes. All of it comes before any of it replaces what was there.
 
         Returns a failure or None."""
@@ -33,7 +33,7 @@ class OutDir:
             return Failure("out", "what the guest left in /out did not get to %s: %s" % (self.path, e))
         return None
 
-    def _unpack(self, archive, new, most):
+    def _unpack(self, archive: str, new: str, most: int) -> None:
         links = []
         with tarfile.open(archive, "r:", encoding="utf-8", errors="surrogateescape") as tar:
             for member in tar:
@@ -52,8 +52,10 @@ class OutDir:
                     most -= member.size
                     if most < 0:
                         raise ValueError("it is more than the guest has memory (has it a file with holes?)")
-                    with tar.extractfile(member) as source, open(target, "xb") as copy:
-                        shutil.copyfileobj(source, copy)
+                    data = tar.extractfile(member)
+                    assert data is not None  # as it is a regular file
+                    with data, open(target, "xb") as copy:
+                        shutil.copyfileobj(data, copy)
                     os.chmod(target, member.mode & 0o777 | 0o600)
                     os.utime(target, (member.mtime, member.mtime))
                     self.files += 1
@@ -74,7 +76,7 @@ class OutDir:
                 os.link(source, target)
                 self.files += 1
 
-    def _merge(self, new, place):
+    def _merge(self, new: str, place: str) -> None:
         for entry in sorted(os.scandir(new), key=lambda entry: entry.name):
             target = os.path.join(place, entry.name)
             if not entry.is_dir(follow_symlinks=False):

@@ -5,8 +5,12 @@ splat.re holds the patterns, one a line. Lines that belong to one complaint
 become one Splat, with the test during which it came and the whole of its text.
 """
 
+from __future__ import annotations
+
 import os
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 # The kernel has data races of its own, which are ignored here: those without a module,
 RACE = re.compile(r"BUG: KCSAN: ")
@@ -30,7 +34,7 @@ FRAME = re.compile(r"\S+\+0x[0-9a-f]+/0x[0-9a-f]+")
 PREFIX = re.compile(r"^(<\d+>)?\[ *\d+\.\d+\](\[ *[TC]\d+\])? ?")
 
 
-def _load():
+def _load() -> re.Pattern[str]:
     with open(os.path.join(os.path.dirname(os.path.realpath(__file__)), "splat.re")) as f:
         lines = [line.rstrip("\n") for line in f]
     return re.compile("|".join("(?:%s)" % line for line in lines if line and not line.startswith("#")))
@@ -39,37 +43,37 @@ def _load():
 PATTERNS = _load()
 
 
+@dataclass(eq=False)
 class Splat:
-    def __init__(self, test, lines=(), text=()):
-        self.test = test  # None outside of any test
-        self.lines = list(lines)  # those that match a pattern
-        self.text = list(text)  # all, from the first of these to the end of its stacks
-        self.traced = False
+    test: str | None  # None outside of any test
+    lines: list[str] = field(default_factory=list)  # those that match a pattern
+    text: list[str] = field(default_factory=list)  # all, from the first of these to the end of its stacks
+    traced: bool = False
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The first line with the subject of the complaint."""
         for line in self.lines:
             if not (CUT_HERE.search(line) or END_TRACE.search(line) or CALL_TRACE.search(line)):
                 return line
         return self.lines[0]
 
-    def matches(self, pattern):
+    def matches(self, pattern: str) -> bool:
         return any(re.search(pattern, line) for line in self.lines)
 
     @property
-    def is_warn(self):
+    def is_warn(self) -> bool:
         """Whether this is a WARN(), which the kernel counts and which taints it."""
         return any(map(CUT_HERE.search, self.lines)) and any(map(WARN.match, self.lines))
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> tuple[str, tuple[str, ...]]:
         """The same for the same complaint: its title without numbers, and its place."""
         frames = [frame.split("+")[0] for line in self.text for frame in FRAME.findall(line)]
         return re.sub(r"\b(0x)?[0-9a-f]*[0-9][0-9a-f]*\b", "N", self.title), tuple(frames[:8])
 
 
-def split_stacks(lines):
+def split_stacks(lines: list[str]) -> tuple[list[str], Splat | None]:
     """The lines of a console log up to the stacks that the host has asked for, and those as a Splat or None."""
     for n, line in enumerate(lines):
         if ASKED.search(line):
@@ -78,7 +82,7 @@ def split_stacks(lines):
     return lines, None
 
 
-def _text(lines, first, last, end):
+def _text(lines: list[str], first: int, last: int, end: int) -> list[str]:
     """The whole of a complaint: lines[first] to lines[last] match a pattern, from lines[end] on is another."""
     if last + 1 < end and RUST_PANIC.match(lines[last]):
         last += 1
@@ -95,19 +99,19 @@ def _text(lines, first, last, end):
     return lines[first:stop + 1]
 
 
-def _is_kernels_own_race(splat):
+def _is_kernels_own_race(splat: Splat) -> bool:
     if not RACE.search(splat.title):
         return False
-    return KERNEL_RACE.search(splat.title) or not IN_MODULE.search("\n".join(splat.text))
+    return bool(KERNEL_RACE.search(splat.title)) or not IN_MODULE.search("\n".join(splat.text))
 
 
-def find(lines):
+def find(log: Sequence[str]) -> list[Splat]:
     """All complaints in these lines of a console log, but for races that are the kernel's own."""
     splats = []
-    spans = []  # for each, the first and the last of its lines
+    spans: list[tuple[int, int]] = []  # for each, the first and the last of its lines
     test = None
-    current = None
-    lines = [PREFIX.sub("", line) for line in lines]
+    current: Splat | None = None
+    lines = [PREFIX.sub("", line) for line in log]
     for n, line in enumerate(lines):
         marker = MARKER.match(line)
         if marker:
@@ -123,8 +127,8 @@ def find(lines):
             if current is None or not re.match(r"(Kernel panic|Oops)", line):
                 current = Splat(test)
                 splats.append(current)
-                spans.append([n, n])
-        spans[-1][1] = n
+                spans.append((n, n))
+        spans[-1] = spans[-1][0], n
         if RUST_PANIC.match(line):
             # The reason stands on a line of its own.
             line = " ".join(lines[n:n + 2])
@@ -133,6 +137,6 @@ def find(lines):
             current.traced = True
         if END_TRACE.search(line):
             current = None
-    for splat, span, following in zip(splats, spans, [*spans[1:], [len(lines)]]):
-        splat.text = _text(lines, *span, following[0])
+    for splat, span, following in zip(splats, spans, [*(first for first, _ in spans[1:]), len(lines)]):
+        splat.text = _text(lines, *span, following)
     return [splat for splat in splats if not _is_kernels_own_race(splat)]

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run a list of guest tests, in as many boots as it takes, and judge each."""
 
+from __future__ import annotations
+
 import os
 import re
 import shlex
+import dataclasses
+from collections.abc import Sequence
 
-import guest
-import initramfs
-import judge
-import ktap
-import lab
-import splat
-from verdict import Failure, SetupError
+from qemu import guest, initramfs, judge, ktap, lab, splat
+from qemu.verdict import Failure, SetupError
 
 DEFAULT_LIMIT = 45
+SETTLE = 3  # seconds in which what a test has let go may still end
 LAST_LINES = 10  # shown of a guest that does not print its stacks
 HEADER = re.compile(r"^# ksft-([^ :]*):[ \t]*(.*?)[ \t]*$", re.M)
 CMDLINE_WORD = re.compile(r"[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:/+*@-]+)?")
@@ -29,11 +29,11 @@ class Headers:
     # ksft-cmdline: WORDS         it needs a guest with these words on the kernel's command line
     """
 
-    def __init__(self, path, text):
-        self.limit = None
-        self.expects = []
-        self.allows = []
-        self.cmdline = []
+    def __init__(self, path: str, text: str) -> None:
+        self.limit: int | None = None
+        self.expects: list[str] = []
+        self.allows: list[str] = []
+        self.cmdline: list[str] = []
         for key, value in HEADER.findall(text):
             if key == "timeout":
                 if not re.fullmatch("[0-9]{1,6}", value) or int(value) == 0:
@@ -60,12 +60,12 @@ class Headers:
 class Test(Headers):
     """A test program and what its header declares."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         with open(path, encoding="utf-8", errors="replace") as f:
             super().__init__(path, f.read())
         self.path = path
         self.name = os.path.splitext(os.path.basename(path))[0]
-        self.limit = self.limit or DEFAULT_LIMIT
+        self.limit: int = self.limit or DEFAULT_LIMIT
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", self.name):
             raise SetupError("%s: a test's name may only have letters, digits, '_', '.' and '-'" % path)
 
@@ -73,25 +73,26 @@ class Test(Headers):
 class TestGuest(guest.Guest):
     """Judges each test as soon as its result, all facts and the console's marker are there."""
 
-    def __init__(self, *args, tests, report, **kwargs):
+    def __init__(self, request: guest.Request, run_path: str, initrd: str, tests: Sequence[Test],
+                 report: judge.Report) -> None:
         self.tests = {test.name: test for test in tests}
         self.report = report
-        super().__init__(*args, **kwargs)
+        super().__init__(request, run_path, initrd, ["status", "ktap"])
 
-    def _forget(self):
+    def _forget(self) -> None:
         super()._forget()
         self.parser = ktap.Parser(on_result=self._on_result)
         self.inner = ktap.Parser()  # of the test that is running
-        self.pending = None
-        self.waiting = []  # KTAP lines that came while a result waits for its marker
-        self.segments = {}  # name of a test -> console lines between its markers
-        self.ended = set()
-        self.past = set()  # tests whose marker will not come any more
-        self.in_test = None
-        self.outside = []  # console lines that belong to no test
-        self.judged = []
+        self.pending: ktap.Result | None = None
+        self.waiting: list[str] = []  # KTAP lines that came while a result waits for its marker
+        self.segments: dict[str, list[str]] = {}  # name of a test -> console lines between its markers
+        self.ended: set[str] = set()
+        self.past: set[str] = set()  # tests whose marker will not come any more
+        self.in_test: str | None = None
+        self.outside: list[str] = []  # console lines that belong to no test
+        self.judged: list[str] = []
 
-    def on_console(self, line):
+    def on_console(self, line: str) -> None:
         marker = splat.MARKER.search(line)
         if marker and marker.group(1) == "begin":
             self.in_test = marker.group(2)
@@ -107,14 +108,14 @@ class TestGuest(guest.Guest):
         if marker:
             self._drain()
 
-    def on_status(self, words):
+    def on_status(self, words: list[str]) -> None:
         self._drain()
 
-    def on_ktap(self, line):
+    def on_ktap(self, line: str) -> None:
         self.waiting.append(line)
         self._drain()
 
-    def _drain(self):
+    def _drain(self) -> None:
         while True:
             if self.pending:
                 name = self.pending.name
@@ -130,10 +131,10 @@ class TestGuest(guest.Guest):
             else:
                 self.parser.feed(line)
 
-    def _on_result(self, result):
+    def _on_result(self, result: ktap.Result) -> None:
         self.pending = result
 
-    def _judge(self, result):
+    def _judge(self, result: ktap.Result) -> None:
         self.pending = None
         inner, self.inner = self.inner, ktap.Parser()
         test = self.tests.get(result.name)
@@ -149,12 +150,13 @@ class TestGuest(guest.Guest):
         self.judged.append(test.name)
         self.report.result(test.name, *judge.judge(facts))
 
-    def blamed(self):
+    def blamed(self) -> list[Failure]:
         """The failure of the test that broke the guest, if one did, with the kernel's output during it."""
-        blamed = [f for f in self.failures if f.test and f.test not in self.judged]
-        if not blamed:
+        names = [f.test for f in self.failures if f.test and f.test not in self.judged]
+        blamed = [f for f in self.failures if f.test in names]
+        if not names:
             return []
-        name = blamed[0].test
+        name = names[0]
         lines, stacks = splat.split_stacks(self.segments.get(name, []))
         if lines and not stacks and blamed[0].kind == "hang":
             stacks = splat.Splat(name, lines[-1:], lines[-LAST_LINES:])
@@ -169,7 +171,7 @@ class TestGuest(guest.Guest):
                 blamed.append(more)
         return blamed
 
-    def finish(self):
+    def finish(self) -> None:
         """After the end of the guest: judge what is left, and the guest itself."""
         if self.pending:
             self.past.add(self.pending.name)
@@ -185,13 +187,15 @@ class TestGuest(guest.Guest):
                                              splat=item))
 
 
-def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settle=3, cls=TestGuest, boot=(), **kwargs):
+def run_boot(request: guest.Request, path: str, tests: Sequence[Test], report: judge.Report, modules: list[str],
+             settle: int = SETTLE, cls: type[TestGuest] = TestGuest) -> TestGuest:
     """One boot with these tests, which share a command line. Returns the guest, its failures judged."""
     os.makedirs(path, exist_ok=True)
+    kernel = request.kernel
     factor = kernel.factor
     listing = "".join("%s %d\n" % (test.name, test.limit * factor) for test in tests)
     initrd = os.path.join(path, "initrd")
-    extra = [("etc/tests.list", listing)]
+    extra: list[tuple[str, bytes | str]] = [("etc/tests.list", listing)]
     for test in tests:
         if os.path.dirname(test.path) != lab.TESTS:
             with open(test.path, "rb") as f:
@@ -202,39 +206,38 @@ def run_boot(kernel, accel, path, tests, report, limit, smp, mem, modules, settl
                     for name in ("FUZZ_SEED", "FUZZ_COUNT", "HOTPLUG_COUNT", "SOAK_MINUTES", "STORM_SEED",
                                  "STORM_SECONDS") if name in os.environ)
     initramfs.write(initrd, kernel, conf, modules=modules, extra=extra)
-    vm = cls(kernel, accel, path, initrd, ["status", "ktap"], tests=tests, report=report,
-             limit=limit, smp=smp, mem=mem, append=[*tests[0].cmdline, *boot], **kwargs)
+    vm = cls(dataclasses.replace(request, append=(*tests[0].cmdline, *request.append)), path, initrd, tests, report)
     vm.run()
     vm.finish()
     return vm
 
 
-def by_cmdline(tests):
+def by_cmdline(tests: list[Test]) -> list[list[Test]]:
     """The tests in groups that can share a guest, in the order of their first members."""
-    groups = {}
+    groups: dict[tuple[str, ...], list[Test]] = {}
     for test in tests:
         groups.setdefault(tuple(test.cmdline), []).append(test)
     return list(groups.values())
 
 
-def run(kernel, accel, run_dir, tests, report, limit, smp, mem, **kwargs):
+def run(request: guest.Request, run_dir: lab.RunDir, tests: list[Test],
+        report: judge.Report) -> tuple[list[TestGuest], list[Failure]]:
     """Run all tests. A test that broke its guest is blamed, the others get a fresh one.
 
     Returns (guests, failures of the guests that no test is to blame for)."""
-    guests = []
-    failures = []
+    guests: list[TestGuest] = []
+    failures: list[Failure] = []
     for group in by_cmdline(tests):
         left = group
         while left:
             path = run_dir.subdir("boot%d" % (len(guests) + 1))
-            vm = run_boot(kernel, accel, path, left, report, limit, smp, mem, **kwargs)
+            vm = run_boot(request, path, left, report, request.kernel.modules())
             guests.append(vm)
             blamed = vm.blamed()
             failures += [f for f in vm.failures if f not in blamed]
-            if blamed:
-                name = blamed[0].test
-                report.result(name, blamed, None)
-                vm.judged.append(name)
+            if blamed and blamed[0].test:
+                report.result(blamed[0].test, blamed, None)
+                vm.judged.append(blamed[0].test)
             left = [test for test in left if test.name not in vm.judged]
             if not vm.judged or any(f.kind in ("limit", "boot", "clock", "qemu", "init") for f in vm.failures):
                 break

@@ -6,7 +6,10 @@ Prints KTAP as it comes; the last line is `N passed, N failed, N skipped`. The
 exit codes are those of qemu/verdict.py.
 """
 
+from __future__ import annotations
+
 import argparse
+import dataclasses
 import fnmatch
 import glob
 import math
@@ -15,25 +18,18 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Callable
+from typing import Protocol
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-# The path has to be set first: Python does not look beside the program if PYTHONSAFEPATH is set.
-# ruff: noqa: E402
-import accel
-import decode
-import hosttest
-import junit
-import ktap
-import lab
-import options
-import output
-import suite
-import verdict
-from verdict import SetupError
+from qemu import (  # noqa: E402
+    accel, decode, guest, hosttest, junit, ktap,
+    lab, options, output, splat, suite, verdict)
+from qemu.verdict import SetupError  # noqa: E402
 
 
-def parse_args(argv):
+def parse_args(argv: list[str]) -> argparse.Namespace:
     parser = verdict.Parser(prog="test.py", description=__doc__,
                             formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add(parser)
@@ -50,32 +46,46 @@ def parse_args(argv):
     return args
 
 
+Teller = Callable[[str, list[splat.Splat]], list[str]]
+
+
+class Output(Protocol):
+    """What can be written to."""
+
+    def write(self, text: str, /) -> object:
+        """Take this text."""
+
+    def flush(self) -> object:
+        """What was written may be read."""
+
+
 class Report:
     """Prints the outermost KTAP, and counts."""
 
-    def __init__(self, out, total, tell=None):
+    def __init__(self, out: Output, total: int, tell: Teller | None = None) -> None:
         self.out = out
         self.tell = tell  # makes lines of failures that have a splat
         self.number = 0
         self.passed = self.failed = self.skipped = 0
-        self.failures = []
-        self.suites = []
+        self.failures: list[verdict.Failure] = []
+        self.suites: list[junit.Suite] = []
         self.last = time.monotonic()  # when the last test was judged
         self._print("KTAP version 1")
         self._print("1..%d" % total)
 
-    def _print(self, line):
+    def _print(self, line: str) -> None:
         self.out.write(output.printable(line) + "\n")
         self.out.flush()
 
-    def note(self, text):
+    def note(self, text: str) -> None:
         self._print("# " + text)
 
-    def nested(self, line):
+    def nested(self, line: str) -> None:
         """A line of a test's own KTAP, already indented."""
         self._print(line)
 
-    def result(self, name, failures, result, seconds=None):
+    def result(self, name: str, failures: list[verdict.Failure], result: ktap.Result | None,
+               seconds: float | None = None) -> None:
         """The final word on a test; `result` is its parsed line, or None if none came.
 
         Without `seconds` it took all the time since the test before it."""
@@ -102,16 +112,14 @@ class Report:
         if failures:
             directive = "TIMEOUT " if failures[0].kind == "timeout" else ""
             self._print("not ok %d %s # %s%s" % (self.number, name, directive, failures[0].text))
-        elif result.skipped:
+        elif result and result.skipped:
             self._print("ok %d %s # SKIP %s" % (self.number, name, result.reason or "no reason given"))
         else:
             self._print("ok %d %s" % (self.number, name))
 
 
-def guest_tests(report, kernel, choice, run_dir, tests, args):
-    limit = args.limit or 600.0 * kernel.factor + args.long
-    guests, failures = suite.run(kernel, choice, run_dir, tests, report, limit, args.smp,
-                                 args.mem or kernel.mem, boot=args.boot.split(), modules=kernel.modules())
+def guest_tests(report: Report, request: guest.Request, run_dir: lab.RunDir, tests: list[suite.Test]) -> None:
+    guests, failures = suite.run(request, run_dir, tests, report)
     for n, vm in enumerate(guests):
         if vm.up_after is not None:
             again = " at try %d (a busy host upsets the timer's calibration)" % vm.tries if vm.tries > 1 else ""
@@ -122,7 +130,7 @@ def guest_tests(report, kernel, choice, run_dir, tests, args):
     report.result("guest", failures, result)
 
 
-def storm_seconds():
+def storm_seconds() -> int:
     """How long the user wants a storm to be, or 0."""
     seconds = os.environ.get("STORM_SECONDS", "0")
     if not re.fullmatch("[0-9]{1,6}", seconds):
@@ -130,7 +138,7 @@ def storm_seconds():
     return int(seconds)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     kernel = lab.Kernel(args.kernel)
     options.check(kernel, args)
@@ -157,7 +165,7 @@ def run(args):
     out = Tee(stdout, output.Log(run_dir.file("report.ktap")))
     decoder = decode.Decoder(kernel, run_dir.file("splats.txt"), kernel.modules())
 
-    def tell(name, splats):
+    def tell(name: str, splats: list[splat.Splat]) -> list[str]:
         """The kernel's complaints in the test `name`, or in the guest as a whole."""
         test = name if name in {test.name for test in tests} else args.tests
         try:
@@ -176,7 +184,9 @@ def run(args):
             kernel.demo_module()
         with hosttest.Runs(hosts, kernel, run_dir) as runs:
             if tests:
-                guest_tests(report, kernel, choice, run_dir, tests, args)
+                limit = args.limit or 600.0 * kernel.factor + args.long
+                request = dataclasses.replace(options.request(kernel, choice, args), limit=limit)
+                guest_tests(report, request, run_dir, tests)
             runs.report(report)
     except KeyboardInterrupt:
         report.note("interrupted, QEMU was killed; logs are in %s" % run_dir)
@@ -207,16 +217,17 @@ def run(args):
 class Tee:
     """Writes to the terminal and to the run's own copy."""
 
-    def __init__(self, *files):
-        self.files = files
+    def __init__(self, stdout: output.Stream, copy: output.Log) -> None:
+        self.stdout = stdout
+        self.copy = copy
 
-    def write(self, text):
-        for f in self.files:
-            f.write(text)
+    def write(self, text: str) -> None:
+        self.stdout.write(text)
+        self.copy.write(text)
 
-    def flush(self):
+    def flush(self) -> None:
         """Stop if there is nobody left who reads; all else goes by itself."""
-        self.files[0].check()
+        self.stdout.check()
 
 
 if __name__ == "__main__":

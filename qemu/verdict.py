@@ -34,8 +34,12 @@ skips a commit with that status.
 
 import argparse
 import signal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NoReturn
 
-import output
+from qemu import output
+from qemu.splat import Splat
 
 # The order is that of importance: a run with several failures exits with the first of these.
 CODES = {
@@ -72,31 +76,30 @@ class SetupError(Exception):
     """Nothing can be run: the text says what to do about it."""
 
 
+@dataclass(eq=False)
 class Failure:
     """One failure, and the test that caused it, if any."""
 
-    def __init__(self, kind, text, test=None, splat=None):
-        assert kind in CODES
-        self.kind = kind
-        self.text = text
-        self.test = test
-        self.splat = splat  # what the kernel said about it, a splat.Splat
+    kind: str
+    text: str
+    test: str | None = None
+    splat: Splat | None = field(default=None, repr=False)  # what the kernel said about it
 
-    def sentence(self):
+    def __post_init__(self) -> None:
+        assert self.kind in CODES
+
+    def sentence(self) -> str:
         return "%s: %s" % (self.test, self.text) if self.test else self.text
-
-    def __repr__(self):
-        return "Failure(%r, %r, %r)" % (self.kind, self.text, self.test)
 
 
 class Parser(argparse.ArgumentParser):
     """A parser of command lines, with its own status for wrong ones."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         self.exit(CODES["setup"], "%s: %s (--help tells more)\n" % (self.prog, message))
 
 
-def run_main(name, function, *args):
+def run_main(name: str, function: Callable[..., int], *args: object) -> int:
     """Run a program's `function`; how it ends by itself, by a signal or by an error is the exit status."""
     output.open_standard()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -120,13 +123,13 @@ def run_main(name, function, *args):
         return INTERRUPTED
 
 
-def by_importance(failures):
+def by_importance(failures: Iterable[Failure]) -> list[Failure]:
     """The failures, the most important first."""
     order = list(CODES)
     return sorted(failures, key=lambda f: order.index(f.kind))
 
 
-def exit_code(failures):
+def exit_code(failures: Iterable[Failure]) -> int:
     """The exit status for a run in which these failures were found."""
     if not failures:
         return 0

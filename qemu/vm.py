@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boot the guest: run a script in it, open a shell in it, or let a debugger in."""
 
+import argparse
 import contextlib
+import dataclasses
 import glob
 import hashlib
 import os
@@ -13,33 +15,19 @@ import sys
 import termios
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-# The path has to be set first: Python does not look beside the program if PYTHONSAFEPATH is set.
-# ruff: noqa: E402
-import accel
-import decode
-import guest
-import initramfs
-import judge
-import junit
-import ktap
-import lab
-import layout
-import options
-import outdir
-import output
-import splat
-import suite
-import verdict
-from verdict import SetupError
+from qemu import (  # noqa: E402
+    accel, decode, guest, initramfs, judge, junit, ktap, lab,
+    layout, machine, options, outdir, output, splat, suite, verdict)
+from qemu.verdict import SetupError  # noqa: E402
 
 # Terminal codes: the main screen, and a visible cursor.
 MAIN_SCREEN = "\033[?1049l\033[?25h\033[0m"
 TOUR = os.path.join(lab.ROOT, lab.PROJECT["PROJECT_TOUR"])
 
 
-def parse_args(argv):
+def parse_args(argv: list[str]) -> argparse.Namespace:
     parser = verdict.Parser(prog="vm.py", description=__doc__)
     options.add(parser)
     parser.add_argument("--module", metavar="DIR",
@@ -53,7 +41,7 @@ def parse_args(argv):
     parser.add_argument("--count", type=int, nargs="?", const=1, metavar="SEED",
                         help="count instructions: each takes %d ns of the guest's clock, on one CPU, and is the "
                              "same again with the same SEED (default: 1) of random numbers"
-                             % accel.Counting.NS_PER_INSTRUCTION)
+                             % machine.Counting.NS_PER_INSTRUCTION)
     parser.add_argument("--junit", metavar="FILE", help="write a report for CI systems to FILE")
     parser.add_argument("--share", metavar="DIR", help="a directory of the host, which the guest sees as /share")
     parser.add_argument("--share-rw", action="store_true", help="let the guest write to it")
@@ -79,27 +67,28 @@ def parse_args(argv):
 class ScriptGuest(guest.Guest):
     """Shows the script's output as it comes."""
 
-    coverage = None  # a file
-    out_status = None  # how the packing of /out ended
+    coverage: output.Log | None = None
+    out_status: str | None = None  # how the packing of /out ended
     out_size = 0
 
-    def __init__(self, *args, streams, **kwargs):
+    def __init__(self, request: guest.Request, run_path: str, initrd: str, ports: list[str],
+                 streams: dict[str, output.Stream]) -> None:
         self.streams = streams
-        super().__init__(*args, **kwargs)
+        super().__init__(request, run_path, initrd, ports)
 
-    def _forget(self):
+    def _forget(self) -> None:
         super()._forget()
         # Both streams may have KTAP, each of its own.
         self.ktap = {port: ktap.Parser() for port in self.ports if port in self.streams}
 
-    def stream(self, port):
+    def stream(self, port: str) -> output.Stream | None:
         return self.streams.get(port)
 
-    def on_print(self, port, line):
+    def on_print(self, port: str, line: str) -> None:
         self.ktap[port].feed(line)
 
-    def on_output(self, port, data):
-        if port == "coverage":
+    def on_output(self, port: str, data: bytes) -> None:
+        if self.coverage and port == "coverage":
             self.coverage.write(data)
             return
         # While it comes the guest is alive.
@@ -108,15 +97,15 @@ class ScriptGuest(guest.Guest):
         if self.out_size > self.out_limit() and self.process.poll() is None:
             self.process.kill()
 
-    def on_status(self, words):
+    def on_status(self, words: list[str]) -> None:
         if words[0] == "out" and len(words) == 2:
             self.out_status = words[1]
 
-    def out_limit(self):
-        return self.mem << 20
+    def out_limit(self) -> int:
+        return self.request.mem << 20
 
 
-def modules(kernel, args):
+def modules(kernel: lab.Kernel, args: argparse.Namespace) -> list[str]:
     """The modules for modprobe in the guest: those of the lab, and those of --module."""
     found = kernel.modules()
     if args.module:
@@ -130,7 +119,7 @@ def modules(kernel, args):
     return found
 
 
-def read_script(args, programs):
+def read_script(args: argparse.Namespace, programs: list[str]) -> tuple[bytes, suite.Headers]:
     """The script, if the guest can run it, and what its header declares."""
     if args.script is None:
         return b"#!/bin/sh\n%s\n" % os.fsencode(args.command), suite.Headers("--command", "")
@@ -156,7 +145,7 @@ def read_script(args, programs):
     return script, suite.Headers(path, script.decode(errors="replace") if b"\0" not in script else "")
 
 
-def judge_script(vm, headers):
+def judge_script(vm: ScriptGuest, headers: suite.Headers) -> tuple[judge.Facts, list[verdict.Failure], ktap.Result]:
     """The faults of the script, from judge.judge()."""
     first, second = vm.ktap.values()
     facts = judge.Facts("script", None, headers.expects, headers.allows, reports=False)
@@ -179,7 +168,7 @@ def judge_script(vm, headers):
     return facts, failures, result
 
 
-def compile_programs(kernel, args, run_dir):
+def compile_programs(kernel: lab.Kernel, args: argparse.Namespace, run_dir: lab.RunDir) -> list[tuple[str, bytes]]:
     """The programs of --program, as pairs (name in the guest, bytes)."""
     found = []
     for source in args.program:
@@ -191,12 +180,12 @@ def compile_programs(kernel, args, run_dir):
     return found
 
 
-def share_conf(args):
+def share_conf(args: argparse.Namespace) -> str:
     """The guest's configuration for a directory that it shares with the host."""
     return "share=%s\n" % ("rw" if args.share_rw else "ro") if args.share else ""
 
 
-def take_out(out, vm, run_dir):
+def take_out(out: outdir.OutDir, vm: ScriptGuest, run_dir: lab.RunDir) -> list[verdict.Failure]:
     """Unpack /out into its directory. Returns the failures."""
     if vm.out_size > vm.out_limit():
         reason = "it is larger than the guest's memory (is there a file with holes?)"
@@ -213,7 +202,7 @@ def take_out(out, vm, run_dir):
     return []
 
 
-def run_script(kernel, args):
+def run_script(kernel: lab.Kernel, args: argparse.Namespace) -> int:
     guest.find_qemu(kernel.arch)
     programs = initramfs.applets() + list(initramfs.programs(kernel.arch))
     script, headers = read_script(args, programs)
@@ -222,17 +211,17 @@ def run_script(kernel, args):
         junit.check(args.junit)
     if not args.module:
         kernel.demo_module()
-    out = args.out and outdir.OutDir(args.out)
+    out = outdir.OutDir(args.out) if args.out else None
     run_dir = lab.RunDir(kernel, "vm")
     counts = args.count is not None
-    choice = accel.Counting(kernel.arch, args.count) if counts else accel.choose(kernel, run_dir)
+    choice = machine.Counting(kernel.arch, args.count) if counts else accel.choose(kernel, run_dir)
     output.say("# accel: %s" % choice)
     initrd = run_dir.file("initrd")
     # The same for the same script, that the same boot comes of it.
     trailer = "end-" + hashlib.sha256(script).hexdigest()
     conf = "mode=script\nfactor=%d\ntrailer=%s\n" % (kernel.factor, trailer) + share_conf(args)
     ports = ["status", "stdout", "stderr"]
-    append = []
+    append: list[str] = []
     if out:
         conf += "out=yes\n"
         ports.append("out")
@@ -246,11 +235,12 @@ def run_script(kernel, args):
     initramfs.write(initrd, kernel, conf, modules=modules(kernel, args),
                     extra=[("script", script), *compile_programs(kernel, args, run_dir)])
     streams = {"stdout": output.Stream(1, "standard output"), "stderr": output.Stream(2, "standard error")}
-    vm = ScriptGuest(kernel, choice, run_dir.path, initrd, ports, streams=streams,
-                     smp=args.smp, mem=args.mem or kernel.mem, append=append + headers.cmdline + args.boot.split(),
-                     limit=headers.limit * kernel.factor if headers.limit else args.limit,
-                     devices=guest.share_devices(kernel, args.share, args.share_rw) if args.share else [],
-                     boot_limit=60 if counts else None)
+    request = options.request(kernel, choice, args)
+    request = dataclasses.replace(
+        request, append=[*append, *headers.cmdline, *request.append],
+        limit=headers.limit * kernel.factor if headers.limit else args.limit,
+        boot_limit=60.0 if counts else request.boot_limit)
+    vm = ScriptGuest(request, run_dir.path, initrd, ports, streams)
     vm.trailer = trailer.encode()
     if args.coverage:
         vm.coverage = output.Log(args.coverage)
@@ -285,7 +275,7 @@ def run_script(kernel, args):
     return tell_end(status, failures, run_dir)
 
 
-def tell_end(status, failures, run_dir):
+def tell_end(status: int | None, failures: list[verdict.Failure], run_dir: lab.RunDir) -> int:
     """The last line, and the exit status."""
     if status:
         hint = {126: " (not executable)", 127: " (a command was not found: the guest has those of busybox)"}
@@ -306,7 +296,8 @@ def tell_end(status, failures, run_dir):
     return code
 
 
-def report_script(kernel, args, run_dir, splats, tour):
+def report_script(kernel: lab.Kernel, args: argparse.Namespace, run_dir: lab.RunDir, splats: list[splat.Splat],
+                  tour: bool) -> None:
     """Print the kernel's complaints, and how to repeat them."""
     decoder = decode.Decoder(kernel, run_dir.file("splats.txt"), modules(kernel, args), args.module)
     if args.script is None:
@@ -331,7 +322,7 @@ GDB_HELP = """# The guest waits for a debugger on port %(port)s. In another term
 """
 
 
-def gdb_script(kernel, path, port, files):
+def gdb_script(kernel: lab.Kernel, path: str, port: str, files: list[str]) -> None:
     """Write a gdb script that loads the kernel and these modules, and connects."""
     lines = ["file %s" % gdb_word(kernel.symbols)]
     if "\nCONFIG_DEBUG_INFO=y\n" not in kernel.config:
@@ -346,11 +337,11 @@ def gdb_script(kernel, path, port, files):
         f.write("".join("set confirm off\n%s\n" % "\n".join(lines) + "set confirm on\n"))
 
 
-def gdb_word(path):
+def gdb_word(path: str) -> str:
     return '"%s"' % re.sub(r'(["\\])', r"\\\1", path)
 
 
-def run_interactive(kernel, args):
+def run_interactive(kernel: lab.Kernel, args: argparse.Namespace) -> int:
     if not os.isatty(0):
         raise SetupError("there is no terminal for the guest: use --script or --command for a non-interactive run")
     run_dir = lab.RunDir(kernel, "vm")
@@ -362,13 +353,10 @@ def run_interactive(kernel, args):
     conf = "mode=shell\nmodule=%s\n" % module + ("console=%s\n" % shlex.quote(args.console) if args.console else "")
     initramfs.write(initrd, kernel, conf + share_conf(args), modules=stripped,
                     extra=compile_programs(kernel, args, run_dir))
-    append = (["nokaslr"] if args.gdb else []) + args.boot.split()
-    qemu = [guest.find_qemu(kernel.arch), *kernel.machine.args(choice, args.smp, args.mem or kernel.mem),
-            "-kernel", kernel.image, "-initrd", initrd,
-            "-append", guest.command_line(kernel, choice, append),
-            "-serial", "mon:stdio"]
-    if args.share:
-        qemu += guest.share_devices(kernel, args.share, args.share_rw)
+    request = options.request(kernel, choice, args)
+    if args.gdb:
+        request = dataclasses.replace(request, append=["nokaslr", *request.append])
+    qemu = [*request.qemu(initrd), "-serial", "mon:stdio"]
     if args.gdb:
         port = os.environ.get("GDB_PORT", "").lstrip(":") or "1234"
         # Access to this port gives control over the guest and its shared directory.
@@ -404,7 +392,7 @@ def run_interactive(kernel, args):
     return verdict.CODES["qemu"]
 
 
-def main(args):
+def main(args: argparse.Namespace) -> int:
     kernel = lab.Kernel(args.kernel)
     options.check(kernel, args)
     return run_script(kernel, args) if args.script or args.command is not None else run_interactive(kernel, args)

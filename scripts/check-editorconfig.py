@@ -7,11 +7,12 @@ usage: check-editorconfig.py FILE...
 
 import os
 import sys
+from collections.abc import Iterator
 
 import editorconfig
 
 
-def faults(data, rules):
+def faults(data: bytes, rules: dict[str, str]) -> Iterator[tuple[int, str]]:
     """Yields (line, fault) for the contents of one file."""
     try:
         text = data.decode("utf-8")

@@ -46,7 +46,8 @@ To change this project (see CONTRIBUTING.md):
   make test-distro SUITE=bookworm|trixie
                         "make demo" and "make test" in a bare Debian of that release
   make soak MINUTES=N   random commands, CPU hotplug, loads and unloads at once; a storm of API calls
-  make lint             format, clippy, shellcheck, checkpatch, codespell, .editorconfig
+  make lint             format, clippy, shellcheck, mypy, flake8, checkpatch, codespell,
+                        .editorconfig
   make proofs           proves each ordering that kthread/ and demo/ rely on with the kernel's
                         memory model, and that each barrier is needed
   make model            runs kthread/ on a model of the kernel, in all interleavings of two or

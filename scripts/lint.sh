@@ -58,12 +58,8 @@ files '*.rs' | check rustfmt "$(tool RUSTFMT)" --check --edition 2021 --config-p
 } | check shellcheck shellcheck -x -P SCRIPTDIR -P tests || status=1
 # tr in the busybox of Debian 12 does not support character classes.
 files '*.sh' | grep -v '^./scripts/' | check 'tr without classes' sh -c '! grep -nE "\\btr [^|]*\[:[a-z]+:\]" "$@"' sh || status=1
-files '*.py' | check python python3 -c '
-import sys
-for name in sys.argv[1:]:
-    with open(name, encoding="utf-8") as source:
-        compile(source.read(), name, "exec")
-' || status=1
+files '*.py' | check flake8 /usr/bin/python3 -m flake8 || status=1
+files '*.py' | check mypy /usr/bin/python3 -m mypy --cache-dir build/mypy --no-error-summary || status=1
 # checkpatch checks the style of C, and SPDX lines and whitespace of all other files. Types
 # of messages that only make sense for a patch or in the tree are off.
 files '*.[ch]' '*.rs' '*.sh' '*.py' |

@@ -17,15 +17,15 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(TOP, "qemu"))
-import lab  # noqa: E402
+sys.path.insert(0, TOP)
 
-CACHE = lab.CACHE
+from qemu import lab  # noqa: E402
+
 BEGIN = "<!-- times: begin -->"
 END = "<!-- times: end -->"
 
 
-def run(*command):
+def run(*command: str) -> tuple[float, str]:
     """Run a command in the checkout; return the seconds it took and what it printed."""
     start = time.monotonic()
     done = subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -35,7 +35,7 @@ def run(*command):
     return time.monotonic() - start, done.stdout
 
 
-def first_line():
+def first_line() -> float:
     """Seconds from the harness's start to the first line of a script in the guest."""
     with tempfile.NamedTemporaryFile("w", suffix=".sh") as script:
         script.write("echo up\n")
@@ -43,21 +43,21 @@ def first_line():
         start = time.monotonic()
         with subprocess.Popen(["scripts/run.sh", "qemu/vm.py", "--kernel", "fast", "--script", script.name], cwd=TOP,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as vm:
-            for line in vm.stdout:
+            for line in vm.stdout or ():
                 if line.strip() == "up":
                     return time.monotonic() - start
     sys.exit("measure.py: the guest said nothing")
 
 
-def noted(phase):
+def noted(phase: str) -> str:
     try:
-        with open(os.path.join(CACHE, "took", phase), encoding="ascii") as file:
+        with open(os.path.join(lab.CACHE, "took", phase), encoding="ascii") as file:
             return "%d s" % int(file.read())
     except (OSError, ValueError):
         return "not noted here"
 
 
-def processor():
+def processor() -> str:
     with open("/proc/cpuinfo", encoding="utf-8") as info:
         for line in info:
             if line.startswith("model name"):
@@ -65,7 +65,7 @@ def processor():
     return platform.machine()
 
 
-def main():
+def main() -> None:
     if len(sys.argv) > 1:
         sys.exit("measure.py: it takes no arguments, and runs for ten minutes")
     run("make", "demo")

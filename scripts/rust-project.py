@@ -13,11 +13,13 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 SAVED = re.compile(r"^savedcmd_\S+ := (.*)$", re.M)
 
 
-def calls(directory):
+def calls(directory: str) -> Iterator[list[str]]:
     """The command line of each rustc run that made an object in the directory."""
     for top, dirs, _ in os.walk(directory):
         dirs.sort()
@@ -30,11 +32,11 @@ def calls(directory):
                 yield shlex.split(command.replace("$(pound)", "#").replace("$$", "$"))
 
 
-def crate(words, known):
+def crate(words: list[str], known: dict[str, int]) -> dict[str, Any]:
     """The entry of rust-project.json for the crate that this command line made."""
     at = next(n for n, word in enumerate(words) if "=" not in word)
     env = dict(word.split("=", 1) for word in words[:at])
-    cfg, edition, deps, root, name = [], "2021", [], None, None
+    cfg, edition, deps, root, name = [], "2021", [], "", ""
     rest = iter(words[at + 1:])
     for word in rest:
         key, _, value = word.partition("=")
@@ -58,7 +60,7 @@ def crate(words, known):
             "deps": [{"crate": known[dep], "name": dep} for dep in ["core", *deps] if dep in known], "env": env}
 
 
-def main(directories):
+def main(directories: list[str]) -> None:
     project = json.load(sys.stdin)
     crates = project["crates"]
     # Of several crates with a name, the first is the kernel's.

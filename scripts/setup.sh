@@ -179,6 +179,8 @@ list()
 	want "rustfmt$_web" "checks the format of the Rust code" beside_rustc RUSTFMT
 	want "$([ -n "$_web" ] && echo rust-web-clippy || echo rust-clippy)" "checks the Rust code" beside_rustc CLIPPY_DRIVER
 	want git "makes patches" has git
+	want mypy "checks the types of the Python code" /usr/bin/python3 -c 'import mypy'
+	want python3-flake8 "checks the rest of it" /usr/bin/python3 -c 'import flake8'
 	want codespell "finds typing errors" /usr/bin/python3 -c 'import codespell_lib'
 	want python3-editorconfig "reads .editorconfig" /usr/bin/python3 -c 'import editorconfig'
 	want perl "runs the kernel's checkpatch" perl -MTerm::ANSIColor -MEncode -e 1

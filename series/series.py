@@ -28,6 +28,8 @@ Imports and tests follow automatically: an import of a missing item is removed, 
 or an unused private item waits for the patch that adds what it needs.
 """
 
+from __future__ import annotations
+
 import collections
 import functools
 import os
@@ -36,6 +38,8 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 SERIES = os.path.join(TOP, "series")
@@ -53,11 +57,15 @@ EXAMPLE = re.compile(r"(?m)^( *//[/!] )```\n((?:\1.*\n| *//[/!]\n)*?)\1```\n")
 NAMELESS = ("impl", "call", "mod", "method")
 
 
+# A path of a use declaration, and its alias.
+Leaf = tuple[list[str], str | None]
+
+
 class SeriesError(Exception):
     pass
 
 
-def read(path):
+def read(path: str) -> str:
     with open(path, encoding="utf-8") as f:
         return f.read()
 
@@ -65,34 +73,41 @@ def read(path):
 class Patch:
     """A patch as its file describes it."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.name = os.path.splitext(os.path.basename(path))[0]
         with open(path, "rb") as f:
             try:
                 table = tomllib.load(f)
             except tomllib.TOMLDecodeError as e:
                 raise SeriesError("%s: %s" % (path, e)) from None
-        self.subject = table.pop("subject")
-        self.body = table.pop("body").strip("\n")
-        self.unless, self.when = table.pop("unless", None), table.pop("when", None)
-        for key in ("files", "items", "lines", "blocks", "without", "tree", "insert", "samples"):
-            setattr(self, key, table.pop(key, []))
+        self.subject: str = table.pop("subject")
+        self.body: str = table.pop("body").strip("\n")
+        self.unless: dict[str, str] | None = table.pop("unless", None)
+        self.when: dict[str, str] | None = table.pop("when", None)
+        self.files: list[str] = table.pop("files", [])
+        self.items: list[str] = table.pop("items", [])
+        self.lines: list[str] = table.pop("lines", [])
+        self.blocks: list[str] = table.pop("blocks", [])
+        self.without: list[dict[str, str]] = table.pop("without", [])
+        self.tree: list[str] = table.pop("tree", [])
+        self.insert: list[dict[str, str]] = table.pop("insert", [])
+        self.samples: list[str] = table.pop("samples", [])
         if table:
             raise SeriesError("%s: there is no key '%s'" % (path, next(iter(table))))
 
 
-def patches(tree):
+def patches(tree: Tree) -> list[Patch]:
     """The patches that apply to the tree, in order."""
     found = [Patch(os.path.join(SERIES, name)) for name in sorted(os.listdir(SERIES)) if name.endswith(".toml")]
     return [patch for patch in found
             if not patch.unless or patch.unless["text"] not in tree.read(patch.unless["file"], patch)]
 
 
-def indent(line):
+def indent(line: str) -> int:
     return len(line) - len(line.lstrip(" "))
 
 
-def header_start(lines, at):
+def header_start(lines: list[str], at: int) -> int:
     """Where the comments and attributes of the item at a line begin."""
     depth = indent(lines[at])
     while at > 0 and indent(lines[at - 1]) >= depth and re.match(r"\s*(///|//(?!!)|#\[|\)\]|\]$)", lines[at - 1]):
@@ -100,7 +115,7 @@ def header_start(lines, at):
     return at
 
 
-def item_end(lines, at):
+def item_end(lines: list[str], at: int) -> int:
     """The line behind the item that begins at a line. The text is formatted by rustfmt."""
     depth = indent(lines[at])
     for n in range(at, len(lines)):
@@ -112,16 +127,23 @@ def item_end(lines, at):
     return len(lines)
 
 
+@dataclass
 class Item:
-    def __init__(self, start, end, name, owner, public, kind):
-        self.start, self.end, self.name, self.owner, self.public, self.kind = start, end, name, owner, public, kind
+    """An item of a Rust file, in the lines from start to end."""
+
+    start: int
+    end: int
+    name: str
+    owner: str
+    public: bool
+    kind: str
 
     @property
-    def path(self):
+    def path(self) -> str:
         return (self.owner + "::" if self.owner else "") + self.name
 
 
-def items(lines, start=0, end=None, owner=""):
+def items(lines: list[str], start: int = 0, end: int | None = None, owner: str = "") -> list[Item]:
     """All items of a file, those in others after these."""
     end = len(lines) if end is None else end
     found = []
@@ -140,8 +162,8 @@ def items(lines, start=0, end=None, owner=""):
             header = " ".join(text.strip() for text in lines[at:stop]).split("{")[0].strip()
             target = re.sub(r"^(?:unsafe )?impl(?:<(?:[^<>]|<[^<>]*>)*>)? ?", "", header)
             trait, _, name = target.rpartition(" for ")
-            name = re.match(r"[\w:]+", (name or target).lstrip("&'_ "))
-            name = name.group(0).split("::")[-1] if name else ""
+            words = re.match(r"[\w:]+", (name or target).lstrip("&'_ "))
+            name = words[0].split("::")[-1] if words else ""
             trait = re.sub(r"<.*", "", trait).split("::")[-1]
             label = "impl %s for %s" % (trait, name) if trait else "impl " + name
             found.append(Item(header_start(lines, at), stop, label, owner, True, "impl"))
@@ -150,7 +172,7 @@ def items(lines, start=0, end=None, owner=""):
                 # The methods of a trait do not stand alone.
                 one.kind = "method"
             found += inner
-        else:
+        elif item:
             kind, name = item.group(2), item.group(3)
             public = kind == "macro_rules!" or re.match(r"\s*pub ", line) is not None
             found.append(Item(header_start(lines, at), stop, name, owner, public, kind))
@@ -161,31 +183,31 @@ def items(lines, start=0, end=None, owner=""):
 
 
 @functools.cache
-def items_in(text):
+def items_in(text: str) -> list[Item]:
     return items(text.split("\n"))
 
 
 @functools.cache
-def words_in(text):
+def words_in(text: str) -> collections.Counter[str]:
     """Counts each word of a file, except in comments."""
     return collections.Counter(WORD.findall(strip_comments(text)))
 
 
 @functools.cache
-def used_in(text):
+def used_in(text: str) -> frozenset[str]:
     """The names that a text uses, without its imports."""
     return frozenset(re.findall(r"(?<!::)\b\w+", strip_comments(USE.sub("", text))))
 
 
 @functools.cache
-def names_in(text, public=False):
+def names_in(text: str, public: bool = False) -> frozenset[str]:
     """The names of the items of a file, without the methods of traits."""
     return frozenset(item.name for item in items_in(text)
                      if item.kind not in NAMELESS and (item.public or not public))
 
 
 @functools.cache
-def methods_in(text):
+def methods_in(text: str) -> dict[str, set[str]]:
     """For each trait of a file the names of its methods."""
     methods = {}
     lines = text.split("\n")
@@ -195,19 +217,19 @@ def methods_in(text):
     return methods
 
 
-def uses_any(code, names):
+def uses_any(code: str, names: Set[str]) -> bool:
     """Whether code uses one of these names of items. A field may have the name of a method."""
     return bool({word for word in WORD.findall(code) if not word.islower()} & names or set(CALL.findall(code)) & names)
 
 
 @functools.cache
-def strip_comments(text):
+def strip_comments(text: str) -> str:
     return re.sub(r"(?m)//.*$", "", text)
 
 
-def tidy(lines):
+def tidy(lines: list[str]) -> list[str]:
     """Removes blank lines that are left after a removal."""
-    out = []
+    out: list[str] = []
     for line in lines:
         if not line.strip() and (not out or not out[-1].strip() or out[-1].rstrip().endswith("{")):
             continue
@@ -221,17 +243,17 @@ def tidy(lines):
 class State:
     """The files of rust/kernel/kthread/. Patches are taken back one by one, from the last to the first."""
 
-    def __init__(self, files):
+    def __init__(self, files: dict[str, str]) -> None:
         self.files = files  # name -> text
-        self.pruned = {}  # name -> with what its imports were looked at
+        self.pruned: dict[str, tuple[str, Set[str], Set[str]]] = {}  # name -> with what its imports were looked at
 
-    def lines(self, name):
+    def lines(self, name: str) -> list[str]:
         return self.files[name].split("\n")
 
-    def put(self, name, lines):
+    def put(self, name: str, lines: list[str]) -> None:
         self.files[name] = "\n".join(tidy(lines))
 
-    def remove_item(self, where):
+    def remove_item(self, where: str) -> None:
         name, _, path = where.partition(": ")
         if name not in self.files:
             raise SeriesError("there is no file '%s' to take '%s' out of" % (name, path))
@@ -253,7 +275,7 @@ class State:
             del lines[item.start:item.end]
         self.put(name, lines)
 
-    def remove_line(self, where, block):
+    def remove_line(self, where: str, block: bool) -> None:
         name, _, text = where.partition(": ")
         lines = self.lines(name)
         hits = [n for n, line in enumerate(lines) if line.strip() == text]
@@ -269,16 +291,16 @@ class State:
             del lines[at:end]
         self.put(name, lines)
 
-    def without(self, name, text, was):
+    def without(self, name: str, text: str, was: str) -> None:
         if name not in self.files or text not in self.files[name]:
             raise SeriesError("%s: there is no text '%s'" % (name, text.strip().split("\n")[0]))
         self.files[name] = self.files[name].replace(text, was)
 
-    def defined(self, public=False):
+    def defined(self, public: bool = False) -> set[str]:
         """The names of all items."""
         return {name for text in self.files.values() for name in names_in(text, public)}
 
-    def take_back(self, patch):
+    def take_back(self, patch: Patch) -> None:
         """Undo a patch."""
         before = self.defined(public=True)
         for table in patch.without:
@@ -296,7 +318,7 @@ class State:
                 raise SeriesError("%s: there is no file '%s'" % (patch.name, name))
         self.settle(before - self.defined())
 
-    def settle(self, gone):
+    def settle(self, gone: Set[str]) -> None:
         """Remove what depends on the names `gone`, until nothing changes."""
         while True:
             old = dict(self.files)
@@ -307,7 +329,7 @@ class State:
             if self.files == old:
                 return
 
-    def drop_tests(self, name, gone):
+    def drop_tests(self, name: str, gone: Set[str]) -> None:
         if not words_in(self.files[name]).keys() & gone:
             return
         lines = self.lines(name)
@@ -323,10 +345,10 @@ class State:
             lines = lines[:start] + lines[item_end(lines, at):]
         self.put(name, lines)
 
-    def drop_unused(self):
+    def drop_unused(self) -> None:
         """Remove private items that are not used."""
         defined = self.defined()
-        words = sum((words_in(text) for text in self.files.values()), collections.Counter())
+        words: collections.Counter[str] = sum((words_in(text) for text in self.files.values()), collections.Counter())
         for name in self.files:
             lines = self.lines(name)
             hits = [item for item in items_in(self.files[name])
@@ -350,7 +372,7 @@ class State:
             if len(lines) != before:
                 self.put(name, lines)
 
-    def prune_uses(self, name):
+    def prune_uses(self, name: str) -> None:
         """Remove imports that do not resolve or are not used."""
         text = self.files[name]
         modules = frozenset(os.path.splitext(part)[0] for path in self.files for part in path.split("/"))
@@ -363,13 +385,13 @@ class State:
             methods.update(methods_in(other))
         is_root = name == "mod.rs" or name.endswith("/mod.rs")
 
-        def prune(match):
+        def prune(match: re.Match[str]) -> str:
             tree = Uses(match.group(3))
             # Tests are a separate module.
             used = used_in(text[tests:] if match.group(1) and tests >= 0 else text)
             exported = match.group(2).startswith("pub") and is_root
 
-            def keep(leaf):
+            def keep(leaf: Leaf) -> bool:
                 path, alias = leaf
                 if path[0] in ("self", "super"):
                     for part in path:
@@ -387,7 +409,7 @@ class State:
         self.files[name] = USE.sub(prune, text)
         self.pruned[name] = (self.files[name], modules, defined)
 
-    known = frozenset()
+    known: Set[str] = frozenset()
 
 
 # Imported traits of which only the methods are used.
@@ -397,14 +419,14 @@ TRAITS = {"Write": {"write_fmt", "write_str"}, "Deref": {"deref"}}
 class Uses:
     """The tree of a use declaration, as its leaves: pairs (path, alias)."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self.tokens = re.findall(r"\w+|::|[{},*]", re.sub(r"//[^\n]*", "", text))
-        self.leaves = []
+        self.leaves: list[Leaf] = []
         # A path that begins with colons.
         self.rooted = self.tokens[:1] == ["::"]
         self._read([])
 
-    def _read(self, above):
+    def _read(self, above: list[str]) -> None:
         path = list(above)
         while self.tokens:
             token = self.tokens.pop(0)
@@ -424,13 +446,13 @@ class Uses:
                 self.leaves.append((path, None))
                 return
 
-    def write(self):
-        def rank(name):
+    def write(self) -> str:
+        def rank(name: str) -> tuple[int, str]:
             return (0 if name == "self" else 1 if name == "super" else 2 if name == "crate" else 6 if name == "*" else
                     3 if name.islower() else 5 if name.isupper() and len(name) > 1 else 4, name)
 
-        def text(leaves):
-            heads = {}
+        def text(leaves: list[Leaf]) -> str:
+            heads: dict[tuple[str, str | None], list[Leaf]] = {}
             for path, alias in leaves:
                 heads.setdefault((path[0], alias if len(path) == 1 else None), []).append((path[1:], alias))
             # A module and what is in it.
@@ -451,25 +473,25 @@ class Uses:
             return "{\n" + ",\n".join(parts) + ", //\n}"
         return ("::" if self.rooted else "") + text(self.leaves) if self.leaves else ""
 
-    def declare(self, match):
+    def declare(self, match: re.Match[str]) -> str:
         """The declaration that replaces the one in `match`. rustfmt formats it."""
         return "%s%suse %s;\n" % (match.group(1), match.group(2), self.write().replace("\n", "\n" + match.group(1)))
 
 
-def with_theirs(text, module, home, globbed=()):
+def with_theirs(text: str, module: str, home: str, globbed: Sequence[str] = ()) -> str:
     """Replace our `module`, and the names in `globbed`, by those of the kernel's `home`."""
     parts = re.split(r"(?m)^(?=mod tests \{)", text)
     for n, part in enumerate(parts):
         names = [name for name in globbed if name in used_in(part)]
 
-        def take(match, names=names):
+        def take(match: re.Match[str], names: list[str] = names) -> str:
             uses = Uses(match.group(3))
             ours = [leaf for leaf in uses.leaves if leaf[0][-2:-1] == [module]]
             names += [path[-1] for path, _ in ours if path[-1] not in names + list(globbed)]
             uses.leaves = [leaf for leaf in uses.leaves if leaf not in ours]
             return uses.declare(match) if uses.leaves else ""
 
-        def give(match, names=names):
+        def give(match: re.Match[str], names: list[str] = names) -> str:
             uses = Uses(match.group(3))
             if uses.leaves[0][0][0] == "crate":
                 uses.leaves += [(["crate", *home.split("::"), name], None) for name in names]
@@ -479,7 +501,7 @@ def with_theirs(text, module, home, globbed=()):
     return "".join(parts)
 
 
-def in_tree(name, text):
+def in_tree(name: str, text: str) -> str:
     """A file of kthread/ in the form for the tree."""
     text = text.replace("#[cfg(kthread_kunit)]", "#[cfg(CONFIG_KUNIT)]")
     text = text.replace("bindings::_raw_spin_", "bindings::raw_spin_")
@@ -504,7 +526,7 @@ def in_tree(name, text):
     return text if name == "completion.rs" else with_theirs(text, "completion", "sync", ("Completion",))
 
 
-def whole():
+def whole() -> dict[str, str]:
     """The files with all patches applied: name -> text."""
     files = {}
     base = os.path.join(TOP, "kthread")
@@ -518,7 +540,7 @@ def whole():
     return files
 
 
-def completion(tree, patch, lab):
+def completion(tree: Tree, patch: Patch, lab: str) -> str:
     """The tree's completion.rs, with the missing waits from kthread/completion.rs."""
     text = tree.read("rust/kernel/sync/completion.rs", patch)
     ours = lab.split("\n")
@@ -528,18 +550,18 @@ def completion(tree, patch, lab):
         found.pop(path)
     methods = [one for path, one in found.items() if path.startswith("Completion::")]
     rest = [one for path, one in found.items() if path in ("at_most", "from_remaining", "tests")]
-    uses = re.search(r"(?ms)^use crate::.*?;\n", lab).group(0)
+    uses = re.search(r"(?ms)^use crate::.*?;\n", lab)
     old = re.search(r"(?m)^use crate::\{[^}]*\};\n", text)
-    if not old or "\n    fn as_raw(&self)" not in text or not text.endswith("}\n}\n"):
+    if not uses or not old or "\n    fn as_raw(&self)" not in text or not text.endswith("}\n}\n"):
         raise SeriesError("%s does not apply to %s: rust/kernel/sync/completion.rs is different"
                           % (patch.name, tree.path))
-    text = text.replace(old.group(0), uses)[:-2].rstrip() + "\n\n"
+    text = text.replace(old.group(0), uses.group(0))[:-2].rstrip() + "\n\n"
     text += "\n\n".join(methods) + "\n}\n\n" + "\n\n".join(rest) + "\n"
     # Other code may use what the threads need of it.
     return text.replace("    fn as_raw(&self)", "    pub(crate) fn as_raw(&self)").replace("pub(super)", "pub(crate)")
 
 
-def omitted(tree):
+def omitted(tree: Tree) -> list[Patch]:
     """The parts that only the lab needs, or that this tree does not need."""
     found = [Patch(os.path.join(SERIES, name)) for name in sorted(os.listdir(SERIES)) if name.startswith("omit")]
     return [omit for omit in found if not omit.when or omit.when["text"] in tree.read(omit.when["file"], omit)]
@@ -548,7 +570,7 @@ def omitted(tree):
 class Tree:
     """A kernel tree, which stays unchanged."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
         if not os.path.exists(os.path.join(path, "rust/kernel/lib.rs")):
             raise SeriesError("%s is not a kernel tree with Rust: rust/kernel/lib.rs is missing" % path)
@@ -556,14 +578,14 @@ class Tree:
             if os.path.exists(os.path.join(path, own)):
                 raise SeriesError("%s already has %s: name another tree with KERNEL_SRC=" % (path, own))
 
-    def read(self, name, patch):
+    def read(self, name: str, patch: Patch) -> str:
         try:
             return read(os.path.join(self.path, name))
         except FileNotFoundError:
             raise SeriesError("%s does not apply to %s: %s is not there" % (patch.name, self.path, name)) from None
 
 
-def states(tree, series):
+def states(tree: Tree, series: list[Patch]) -> list[dict[str, str]]:
     """For each patch the files once it is applied: path in the tree -> text."""
     files = whole()
     if "pub struct Read;" in tree.read("rust/kernel/sync/barrier.rs", series[0]):
@@ -575,10 +597,11 @@ def states(tree, series):
     for omit in omitted(tree):
         state.take_back(omit)
     everything = state.defined(public=True)
-    threads = [None] * len(series)
-    for n in range(len(series) - 1, -1, -1):
-        threads[n] = dict(state.files)
-        state.take_back(series[n])
+    threads = []
+    for patch in reversed(series):
+        threads.append(dict(state.files))
+        state.take_back(patch)
+    threads.reverse()
     if state.files:
         raise SeriesError("no patch brings %s" % ", ".join(sorted(state.files)))
 
@@ -624,7 +647,7 @@ def states(tree, series):
 MACROS = {"impl_has_slot", "impl_has_work_field", "threaded_module"}
 
 
-def sample(name, text):
+def sample(name: str, text: str) -> str:
     """A sample in the form for the tree."""
     text = re.sub(r'(?m)^#\[path = "\.\./kthread/mod\.rs"\]\npub mod kthread;\n\n', "", text)
     text = text.replace('name: "%s"' % name, 'name: "rust_%s"' % name).replace(
@@ -656,9 +679,9 @@ EXAMPLES = {
 }
 
 
-def without_missing(text, missing):
+def without_missing(text: str, missing: Set[str]) -> str:
     """The text without links to missing items, and without the examples that use them."""
-    def example(match):
+    def example(match: re.Match[str]) -> str:
         return "" if uses_any(re.sub(r"(?m)^ *//[/!] ?", "", match.group(2)), missing) else match.group(0)
     text = EXAMPLE.sub(example, text)
     # Remove headings without examples, and repeated blank lines.
@@ -668,14 +691,14 @@ def without_missing(text, missing):
 
     gone = set()
 
-    def definition(match):
+    def definition(match: re.Match[str]) -> str:
         if set(WORD.findall(match.group(2))) & missing:
             gone.add(match.group(1))
             return ""
         return match.group(0)
     text = re.sub(r"(?m)^ *//[/!] \[([^\]]+)\]: (\S+)\n", definition, text)
 
-    def link(match):
+    def link(match: re.Match[str]) -> str:
         label, target = match.group(1), match.group(2)
         names = set(WORD.findall(target if target else label if label.startswith("`") else ""))
         return label if names & missing or not target and label in gone else match.group(0)
@@ -684,11 +707,11 @@ def without_missing(text, missing):
                   match.group(0), text)
 
 
-def with_uses(text, exported):
+def with_uses(text: str, exported: Set[str]) -> str:
     """Add hidden `use` lines to each example, as it is a test in the tree."""
     names = dict(EXAMPLES, **dict.fromkeys(exported, "kthread"))
 
-    def change(match):
+    def change(match: re.Match[str]) -> str:
         lead, body = match.group(1), match.group(2)
         code = re.sub(r"(?m)^ *//[/!] ?(?:# )?", "", body)
         if re.search(r"(?m)^threaded_module!", code):
@@ -700,7 +723,7 @@ def with_uses(text, exported):
         used = {name for name in re.findall(r"(?<![:.\w])\w+", bare)
                 if name in names and name not in said | own and (name[0].isupper() or name in exported or
                                                                 re.search(r"(?<![:.\w])%s(::|\()" % name, bare))}
-        homes = {}
+        homes: dict[str, list[str]] = {}
         for name in used:
             homes.setdefault(names[name], []).append(name)
         lines = ""
@@ -712,7 +735,7 @@ def with_uses(text, exported):
     return EXAMPLE.sub(change, text)
 
 
-def put(base, files):
+def put(base: str, files: dict[str, str]) -> None:
     """Write `files` below `base`. Unchanged files keep their mtime."""
     for name, text in files.items():
         path = os.path.join(base, name)
@@ -724,7 +747,7 @@ def put(base, files):
         os.replace(path + ".new", path)
 
 
-def take_away(base, tree, names):
+def take_away(base: str, tree: Tree, names: Iterable[str]) -> None:
     """Replace the files `names` below `base` by links to those of the tree, or remove them."""
     for name in names:
         path, theirs = os.path.join(base, name), os.path.join(tree.path, name)
@@ -734,7 +757,7 @@ def take_away(base, tree, names):
             os.symlink(theirs, path)
 
 
-def formatted(states_, tree):
+def formatted(states_: list[dict[str, str]], tree: Tree) -> list[dict[str, str]]:
     """The same, formatted with $RUSTFMT and the tree's rules. A build does not set $RUSTFMT."""
     rustfmt = os.environ.get("RUSTFMT")
     if not rustfmt:
@@ -765,7 +788,7 @@ def formatted(states_, tree):
 class Git:
     """A repository of the files that the series touches, configured with the author's name only."""
 
-    def __init__(self, place):
+    def __init__(self, place: str) -> None:
         self.place = place
         self.author = [self._said("user.name", "Your Name"), self._said("user.email", "you@example.org")]
         self.environment = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
@@ -773,18 +796,18 @@ class Git:
             self.environment["GIT_%s_NAME" % who], self.environment["GIT_%s_EMAIL" % who] = self.author
 
     @staticmethod
-    def _said(key, default):
+    def _said(key: str, default: str) -> str:
         end = subprocess.run(["git", "config", key], stdout=subprocess.PIPE, text=True, check=False)
         return end.stdout.strip() or default
 
-    def run(self, *args, text=None):
+    def run(self, *args: str, text: str | None = None) -> None:
         end = subprocess.run(["git", "-C", self.place, *args], input=text, text=True, check=False, env=self.environment,
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         if end.returncode:
             raise SeriesError("git %s: %s" % (args[0], end.stderr.strip()))
 
 
-def write_patches(tree, series, made, where):
+def write_patches(tree: Tree, series: list[Patch], made: list[dict[str, str]], where: str) -> None:
     with tempfile.TemporaryDirectory() as place:
         git = Git(place)
         made = [{name: text.replace("@AUTHOR@", "%s <%s>" % tuple(git.author)) for name, text in state.items()}
@@ -808,7 +831,7 @@ def write_patches(tree, series, made, where):
                 os.path.abspath(where), "base..series")
 
 
-def cover(made):
+def cover(made: list[dict[str, str]]) -> str:
     """The cover letter, with its figures."""
     with open(os.path.join(TOP, "docs", "users.tsv"), encoding="utf-8") as f:
         verdicts = [line.split("\t")[3] for line in f][1:]
@@ -821,7 +844,7 @@ def cover(made):
     return re.sub("@([A-Z]+)@", lambda match: str(figures[match.group(1)]), read(os.path.join(SERIES, "cover")))
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     if len(argv) < 3 or argv[1] not in ("list", "check", "write", "patches"):
         sys.exit(__doc__.split("\n\n")[1])
     tree = Tree(argv[2])

@@ -2,6 +2,7 @@
 """Read a trace in the text format of the kernel's `trace` file, and identify the tasks in it."""
 
 import re
+from collections.abc import Iterable
 
 KTHREADD = 2
 
@@ -20,49 +21,49 @@ class TraceError(Exception):
 class Event:
     """One line of a trace."""
 
-    def __init__(self, match):
+    def __init__(self, match: re.Match[str]) -> None:
         self.comm = match["comm"].strip()
         self.pid = int(match["pid"])
         self.cpu = int(match["cpu"])
         self.micros = int(match["seconds"]) * 1000000 + int(match["micros"])
-        self.name = match["name"]
-        self.text = match["text"].strip()
-        self.args = {key: value.strip('"') for key, value in ARG.findall(self.text)}
+        self.name: str = match["name"]
+        self.text: str = match["text"].strip()
+        self.args: dict[str, str] = {key: value.strip('"') for key, value in ARG.findall(self.text)}
         if "wait" in self.args:
             # The wait queue of a struct completion comes after its count.
             self.args["x"] = "0x%x" % (int(self.args["wait"], 16) - 8)
         # The command at this time, or "work"; set by Life.
-        self.phase = None
+        self.phase: str | None = None
 
-    def number(self, key):
+    def number(self, key: str) -> int:
         return int(self.args.get(key, "-1"), 0)
 
-    def function(self, key):
+    def function(self, key: str) -> str:
         """The name of the function that an address lies in."""
         return self.args.get(key, "").partition("+")[0]
 
-    def work(self):
+    def work(self) -> str | None:
         """The struct kthread_work that one of the events sched_kthread_work_* is about."""
         match = WORK.match(self.text)
         return match[1] if match else None
 
-    def slept(self, pid):
+    def slept(self, pid: int) -> str | None:
         """Whether this is the task `pid` going to sleep, and in which state; None if not."""
         if self.name != "sched_switch" or self.number("prev_pid") != pid:
             return None
         state = self.args["prev_state"]
         return None if state.startswith("R") else state[0]
 
-    def runs(self, pid):
+    def runs(self, pid: int | None) -> bool:
         """Whether the task `pid` gets a CPU here."""
         return self.name == "sched_switch" and self.number("next_pid") == pid
 
-    def wakes(self, pid):
+    def wakes(self, pid: int | None) -> bool:
         """Whether the task `pid` is woken up here."""
         return self.name in ("sched_waking", "sched_wakeup_new") and self.number("pid") == pid
 
 
-def parse(lines):
+def parse(lines: Iterable[str]) -> list[Event]:
     """The events of a trace."""
     events = []
     for number, line in enumerate(lines, 1):
@@ -78,15 +79,17 @@ def parse(lines):
 class Life:
     """A trace with its tasks identified."""
 
-    def __init__(self, events):
+    def __init__(self, events: list[Event]) -> None:
         self.events = events
-        self.caller = self.thread = self.name = self.threadfn = None
-        self.caller_comm = ""
+        caller: int | None = None
+        thread: int | None = None
+        self.name = self.caller_comm = self.threadfn = ""
         # The task that queues a work item, and the worker that runs it.
-        self.queuer = self.worker = self.worker_name = None
-        self.queuer_comm = ""
+        self.queuer: int | None = None
+        self.worker: int | None = None
+        self.worker_name = self.queuer_comm = ""
         seen = set()
-        phase = None
+        phase: str | None = None
         for event in events:
             if event.name == "tracing_mark_write":
                 verb, _, name = event.text.partition(" ")
@@ -97,29 +100,30 @@ class Life:
                     continue
                 phase = verb
                 if verb == "create":
-                    self.caller, self.caller_comm, self.name = event.pid, event.comm, name
+                    caller, self.caller_comm, self.name = event.pid, event.comm, name
             elif event.name == "kthread_queue_work" and self.worker_name and self.queuer is None:
                 phase = "work"
                 self.queuer, self.queuer_comm = event.pid, event.comm
             elif phase == "work" and event.name == "sched_waking" and event.args["comm"] == self.worker_name:
                 self.worker = event.number("pid")
-            elif event.name == "kthread_create_on_node" and event.pid == self.caller:
+            elif event.name == "kthread_create_on_node" and event.pid == caller:
                 self.threadfn = event.function("threadfn")
             elif (event.name == "sched_process_fork" and event.number("pid") == KTHREADD and
                   event.args["child_comm"] == self.name):
-                self.thread = event.number("child_pid")
+                thread = event.number("child_pid")
             event.phase = phase
             if phase == "work" and event.name in ("sched_kthread_work_execute_end", "kthread_stop"):
                 # It ends with both events, in any order.
                 seen.add(event.name)
                 phase = None if len(seen) == 2 else phase
-        if self.caller is None:
+        if caller is None:
             raise TraceError("no event shows the creation of a thread")
-        if self.thread is None:
+        if thread is None:
             raise TraceError("kthreadd forks no thread '%s'" % self.name)
+        self.caller, self.thread = caller, thread
 
 
-def read(path):
+def read(path: str) -> Life:
     """The life in a file."""
     with open(path, encoding="utf-8", errors="replace") as f:
         return Life(parse(f))

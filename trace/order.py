@@ -8,11 +8,16 @@ from. Steps that run on two CPUs at once follow from different ones, so that eit
 
 import os
 import sys
+from collections.abc import Callable
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-import ftrace  # noqa: E402 (the path has to be set first)
-from ftrace import KTHREADD  # noqa: E402
+from trace import ftrace  # noqa: E402
+from trace.ftrace import KTHREADD, Event, Life  # noqa: E402
+
+# The events of the steps that are found, by name.
+Found = dict[str, Event]
+Check = Callable[[Life, Event, Found], bool]
 
 
 class Step:
@@ -23,79 +28,79 @@ class Step:
     test: whether an event is it, from the life, the event, and the events of the steps before.
     """
 
-    def __init__(self, name, after, test):
+    def __init__(self, name: str, after: str, test: Check) -> None:
         self.name = name
         self.after = after.split(", ") if after else []
         self.test = test
         self.phase = name.partition(":")[0]
 
-    def candidates(self, life, found):
+    def candidates(self, life: Life, found: Found) -> list[int]:
         return [n for n, event in enumerate(life.events)
                 if event.phase == self.phase and self.test(life, event, found)]
 
 
-def by_caller(name):
+def by_caller(name: str) -> Check:
     return lambda life, event, found: event.pid == life.caller and event.name == name
 
 
-def by_thread(name):
+def by_thread(name: str) -> Check:
     return lambda life, event, found: event.pid == life.thread and event.name == name
 
 
-def wakes_thread(life, event, found):
+def wakes_thread(life: Life, event: Event, found: Found) -> bool:
     return event.pid == life.caller and event.wakes(life.thread)
 
 
-def thread_runs(life, event, found):
+def thread_runs(life: Life, event: Event, found: Found) -> bool:
     return event.runs(life.thread)
 
 
-def thread_sleeps(state):
+def thread_sleeps(state: str) -> Check:
     return lambda life, event, found: event.slept(life.thread) == state
 
 
-def queued(life, event, found):
+def queued(life: Life, event: Event, found: Found) -> bool:
     return (event.pid == life.caller and event.name == "wake_up_process" and
             event.args["first"] != event.args["list"])
 
 
-def taken_off(life, event, found):
+def taken_off(life: Life, event: Event, found: Found) -> bool:
     """The first entry of the list has changed: another request may have been queued behind this one."""
     return (event.pid == KTHREADD and event.name == "kernel_thread" and event.function("fn") == "kthread" and
             event.args["name"] == life.name and
             event.args["first"] != found["create: the request is on kthread_create_list"].args["first"])
 
 
-def completes(wait):
+def completes(wait: str) -> Check:
     """The thread, or the worker, completes the completion that this step waits for."""
     return lambda life, event, found: (event.pid in (life.thread, life.worker) and event.name == "complete" and
                                        event.args["x"] == found[wait].args["x"])
 
 
-def enters_threadfn(life, event, found):
+def enters_threadfn(life: Life, event: Event, found: Found) -> bool:
     """threadfn() of kthread/ begins with complete_all() for its waiters."""
     return event.pid == life.thread and event.name == "complete_all"
 
 
-def works(life, event, found):
+def works(life: Life, event: Event, found: Found) -> bool:
     return event.pid == life.thread and event.name == "ktime_get" and "unit_of_work" in event.args["from"]
 
 
-def by_queuer(name):
+def by_queuer(name: str) -> Check:
     return lambda life, event, found: event.pid == life.queuer and event.name == name
 
 
-def by_worker(name):
+def by_worker(name: str) -> Check:
     """The worker handles the queued work item."""
     return lambda life, event, found: (event.pid == life.worker and event.name == name and
                                        event.work() == found["work: the work is queued"].work())
 
 
-def stop_returns(life, event, found):
+def stop_returns(life: Life, event: Event, found: Found) -> bool:
     return event.pid == life.caller and event.name == "sched_kthread_stop_ret" and event.number("ret") == 0
 
 
-def returns_zero(name):
+def returns_zero(name: str) -> Check:
     return lambda life, event, found: event.pid == life.caller and event.name == name and event.number("value") == 0
 
 
@@ -180,13 +185,14 @@ STEPS = [
 ]
 
 
-def match(life):
+def match(life: Life) -> tuple[Found, dict[str, str]]:
     """Find the event of each step. Returns two dictionaries by name, of events and of faults.
 
     What follows from a step that is wrong is in neither.
     """
-    found, wrong = {}, {}
-    places = {}
+    found: Found = {}
+    wrong: dict[str, str] = {}
+    places: dict[str, int] = {}
     for step in STEPS:
         if not all(name in found for name in step.after):
             continue
@@ -201,13 +207,13 @@ def match(life):
             found[step.name] = life.events[place]
             places[step.name] = place
         elif candidates:
-            wrong[step.name] = "comes too early, before '%s'" % max(step.after, key=places.get)
+            wrong[step.name] = "comes too early, before '%s'" % max(step.after, key=places.__getitem__)
         else:
             wrong[step.name] = "is missing"
     return found, wrong
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
     if len(argv) != 1:
         print("usage: order.py TRACE", file=sys.stderr)
         return 2

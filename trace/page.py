@@ -12,11 +12,11 @@ import html
 import os
 import re
 import sys
+from collections.abc import Iterator
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-import ftrace  # noqa: E402 (the path has to be set first)
-import picture  # noqa: E402
+from trace import ftrace, picture  # noqa: E402
 
 REFERENCE = "https://elixir.bootlin.com/linux"
 
@@ -66,7 +66,7 @@ OTHERS = {
 FUNCTION = re.compile(r"(\w+)\(")
 
 
-def definition(lines, name):
+def definition(lines: list[str], name: str) -> int | None:
     """The line number of the definition of a C function, or None."""
     begin = re.compile(r"[a-z_].*[ *]%s\(" % re.escape(name))
     for number, line in enumerate(lines, 1):
@@ -84,15 +84,15 @@ def definition(lines, name):
 class Source:
     """The links of functions into the cross reference."""
 
-    def __init__(self, release, tree):
+    def __init__(self, release: str, tree: str | None) -> None:
         numbers = re.match(r"(\d+\.\d+)(?:\.(\d+))?", release)
         if not numbers:
             raise ftrace.TraceError("'%s' is no release of the kernel" % release)
         self.tag = "v" + numbers[1] + ("." + numbers[2] if numbers[2] and numbers[2] != "0" else "")
         self.tree = tree
-        self.files = {}
+        self.files: dict[str, list[str]] = {}
 
-    def line(self, path, name):
+    def line(self, path: str, name: str) -> int | None:
         if self.tree is None:
             return None
         if path not in self.files:
@@ -100,7 +100,7 @@ class Source:
                 self.files[path] = f.read().splitlines()
         return definition(self.files[path], name)
 
-    def link(self, name):
+    def link(self, name: str) -> str:
         path = FUNCTIONS[name][0]
         line = self.line(path, name)
         if line is None:
@@ -108,7 +108,7 @@ class Source:
         return "%s/%s/source/%s#L%d" % (REFERENCE, self.tag, path, line)
 
 
-def explain(label):
+def explain(label: str) -> tuple[str | None, str]:
     """The function of a label, if it is one of FUNCTIONS, and its description."""
     match = FUNCTION.match(label)
     if match and match[1] in FUNCTIONS:
@@ -119,12 +119,12 @@ def explain(label):
 class PagePicture(picture.Picture):
     """The picture, with an element and links for each row."""
 
-    def __init__(self, story, release, source):
+    def __init__(self, story: picture.Story, release: str, source: Source) -> None:
         super().__init__(story, release)
         self.source = source
-        self.row = None
+        self.row: int | None = None
 
-    def draw_row(self, y, row):
+    def draw_row(self, y: float, row: picture.Row) -> None:
         self.row = self.story.rows.index(row)
         self.put('<g class="row" data-row="%d" tabindex="0">', self.row)
         self.put('<rect class="hit" x="1" y="%g" width="%d" height="%d"/>', y - picture.ROW / 2, picture.WIDTH - 2,
@@ -133,7 +133,7 @@ class PagePicture(picture.Picture):
         self.put("</g>")
         self.row = None
 
-    def text(self, x, y, css, content, anchor="start"):
+    def text(self, x: float, y: float, css: str, content: str, anchor: str = "start") -> None:
         function = explain(content)[0] if self.row is not None and css in ("code", "quiet") else None
         if function:
             self.put('<a href="%s" target="_blank" rel="noopener">', html.escape(self.source.link(function)))
@@ -142,7 +142,7 @@ class PagePicture(picture.Picture):
             self.put("</a>")
 
 
-def entries(story, source):
+def entries(story: picture.Story, source: Source) -> Iterator[str]:
     """The text beside the picture: a list entry for each row."""
     phase = None
     start = story.rows[0].event.micros
@@ -271,7 +271,7 @@ document.addEventListener("keydown", event => {
 """
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
     if len(argv) not in (3, 4):
         print("usage: page.py TRACE RELEASE HTML [SOURCE]", file=sys.stderr)
         return 2

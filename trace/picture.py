@@ -7,12 +7,13 @@ usage: picture.py TRACE RELEASE SVG TEXT
 
 import os
 import sys
+from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-import ftrace  # noqa: E402 (the path has to be set first)
-from ftrace import KTHREADD  # noqa: E402
+from trace import ftrace  # noqa: E402
+from trace.ftrace import KTHREADD, Event  # noqa: E402
 
 CALLER, MAKER, THREAD = range(3)
 
@@ -39,73 +40,81 @@ STATES = {
 class Cast:
     """The tasks in the lanes."""
 
-    def __init__(self, caller, caller_comm, thread, name, role):
+    def __init__(self, caller: int, caller_comm: str, thread: int, name: str, role: str) -> None:
         self.pids = (caller, KTHREADD, thread)
         self.names = (caller_comm, "kthreadd", name)
         self.role = role  # of the thread
         self.lanes = {pid: lane for lane, pid in enumerate(self.pids)}
 
 
+# Of a task, one of STATES, or None where there is no task.
+State = str | None
+
+
+@dataclass(eq=False)
 class Row:
     """One row: the actions of tasks (lane -> text), and the arrows between them."""
 
-    def __init__(self, event, cast):
-        self.event = event
-        self.phase = event.phase
-        self.cast = cast
-        self.labels = {}
-        self.notes = {}
-        self.quiet = set()  # lanes whose label is no function but the scheduler's doing
-        self.arrow = None  # (from, to)
-        self.forks = False
-        self.states = {}  # lane -> state from here on
+    event: Event
+    cast: Cast
+    labels: dict[int, str] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
+    quiet: set[int] = field(default_factory=set)  # lanes whose label is no function but the scheduler's doing
+    arrow: tuple[int, int] | None = None  # (from, to)
+    forks: bool = False
+    states: dict[int, State] = field(default_factory=dict)  # lane -> state from here on
+
+    @property
+    def phase(self) -> str:
+        return self.event.phase or ""
 
 
 class Story:
     """The rows of a trace."""
 
-    def __init__(self, life):
+    def __init__(self, life: ftrace.Life) -> None:
         self.life = life
-        self.rows = []
-        self.completed = set()  # addresses of completions
-        self.waits_for = {}  # pid -> the completion that it waits for, by what it calls
-        self.latest = {}  # pid -> row of the function that may wake somebody
+        self.rows: list[Row] = []
+        self.completed: set[str] = set()  # addresses of completions
+        self.waits_for: dict[int | None, str | None] = {}  # pid -> the completion that it waits for, by what it calls
+        self.latest: dict[int, Row | None] = {}  # pid -> row of the function that may wake somebody
         self.units = 0
         self.entered = False
         self.enter(Cast(life.caller, life.caller_comm, life.thread, life.name, "the new thread"), None)
         for number, event in enumerate(life.events):
-            if event.phase == "work" and life.worker not in self.lanes:
+            if (event.phase == "work" and life.queuer is not None and life.worker is not None
+                    and life.worker not in self.lanes):
                 self.enter(Cast(life.queuer, life.queuer_comm, life.worker, life.worker_name, "the worker"), "S")
             if event.phase is not None:
                 self.add(number, event)
 
-    def enter(self, cast, state):
+    def enter(self, cast: Cast, state: State) -> None:
         """Begin a new set of tasks in the lanes, with the thread in this state."""
         self.cast, self.lanes, self.names = cast, cast.lanes, cast.names
-        self.state = {CALLER: "R", MAKER: "S", THREAD: state}
+        self.state: dict[int, State] = {CALLER: "R", MAKER: "S", THREAD: state}
 
-    def row(self, event, lane=None, label=None, note=None, quiet=False):
+    def row(self, event: Event, lane: int = CALLER, label: str | None = None, note: str | None = None) -> Row:
         row = Row(event, self.cast)
         if not self.rows or self.rows[-1].cast is not self.cast:
             row.states.update(self.state)
         self.rows.append(row)
         if label:
-            self.label(row, lane, label, note, quiet)
+            self.label(row, lane, label, note)
         return row
 
     @staticmethod
-    def label(row, lane, label, note=None, quiet=False):
+    def label(row: Row, lane: int, label: str, note: str | None = None, quiet: bool = False) -> None:
         row.labels[lane] = label
         if note:
             row.notes[lane] = note
         if quiet:
             row.quiet.add(lane)
 
-    def set_state(self, row, lane, state):
+    def set_state(self, row: Row, lane: int, state: State) -> None:
         self.state[lane] = state
         row.states[lane] = state
 
-    def add(self, number, event):
+    def add(self, number: int, event: Event) -> None:
         if event.name == "sched_switch":
             self.add_switch(event)
             return
@@ -121,10 +130,10 @@ class Story:
 
     # Events of the scheduler.
 
-    def add_switch(self, event):
+    def add_switch(self, event: Event) -> None:
         before, after = self.lanes.get(event.number("prev_pid")), self.lanes.get(event.number("next_pid"))
         slept = None if before is None else event.slept(event.number("prev_pid"))
-        changes = {}
+        changes: dict[int, str] = {}
         if before is not None and slept:
             changes[before] = slept
         elif before is not None and after is not None:
@@ -151,7 +160,7 @@ class Story:
             self.label(row, lane, text, quiet=True)
             self.set_state(row, lane, state if state != "X" else None)
 
-    def add_wake(self, event, lane):
+    def add_wake(self, event: Event, lane: int) -> None:
         target = self.lanes.get(event.number("pid"))
         if target is None:
             return
@@ -164,11 +173,11 @@ class Story:
         self.set_state(row, target, "w")
         self.latest[event.pid] = None
 
-    def waker(self, event, lane, label, note=None):
+    def waker(self, event: Event, lane: int, label: str, note: str | None = None) -> None:
         """A function that may wake a task; the next event of this task shows whether it does."""
         self.latest[event.pid] = self.row(event, lane, label, note)
 
-    def wakes_one(self, number, event):
+    def wakes_one(self, number: int, event: Event) -> bool:
         """Whether the next action of the task is to wake one of the three."""
         for other in self.life.events[number + 1:]:
             if other.pid != event.pid:
@@ -181,53 +190,53 @@ class Story:
 
     # Events of the tasks.
 
-    def on_kthread_create_on_node(self, number, event, lane):
+    def on_kthread_create_on_node(self, number: int, event: Event, lane: int) -> None:
         self.waits_for[event.pid] = "done"
         self.row(event, lane, "kthread_create_on_node()")
 
-    def on_kthread_create_on_node_return(self, number, event, lane):
+    def on_kthread_create_on_node_return(self, number: int, event: Event, lane: int) -> None:
         self.waits_for[event.pid] = None
         self.row(event, lane, "kthread_create_on_node() returns")
 
-    def on_wake_up_process(self, number, event, lane):
+    def on_wake_up_process(self, number: int, event: Event, lane: int) -> None:
         if not self.wakes_one(number, event):
             return
         note = "kthread_create_list has a request" if event.args["first"] != event.args["list"] else None
         self.waker(event, lane, "wake_up_process()", note)
 
-    def on_wait_for_completion_killable(self, number, event, lane):
+    def on_wait_for_completion_killable(self, number: int, event: Event, lane: int) -> None:
         self.wait(event, lane)
 
-    def on_wait_for_completion(self, number, event, lane):
+    def on_wait_for_completion(self, number: int, event: Event, lane: int) -> None:
         self.wait(event, lane)
 
-    def on_prepare_to_swait_exclusive(self, number, event, lane):
+    def on_prepare_to_swait_exclusive(self, number: int, event: Event, lane: int) -> None:
         # The worker completes for its work item first, and then for its exit.
         if self.waits_for.get(event.pid) == "done" and event.phase == "work":
             self.wait(event, lane)
             self.waits_for[event.pid] = None
 
-    def wait(self, event, lane):
+    def wait(self, event: Event, lane: int) -> None:
         name = self.waits_for.get(event.pid)
         if name:
             done = event.args["x"] in self.completed
             self.row(event, lane, "%s(&%s)" % (event.name, name), "is complete already" if done else None)
 
-    def on_kernel_thread(self, number, event, lane):
+    def on_kernel_thread(self, number: int, event: Event, lane: int) -> None:
         empty = event.args["first"] == event.args["list"]
         self.row(event, lane, "kernel_thread(%s)" % event.function("fn"),
                  "kthread_create_list is empty again" if empty else None)
 
-    def on_sched_process_fork(self, number, event, lane):
+    def on_sched_process_fork(self, number: int, event: Event, lane: int) -> None:
         if event.number("child_pid") == self.life.thread:
             row = self.row(event, lane, "copy_process(): forks")
             row.arrow, row.forks = (lane, THREAD), True
             self.set_state(row, THREAD, "w")
 
-    def on_kthread(self, number, event, lane):
+    def on_kthread(self, number: int, event: Event, lane: int) -> None:
         self.row(event, lane, "kthread()")
 
-    def on_complete(self, number, event, lane):
+    def on_complete(self, number: int, event: Event, lane: int) -> None:
         # The wait may begin before or after this, as they race.
         waiter = next((other.pid for other in self.life.events if other.phase == event.phase and
                        other.args.get("x") == event.args["x"] and other.name in WAITS), None)
@@ -236,60 +245,60 @@ class Story:
             self.completed.add(event.args["x"])
             self.waker(event, lane, "complete(&%s)" % name)
 
-    def on_complete_all(self, number, event, lane):
+    def on_complete_all(self, number: int, event: Event, lane: int) -> None:
         if lane == THREAD:
             self.row(event, lane, "threadfn() begins")
             self.entered = True
 
-    def on_ktime_get(self, number, event, lane):
+    def on_ktime_get(self, number: int, event: Event, lane: int) -> None:
         self.units += 1
         self.row(event, lane, "works" if self.units % 2 else "work is done")
 
-    def on_kthread_should_park(self, number, event, lane):
+    def on_kthread_should_park(self, number: int, event: Event, lane: int) -> None:
         # A thread may check more than once before it parks.
         text = "kthread_should_park() is true"
         if not any(text == row.labels.get(lane) for row in self.rows):
             self.row(event, lane, text)
 
-    def on_kthread_park(self, number, event, lane):
+    def on_kthread_park(self, number: int, event: Event, lane: int) -> None:
         self.waits_for[event.pid] = "parked"
         self.row(event, lane, "kthread_park()")
 
-    def on_kthread_park_return(self, number, event, lane):
+    def on_kthread_park_return(self, number: int, event: Event, lane: int) -> None:
         self.waits_for[event.pid] = None
         self.row(event, lane, "kthread_park() returns %d" % event.number("value"))
 
-    def on_kthread_parkme(self, number, event, lane):
+    def on_kthread_parkme(self, number: int, event: Event, lane: int) -> None:
         self.row(event, lane, "kthread_parkme()")
 
-    def on_kthread_unpark(self, number, event, lane):
+    def on_kthread_unpark(self, number: int, event: Event, lane: int) -> None:
         self.waker(event, lane, "kthread_unpark()")
 
-    def on_kthread_stop(self, number, event, lane):
+    def on_kthread_stop(self, number: int, event: Event, lane: int) -> None:
         self.waits_for[event.pid] = "exited"
         self.row(event, lane, "kthread_stop()")
 
-    def on_sched_kthread_stop_ret(self, number, event, lane):
+    def on_sched_kthread_stop_ret(self, number: int, event: Event, lane: int) -> None:
         self.waits_for[event.pid] = None
         self.row(event, lane, "kthread_stop() returns %d" % event.number("ret"))
 
-    def on_kthread_queue_work(self, number, event, lane):
+    def on_kthread_queue_work(self, number: int, event: Event, lane: int) -> None:
         self.waits_for[event.pid] = "done"
         self.row(event, lane, "kthread_queue_work()")
 
-    def on_sched_kthread_work_queue_work(self, number, event, lane):
+    def on_sched_kthread_work_queue_work(self, number: int, event: Event, lane: int) -> None:
         self.row(event, lane, "kthread_insert_work()", event.name)
 
-    def on_sched_kthread_work_execute_start(self, number, event, lane):
+    def on_sched_kthread_work_execute_start(self, number: int, event: Event, lane: int) -> None:
         self.row(event, lane, "work->func() begins", event.name)
 
-    def on_sched_kthread_work_execute_end(self, number, event, lane):
+    def on_sched_kthread_work_execute_end(self, number: int, event: Event, lane: int) -> None:
         self.row(event, lane, "work->func() has returned", event.name)
 
-    def on_do_exit(self, number, event, lane):
+    def on_do_exit(self, number: int, event: Event, lane: int) -> None:
         self.row(event, lane, "do_exit()")
 
-    def on_kthread_do_exit(self, number, event, lane):
+    def on_kthread_do_exit(self, number: int, event: Event, lane: int) -> None:
         self.row(event, lane, "kthread_do_exit()")
 
 
@@ -297,7 +306,7 @@ class Story:
 WAITS = ("wait_for_completion", "wait_for_completion_killable", "prepare_to_swait_exclusive")
 
 
-def typed(row):
+def typed(row: Row) -> str:
     """The command that causes this phase."""
     if row.phase == "work":
         return "rmmod kthread_worker"
@@ -356,13 +365,13 @@ text { fill: #e6edf3 }
 class Picture:
     """Writes the elements of an SVG."""
 
-    def __init__(self, story, release):
+    def __init__(self, story: Story, release: str) -> None:
         self.story = story
         self.release = release
-        self.out = []
+        self.out: list[str] = []
         self.place()
 
-    def place(self):
+    def place(self) -> None:
         """Compute the heights of rows and phases, and the extent of the lanes of each cast."""
         y, phase, cast = HEAD, None, self.story.rows[0].cast
         self.y, self.heads, self.casts = [], [], []
@@ -385,17 +394,17 @@ class Picture:
         self.casts.append((cast, top, y - 6))
         self.height = y + 34
 
-    def put(self, text, *values):
+    def put(self, text: str, *values: object) -> None:
         self.out.append(text % values if values else text)
 
-    def text(self, x, y, css, content, anchor="start"):
+    def text(self, x: float, y: float, css: str, content: str, anchor: str = "start") -> None:
         self.put('<text x="%g" y="%g" class="%s"%s>%s</text>', x, y, css,
                  '' if anchor == "start" else ' text-anchor="%s"' % anchor, escape(content))
 
-    def line(self, css, x1, y1, x2, y2):
+    def line(self, css: str, x1: float, y1: float, x2: float, y2: float) -> None:
         self.put('<path class="%s" d="M%g %gL%g %g"/>', css, x1, y1, x2, y2)
 
-    def draw(self):
+    def draw(self) -> str:
         story = self.story
         self.put('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">',
                  WIDTH, self.height, WIDTH, self.height)
@@ -417,7 +426,7 @@ class Picture:
         self.put("</svg>")
         return "\n".join(self.out) + "\n"
 
-    def legend(self, x, y):
+    def legend(self, x: float, y: float) -> None:
         for state, text in STATES.items():
             self.line("lane " + state, x, y - 4, x + 26, y - 4)
             self.text(x + 34, y, "soft", "%s%s" % (text, " (%s)" % state if state in "SDP" else ""))
@@ -428,7 +437,7 @@ class Picture:
         self.arrow(x, x + 26, y - 4, True)
         self.text(x + 34, y, "soft", "forks")
 
-    def lane_heads(self, cast, y):
+    def lane_heads(self, cast: Cast, y: float) -> None:
         heads = ((CALLER, "the caller", "%s, PID %d" % (cast.names[CALLER], cast.pids[CALLER]), "end", 12),
                  (MAKER, "kthreadd", "PID %d" % KTHREADD, "start", -12),
                  (THREAD, cast.role, "%s, PID %d" % (cast.names[THREAD], cast.pids[THREAD]), "start", -12))
@@ -437,12 +446,12 @@ class Picture:
             self.text(LANE_X[lane] + shift, y - 13, "soft", detail, anchor)
         self.text(TIME_X, y - 13, "soft", "ms", "end")
 
-    def phase_head(self, y, row):
+    def phase_head(self, y: float, row: Row) -> None:
         self.put('<rect class="band" x="1" y="%g" width="%d" height="27"/>', y, WIDTH - 2)
         self.text(24, y + 18, "name", PHASES[row.phase])
         self.text(WIDTH - 24, y + 18, "code", typed(row), "end")
 
-    def lane(self, lane, cast, top, bottom):
+    def lane(self, lane: int, cast: Cast, top: float, bottom: float) -> None:
         """The bars that show the state of each task."""
         x = LANE_X[lane]
         rows = [(y, row) for y, row in zip(self.y, self.story.rows) if row.cast is cast and lane in row.states]
@@ -454,12 +463,12 @@ class Picture:
         if state:
             self.line("lane " + state, x, since, x, bottom)
 
-    def arrow(self, x1, x2, y, forks):
+    def arrow(self, x1: float, x2: float, y: float, forks: bool) -> None:
         direction = 1 if x2 > x1 else -1
         self.line("arrow fork" if forks else "arrow", x1, y, x2 - 7 * direction, y)
         self.put('<path class="head" d="M%g %gl%g -4.5v9z"/>', x2, y, -9 * direction)
 
-    def draw_row(self, y, row):
+    def draw_row(self, y: float, row: Row) -> None:
         start = self.story.rows[0].event.micros
         self.text(TIME_X, y + 4, "time", "%.3f" % ((row.event.micros - start) / 1000), "end")
         if row.arrow:
@@ -481,7 +490,7 @@ class Picture:
                 self.text(x, at - 15, "note", row.notes[lane], anchor)
 
 
-def as_text(story, release):
+def as_text(story: Story, release: str) -> str:
     """The picture as text for a terminal."""
     out = ["The life of a kernel thread, as Linux %s traced it." % release, "", "States of tasks:"]
     out += ["  %s  %s" % (state, text) for state, text in STATES.items()]
@@ -509,11 +518,11 @@ def as_text(story, release):
             if lane in row.notes:
                 text += "  (%s)" % row.notes[lane]
             texts.append(text)
-        out.append("%9.3f  %-6s %-8s %-5s %s" % ((row.event.micros - start) / 1000, *letters, "; ".join(texts)))
+        out.append("%9.3f  %-6s %-8s %-5s %s" % ((row.event.micros - start) / 1000, letters[0], letters[1], letters[2], "; ".join(texts)))
     return "\n".join(out) + "\n"
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
     if len(argv) != 4:
         print("usage: picture.py TRACE RELEASE SVG TEXT", file=sys.stderr)
         return 2

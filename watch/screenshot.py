@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import xml.sax.saxutils
+from collections.abc import Iterator
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 COLUMNS, LINES = 80, 24
@@ -27,33 +28,33 @@ STYLE = re.compile(r"\x1b\[([0-9;]*)m")
 
 
 class Terminal:
-    def __init__(self, socket, command):
+    def __init__(self, socket: str, command: str) -> None:
         self.socket = socket
         self._tmux("new-session", "-d", "-s", "shot", "-x", str(COLUMNS), "-y", str(LINES), command)
 
-    def _tmux(self, *words):
+    def _tmux(self, *words: str) -> str:
         return subprocess.run(["tmux", "-f", "/dev/null", "-S", self.socket, *words], check=True, text=True,
                               stdout=subprocess.PIPE).stdout
 
-    def screen(self, *options):
+    def screen(self, *options: str) -> str:
         return self._tmux("capture-pane", "-p", *options, "-t", "shot")
 
-    def type(self, keys):
+    def type(self, keys: str) -> None:
         for key in keys:
             self._tmux("send-keys", "-t", "shot", key)
 
-    def wait(self, pattern):
+    def wait(self, pattern: str) -> None:
         end = time.monotonic() + PATIENCE
         while not re.search(pattern, self.screen(), re.M):
             if time.monotonic() > end:
                 raise SystemExit("screenshot.py: %s was not seen:\n%s" % (pattern, self.screen()))
             time.sleep(0.1)
 
-    def close(self):
+    def close(self) -> None:
         self._tmux("kill-server")
 
 
-def runs(line):
+def runs(line: str) -> Iterator[tuple[str, bool, bool]]:
     """The pieces of a line: text, whether bold, whether reversed."""
     bold = reverse = False
     pieces = STYLE.split(line)
@@ -71,7 +72,7 @@ def runs(line):
                 reverse = True
 
 
-def svg(screen):
+def svg(screen: str) -> str:
     width, height = COLUMNS * WIDTH + 2 * MARGIN, LINES * HEIGHT + 2 * MARGIN
     out = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d">' % ((width, height) * 2),
            '<rect width="100%%" height="100%%" rx="6" fill="%s"/>' % BACK,
@@ -90,7 +91,7 @@ def svg(screen):
     return "\n".join([*out, "</g>", "</svg>", ""])
 
 
-def main(kernel, path):
+def main(kernel: str, path: str) -> None:
     with tempfile.TemporaryDirectory() as place:
         terminal = Terminal(os.path.join(place, "socket"), "cd %s && exec make watch KERNEL=%s" %
                             (shlex.quote(TOP), shlex.quote(kernel)))

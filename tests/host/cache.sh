@@ -136,8 +136,9 @@ mkdir -p "$cache/$one/include/config" "$work/lab/build/fast"
 echo 7.3.4 >"$cache/$one/include/config/kernel.release"
 echo CONFIG_HZ=250 >"$cache/$one/.config"
 ln -s "$cache/$one" "$work/lab/build/fast/kernel"
-XDG_CACHE_HOME=$work/link PYTHONPATH=$top/qemu python3 -c '
-import lab, subprocess, sys
+XDG_CACHE_HOME=$work/link PYTHONPATH=$top python3 -c '
+import subprocess, sys
+from qemu import lab
 lab.ROOT = sys.argv[1]
 kernel = lab.Kernel("fast")
 sys.exit(subprocess.run(sys.argv[2:]).returncode)' "$work/lab" make -s -C "$top" cache "PRUNE=$one" >"$work/log" 2>&1

@@ -20,16 +20,17 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)
 LIMIT = 120
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        port: int = s.getsockname()[1]
+        return port
 
 
 class Guest:
     """The guest on a terminal of its own."""
 
-    def __init__(self, kernel, directory, port):
+    def __init__(self, kernel: str, directory: str, port: int) -> None:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.environ["GDB_PORT"] = ":%d" % port
@@ -38,9 +39,9 @@ class Guest:
         self.said = ""
         self.end = time.monotonic() + LIMIT
 
-    def wait_for(self, pattern):
+    def wait_for(self, pattern: str) -> re.Match[str]:
         """The output that matches."""
-        while not re.search(pattern, self.said):
+        while not (found := re.search(pattern, self.said)):
             left = self.end - time.monotonic()
             if left <= 0 or not select.select([self.terminal], [], [], left)[0]:
                 raise SystemExit("the guest did not say '%s' in %d s but: %s" % (pattern, LIMIT, self.said))
@@ -48,9 +49,9 @@ class Guest:
                 self.said += os.read(self.terminal, 65536).decode(errors="replace")
             except OSError:
                 raise SystemExit("the guest has ended: %s" % self.said) from None
-        return re.search(pattern, self.said)
+        return found
 
-    def close(self):
+    def close(self) -> None:
         # Ctrl-A X
         try:
             os.write(self.terminal, b"\x01x")
@@ -61,7 +62,7 @@ class Guest:
             os.waitpid(self.pid, 0)
 
 
-def main(kernel, directory, module, *commands):
+def main(kernel: str, directory: str, module: str, *commands: str) -> None:
     guest = Guest(kernel, directory, free_port())
     try:
         gdb, recipe = guest.wait_for(r"#   (gdb\S*) (-x .*?)\r?\n").groups()

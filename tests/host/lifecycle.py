@@ -13,11 +13,18 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+sys.path.insert(0, TOP)
+
+from qemu import ktap  # noqa: E402
 
 LIMIT = 60  # seconds to wait for anything
 
 
-def high(fd):
+def high(fd: int) -> int:
     """The same file at a descriptor above those that the browser uses."""
     other = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
     os.close(fd)
@@ -27,11 +34,11 @@ def high(fd):
 class Browser:
     """A browser with one page."""
 
-    def __init__(self, program, profile):
+    def __init__(self, program: str, profile: str) -> None:
         # The browser needs them as descriptors 3 and 4, so move them elsewhere here.
         take, self.give, self.take, give = (high(fd) for fd in (*os.pipe(), *os.pipe()))
 
-        def redirect():
+        def redirect() -> None:
             os.dup2(take, 3)
             os.dup2(give, 4)
 
@@ -45,9 +52,9 @@ class Browser:
         self.number = 0
         self.session = None
         self.buffer = b""
-        self.requests = []
+        self.requests: list[str] = []
 
-    def receive(self):
+    def receive(self) -> dict[str, Any]:
         end = time.monotonic() + LIMIT
         while b"\0" not in self.buffer:
             if not select.select([self.take], [], [], max(0, end - time.monotonic()))[0]:
@@ -57,9 +64,10 @@ class Browser:
                 raise EOFError("the browser has ended")
             self.buffer += data
         message, self.buffer = self.buffer.split(b"\0", 1)
-        return json.loads(message)
+        answer: dict[str, Any] = json.loads(message)
+        return answer
 
-    def call(self, method, **params):
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
         self.number += 1
         message = {"id": self.number, "method": method, "params": params}
         if self.session:
@@ -72,22 +80,23 @@ class Browser:
             if answer.get("id") == self.number:
                 if "error" in answer:
                     raise RuntimeError("%s: %s" % (method, answer["error"]))
-                return answer["result"]
+                result: dict[str, Any] = answer["result"]
+                return result
 
-    def open(self, url):
+    def open(self, url: str) -> None:
         target = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")
         self.session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
         self.call("Network.enable")
         self.call("Page.navigate", url=url)
         self.wait("document.readyState === 'complete' && location.protocol === 'file:'")
 
-    def value(self, expression):
+    def value(self, expression: str) -> Any:
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         if "exceptionDetails" in result:
             raise RuntimeError(result["exceptionDetails"]["text"])
         return result["result"].get("value")
 
-    def wait(self, expression):
+    def wait(self, expression: str) -> bool:
         """Whether it becomes true in time."""
         end = time.monotonic() + LIMIT
         while not self.value(expression):
@@ -96,7 +105,7 @@ class Browser:
             time.sleep(0.05)
         return True
 
-    def point(self, element, kind="mouseMoved"):
+    def point(self, element: str, kind: str = "mouseMoved") -> None:
         """Move the mouse to an element, or click there."""
         self.value("%s.scrollIntoView({block: 'center', inline: 'center'})" % element)
         x, y = self.value("(r => [r.x + r.width / 2, r.y + r.height / 2])(%s.getBoundingClientRect())" % element)
@@ -105,12 +114,12 @@ class Browser:
             for step in ("mousePressed", "mouseReleased"):
                 self.call("Input.dispatchMouseEvent", type=step, x=x, y=y, button="left", clickCount=1)
 
-    def press(self, key):
+    def press(self, key: str) -> None:
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
 
 
-def check(browser, page):
+def check(browser: Browser, page: str) -> Iterator[tuple[str, bool]]:
     """Yields (name, whether it holds)."""
     browser.open("file://" + os.path.abspath(page))
     rows = browser.value("rows.length")
@@ -144,28 +153,24 @@ def check(browser, page):
 NUMBER = 10  # of results
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
     program, page, profile = argv
-    print("KTAP version 1\n1..%d" % NUMBER, flush=True)
+    report = ktap.Printer(NUMBER)
     browser = Browser(program, profile)
-    number = failed = 0
     try:
         for name, holds in check(browser, page):
-            number += 1
-            failed += not holds
-            print("%sok %d %s" % ("" if holds else "not ", number, name), flush=True)
+            report.result(name, [] if holds else ["it does not hold"])
         browser.session = None
         browser.call("Browser.close")
     except (OSError, EOFError, RuntimeError) as e:
         print("Bail out! %s" % e)
-        failed = 1
     finally:
         try:
             browser.process.wait(10)
         except subprocess.TimeoutExpired:
             browser.process.kill()
             browser.process.wait()
-    return 1 if failed or number != NUMBER else 0
+    return report.status
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ KERNEL=${1:-${KERNEL:-fast}}
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib/ktap.sh"
 
-{ /usr/bin/python3 -c 'import codespell_lib, editorconfig' && command -v shellcheck; } >/dev/null 2>&1 ||
+{ /usr/bin/python3 -c 'import codespell_lib, editorconfig, flake8, mypy' && command -v shellcheck; } >/dev/null 2>&1 ||
 	ktap_skip_all "what lint runs is not installed (make lint installs it)"
 [ -n "$("$top/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')" ] || ktap_skip_all "there is no rustfmt (make lint installs it)"
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lab/scripts" "$work/lab/.ci" "$work/lab/docs" "$work/lab/demo"
-cp "$top"/.editorconfig "$top"/.codespellrc "$work/lab"
+cp "$top"/.editorconfig "$top"/.codespellrc "$top"/.flake8 "$top"/pyproject.toml "$work/lab"
 # Only the scripts that lint runs, as it checks all files each time.
 for script in lib.sh lint.sh toolchain.sh kernel-source.sh debian.sh check-editorconfig.py; do
 	cp "$top/scripts/$script" "$work/lab/scripts"
@@ -45,7 +45,7 @@ finds()
 	rm "$2"
 }
 
-ktap_plan 12
+ktap_plan 15
 lint
 ktap_eq "what is right is clean" 0 $status || ktap_diag "$said"
 ktap_match "and it says what was looked at" "*codespell: clean*editorconfig: clean*" "$said"
@@ -60,4 +60,7 @@ finds "another encoding" docs/page.md ':1: is not UTF-8' 'B\344r\n'
 finds "format of Rust" demo/one.rs 'lint: rustfmt: see above' '// A comment.\n\nfn f(){}\n'
 finds "a script's fault" docs/one.sh ' line 2:' '#!/bin/sh\ncd /tmp\n'
 finds "what checkpatch forbids" demo/one.c '' 'int f(void) { return 0; }\n'
+finds "an import that nobody uses" docs/one.py ':2:1: F401 ' '# A comment.\nimport os\n'
+finds "a function without types" docs/one.py ':2: error: Function is missing ' '# A comment.\ndef f(a):\n    return a\n'
+finds "a type that is another" docs/one.py ':2: error: Incompatible types ' '# A comment.\nx: int = "one"\n'
 ktap_finished

@@ -13,14 +13,18 @@ import sys
 import termios
 import time
 
-TOP = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+sys.path.insert(0, TOP)
+
+from qemu import ktap  # noqa: E402
+
 PATIENCE = 240  # a boot on a busy machine, on a slow kernel
 
 
 class Terminal:
     """A terminal whose session goes on when the job that runs in it is killed, as that of a login shell does."""
 
-    def __init__(self, kernel, *mode, port=None):
+    def __init__(self, kernel: str, *mode: str, port: int | None = None) -> None:
         self.said = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
@@ -34,9 +38,9 @@ class Terminal:
             child.wait()
             time.sleep(PATIENCE)
             os._exit(0)
-        self.job = int(self.wait(b"\r\n").split()[1])
+        self.job = int((self.wait(b"\r\n") or b"job 0").split()[1])
 
-    def wait(self, text, seconds=PATIENCE):
+    def wait(self, text: bytes, seconds: float = PATIENCE) -> bytes | None:
         """The output up to this text, or None."""
         end = time.monotonic() + seconds
         while text not in self.said and time.monotonic() < end:
@@ -47,12 +51,12 @@ class Terminal:
                     break
         return self.said if text in self.said else None
 
-    def type(self, text):
+    def type(self, text: bytes) -> None:
         os.write(self.fd, text)
 
-    def below(self):
+    def below(self) -> list[tuple[int, str]]:
         """The processes below the job, with their names."""
-        found = {}
+        found: dict[int, list[tuple[int, str]]] = {}
         for path in glob.glob("/proc/[0-9]*/stat"):
             try:
                 with open(path) as f:
@@ -67,19 +71,19 @@ class Terminal:
                 todo.append(child[0])
         return below
 
-    def qemu(self):
+    def qemu(self) -> list[int]:
         return [pid for pid, name in self.below() if name.startswith("qemu-system")]
 
-    def echo(self):
+    def echo(self) -> bool:
         return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
 
-    def close(self):
+    def close(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         os.close(self.fd)
 
 
-def gone(pids, seconds=20):
+def gone(pids: list[int], seconds: int = 20) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not any(os.path.exists("/proc/%d" % pid) for pid in pids):
@@ -88,27 +92,18 @@ def gone(pids, seconds=20):
     return False
 
 
-class Report:
-    def __init__(self, total):
-        self.number = self.failed = 0
-        print("KTAP version 1\n1..%d" % total, flush=True)
-
-    def __call__(self, name, ok, said=""):
-        self.number += 1
-        self.failed += not ok
-        print("%s %d %s" % ("ok" if ok else "not ok", self.number, name), flush=True)
-        if not ok:
-            print("# " + ascii(said[-600:]), flush=True)
-
-
-def victim(terminal, which):
+def victim(terminal: Terminal, which: int) -> int:
     """A process of the chain from the job down to QEMU: the first, the second or the last before it."""
     chain = [terminal.job] + [pid for pid, name in terminal.below() if not name.startswith("qemu-system")]
     return chain[which]
 
 
-def main(kernel):
-    report = Report(12)
+def main(kernel: str) -> int:
+    printer = ktap.Printer(12)
+
+    def report(name: str, ok: bool, said: bytes = b"") -> None:
+        printer.result(name, [] if ok else [ascii(said[-600:])])
+
     for which, name in ((0, "the outermost process"), (1, "one between"), (-1, "the harness")):
         terminal = Terminal(kernel, "--shell", "--boot", "lab.word=1")
         up = terminal.wait(b"leaves")
@@ -155,7 +150,7 @@ def main(kernel):
             free_again = False
     report("and frees the port", free_again)
     terminal.close()
-    return 1 if report.failed else 0
+    return printer.status
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ import copy
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "trace"))
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+sys.path.insert(0, TOP)
 sys.dont_write_bytecode = True
 
-import ftrace  # noqa: E402
-import order  # noqa: E402
+from trace import ftrace, order  # noqa: E402
 
 
-def changed(life, events):
+def changed(life: ftrace.Life, events: list[ftrace.Event]) -> dict[str, str]:
     """The same life with other events."""
     other = ftrace.Life.__new__(ftrace.Life)
     other.__dict__.update(life.__dict__)
@@ -27,7 +27,7 @@ def changed(life, events):
     return order.match(other)[1]
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     command, path = argv
     life = ftrace.read(path)
     found, wrong = order.match(life)

@@ -13,51 +13,67 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+sys.path.insert(0, TOP)
+
+from qemu import ktap  # noqa: E402
 
 FILE = re.compile(r"```\w+ (\S+)")
 ANY = "..."
 
 
-def parse(lines):
-    """Yields ("file", name, text) and ("run", command, the lines that it shows)."""
-    item = None
+@dataclass
+class Item:
+    """A file with its lines, or a command with the lines that it shows."""
+
+    is_file: bool
+    what: str
+    lines: list[str] = field(default_factory=list)
+
+
+def parse(lines: Iterable[str]) -> Iterator[Item]:
+    """The items of a page, in their order."""
+    item: Item | None = None
     for line in lines:
         line = line.rstrip("\n")
-        if item and item[0] == "file":
+        if item and item.is_file:
             if line == "```":
-                yield item[0], item[1], "".join(item[2])
+                yield item
                 item = None
             else:
-                item[2].append(line + "\n")
+                item.lines.append(line)
             continue
         match = FILE.fullmatch(line)
         if match or line.startswith("    $ "):
             if item:
-                yield tuple(item)
-            item = ["file", match[1], []] if match else ["run", line[6:], []]
-        elif line.startswith("    > ") and item and not item[2]:
-            item[1] += "\n" + line[6:]
+                yield item
+            item = Item(True, match[1]) if match else Item(False, line[6:])
+        elif line.startswith("    > ") and item and not item.lines:
+            item.what += "\n" + line[6:]
         elif line.startswith("    ") and item:
-            item[2].append(line[4:])
+            item.lines.append(line[4:])
         elif item:
-            yield tuple(item)
+            yield item
             item = None
     if item:
-        yield tuple(item)
+        yield item
 
 
-def plain(text):
+def plain(text: str) -> str:
     """A line without what may differ."""
     text = text.replace(os.environ["HOME"] + "/", "/root/")
     return re.sub(r"\s+", " ", re.sub(r"[0-9]+(\.[0-9]+)?", "0", text)).strip()
 
 
-def fits(shown, line):
+def fits(shown: str, line: str) -> bool:
     parts = [re.escape(part.strip()) for part in plain(shown).split(ANY)]
     return re.fullmatch(".*".join(parts), plain(line)) is not None
 
 
-def differs(shown, got):
+def differs(shown: list[str], got: list[str]) -> str | None:
     """The first line of `shown` that `got` does not have where it should, or None."""
     place, anywhere = 0, False
     for line in shown:
@@ -74,16 +90,17 @@ def differs(shown, got):
 class Shell:
     """Runs one command after the other, with what each leaves behind: its directory, its variables."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: str) -> None:
         self.process = subprocess.Popen(["bash", "--norc", "--noprofile"], cwd=directory, text=True, errors="replace",
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    def run(self, command):
+    def run(self, command: str) -> tuple[int, list[str]]:
         """Returns its status and the lines that it printed."""
         mark = "end of %d" % id(self)
+        assert self.process.stdin and self.process.stdout
         self.process.stdin.write("{ %s\n} </dev/null\nprintf '\\n%%s %%d\\n' '%s' $?\n" % (command, mark))
         self.process.stdin.flush()
-        lines = []
+        lines: list[str] = []
         for line in self.process.stdout:
             if line.startswith(mark):
                 break
@@ -95,35 +112,32 @@ class Shell:
             lines.pop()
         return int(line.split()[-1]), [line for line in lines if not line.startswith("# accel: ")]
 
-    def directory(self):
+    def close(self) -> None:
+        """End it."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+    def directory(self) -> str:
         return self.run("pwd")[1][0]
 
 
-def main(page, directory):
+def main(page: str, directory: str) -> int:
     with open(page, encoding="utf-8") as f:
         items = list(parse(f))
-    print("KTAP version 1\n1..%d" % sum(kind == "run" for kind, _, _ in items), flush=True)
+    report = ktap.Printer(sum(not item.is_file for item in items))
     shell = Shell(directory)
-    number = failed = 0
-    for kind, what, shown in items:
-        if kind == "file":
-            with open(os.path.join(shell.directory(), what), "w", encoding="utf-8") as f:
-                f.write(shown)
+    for item in items:
+        if item.is_file:
+            with open(os.path.join(shell.directory(), item.what), "w", encoding="utf-8") as f:
+                f.write("".join(line + "\n" for line in item.lines))
             continue
-        number += 1
-        name = what.partition("\n")[0].replace("#", "\\#")
-        status, got = shell.run(what)
-        wrong = "the command failed: %d" % status if status else differs(shown, got)
-        print("%sok %d %s" % ("not " if wrong else "", number, name))
-        if wrong:
-            failed += 1
-            print("# not as shown: %s" % wrong)
-            for line in got[-30:]:
-                print("# | %s" % line)
-        sys.stdout.flush()
-    shell.process.stdin.close()
-    shell.process.wait()
-    return 1 if failed or not number else 0
+        name = item.what.partition("\n")[0].replace("#", "\\#")
+        status, got = shell.run(item.what)
+        wrong = "the command failed: %d" % status if status else differs(item.lines, got)
+        report.result(name, ["not as shown: %s" % wrong, *("| " + line for line in got[-30:])] if wrong else [])
+    shell.close()
+    return report.status if report.number else 1
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ class Proxy(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     late = threading.Semaphore(FIRST)
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         url = urllib.parse.urlsplit(self.path)
         time.sleep(PAUSE if self.late.acquire(blocking=False) else 0.5)
-        mirror = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=60)
+        mirror = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=60)
         kept = {k: v for k, v in self.headers.items() if not k.lower().startswith(("proxy-", "connection"))}
         mirror.request("GET", urllib.parse.urlunsplit(("", "", url.path, url.query, "")), headers=kept)
         answer = mirror.getresponse()
@@ -55,11 +55,11 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             time.sleep(len(data) / RATE)
         mirror.close()
 
-    def log_message(self, *args):
+    def log_message(self, *args: object) -> None:
         pass
 
 
-def main():
+def main() -> None:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
     server.daemon_threads = True
     with open(sys.argv[1] + ".new", "w", encoding="ascii") as f:

@@ -18,28 +18,28 @@ What is not about an option has the same answer on every kernel, and is asked on
 the fast one alone.
 """
 
+from __future__ import annotations
+
 import concurrent.futures
 import contextlib
 import fnmatch
+import functools
 import glob
 import os
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-QEMU_DIR = os.path.join(os.path.dirname(os.path.dirname(HERE)), "qemu")
-sys.path[:0] = [QEMU_DIR, HERE]
+TOP = os.path.dirname(os.path.dirname(HERE))
+VM = os.path.join(TOP, "qemu", "vm.py")
+sys.path[:0] = [TOP, HERE]
 
-import accel  # noqa: E402
-import decode  # noqa: E402
-import guest  # noqa: E402
-import initramfs  # noqa: E402
-import lab  # noqa: E402
-import suite  # noqa: E402
 import units  # noqa: E402
-import verdict  # noqa: E402
+from qemu import accel, decode, guest, initramfs, ktap, lab, machine, suite, verdict  # noqa: E402
 
 MEM = 256
 GRACE = {"dead": 1.5}  # what is known to be dead needs no patience
@@ -52,23 +52,31 @@ DECODED = re.compile(r"^# selfcheck-decoded: (.+)$", re.M)
 OWN_BOOT = re.compile(r"^# selfcheck-boot: own$", re.M)
 
 
+# Pairs of a kind of failure, as in qemu/verdict.py, and a pattern of what it says.
+Expected = list[tuple[str, str]]
+# Pairs of a check's name and what is wrong, or None.
+Wrong = list[tuple[str, str | None]]
+# What a job checks, by name, and the job.
+Job = tuple[list[str], Callable[[], Wrong]]
+
+
 class Case(suite.Test):
     """A guest test that is wrong, and what its header declares."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         super().__init__(path)
         with open(path) as f:
             text = f.read()
-        self.expected = DECLARED.findall(text)
-        self.decoded = DECODED.findall(text)
+        self.expected: Expected = DECLARED.findall(text)
+        self.decoded: list[str] = DECODED.findall(text)
         self.own_boot = bool(OWN_BOOT.search(text))
         self.cpus = max([1, *map(int, CPUS.findall(text))])
-        self.needs = NEEDS.findall(text)
+        self.needs: list[str] = NEEDS.findall(text)
         kinds = {kind.rstrip("?") for kind, _ in self.expected}
         if not kinds or kinds - set(verdict.CODES) - {"hold", "skip"}:
             raise SystemExit("%s declares no 'selfcheck: KIND REGEX'" % path)
 
-    def lacks(self, kernel):
+    def lacks(self, kernel: lab.Kernel) -> list[str]:
         """The options that it needs and the kernel lacks."""
         return [option for option in self.needs if "\n%s=y\n" % option not in kernel.config]
 
@@ -76,17 +84,18 @@ class Case(suite.Test):
 class Capture:
     """A report that keeps the results instead of printing them."""
 
-    def __init__(self):
-        self.results = {}
+    def __init__(self) -> None:
+        self.results: dict[str, list[tuple[list[verdict.Failure], ktap.Result | None]]] = {}
 
-    def nested(self, line):
+    def nested(self, line: str) -> None:
         pass
 
-    def result(self, name, failures, result):
+    def result(self, name: str, failures: list[verdict.Failure], result: ktap.Result | None,
+               seconds: float | None = None) -> None:
         self.results.setdefault(name, []).append((failures, result))
 
 
-def compare(expected, failures, result):
+def compare(expected: Expected, failures: list[verdict.Failure], result: ktap.Result | None) -> str | None:
     """The difference of these failures from the declared pairs (kind, regex), or None."""
     found = ["%s: %s" % (f.kind, f.text) for f in failures]
     kinds = {kind.rstrip("?") for kind, _ in expected}
@@ -113,28 +122,42 @@ def compare(expected, failures, result):
     return None
 
 
+class Script(NamedTuple):
+    """A script for `make vm`, and how that has to end."""
+
+    name: str
+    text: str
+    status: int | tuple[int, ...]
+    pattern: str  # matches its whole output
+    shell: str = 'exec "$@"'
+
+
 class Checks:
-    def __init__(self, kernel, choice, out_dir):
+    def __init__(self, kernel: lab.Kernel, choice: machine.Accel, out_dir: str) -> None:
         self.kernel = kernel
         self.choice = choice
         self.out_dir = out_dir
         self.modules = kernel.modules("selfcheck")
         self.mem = MEM * kernel.mem // 512
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         path = os.path.join(self.out_dir, name)
         os.makedirs(path, exist_ok=True)
         return path
 
-    def tests(self, names, tests, cls=suite.TestGuest):
+    def request(self, smp: int, **changes: Any) -> guest.Request:
+        """A guest of the self-check, of so many CPUs, changed so."""
+        return guest.Request(self.kernel, self.choice, smp=smp, mem=self.mem, **changes)
+
+    def tests(self, names: str, tests: Sequence[Case], cls: type[suite.TestGuest] = suite.TestGuest) -> Wrong:
         """Boot with these test programs; yields (name, what is wrong or None)."""
         report = Capture()
         path = self.path(names)
-        vm = suite.run_boot(self.kernel, self.choice, path, tests, report, limit=120 * self.kernel.factor,
-                            smp=max(test.cpus for test in tests), mem=self.mem,
-                            modules=self.modules, grace=GRACE.get(names, guest.GRACE), settle=SETTLE, cls=cls)
+        request = self.request(max(test.cpus for test in tests), limit=120.0 * self.kernel.factor,
+                               grace=GRACE.get(names, guest.GRACE))
+        vm = suite.run_boot(request, path, tests, report, self.modules, SETTLE, cls)
         found = vm.failures + [f for f in vm.blamed() if f not in vm.failures]
-        wrong = []
+        wrong: Wrong = []
         for test in tests:
             results = report.results.get(test.name, [])
             if len(results) > 1:
@@ -153,7 +176,7 @@ class Checks:
             wrong[0] = (wrong[0][0], "failures that no test is to blame for: %s" % stray)
         return wrong
 
-    def undecoded(self, test, failures):
+    def undecoded(self, test: Case, failures: list[verdict.Failure]) -> str | None:
         """The lines missing from the output about these failures, or None."""
         if not test.decoded:
             return None
@@ -164,7 +187,7 @@ class Checks:
                 return "expected '%s' in:\n%s" % (pattern, "\n".join(lines))
         return None
 
-    def flood(self, test):
+    def flood(self, test: Case) -> Wrong:
         """A test that fills the kernel log, all of which must be in the console's."""
         (name, wrong), = self.tests("flood", [test], SleepyGuest)
         with open(os.path.join(self.path("flood"), "console.log"), errors="replace") as f:
@@ -174,21 +197,22 @@ class Checks:
             wrong = "of 150 lines %d are whole and in order" % sum(w == words for _, w in found)
         return [(name, wrong)]
 
-    def bare(self, name, kind, pattern, mode, append=(), cls=guest.Guest, **kwargs):
-        """Boot a guest that is wrong by itself."""
+    def bare(self, name: str, expected: Expected, mode: str, cls: type[guest.Guest] = guest.Guest,
+             **changes: Any) -> Wrong:
+        """Boot a guest that is wrong by itself, in what it is to be changed so."""
         path = self.path(name)
         initrd = os.path.join(path, "initrd")
         initramfs.write(initrd, self.kernel, "mode=%s\nfactor=1\n" % mode, tests=False)
-        vm = cls(self.kernel, self.choice, path, initrd, ["status", "ktap"], smp=1, mem=self.mem,
-                 append=append, **{"limit": 60 * self.kernel.factor, **kwargs})
+        request = self.request(1, **{"limit": 60.0 * self.kernel.factor, **changes})
+        vm = cls(request, path, initrd, ["status", "ktap"])
         start = time.monotonic()
         failures = vm.run()
-        wrong = compare([(kind, pattern)], failures, None)
+        wrong = compare(expected, failures, None)
         if not wrong and time.monotonic() - start > PATIENCE * self.kernel.factor:
             wrong = "found, but not in time"
         return [(name, wrong)]
 
-    def script_command(self, name, text, *options):
+    def script_command(self, name: str, text: str, *options: str) -> list[str]:
         """The command that runs a script as a user would, with the broken modules at hand."""
         path = os.path.join(self.path(name), "script")
         with open(path, "w") as f:
@@ -196,28 +220,29 @@ class Checks:
         module = self.path(name + "/mine/build")
         with contextlib.suppress(FileExistsError):
             os.symlink(os.path.join(self.kernel.dir, "selfcheck"), os.path.join(module, self.kernel.name))
-        return [sys.executable, os.path.join(QEMU_DIR, "vm.py"), "--kernel", self.kernel.name, "--smp", "1",
+        return [sys.executable, VM, "--kernel", self.kernel.name, "--smp", "1",
                 "--mem", str(self.mem), "--module", os.path.dirname(module), "--script", path, *options]
 
-    def script(self, name, text, code, pattern, shell='exec "$@"'):
-        """Run vm.py --script from a shell command; the pattern matches its whole output."""
-        run = subprocess.run(["sh", "-c", shell, "sh", *self.script_command(name, text)],
+    def script(self, case: Script) -> Wrong:
+        """Run vm.py --script from a shell command."""
+        run = subprocess.run(["sh", "-c", case.shell, "sh", *self.script_command(case.name, case.text)],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                              env={**os.environ, "QEMU_ACCEL": self.choice.kind})
         text = run.stdout + run.stderr
-        if run.returncode not in (code if isinstance(code, tuple) else (code,)):
-            return [(name, "exit status %d, expected %s: %s" % (run.returncode, code, text))]
-        if not re.search(pattern, text):
-            return [(name, "expected '%s', got: %s" % (pattern, text))]
-        return [(name, None)]
+        if run.returncode not in (case.status if isinstance(case.status, tuple) else (case.status,)):
+            return [(case.name, "exit status %d, expected %s: %s" % (run.returncode, case.status, text))]
+        if not re.search(case.pattern, text):
+            return [(case.name, "expected '%s', got: %s" % (case.pattern, text))]
+        return [(case.name, None)]
 
-    def reader(self, name):
+    def reader(self, name: str) -> Wrong:
         """The reader of the output pauses for longer than the guest's limit, and still gets everything."""
         limit = 15
         last = 300000
         process = subprocess.Popen(self.script_command(name, "seq %d" % last, "--limit", str(limit)),
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    bufsize=0, env={**os.environ, "QEMU_ACCEL": self.choice.kind})
+        assert process.stdout
         first = process.stdout.read(2)
         time.sleep(limit + 2)
         rest, said = process.communicate()
@@ -229,7 +254,7 @@ class Checks:
 class SleepyGuest(suite.TestGuest):
     """The host does not read for a while, as on a busy machine."""
 
-    def on_console(self, line):
+    def on_console(self, line: str) -> None:
         super().on_console(line)
         if " line 9: " in line:
             time.sleep(1)
@@ -238,13 +263,13 @@ class SleepyGuest(suite.TestGuest):
 class KilledGuest(guest.Guest):
     """QEMU is killed from outside as soon as the guest prints anything."""
 
-    def on_console(self, line):
+    def on_console(self, line: str) -> None:
         self.process.kill()
 
 
-def qemu_missing(checks):
+def qemu_missing(checks: Checks) -> Wrong:
     """Without QEMU there is one clear line."""
-    run = subprocess.run([sys.executable, os.path.join(QEMU_DIR, "vm.py"), "--kernel", checks.kernel.name,
+    run = subprocess.run([sys.executable, VM, "--kernel", checks.kernel.name,
                           "--script", os.devnull], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, text=True, env={**os.environ, "PATH": HERE, "QEMU_ACCEL": "tcg"})
     lines = (run.stdout + run.stderr).splitlines()
@@ -255,98 +280,95 @@ def qemu_missing(checks):
 
 KTAP = "echo KTAP version 1; echo 1..2; echo ok 1 one; echo %s 2 two; "
 
-# Name, script, the exit status, and a pattern of what is said.
 SCRIPTS = [
-    ("script-true", "true", 0, "the script exited with 0; logs"),
-    ("script-no-tap", "echo ok; echo ok 3 files; echo '1.'", 0, "the script exited with 0; logs"),
-    ("script-ktap", KTAP % "ok", 0, "the script exited with 0; logs"),
-    ("script-125", "exit 125", 125, "the script exited with 125; logs"),
-    ("script-255", "exit 255", 255, "the script exited with 255; logs"),
-    ("script-killed", "kill -SEGV $$", 139, "the script exited with 139; logs"),
-    ("script-not-found", "bash -c true", 127, r"exited with 127 \(a command was not found: the guest has those of busybox"),
-    ("script-lies", KTAP % "not ok" + "exit 0", 1, r"exited with 0, but failed: two \(status 1: test\)"),
-    ("script-lies-on-stderr", "exec >&2; " + KTAP % "not ok", 1, r"exited with 0, but failed: two \(status 1: test\)"),
-    ("script-lies-by-skip", KTAP % "not ok" + "exit 4", 4, "(?s)also: it exited with 4, but failed: two\n.*exited with 4;"),
-    ("script-truncated", "echo 1..5; echo not ok 1 bad", 111, "(?s)planned were 5.*also: it exited with 0, but failed: bad.*exited with 0, but bad KTAP"),
-    ("script-bails", "echo Bail out! enough", 111, "it bailed out: enough"),
-    ("script-mutes", "dmesg -n 1", 112, "counters changed: console_loglevel 7 -> 1"),
-    ("script-mutes-warn", "dmesg -n 1; modprobe broken_warn; rmmod broken_warn; dmesg -n 7", 113,
+    Script("script-status", "echo out; echo err >&2; exit 42", 42,
+           r"(?s)out\n.*err\n.*the script exited with 42; logs are in"),
+    Script("script-lost", "echo 3 >/proc/sys/kernel/panic_on_oops\n"
+           "port=$(grep -lx exit /sys/class/virtio-ports/*/name)\n"
+           "echo 16q >/dev/$(basename ${port%/name})", 109, "never said that it was through"),
+    Script("script-panic", "echo c >/proc/sysrq-trigger", 103,
+           r"(?s)sysrq_handle_crash.*to repeat it: make vm KERNEL=fast\S* SCRIPT="
+           r"\S+/script MODULE=\S+ SMP=1 MEM=[0-9]+\n.*the kernel panicked"),
+    Script("script-true", "true", 0, "the script exited with 0; logs"),
+    Script("script-no-tap", "echo ok; echo ok 3 files; echo '1.'", 0, "the script exited with 0; logs"),
+    Script("script-ktap", KTAP % "ok", 0, "the script exited with 0; logs"),
+    Script("script-125", "exit 125", 125, "the script exited with 125; logs"),
+    Script("script-255", "exit 255", 255, "the script exited with 255; logs"),
+    Script("script-killed", "kill -SEGV $$", 139, "the script exited with 139; logs"),
+    Script("script-not-found", "bash -c true", 127, r"exited with 127 \(a command was not found: the guest has those of busybox"),
+    Script("script-lies", KTAP % "not ok" + "exit 0", 1, r"exited with 0, but failed: two \(status 1: test\)"),
+    Script("script-lies-on-stderr", "exec >&2; " + KTAP % "not ok", 1, r"exited with 0, but failed: two \(status 1: test\)"),
+    Script("script-lies-by-skip", KTAP % "not ok" + "exit 4", 4, "(?s)also: it exited with 4, but failed: two\n.*exited with 4;"),
+    Script("script-truncated", "echo 1..5; echo not ok 1 bad", 111, "(?s)planned were 5.*also: it exited with 0, but failed: bad.*exited with 0, but bad KTAP"),
+    Script("script-bails", "echo Bail out! enough", 111, "it bailed out: enough"),
+    Script("script-mutes", "dmesg -n 1", 112, "counters changed: console_loglevel 7 -> 1"),
+    Script("script-mutes-warn", "dmesg -n 1; modprobe broken_warn; rmmod broken_warn; dmesg -n 7", 113,
      "the kernel complained: WARNING: .*broken_warn"),
     # Whether its last marker is missing, too, depends on how far the console has come by then.
-    ("script-mutes-all", "dmesg -n 1; echo N >/sys/module/printk/parameters/ignore_loglevel", (112, 118),
+    Script("script-mutes-all", "dmesg -n 1; echo N >/sys/module/printk/parameters/ignore_loglevel", (112, 118),
      "ignore_loglevel Y -> N"),
-    ("script-taint", "modprobe broken_taint; rmmod broken_taint", 112, "counters changed: tainted 0 -> 64"),
-    ("script-warn-declared", "# ksft-expect-splat: WARNING: .*broken_warn\nmodprobe broken_warn; rmmod broken_warn", 0,
+    Script("script-taint", "modprobe broken_taint; rmmod broken_taint", 112, "counters changed: tainted 0 -> 64"),
+    Script("script-warn-declared", "# ksft-expect-splat: WARNING: .*broken_warn\nmodprobe broken_warn; rmmod broken_warn", 0,
      "the script exited with 0; logs"),
-    ("script-warn-and-status", "modprobe broken_warn; rmmod broken_warn; exit 9", 9,
+    Script("script-warn-and-status", "modprobe broken_warn; rmmod broken_warn; exit 9", 9,
      "(?s)also: the kernel complained: .*exited with 9;"),
-    ("script-module", "modprobe rust_kthread_demo workers=0", 114, "left behind: module:rust_kthread_demo"),
-    ("script-process", "sleep 1000 &", 114, "left behind: process:sleep"),
-    ("script-escaped", "setsid sleep 1000 >/dev/null 2>&1 &\nwhile ! pidof sleep; do usleep 10000; done", 114,
+    Script("script-module", "modprobe rust_kthread_demo workers=0", 114, "left behind: module:rust_kthread_demo"),
+    Script("script-process", "sleep 1000 &", 114, "left behind: process:sleep"),
+    Script("script-escaped", "setsid sleep 1000 >/dev/null 2>&1 &\nwhile ! pidof sleep; do usleep 10000; done", 114,
      "left behind: process:sleep"),
-    ("script-orphan-ends", "usleep 300000 &", 0, "the script exited with 0; logs"),
-    ("script-bash", "#!/bin/bash\ntrue", 125, "begins with '#!/bin/bash', which the guest does not have.* write '#!/bin/sh'"),
-    ("script-env-bash", "#!/usr/bin/env bash\ntrue", 125, "'#!/usr/bin/env bash', which the guest does not have"),
-    ("script-crlf", "#!/bin/sh\r\ntrue\r\n", 125, r"'#!/bin/sh\\x0d', which the guest does not have"),
-    ("script-awk", "#!/bin/awk -f\nBEGIN { exit 7 }", 7, "the script exited with 7"),
-    ("script-bad-header", "# ksft-timeout: soon", 125, "'ksft-timeout: soon' is no number of seconds"),
-    ("script-gone", "true", 125, "failed to read the script gone: No such file", 'exec "$@" --script gone'),
-    ("script-full", "echo some", 119, "exited with 0, but not all could be written .standard output: No space left",
+    Script("script-orphan-ends", "usleep 300000 &", 0, "the script exited with 0; logs"),
+    Script("script-bash", "#!/bin/bash\ntrue", 125, "begins with '#!/bin/bash', which the guest does not have.* write '#!/bin/sh'"),
+    Script("script-env-bash", "#!/usr/bin/env bash\ntrue", 125, "'#!/usr/bin/env bash', which the guest does not have"),
+    Script("script-crlf", "#!/bin/sh\r\ntrue\r\n", 125, r"'#!/bin/sh\\x0d', which the guest does not have"),
+    Script("script-awk", "#!/bin/awk -f\nBEGIN { exit 7 }", 7, "the script exited with 7"),
+    Script("script-bad-header", "# ksft-timeout: soon", 125, "'ksft-timeout: soon' is no number of seconds"),
+    Script("script-gone", "true", 125, "failed to read the script gone: No such file", 'exec "$@" --script gone'),
+    Script("script-full", "echo some", 119, "exited with 0, but not all could be written .standard output: No space left",
      'exec "$@" >/dev/full'),
-    ("script-full-42", "echo some; exit 42", 42, "(?s)also: not all could be written .*exited with 42", 'exec "$@" >/dev/full'),
-    ("script-closed", "echo some", 119, "standard output: Bad file descriptor", 'exec "$@" >&-'),
-    ("script-closed-silent", "true", 0, "the script exited with 0; logs", 'exec "$@" >&-'),
-    ("script-mute-host", "echo some >&2; exit 42", 42, "^$", 'exec "$@" >/dev/null 2>/dev/full'),
-    ("script-no-reader", "while :; do echo y; done", 119, "the output is no longer read",
+    Script("script-full-42", "echo some; exit 42", 42, "(?s)also: not all could be written .*exited with 42", 'exec "$@" >/dev/full'),
+    Script("script-closed", "echo some", 119, "standard output: Bad file descriptor", 'exec "$@" >&-'),
+    Script("script-closed-silent", "true", 0, "the script exited with 0; logs", 'exec "$@" >&-'),
+    Script("script-mute-host", "echo some >&2; exit 42", 42, "^$", 'exec "$@" >/dev/null 2>/dev/full'),
+    Script("script-no-reader", "while :; do echo y; done", 119, "the output is no longer read",
      # The status of the first command in the pipe.
      '{ { "$@" || echo $? >&3; } | head -n 1 >/dev/null; } 3>&1 | { read -r status; exit "$status"; }'),
-    ("script-safe-path", "exit 8", 8, "the script exited with 8", 'export PYTHONSAFEPATH=1; exec "$@"'),
+    Script("script-safe-path", "exit 8", 8, "the script exited with 8", 'export PYTHONSAFEPATH=1; exec "$@"'),
 ]
 
 
-def find_cases():
+def find_cases() -> list[Case]:
     return [Case(path) for path in sorted(glob.glob(os.path.join(glob.escape(HERE), "guests", "*.sh")))]
 
 
-def jobs(checks, cases):
+def jobs(checks: Checks, cases: list[Case]) -> list[Job]:
     """The guests for these cases: a list of (names, function). What takes longest comes first."""
     together = [case for case in cases if not case.own_boot]
     slow = ["kmemleak", "dead", "stuck", "thread", "process", "debugfs"]
     own = sorted((case for case in cases if case.own_boot and case.name != "flood"),
                  key=lambda case: slow.index(case.name) if case.name in slow else len(slow))
-    found = [([case.name for case in together] + ["together"], lambda: checks.tests("together", together))]
-    return found + [([case.name], lambda case=case: checks.tests(case.name, [case])) for case in own]
+    found: list[Job] = [([case.name for case in together] + ["together"], lambda: checks.tests("together", together))]
+    return found + [([case.name], functools.partial(checks.tests, case.name, [case])) for case in own]
 
 
-def other_jobs(checks, cases):
+def other_jobs(checks: Checks, cases: list[Case]) -> list[Job]:
     """Likewise the guests that are wrong by themselves, and those that are run in another way."""
     flood, = (case for case in cases if case.name == "flood")
     return [
-        (["silent"], lambda: checks.bare("silent", "boot", "no word from user space", "silent", boot_limit=1.5)),
+        (["silent"], lambda: checks.bare("silent", [("boot", "no word from user space")], "silent", boot_limit=1.5)),
         (["flood"], lambda: checks.flood(flood)),
-        (["coarse-clock"], lambda: checks.bare("coarse-clock", "clock", "resolution of [0-9]{7,} ns", "tests",
+        (["coarse-clock"], lambda: checks.bare("coarse-clock", [("clock", "resolution of [0-9]{7,} ns")], "tests",
                                                append=["highres=off"])),
-        (["init-error"], lambda: checks.bare("init-error", "init", "unknown mode 'nonsense'", "nonsense")),
-        (["qemu-killed"], lambda: checks.bare("qemu-killed", "qemu", "QEMU ended with status -9", "script",
-                                              cls=KilledGuest)),
-        (["run-limit"], lambda: checks.bare("run-limit", "limit", "longer than its limit of 1 s", "silent",
+        (["init-error"], lambda: checks.bare("init-error", [("init", "unknown mode 'nonsense'")], "nonsense")),
+        (["qemu-killed"], lambda: checks.bare("qemu-killed", [("qemu", "QEMU ended with status -9")], "script",
+                                              KilledGuest)),
+        (["run-limit"], lambda: checks.bare("run-limit", [("limit", "longer than its limit of 1 s")], "silent",
                                             limit=1.0)),
-        (["script-status"], lambda: checks.script("script-status", "echo out; echo err >&2; exit 42", 42,
-                                                  r"(?s)out\n.*err\n.*the script exited with 42; logs are in")),
-        (["script-lost"], lambda: checks.script("script-lost", "echo 3 >/proc/sys/kernel/panic_on_oops\n"
-                                                "port=$(grep -lx exit /sys/class/virtio-ports/*/name)\n"
-                                                "echo 16q >/dev/$(basename ${port%/name})", 109,
-                                                "never said that it was through")),
-        (["script-panic"], lambda: checks.script("script-panic", "echo c >/proc/sysrq-trigger", 103,
-                                                 r"(?s)sysrq_handle_crash.*to repeat it: make vm KERNEL=%s SCRIPT="
-                                                 r"\S+/script MODULE=\S+ SMP=1 MEM=[0-9]+\n.*the kernel panicked"
-                                                 % re.escape(checks.kernel.name))),
         (["qemu-missing"], lambda: qemu_missing(checks)),
         (["reader"], lambda: checks.reader("reader")),
-    ] + [([name], lambda name=name, rest=rest: checks.script(name, *rest)) for name, *rest in SCRIPTS]
+    ] + [([case.name], functools.partial(checks.script, case)) for case in SCRIPTS]
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
     wish = argv[0] if argv else "*"
     kernel = lab.Kernel(os.environ.get("KERNEL", "fast"))
     built = subprocess.run(["scripts/build-module.sh", kernel.name, "tests/selfcheck/modules",
@@ -371,26 +393,14 @@ def main(argv):
     todo = [(names, call) for names, call in todo if any(fnmatch.fnmatchcase(n, wish) for n in names)]
     tests = [test for test in tests if fnmatch.fnmatchcase(units.name(test), wish)]
     skipped = [case for case in skipped if fnmatch.fnmatchcase(case.name, wish)]
-    print("KTAP version 1\n1..%d" % (len(tests) + len(skipped) + sum(len(names) for names, _ in todo)), flush=True)
-    number = 0
-    failed = 0
-
-    def show(name, wrong, seconds=None):
-        nonlocal number, failed
-        number += 1
-        if wrong:
-            failed += 1
-            print("".join("# %s\n" % line for line in str(wrong).splitlines()), end="")
-        took = " # %.1f s" % seconds if seconds is not None else ""
-        print("%s %d %s%s" % ("not ok" if wrong else "ok", number, name, took), flush=True)
-
+    report = ktap.Printer(len(tests) + len(skipped) + sum(len(names) for names, _ in todo))
     for case in skipped:
-        number += 1
-        print("ok %d %s # SKIP the kernel was built without %s" % (number, case.name, case.lacks(kernel)[0]))
+        report.result(case.name, skip="the kernel was built without %s" % case.lacks(kernel)[0])
     for test in tests:
-        show(units.name(test), units.run(test))
+        wrong = units.run(test)
+        report.result(units.name(test), [wrong] if wrong else [])
 
-    def timed(names, call):
+    def timed(names: list[str], call: Callable[[], Wrong]) -> tuple[Wrong, float]:
         start = time.monotonic()
         try:
             wrong = call()
@@ -402,10 +412,10 @@ def main(argv):
     guests = (os.cpu_count() or 1) * (2 if kernel.factor == 1 else 1)
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, min(8, guests))) as pool:
         for future in [pool.submit(timed, names, call) for names, call in todo]:
-            wrong, seconds = future.result()
-            for name, text in wrong:
-                show(name, text, seconds)
-    return 1 if failed else 0
+            results, seconds = future.result()
+            for name, text in results:
+                report.result("%s # %.1f s" % (name, seconds), [text] if text else [])
+    return report.status
 
 
 if __name__ == "__main__":

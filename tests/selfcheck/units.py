@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Checks of the harness's pure parts on canned logs."""
 
-import argparse
 import contextlib
 import glob
 import io
@@ -12,28 +11,25 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 import unittest
 import unittest.mock
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "qemu"))
+sys.path.insert(0, os.path.dirname(os.path.dirname(HERE)))
 
-import accel  # noqa: E402
-import decode  # noqa: E402
-import guest  # noqa: E402
-import hosttest  # noqa: E402
-import initramfs  # noqa: E402
-import judge  # noqa: E402
-import junit  # noqa: E402
-import ktap  # noqa: E402
-import lab  # noqa: E402
-import machine  # noqa: E402
-import output  # noqa: E402
-import splat  # noqa: E402
-import suite  # noqa: E402
-import test as test_py  # noqa: E402
-import verdict  # noqa: E402
+from qemu import (  # noqa: E402
+    accel, decode, guest, hosttest, initramfs, judge, junit, ktap,
+    lab, machine, output, splat, suite, test as test_py, verdict)
+
+
+def fake(**attributes: object) -> Any:
+    """What stands for an object of any class, and has no more than these."""
+    return types.SimpleNamespace(**attributes)
+
 
 GOOD = """\
 KTAP version 1
@@ -53,7 +49,7 @@ ok 3 three # SKIP
 """
 
 # Name, log, the errors (regexes), (passed, failed, skipped).
-KTAP_CASES = [
+KTAP_CASES: list[tuple[str, str, list[str], tuple[int, int, int]]] = [
     ("good", GOOD, [], (2, 0, 2)),
     ("empty", "", ["no KTAP at all"], (0, 0, 0)),
     ("no_version", "1..1\nok 1 a\n", ["no version line"], (1, 0, 0)),
@@ -92,8 +88,8 @@ class Ktap(unittest.TestCase):
     pass
 
 
-def _ktap_case(log, errors, counts):
-    def check(self):
+def _ktap_case(log: str, errors: list[str], counts: tuple[int, int, int]) -> Callable[[Any], None]:
+    def check(self: unittest.TestCase) -> None:
         results, found, _ = ktap.parse(log.splitlines())
         self.assertEqual(len(found), len(errors), found)
         for pattern, text in zip(errors, found):
@@ -102,12 +98,12 @@ def _ktap_case(log, errors, counts):
     return check
 
 
-for case, *rest in KTAP_CASES:
-    setattr(Ktap, "test_" + case, _ktap_case(*rest))
+for case, text, found, totals in KTAP_CASES:
+    setattr(Ktap, "test_" + case, _ktap_case(text, found, totals))
 
 
 class KtapDetails(unittest.TestCase):
-    def test_fields(self):
+    def test_fields(self) -> None:
         results, _, bail = ktap.parse(GOOD.splitlines())
         self.assertIsNone(bail)
         self.assertEqual([r.name for r in results], ["one", "two", "three"])
@@ -115,10 +111,10 @@ class KtapDetails(unittest.TestCase):
         self.assertEqual(results[1].reason, "time=3")
         self.assertEqual(results[2].reason, "nothing there")
 
-    def test_bail_reason(self):
+    def test_bail_reason(self) -> None:
         self.assertEqual(ktap.parse(["KTAP version 1", "1..1", "Bail out! enough"])[2], "enough")
 
-    def test_timeout_directive(self):
+    def test_timeout_directive(self) -> None:
         results, _, _ = ktap.parse(["KTAP version 1", "1..1", "not ok 1 a # TIMEOUT 30 seconds"])
         self.assertEqual((results[0].directive, results[0].reason), ("TIMEOUT", "30 seconds"))
 
@@ -127,8 +123,8 @@ class Splat(unittest.TestCase):
     """canned/*.log are console logs; `#= TEST REGEX` lines name the complaints in them, in order."""
 
 
-def _splat_case(path):
-    def check(self):
+def _splat_case(path: str) -> Callable[[Any], None]:
+    def check(self: unittest.TestCase) -> None:
         with open(path) as f:
             lines = f.read().splitlines()
         expected = [line[3:].split(" ", 1) for line in lines if line.startswith("#= ")]
@@ -148,11 +144,11 @@ for log in sorted(glob.glob(os.path.join(glob.escape(HERE), "canned", "*.log")))
 class SplatText(unittest.TestCase):
     """A complaint reaches from its first line to the end of its stacks."""
 
-    def texts(self, name):
+    def texts(self, name: str) -> list[list[str]]:
         with open(os.path.join(HERE, "canned", name)) as f:
             return [s.text for s in splat.find([line.rstrip("\n") for line in f if not line.startswith("#")])]
 
-    def check(self, name, *expected):
+    def check(self, name: str, *expected: tuple[int, str, str]) -> None:
         texts = self.texts(name)
         self.assertEqual(len(texts), len(expected))
         for text, (count, first, last) in zip(texts, expected):
@@ -160,30 +156,30 @@ class SplatText(unittest.TestCase):
             self.assertIn(first, text[0])
             self.assertIn(last, text[-1])
 
-    def test_warn(self):
+    def test_warn(self) -> None:
         self.check("warn.log", *[(46, "[ cut here ]", "---[ end trace")] * 2)
 
-    def test_oops(self):
+    def test_oops(self) -> None:
         self.check("oops.log", (50, "BUG: kernel NULL pointer", "---[ end trace"))
 
-    def test_stack(self):
+    def test_stack(self) -> None:
         self.check("stack.log", (65, "BUG: TASK stack guard page", "---[ end trace"), (1, "Kernel panic", "interrupt"))
 
-    def test_panic(self):
+    def test_panic(self) -> None:
         self.check("panic.log", (38, "Kernel panic", " </TASK>"))
 
-    def test_rust_panic(self):
+    def test_rust_panic(self) -> None:
         self.assertIn(["rust_kernel: panicked at /src/demo/worker.rs:10:5:", "attempt to divide by zero"],
                       self.texts("sanitizers.log"))
 
-    def test_repeated(self):
+    def test_repeated(self) -> None:
         first, second = splat.find(["BUG: x at 0x12", "Call Trace:", " a+0x1/0x2", "BUG: x at 0x34", "Call Trace:",
                                     " a+0x8/0x9"])
         self.assertEqual(first.fingerprint, second.fingerprint)
         other, = splat.find(["BUG: x at 0x12", "Call Trace:", " b+0x1/0x2"])
         self.assertNotEqual(first.fingerprint, other.fingerprint)
 
-    def test_races(self):
+    def test_races(self) -> None:
         lines = ["BUG: KCSAN: data-race in a / b", " a+0x1/0x2", " b+0x1/0x2 [mine]", "=" * 30]
         self.assertEqual(len(splat.find(lines)), 1)
         self.assertEqual(len(splat.find([line.replace(" [mine]", "") for line in lines])), 0)
@@ -191,34 +187,34 @@ class SplatText(unittest.TestCase):
         self.assertEqual(len(splat.find([lines[0].replace("a / b", known), *lines[1:]])), 0)
         self.assertEqual(len(splat.find([lines[0].replace("a / b", known + "_x"), *lines[1:]])), 1)
 
-    def test_stacks_that_were_asked_for(self):
+    def test_stacks_that_were_asked_for(self) -> None:
         lines = ["[ 1.0][ T1] a", "[ 2.0][ T1] sysrq: Show Blocked State", "[ 2.1][ T1] task:x", "[ 2.1][ T1] b"]
         before, stacks = splat.split_stacks(lines)
-        self.assertEqual((before, stacks.text), (lines[:1], ["sysrq: Show Blocked State", "task:x", "b"]))
+        self.assertEqual((before, stacks and stacks.text), (lines[:1], ["sysrq: Show Blocked State", "task:x", "b"]))
         self.assertEqual(splat.split_stacks(lines[:1]), (lines[:1], None))
 
 
 class Decode(unittest.TestCase):
     LINES = ["BUG: x", "RIP: 0010:a+0x1/0x2", "RAX: 0", " ? no+0x1/0x2", " b+0x1/0x2", " c+0x1/0x2", "Code: 00"]
 
-    def decoder(self, script):
+    def decoder(self, script: str | None) -> decode.Decoder:
         path = self.enterContext(tempfile.TemporaryDirectory())
         os.mkdir(os.path.join(path, "scripts"))
         if script is not None:
             with open(os.path.join(path, "scripts", "decode_stacktrace.sh"), "w") as f:
                 f.write(script)
-        kernel = argparse.Namespace(name="fast", build=path, dir=path, vmlinux="vmlinux", symbols="vmlinux",
-                                    arch=argparse.Namespace(cross=""))
+        kernel = fake(name="fast", build=path, dir=path, vmlinux="vmlinux", symbols="vmlinux",
+                                    arch=fake(cross=""))
         return decode.Decoder(kernel, os.path.join(path, "splats.txt"), [])
 
-    def tell(self, script, lines):
+    def tell(self, script: str | None, lines: list[str]) -> list[str]:
         decoder = self.decoder(script)
         told = decoder.tell(splat.Splat(None, lines[:1], lines), "here")
         with open(decoder.log) as f:
             self.assertEqual(f.read().splitlines(), [*told, ""])
         return told
 
-    def test_decoded(self):
+    def test_decoded(self) -> None:
         # -R is for the place itself; a frame that has no line stays as it was.
         script = """
 where=; [ "$1" != -R ] || where=exactly
@@ -228,7 +224,7 @@ sed -e "s|\\([ab]\\)+.*|\\1 (/src/../x.c:1) $where|" -e 's|c+.*|c (??:?)|' -e 's
                          ["kernel, in here:", "  BUG: x", "  RIP: 0010:a (/x.c:1) exactly", "   b (/x.c:1)",
                           "   c+0x1/0x2"])
 
-    def test_releases(self):
+    def test_releases(self) -> None:
         """The output of several releases of the tools is decoded to the same text."""
         lines = ["BUG: x", " a+0x1/0x2 [broken_warn]", " b+0x1/0x2 [broken_stack_rust]", " c+0x1/0x2"]
         paths = glob.glob(os.path.join(glob.escape(HERE), "canned", "frames-*.txt"))
@@ -238,7 +234,7 @@ sed -e "s|\\([ab]\\)+.*|\\1 (/src/../x.c:1) $where|" -e 's|c+.*|c (??:?)|' -e 's
             self.assertEqual(text, told[0], path)
         self.assertIn("   broken_init (tests/selfcheck/modules/broken_warn.c:9) broken_warn", told[0])
 
-    def test_tools_here(self):
+    def test_tools_here(self) -> None:
         """The output of this machine's addr2line for several blocks of code on one line."""
         path = self.enterContext(tempfile.TemporaryDirectory())
         source, program = (os.path.join(path, name) for name in ("x.c", "x.o"))
@@ -252,7 +248,7 @@ for n in $(seq 0 %d); do echo "f ($(addr2line -e '%s' $n))"; done""" % (count - 
                          ["BUG: x", *(" f+0x%x/0x99" % n for n in range(count))])
         self.assertEqual(told[2:], ["   f (%s:1)" % source] * count)
 
-    def test_arm64(self):
+    def test_arm64(self) -> None:
         """Its registers say as little as those of x86, but for where it was."""
         lines = ["Unable to handle kernel x", "Mem abort info:", "  ESR = 0x96000005", "  FSC = 0x05: level 1 translation fault",
                  "user pgtable: 4k pages", "[0000000000000000] pgd=0", "pstate: 60400005 (nZCv)", "pc : a+0x1/0x2",
@@ -260,7 +256,7 @@ for n in $(seq 0 %d); do echo "f ($(addr2line -e '%s' $n))"; done""" % (count - 
         self.assertEqual(self.tell("cat", lines), ["kernel, in here:", "  Unable to handle kernel x", "  pc : a+0x1/0x2", "  lr : b+0x1/0x2",
                                                    "  Call trace:", "   b+0x1/0x2"])
 
-    def test_failed(self):
+    def test_failed(self) -> None:
         raw = ["  BUG: x", "  RIP: 0010:a+0x1/0x2", "   b+0x1/0x2", "   c+0x1/0x2"]
         for script, why in (None, "there is no .*decode_stacktrace.sh"), ("exit 3", "status 3 after 0 of 3 lines"), (
                 "cat; echo one more", "after 4 of 3 lines"):
@@ -268,45 +264,46 @@ for n in $(seq 0 %d); do echo "f ($(addr2line -e '%s' $n))"; done""" % (count - 
             self.assertRegex(told[1], r"^  \(not decoded: .*" + why)
             self.assertEqual(told[2:], raw)
 
-    def test_long(self):
+    def test_long(self) -> None:
         told = self.tell("cat", ["BUG: x", *(" f%d+0x1/0x2" % n for n in range(200))])
         self.assertEqual((len(told), told[-1]), (decode.LENGTH + 2, "  (81 lines more in console.log)"))
 
-    def test_recursion(self):
+    def test_recursion(self) -> None:
         a, b, c = " a+0x1/0x2", " b+0x1/0x2", " c+0x1/0x2"
         self.assertEqual(decode.fold([c, *[a] * 5, b]), [c, a, " (this line 5 times)", b])
         self.assertEqual(decode.fold([*[a, b, b] * 3, a, c]), [a, b, b, " (these 3 lines 3 times)", a, c])
-        for lines in [], [a, a, b, b], [a, b, a, b, a, c], ["x"] * 9:
+        none: list[str] = []
+        for lines in none, [a, a, b, b], [a, b, a, b, a, c], ["x"] * 9:
             self.assertEqual(decode.fold(lines), lines)
         # The start of the recursion is printed for any depth.
         told = self.tell("cat", ["BUG: x", *[a] * 200, b])
         self.assertEqual(told[2:], ["   a+0x1/0x2", "   (this line 200 times)", "   b+0x1/0x2"])
 
-    def test_once(self):
+    def test_once(self) -> None:
         decoder = self.decoder("cat")
         item, = splat.find(["BUG: x", "Call Trace:", " a+0x1/0x2"])
         self.assertEqual(len(decoder.tell(item, "one")), 4)
         self.assertEqual(decoder.tell(item, "two"), ["kernel, in two: as in one above: BUG: x"])
 
-    def test_command(self):
-        kernel = argparse.Namespace(name="rt")
-        args = argparse.Namespace(smp=2, mem=None, boot="")
+    def test_command(self) -> None:
+        kernel = fake(name="rt")
+        args = fake(smp=2, mem=None, boot="")
         self.assertEqual(decode.command(kernel, args, "test", "TESTS=a"), "make test KERNEL=rt TESTS=a")
-        args = argparse.Namespace(smp=4, mem=100, boot="")
+        args = fake(smp=4, mem=100, boot="")
         with unittest.mock.patch.dict(os.environ, FUZZ_SEED="7 8"):
             self.assertEqual(decode.command(kernel, args, "demo"), "FUZZ_SEED='7 8' make demo KERNEL=rt SMP=4 MEM=100")
 
 
 class Verdict(unittest.TestCase):
-    def test_codes_differ(self):
+    def test_codes_differ(self) -> None:
         self.assertEqual(len(set(verdict.CODES.values())), len(verdict.CODES))
         self.assertNotIn(0, verdict.CODES.values())
 
-    def test_table_is_complete(self):
+    def test_table_is_complete(self) -> None:
         for kind, code in verdict.CODES.items():
             self.assertRegex(verdict.__doc__, r"(?m)^ +%d +%s +\S" % (code, re.escape(kind)))
 
-    def test_order(self):
+    def test_order(self) -> None:
         failures = [verdict.Failure("test", "x"), verdict.Failure("panic", "y"), verdict.Failure("ktap", "z")]
         self.assertEqual(verdict.exit_code(failures), verdict.CODES["panic"])
         self.assertEqual(verdict.exit_code([]), 0)
@@ -315,9 +312,9 @@ class Verdict(unittest.TestCase):
 class Reports(unittest.TestCase):
     """The output of test.py is valid KTAP, with the right counts."""
 
-    def report(self, *results):
+    def report(self, *results: tuple[list[verdict.Failure], ktap.Result | None]) -> tuple[tuple[int, int, int], int]:
         out = io.StringIO()
-        report = test_py.Report(out, len(results), lambda name, splats: ["%s: %s" % (name, s) for s in splats])
+        report = test_py.Report(out, len(results), lambda name, splats: ["%s: %s" % (name, s.title) for s in splats])
         for failures, result in results:
             name = result.name if result else "gone"
             if result and result.children:
@@ -326,38 +323,38 @@ class Reports(unittest.TestCase):
                 for n, child in enumerate(result.children):
                     report.nested("  %s %d %s" % ("ok" if child.ok else "not ok", n + 1, child.name))
             report.result(name, failures, result)
-        results, errors, _ = ktap.parse(out.getvalue().splitlines())
+        parsed, errors, _ = ktap.parse(out.getvalue().splitlines())
         self.assertEqual(errors, [])
         counts = report.passed, report.failed, report.skipped
-        self.assertEqual(ktap.count(results), counts)
+        self.assertEqual(ktap.count(parsed), counts)
         self.told = [line for line in out.getvalue().splitlines() if "told" in line]
         return counts, verdict.exit_code(report.failures)
 
     @staticmethod
-    def one(*children, ok=True, directive=None):
-        children = [ktap.Result(good, n + 1, "sub", None, "", []) for n, good in enumerate(children)]
-        return ktap.Result(ok, 1, "name", directive, "", children)
+    def one(*children: bool, ok: bool = True, directive: str | None = None) -> ktap.Result:
+        inner = [ktap.Result(good, n + 1, "sub") for n, good in enumerate(children)]
+        return ktap.Result(ok, 1, "name", directive, "", inner)
 
-    def test_pass(self):
+    def test_pass(self) -> None:
         self.assertEqual(self.report(([], self.one(True, True)), ([], self.one(True))), ((3, 0, 0), 0))
 
-    def test_skip(self):
+    def test_skip(self) -> None:
         self.assertEqual(self.report(([], self.one(directive="SKIP"))), ((0, 0, 1), 0))
 
-    def test_fail(self):
+    def test_fail(self) -> None:
         bad = [verdict.Failure("test", "failed: sub", "name")]
         self.assertEqual(self.report((bad, self.one(True, False, ok=False))), ((1, 1, 0), 1))
 
-    def test_fault_found_by_harness(self):
+    def test_fault_found_by_harness(self) -> None:
         bad = [verdict.Failure("splat", "WARNING", "name"), verdict.Failure("counters", "x", "name")]
         self.assertEqual(self.report((bad, self.one(True))), ((1, 1, 0), 113))
 
-    def test_splats(self):
-        bad = [verdict.Failure("splat", "WARNING", "name", "told"), verdict.Failure("counters", "x", "name")]
+    def test_splats(self) -> None:
+        bad = [verdict.Failure("splat", "WARNING", "name", splat.Splat(None, ["told"])), verdict.Failure("counters", "x", "name")]
         self.report((bad, self.one(True)))
         self.assertEqual(self.told, ["# name: told"])
 
-    def test_gone(self):
+    def test_gone(self) -> None:
         bad = [verdict.Failure("panic", "the kernel panicked", "gone")]
         self.assertEqual(self.report((bad, None), ([], self.one(True))), ((1, 1, 0), 103))
 
@@ -368,7 +365,8 @@ class Judge(unittest.TestCase):
     GOOD = ["KTAP version 1", "1..1", "ok 1 a"]
     BAD = ["KTAP version 1", "1..1", "not ok 1 a"]
 
-    def kinds(self, lines=GOOD, status=0, reports=True, **rest):
+    def kinds(self, lines: list[str] = GOOD, status: int | str | None = 0, reports: bool = True,
+              **rest: Any) -> list[str]:
         facts = judge.Facts("name", 45, reports=reports)
         facts.status = status
         for key, value in rest.items():
@@ -379,20 +377,22 @@ class Judge(unittest.TestCase):
         self.assertEqual(result.skipped, status == 4 and "failed" not in str(failures))
         return [f.kind for f in failures]
 
-    def test_good(self):
+    def test_good(self) -> None:
         for reports in True, False:
             self.assertEqual(self.kinds(reports=reports), [])
         self.assertEqual(self.kinds(["hello"], reports=False), [])
         self.assertEqual(self.kinds(["KTAP version 1", "1..0 # SKIP why"], 4), [])
 
-    def test_status(self):
-        for status, kind in (1, "test"), (2, "status"), (137, "status"), ("lost", "status"), (None, "status"), (
-                "timeout", "timeout"), ("stuck", "timeout"):
+    def test_status(self) -> None:
+        cases: list[tuple[int | str | None, str]] = [
+            (1, "test"), (2, "status"), (137, "status"), ("lost", "status"), (None, "status"), ("timeout", "timeout"),
+            ("stuck", "timeout")]
+        for status, kind in cases:
             self.assertEqual(self.kinds(status=status), [kind], status)
         for status in 1, 2, 4, 137:
             self.assertEqual(self.kinds([], status, False), ["test"], status)
 
-    def test_ktap(self):
+    def test_ktap(self) -> None:
         for reports in True, False:
             for status in 0, 1, 4:
                 self.assertIn("test", self.kinds(self.BAD, status, reports), status)
@@ -401,7 +401,7 @@ class Judge(unittest.TestCase):
                 self.assertIn("ktap", self.kinds(lines, 0, reports), lines)
         self.assertEqual(self.kinds([]), ["ktap"])
 
-    def test_kernel(self):
+    def test_kernel(self) -> None:
         for reports in True, False:
             self.assertEqual(self.kinds(reports=reports, counters="tainted 0 -> 512"), ["counters"])
             self.assertEqual(self.kinds(reports=reports, left="process:sleep:9"), ["left-behind"])
@@ -409,16 +409,16 @@ class Judge(unittest.TestCase):
             self.assertEqual(self.kinds(reports=reports, marked=False), ["mute"])
             self.assertEqual(self.kinds(reports=reports, expects=["BUG: y"]), ["no-splat"])
 
-    def test_declared(self):
-        declared = {"expects": ["BUG: x"], "console": ["BUG: x"]}
+    def test_declared(self) -> None:
+        declared: dict[str, Any] = {"expects": ["BUG: x"], "console": ["BUG: x"]}
         self.assertEqual(self.kinds(counters="tainted 0 -> 512, warn_count 0 -> 1", **declared), [])
         self.assertEqual(self.kinds(counters="tainted 0 -> 512, console_loglevel 7 -> 1", **declared), ["counters"])
         self.assertEqual(self.kinds(left="process:sleep:9", **declared), ["left-behind"])
 
-    def test_allowed(self):
+    def test_allowed(self) -> None:
         warning = ["[ cut here ]", "WARNING: fs/x.c:1 at f+0x1/0x2, CPU#0: cat/9", "---[ end trace 0 ]---"]
-        once = {"allows": ["at f\\+0x"], "console": warning}
-        twice = {**once, "console": warning * 2}
+        once: dict[str, Any] = {"allows": ["at f\\+0x"], "console": warning}
+        twice: dict[str, Any] = {**once, "console": warning * 2}
         for reports in True, False:
             self.assertEqual(self.kinds(reports=reports, **once), [])
             self.assertEqual(self.kinds(reports=reports, counters="tainted 0 -> 512, warn_count 3 -> 4", **once), [])
@@ -430,78 +430,81 @@ class Judge(unittest.TestCase):
                          "tainted 0 -> 512, warn_count 3 -> 4, oops_count 0 -> 1"):
             self.assertEqual(self.kinds(counters=counters, **once), ["counters"], counters)
         self.assertEqual(self.kinds(counters="warn_count 3 -> 4", **twice), ["counters"])
-        self.assertEqual(self.kinds(counters="tainted 0 -> 512", **{**once, "console": []}), ["counters"])
+        quiet: dict[str, Any] = {**once, "console": []}
+        self.assertEqual(self.kinds(counters="tainted 0 -> 512", **quiet), ["counters"])
         for line in "BUG: x at f+0x1/0x2", "WARNING: possible circular locking dependency detected at f+0x1/0x2":
-            allowed = {**once, "console": [line]}
+            allowed: dict[str, Any] = {**once, "console": [line]}
             self.assertEqual(self.kinds(counters="warn_count 3 -> 4", **allowed), ["counters"], line)
         other = [line.replace("at f", "at g") for line in warning]
-        self.assertEqual(self.kinds(counters="warn_count 3 -> 5", **{**once, "console": warning + other}),
-                         ["splat", "counters"])
+        both: dict[str, Any] = {**once, "console": warning + other}
+        self.assertEqual(self.kinds(counters="warn_count 3 -> 5", **both), ["splat", "counters"])
 
 
 class HostTests(unittest.TestCase):
-    def run_all(self, scripts, nested=None, meanwhile=lambda: None, **patches):
+    def run_all(self, scripts: list[str], nested: Callable[[str], object] | None = None,
+                meanwhile: Callable[[], object] = lambda: None,
+                **patches: Any) -> list[tuple[str, list[tuple[str, str]]]]:
         path = self.enterContext(tempfile.TemporaryDirectory())
-        run_dir = argparse.Namespace(path=path, file=lambda name: os.path.join(path, name))
-        report = argparse.Namespace(nested=nested or (lambda line: None), result=self.keep)
+        run_dir = fake(path=path, file=lambda name: os.path.join(path, name))
+        report = fake(nested=nested or (lambda line: None), result=self.keep)
         tests = [hosttest.HostTest("host/%d" % n, ["sh", "-c", "echo KTAP version 1; echo 1..1; " + script])
                  for n, script in enumerate(scripts)]
-        self.kept = []
+        self.kept: list[tuple[str, list[tuple[str, str]]]] = []
         for name, value in patches.items():
             self.enterContext(unittest.mock.patch.object(hosttest, name, value))
         os.mkdir(os.path.join(path, "tmp"))
         with unittest.mock.patch.object(tempfile, "tempdir", os.path.join(path, "tmp")):
             try:
-                with hosttest.Runs(tests, argparse.Namespace(name="fast", factor=1), run_dir) as runs:
+                with hosttest.Runs(tests, fake(name="fast", factor=1), run_dir) as runs:
                     meanwhile()
                     runs.report(report)
             finally:
                 self.assertEqual(os.listdir(os.path.join(path, "tmp")), [])
         return self.kept
 
-    def run_one(self, script, **more):
+    def run_one(self, script: str, **more: Any) -> list[tuple[str, str]]:
         return self.run_all([script], **more)[0][1]
 
-    def keep(self, name, failures, result, seconds):
+    def keep(self, name: str, failures: list[verdict.Failure], result: ktap.Result, seconds: float | None) -> None:
         self.kept.append((name, [(f.kind, f.text) for f in failures]))
 
-    def test_good(self):
+    def test_good(self) -> None:
         self.assertEqual(self.run_one('echo ok 1 a; : > "$(mktemp)"; sleep 0.2 &'), [])
 
-    def test_lies(self):
+    def test_lies(self) -> None:
         for status in 0, 4:
             self.assertEqual(self.run_one("echo not ok 1 a; exit %d" % status),
                              [("test", "it exited with %d, but failed: a" % status)])
 
-    def test_status(self):
+    def test_status(self) -> None:
         self.assertEqual(self.run_one("echo ok 1 a; kill -9 $$"), [("status", "it exited with 137")])
 
-    def test_left_behind(self):
+    def test_left_behind(self) -> None:
         (kind, text), = self.run_one("echo ok 1 a; sleep 1000 &", SETTLE=0.5)
         self.assertEqual(kind, "left-behind")
-        pid = int(re.fullmatch("it left behind: process:sleep:([0-9]+)", text).group(1))
+        pid = int(re.sub("^it left behind: process:sleep:([0-9]+)$", r"\1", text))
         # Its new parent may not have reaped it yet.
         with contextlib.suppress(FileNotFoundError), open("/proc/%d/stat" % pid) as f:
             self.assertRegex(f.read(), r"\) [ZX] ")
 
-    def test_limit(self):
+    def test_limit(self) -> None:
         self.assertEqual(self.run_one("sleep 1000", LIMIT=1), [("timeout", "it ran longer than its limit of 1 seconds")])
 
-    def test_order(self):
+    def test_order(self) -> None:
         # The first ends last, and waits for the second: two run at once.
-        lines = []
+        lines: list[str] = []
         place = self.enterContext(tempfile.TemporaryDirectory())
         kept = self.run_all(["until [ -e %s/b ]; do sleep 0.01; done; echo ok 1 a" % place,
                              "echo ok 1 b; : >%s/b" % place, "echo not ok 1 c; exit 1"], nested=lines.append)
         self.assertEqual(kept, [("host/0", []), ("host/1", []), ("host/2", [("test", "failed: c")])])
         self.assertEqual([line[-1] for line in lines if "ok" in line], ["a", "b", "c"])
 
-    def test_beside(self):
+    def test_beside(self) -> None:
         # They run while the caller does something else, and are not reported before it is through with that.
         place = self.enterContext(tempfile.TemporaryDirectory())
         ran = os.path.join(place, "ran")
 
-        def wait():
+        def wait() -> None:
             end = time.monotonic() + 60
             while not os.path.exists(ran):
                 self.assertLess(time.monotonic(), end)
@@ -509,32 +512,32 @@ class HostTests(unittest.TestCase):
             self.assertEqual(self.kept, [])
         self.assertEqual(self.run_one("echo ok 1 a; : >%s" % ran, meanwhile=wait), [])
 
-    def test_live(self):
+    def test_live(self) -> None:
         # A line is told while its test runs.
         place = self.enterContext(tempfile.TemporaryDirectory())
 
-        def told(line):
+        def told(line: str) -> None:
             if "ok" in line:
                 open(os.path.join(place, "told"), "w").close()
         self.assertEqual(self.run_one("echo ok 1 a; until [ -e %s/told ]; do sleep 0.01; done" % place, nested=told), [])
 
-    def test_interrupted(self):
-        def interrupt(line):
+    def test_interrupted(self) -> None:
+        def interrupt(line: str) -> None:
             raise KeyboardInterrupt
         with self.assertRaises(KeyboardInterrupt):
             self.run_all(["mktemp; sleep 1000"] * 4, nested=interrupt)
         self.assertEqual(self.kept, [])
 
-    def test_not_started(self):
+    def test_not_started(self) -> None:
         with unittest.mock.patch.object(lab, "ROOT", "/none"), self.assertRaises(OSError):
             self.run_all(["echo ok 1 a"] * 3)
 
 
 class Output(unittest.TestCase):
-    def setUp(self):
+    def setUp(self) -> None:
         self.enterContext(unittest.mock.patch.object(output, "lost", []))
 
-    def test_full(self):
+    def test_full(self) -> None:
         with open("/dev/full", "wb") as full:
             stream = output.Stream(full.fileno(), "it")
             stream.write("x")
@@ -548,7 +551,7 @@ class Output(unittest.TestCase):
         log.close()
         self.assertEqual(output.lost, ["it: No space left on device", "/dev/full: No space left on device"])
 
-    def test_no_reader(self):
+    def test_no_reader(self) -> None:
         ours, theirs = os.pipe()
         stream = output.Stream(theirs, "it")
         os.close(ours)
@@ -557,7 +560,7 @@ class Output(unittest.TestCase):
         self.assertRaises(BrokenPipeError, stream.check)
         os.close(theirs)
 
-    def test_slow_reader(self):
+    def test_slow_reader(self) -> None:
         ours, theirs = os.pipe()
         stream = output.Stream(theirs, "it")
         stream.write(b"x" * (1 << 20))
@@ -570,20 +573,20 @@ class Output(unittest.TestCase):
         os.close(ours)
         os.close(theirs)
 
-    def test_characters(self):
+    def test_characters(self) -> None:
         for name, expected in ("iso8859-1", b"a\\u2019\xe9"), ("ascii", b"a\\u2019\\xe9"), (
                 "utf-8", "a\u2019\xe9".encode()):
-            with unittest.mock.patch.object(sys, "__stdout__", argparse.Namespace(encoding=name)):
+            with unittest.mock.patch.object(sys, "__stdout__", fake(encoding=name)):
                 self.assertEqual(output.encode("a\u2019\xe9"), expected)
         self.assertEqual(output.printable("a\tb\x1b[1m\0\r\n"), "a\tb\\x1b[1m\\x00\\x0d\n")
         self.assertEqual(output.encode("\udcff"), b"\\udcff")
 
 
 class Trailer(unittest.TestCase):
-    def test_cut(self):
+    def test_cut(self) -> None:
         whole = b"some endings en\n" + b"end-x" + b"after"
         for size in range(1, len(whole)):
-            got = []
+            got: list[bytes] = []
             channel = guest.Channel(output.Log(os.devnull), on_data=got.append)
             channel.expect(b"end-x")
             for n in range(0, len(whole), size):
@@ -593,8 +596,8 @@ class Trailer(unittest.TestCase):
             self.assertEqual((b"".join(got), channel.ended), (b"some endings en\nafter", True))
             channel.close()
 
-    def test_cut_short(self):
-        got = []
+    def test_cut_short(self) -> None:
+        got: list[bytes] = []
         channel = guest.Channel(output.Log(os.devnull), on_data=got.append)
         channel.expect(b"end-x")
         channel.feed(b"some end-")
@@ -604,9 +607,9 @@ class Trailer(unittest.TestCase):
 
 
 class Runs(unittest.TestCase):
-    def test_failed_ones_stay(self):
+    def test_failed_ones_stay(self) -> None:
         path = self.enterContext(tempfile.TemporaryDirectory())
-        kernel = argparse.Namespace(dir=path)
+        kernel = fake(dir=path)
         failed = []
         for n in range(3 * lab.KEPT_RUNS):
             run = lab.RunDir(kernel, "vm")
@@ -628,44 +631,44 @@ class Runs(unittest.TestCase):
 class Acceleration(unittest.TestCase):
     """A result about KVM is valid as long as everything that it depends on."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         self.path = self.enterContext(tempfile.TemporaryDirectory())
         self.qemu = self.write("qemu", "#!/bin/sh\necho QEMU 1\n", 0o755)
-        self.kernel = argparse.Namespace(dir=self.path, image=self.write("vmlinux", "a"), arch=self.arch(platform.machine()))
+        self.kernel = fake(dir=self.path, image=self.write("vmlinux", "a"), arch=self.arch(platform.machine()))
         self.cpuinfo = self.write("cpuinfo", "vendor_id : A\nmodel name : B\ncpu MHz : 1\n\nvendor_id : A\n")
         self.kvm = self.write("kvm", "")
-        self.answer = "no"
+        self.answer: bool | str = "no"
         self.load = 0
+        self.release = "1"
         for where, name, value in ((accel, "KVM", self.kvm), (accel, "CPUINFO", self.cpuinfo), (accel, "_probe", self.probe),
-                                   (accel.output, "say", lambda text: None),
-                                   (accel.os, "getloadavg", lambda: (self.load, 0, 0)),
-                                   (accel.platform, "release", lambda: self.release)):
+                                   (output, "say", lambda text: None),
+                                   (os, "getloadavg", lambda: (self.load, 0, 0)),
+                                   (platform, "release", lambda: self.release)):
             self.enterContext(unittest.mock.patch.object(where, name, value))
         self.enterContext(unittest.mock.patch.dict(os.environ, {"QEMU_ACCEL": ""}))
-        self.release = "1"
         self.found(["host", "host,-arch-capabilities"], "tcg")
 
-    def write(self, name, text, mode=0o644):
+    def write(self, name: str, text: str, mode: int = 0o644) -> str:
         path = os.path.join(self.path, name)
         with open(path, "w") as f:
             f.write(text)
         os.chmod(path, mode)
         return path
 
-    def arch(self, machine_name):
+    def arch(self, machine_name: str) -> machine.Arch:
         """An architecture of machines that `uname -m` calls so."""
         return machine.Arch(self.write("made-up.conf", "# None\nMACHINE=%s\nQEMU=%s\nTCG_CPU=max\n"
                                        "KVM_CPUS=host host,-arch-capabilities\n" % (machine_name, self.qemu)))
 
-    def probe(self, kernel, cpu, run_dir):
+    def probe(self, kernel: lab.Kernel, cpu: str, run_dir: lab.RunDir) -> bool | str:
         self.probes.append(cpu)
         return self.answer
 
-    def found(self, probes, kind):
-        self.probes = []
-        self.assertEqual((accel.choose(self.kernel, None).kind, self.probes), (kind, probes))
+    def found(self, probes: list[str], kind: str) -> None:
+        self.probes: list[str] = []
+        self.assertEqual((accel.choose(self.kernel, fake()).kind, self.probes), (kind, probes))
 
-    def test_stays(self):
+    def test_stays(self) -> None:
         self.answer = True
         self.found([], "tcg")
         self.write("cpuinfo", "vendor_id : A\nmodel name : B\ncpu MHz : 2\n\nvendor_id : A\n")
@@ -675,26 +678,28 @@ class Acceleration(unittest.TestCase):
         self.answer = "no"
         self.found([], "kvm")
 
-    def test_ends(self):
-        def kvm():
+    def test_ends(self) -> None:
+        def kvm() -> None:
             os.rename(self.write("new", ""), self.kvm)
 
-        def same_version():
+        def same_version() -> None:
             self.write("qemu", "#!/bin/sh\necho QEMU 1 # built anew\n")
 
-        def release():
+        def release() -> None:
             self.release = "2"
 
         self.answer = True
-        for change in (kvm, same_version, release, lambda: self.write("vmlinux", "b"),
-                       lambda: self.write("qemu", "#!/bin/sh\necho QEMU 2\n"),
-                       lambda: self.write("cpuinfo", "vendor_id : A\nmodel name : C\n\n"),
-                       lambda: self.write("accel.json", "{")):
+        changes: list[Callable[[], object]] = [
+            kvm, same_version, release, lambda: self.write("vmlinux", "b"),
+            lambda: self.write("qemu", "#!/bin/sh\necho QEMU 2\n"),
+            lambda: self.write("cpuinfo", "vendor_id : A\nmodel name : C\n\n"),
+            lambda: self.write("accel.json", "{")]
+        for change in changes:
             change()
             os.chmod(self.qemu, 0o755)
             self.found(["host"], "kvm")
 
-    def test_a_busy_host(self):
+    def test_a_busy_host(self) -> None:
         self.release = "2"
         self.load = 1000
         self.found(["host", "host,-arch-capabilities"], "tcg")
@@ -702,33 +707,33 @@ class Acceleration(unittest.TestCase):
         self.found(["host"], "kvm")
         self.found([], "kvm")
 
-    def test_what_is_seen_at_once(self):
+    def test_what_is_seen_at_once(self) -> None:
         self.answer = True
         os.rename(self.kvm, self.kvm + ".away")
         self.found([], "tcg")
         os.rename(self.kvm + ".away", self.kvm)
         access = os.access
-        with unittest.mock.patch.object(accel.os, "access", lambda path, mode: path != self.kvm and access(path, mode)):
+        with unittest.mock.patch.object(os, "access", lambda path, mode: path != self.kvm and access(path, mode)):
             self.found([], "tcg")
         # The earlier result is still valid.
         self.found([], "tcg")
 
-    def test_another_architecture(self):
+    def test_another_architecture(self) -> None:
         self.answer = True
         self.release = "2"
         self.kernel.arch = self.arch("another")
         self.found([], "tcg")
         with unittest.mock.patch.dict(os.environ, {"QEMU_ACCEL": "kvm"}), self.assertRaises(verdict.SetupError):
-            accel.choose(self.kernel, None)
+            accel.choose(self.kernel, fake())
 
 
 class Junit(unittest.TestCase):
-    def written(self, *suites):
+    def written(self, *suites: tuple[Any, ...]) -> ET.Element:
         path = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "report.xml")
         junit.write(path, [junit.Suite(*suite) for suite in suites])
         return ET.parse(path).getroot()
 
-    def test_counts(self):
+    def test_counts(self) -> None:
         bad = [verdict.Failure("test", "failed: sub", "name")]
         splat_found = [verdict.Failure("splat", "WARNING \x1b <x>", "name")]
         root = self.written(("a", [], Reports.one(True, True)), ("b", bad, Reports.one(True, False, ok=False), 1.5),
@@ -739,39 +744,40 @@ class Junit(unittest.TestCase):
         self.assertEqual(len(root.findall(".//testcase")), 8)
         self.assertEqual(len(root.findall(".//failure")), 3)
         self.assertEqual(len(root.findall(".//skipped")), 1)
-        self.assertEqual(root.find("testsuite[@name='b']").get("time"), "1.500")
-        self.assertEqual(root.find("testsuite[@name='c']//failure").get("message"), "WARNING \\x1b <x>")
+        self.assertEqual([found.get("time") for found in root.findall("testsuite[@name='b']")], ["1.500"])
+        self.assertEqual([found.get("message") for found in root.findall("testsuite[@name='c']//failure")],
+                         ["WARNING \\x1b <x>"])
 
-    def test_refused(self):
+    def test_refused(self) -> None:
         for path in "/proc/none/report.xml", "/":
             self.assertRaises(verdict.SetupError, junit.check, path)
 
 
 class Headers(unittest.TestCase):
-    def make(self, text):
+    def make(self, text: str) -> suite.Test:
         path = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "name.sh")
         with open(path, "w") as f:
             f.write(text)
         return suite.Test(path)
 
-    def test_defaults(self):
+    def test_defaults(self) -> None:
         test = self.make("#!/bin/sh\n")
         self.assertEqual((test.name, test.limit, test.expects, test.cmdline), ("name", 45, [], []))
 
-    def test_values(self):
+    def test_values(self) -> None:
         test = self.make("#!/bin/sh\n# ksft-timeout: 7\n# ksft-expect-splat: WARNING: a\n# ksft-expect-splat: b\n"
                          "# ksft-allow-splat: c\n")
         self.assertEqual((test.limit, test.expects, test.allows), (7, ["WARNING: a", "b"], ["c"]))
 
-    def test_cmdline(self):
+    def test_cmdline(self) -> None:
         self.assertEqual(self.make("# ksft-cmdline: kmemleak=on  nohz\n").cmdline, ["kmemleak=on", "nohz"])
 
-    def test_groups(self):
+    def test_groups(self) -> None:
         tests = [self.make(text) for text in ("", "# ksft-cmdline: a b\n", "", "# ksft-cmdline: a\n",
                                               "# ksft-cmdline: a  b\n")]
         self.assertEqual(suite.by_cmdline(tests), [[tests[0], tests[2]], [tests[1], tests[4]], [tests[3]]])
 
-    def test_bad(self):
+    def test_bad(self) -> None:
         for line in ("# ksft-timeout: x", "# ksft-timeout: 0", "# ksft-timeout:", "# ksft-timeout:\n7",
                      "# ksft-expect-splat: (", "# ksft-expect-splat:", "# ksft-allow-splat: (", "# ksft-cmdline:", "# ksft-cmdline: =on",
                      "# ksft-cmdline: a='b", "# ksft-cmdline: a\n# ksft-cmdline: b", "# ksft-cmd: a"):
@@ -780,21 +786,21 @@ class Headers(unittest.TestCase):
 
 
 class Initramfs(unittest.TestCase):
-    def test_not_static(self):
+    def test_not_static(self) -> None:
         self.assertFalse(initramfs.is_static(__file__))
 
-    def test_depends(self):
+    def test_depends(self) -> None:
         with tempfile.NamedTemporaryFile() as f:
             f.write(b"x\0license=GPL\0depends=a,b\0name=c\0")
             f.flush()
             self.assertEqual(initramfs.module_depends(f.name), ["a", "b"])
 
 
-def tests():
+def tests() -> list[unittest.TestCase]:
     """All checks, one by one."""
     found = []
 
-    def walk(item):
+    def walk(item: unittest.TestSuite | unittest.TestCase) -> None:
         if isinstance(item, unittest.TestCase):
             found.append(item)
         else:
@@ -805,11 +811,11 @@ def tests():
     return found
 
 
-def name(check):
+def name(check: unittest.TestCase) -> str:
     return "%s-%s" % (type(check).__name__, check._testMethodName[5:])
 
 
-def run(check):
+def run(check: unittest.TestCase) -> str | None:
     """None, or what is wrong."""
     result = unittest.TestResult()
     check.run(result)
