@@ -41,7 +41,7 @@ use kernel::{
 
 /// Why a wait of [`Context`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a body that ignores `Wake::Stop` keeps whoever stops it waiting"]
+#[must_use = "a body that ignores `Wake::Stop` blocks the caller of `stop()`"]
 pub enum Wake {
     /// The awaited event has happened.
     Ready,

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_scoped_threads_leave_is_dropped_once_whoever_gives_up_the_handle() -> Result {
+    fn what_scoped_threads_leave_is_dropped_once() -> Result {
         for _ in 0..ROUNDS {
             let drops = Atomic::new(0usize);
             let slot = Arc::pin_init(new_mutex!(None::<Waker>), GFP_KERNEL)?;

@@ -81,7 +81,7 @@ static int __init port_init(void)
 	}
 	hrtimer_cancel(&timer);
 	lost += !is_seen();
-	pr_info("disabled %d times, %d runs meanwhile, %d lost\n", ROUNDS, meanwhile, lost);
+	pr_info("disabled %d times, %d runs while disabled, %d lost\n", ROUNDS, meanwhile, lost);
 
 	for (i = 0; i < ROUNDS; i++) {
 		mt76_worker_disable(&worker);

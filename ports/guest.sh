@@ -136,7 +136,7 @@ hwrng()
 mt76()
 {
 	expected='mt76: 100 schedules, 100 runs, 0 lost
-mt76: disabled 100 times, 0 runs meanwhile, 0 lost
+mt76: disabled 100 times, 0 runs while disabled, 0 lost
 mt76: scheduled 100 times while disabled, 0 lost'
 	ktap_eq 'mt76: in C nothing runs while it is disabled, and nothing is lost' "$expected" "$(log_of '^mt76: ' modprobe c_mt76)"
 	ktap_eq 'mt76: nor in Rust' "$expected" "$(log_of '^mt76: ' modprobe rust_mt76)"
@@ -189,7 +189,7 @@ ecryptfs()
 	echo freezer >/sys/power/pm_test
 	echo 2 >/sys/module/suspend/parameters/pm_test_delay
 	ktap_ok_if 'ecryptfs: both are frozen' sh -c 'echo mem >/sys/power/state'
-	ktap_ok_if 'ecryptfs: C opens nothing meanwhile' rests ecryptfs-kthrea
+	ktap_ok_if 'ecryptfs: while frozen, C opens nothing' rests ecryptfs-kthrea
 	ktap_ok_if 'ecryptfs: nor does Rust' rests rust-ecryptfs
 	echo >trace
 	ktap_ok_if 'ecryptfs: C goes on' wait_for 10 goes_on ecryptfs-kthrea

@@ -209,7 +209,7 @@ impl kernel::Module for Driver {
             Ok(())
         })?;
         lost += usize::from(!counts.is_seen());
-        pr_info!("disabled {ROUNDS} times, {meanwhile} runs meanwhile, {lost} lost\n");
+        pr_info!("disabled {ROUNDS} times, {meanwhile} runs while disabled, {lost} lost\n");
 
         for _ in 0..ROUNDS {
             worker.disable()?;

@@ -225,7 +225,9 @@ if [ "$(id -u)" -eq 0 ]; then
 	chmod -R a+rX "$work/real"
 	# The checkout may be in root's home, which other users have no access to.
 	cp -R "$top/scripts" "$work/scripts"
-	chmod -R a+rX "$work/scripts"
+	mkdir "$work/qemu"
+	cp "$top/qemu/project.conf" "$work/qemu"
+	chmod -R a+rX "$work/scripts" "$work/qemu"
 	setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/ XDG_CACHE_HOME="$work/link" \
 		"$work/scripts/cache.sh" all >"$work/log" 2>&1
 else

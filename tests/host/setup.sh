@@ -27,7 +27,7 @@ other=
 mkdir "$work/lab"
 mkdir -m 1777 "$work/tmp"
 $other test -x "$work/few" || ktap_skip_all "another user has no access to $work: set TMPDIR to a directory that is open"
-tar -C "$top" -cf - scripts qemu/config qemu/arch | tar -C "$work/lab" -xf -
+tar -C "$top" -cf - scripts qemu/config qemu/arch qemu/project.conf | tar -C "$work/lab" -xf -
 bindgen=$("$top/scripts/toolchain.sh" gcc | sed -n 's/^BINDGEN=//p')
 if ! $other test -x "$bindgen"; then
 	cp -R "$(dirname "$bindgen")" "$work/bindgen"

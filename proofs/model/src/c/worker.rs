@@ -78,7 +78,7 @@ pub unsafe extern "C" fn kthread_worker_fn(data: *mut c_void) -> c_int {
                 schedule();
             } else {
                 machine::step("work->func");
-                machine::check(work, "a work that is run");
+                machine::check(work, "a work item that runs");
                 (*current()).__state = TASK_RUNNING;
                 (*work).func.unwrap()(work);
                 assert!((*current()).__state == TASK_RUNNING);
@@ -99,11 +99,11 @@ unsafe fn kthread_insert_work_sanity_check(worker: *mut kthread_worker, work: *m
     unsafe {
         assert!(
             list_empty(&raw mut (*work).node),
-            "WARNING: a work is queued twice"
+            "WARNING: a work item is queued twice"
         );
         assert!(
             (*work).worker.is_null() || (*work).worker == worker,
-            "WARNING: a work is queued to two workers"
+            "WARNING: a work item is queued to two workers"
         );
     }
 }
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn kthread_delayed_work_timer_fn(timer: *mut timer_list) {
         assert!((*work).worker == worker);
         assert!(
             !list_empty(&raw mut (*work).node),
-            "WARNING: a timer ends of a work that is not delayed"
+            "WARNING: the timer of a work item that is not delayed ends"
         );
         list_del_init(&raw mut (*work).node);
         if (*work).canceling == 0 {
