@@ -119,6 +119,31 @@ class KtapDetails(unittest.TestCase):
         self.assertEqual((results[0].directive, results[0].reason), ("TIMEOUT", "30 seconds"))
 
 
+class KtapPrinter(unittest.TestCase):
+    """It prints good KTAP, and its status tells of a failure and of a result that is missing."""
+
+    def printed(self, planned: int, *results: tuple[list[str], str | None]) -> tuple[list[str], int]:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            report = ktap.Printer(planned)
+            for wrong, skip in results:
+                report.result("name", wrong, skip)
+        return out.getvalue().splitlines(), report.status
+
+    def test_results(self) -> None:
+        lines, status = self.printed(3, ([], None), (["one\ntwo", ""], None), ([], "why"))
+        results, errors, _ = ktap.parse(lines)
+        self.assertEqual((errors, ktap.count(results), status), ([], (1, 1, 1), 1))
+        self.assertEqual(lines[3:], ["not ok 2 name", "# one", "# two", "# ", "ok 3 name # SKIP why"])
+
+    def test_status(self) -> None:
+        good: tuple[list[str], str | None] = ([], None)
+        self.assertEqual(self.printed(2, good, good)[1], 0)
+        self.assertEqual(self.printed(2, good)[1], 1)
+        self.assertEqual(self.printed(1, good, good)[1], 1)
+        # What is wrong may be an empty line.
+        self.assertEqual(self.printed(1, ([""], None))[1], 1)
+
+
 class Splat(unittest.TestCase):
     """canned/*.log are console logs; `#= TEST REGEX` lines name the complaints in them, in order."""
 
