@@ -90,7 +90,7 @@ ends_soon()
 
 hwrng()
 {
-	echo 'p:hwrng add_hwgenerator_randomness len=%si:u64 first=+0(%di):x64 entropy=%dx:u64' >kprobe_events
+	echo 'p:hwrng add_hwgenerator_randomness len=$arg2:u64 first=+0($arg1):x64 entropy=$arg3:u64' >kprobe_events
 	echo >trace
 	echo 1 >events/kprobes/hwrng/enable
 	modprobe c_hwrng_source quality=1
