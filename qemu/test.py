@@ -144,7 +144,8 @@ def run(args: argparse.Namespace) -> int:
     options.check(kernel, args)
     tests = [suite.Test(path) for path in sorted(glob.glob(os.path.join(glob.escape(lab.TESTS), "*.sh")))]
     tests = [test for test in tests if fnmatch.fnmatchcase(test.name, args.tests)]
-    hosts = hosttest.find(once=args.tests != "*" or kernel.name == "fast")
+    # What is the same for any kernel is run with this one, or, if it is asked for, with another of this machine's.
+    hosts = hosttest.find(once=kernel.name == "fast" or args.tests != "*" and kernel.arch.is_host)
     hosts = [test for test in hosts if fnmatch.fnmatchcase(test.name, args.tests)]
     if args.soak:
         os.environ["SOAK_MINUTES"] = str(args.soak)
@@ -156,7 +157,8 @@ def run(args: argparse.Namespace) -> int:
         test.limit += math.ceil(length / kernel.factor)
         args.long += length
     if not tests and not hosts:
-        raise SetupError("no test matches '%s'" % args.tests)
+        raise SetupError("no test matches '%s'%s" % (
+            args.tests, "" if kernel.arch.is_host else " that is not the same for any kernel: leave ARCH out"))
     if args.junit:
         junit.check(args.junit)
     run_dir = lab.RunDir(kernel, "soak" if args.soak else "test")
