@@ -44,6 +44,7 @@ if [ -z "${TESTS:-}${LAB_ARCH:-}" ]; then
 	part 'the series for the tree, patch by patch' make check-patches
 	part 'the series, other builds' make build-matrix
 	part 'the bugs of the kernel' make upstream
+	part 'the commands of the pages' scripts/prepare.sh fast tests/documented.py
 	suite=$(other_release)
 	part "a bare Debian, $suite" scripts/test-distro.sh "$suite"
 fi
