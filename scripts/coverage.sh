@@ -23,8 +23,8 @@ out=$dir/build/coverage-$name
 	--script "$script"
 status=$?
 if [ ! -s "$out/reached" ]; then
+	[ $status -ne 0 ] || die "no line of the modules in $dir ran: have $script load them"
 	say "coverage: the guest ended before it reported what it reached"
-	[ $status -ne 0 ] || status=1
 	exit $status
 fi
 "$TOP/qemu/coverage.py" "$name" "$dir" "$out" "$out/reached" "$out/coverage.info" || exit 1

@@ -27,7 +27,8 @@ from qemu import ktap  # noqa: E402
 COMMAND = re.compile(r"^    ((?:make|git|scripts/|bench/|upstream/|tools/|apt-get|dkms)\b.*)$")
 PATIENCE = 1800  # seconds
 
-SCRIPT = "#!/bin/sh\nmkdir -p /out && echo it ran >/out/note\n"
+# It loads the module where there is one, for what tells which of its lines ran.
+SCRIPT = "#!/bin/sh\nmkdir -p /out && echo it ran >/out/note\n! modprobe mine || rmmod mine\n"
 # What a page means by "a commit that is good", and one that is not.
 HISTORY = """git init -q . && git config user.name t && git config user.email t@example.org && git add -A &&
 git commit -qm good && git commit -qm good --allow-empty && echo 'exit 1' >test.sh && git commit -qam bad &&
@@ -47,7 +48,7 @@ RUN = (
     ("docs/lab.md", "make gdb MODULE=/path/to/module", "lab", b"on port"),
     ("docs/lab.md", "make coverage MODULE=/path/to/module SCRIPT=my-test.sh", "lab", None),
     ("docs/lab.md", "make rust-analyzer MODULE=/path/to/module", "lab", None),
-    ("docs/lab.md", "make vm COMMAND='modprobe mine && cat /proc/modules' MODULE=../mine", "lab", None),
+    ("docs/lab.md", "make vm COMMAND='modprobe mine && cat /proc/modules && rmmod mine' MODULE=../mine", "lab", None),
     ("docs/lab.md", "make vm SCRIPT=my-test.sh SMP=4 MEM=1G LIMIT=1200", "lab", None),
     ("docs/lab.md", "make vm SCRIPT=my-test.sh OUT=results", "lab", None),
     ("docs/lab.md", "make shell SHARE=../data", "lab", b"leaves"),

@@ -123,7 +123,7 @@ in_c()
 	fi
 }
 
-ktap_plan 9
+ktap_plan 10
 "$top/scripts/coverage.sh" "$KERNEL" "$own" "$work/script" >"$work/log" 2>&1
 ktap_eq 'it is measured' 0 $? || ktap_diag "$(cat "$work/log")"
 in_c 'a branch in a thread' 1 'in a thread'
@@ -134,4 +134,7 @@ ktap_eq 'exit' 1 "$(count own_c.c 'in exit')"
 ktap_eq 'init in Rust' 1 "$(count own_rust.rs 'in init of Rust')"
 ktap_eq 'a branch in Rust' 0 "$(count own_rust.rs 'not taken in Rust')"
 ktap_match 'what was not reached is told' '*own_c.c*not reached: *own_rust.rs*not reached: *' "$(cat "$work/log")"
+echo true >"$work/script"
+ktap_match 'a script that loads none of them' '1 *coverage.sh: no line of the modules in * ran: have * load them' \
+	"$("$top/scripts/coverage.sh" "$KERNEL" "$own" "$work/script" >"$work/log" 2>&1; echo "$? $(cat "$work/log")")"
 ktap_finished
