@@ -136,5 +136,8 @@ ktap_eq 'a branch in Rust' 0 "$(count own_rust.rs 'not taken in Rust')"
 ktap_match 'what was not reached is told' '*own_c.c*not reached: *own_rust.rs*not reached: *' "$(cat "$work/log")"
 echo true >"$work/script"
 ktap_match 'a script that loads none of them' '1 *coverage.sh: no line of the modules in * ran: have * load them' \
-	"$("$top/scripts/coverage.sh" "$KERNEL" "$own" "$work/script" >"$work/log" 2>&1; echo "$? $(cat "$work/log")")"
+	"$(
+		"$top/scripts/coverage.sh" "$KERNEL" "$own" "$work/script" >"$work/log" 2>&1
+		echo "$? $(cat "$work/log")"
+	)"
 ktap_finished
