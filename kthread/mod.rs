@@ -76,8 +76,9 @@
 //!
 //! `core.rs` has the states of a thread, and the rules of access. `exit.rs` waits for a thread,
 //! `packet.rs` runs it, `context.rs` has its own operations, `thread.rs`, `group.rs` and `scope.rs`
-//! those of others, `sched.rs` and `interrupt.rs` those of both. `members.rs` stops threads together,
-//! `module.rs` and `device.rs` say when. `wait_queue.rs` is for waits on queues of other code.
+//! those of others, `sched.rs` and `interrupt.rs` those of both. `members.rs` stops threads
+//! together, `module.rs` and `device.rs` say when. `wait_queue.rs` is for waits on queues of other
+//! code.
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 
