@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -105,13 +106,40 @@ def _is_kernels_own_race(splat: Splat) -> bool:
     return bool(KERNEL_RACE.search(splat.title)) or not IN_MODULE.search("\n".join(splat.text))
 
 
+def _in_turn(log: Sequence[str]) -> list[str]:
+    """The lines, with those of a WARN() together where other tasks print at the same time."""
+    found: list[str] = []
+    rest = deque(log)
+    waiting: list[str] = []  # what others print until it is over
+    caller = None
+    while rest:
+        line = rest.popleft()
+        prefix = PREFIX.match(line)
+        says = prefix[2] if prefix else None
+        if caller and MARKER.search(line):
+            # It does not come to its end.
+            rest.extendleft([line, *reversed(waiting)])
+            waiting, caller = [], None
+            continue
+        if caller and says and says != caller:
+            waiting.append(line)
+            continue
+        found.append(line)
+        if CUT_HERE.search(line):
+            caller = says
+        elif END_TRACE.search(line):
+            rest.extendleft(reversed(waiting))
+            waiting, caller = [], None
+    return found + waiting
+
+
 def find(log: Sequence[str]) -> list[Splat]:
     """All complaints in these lines of a console log, but for races that are the kernel's own."""
     splats = []
     spans: list[tuple[int, int]] = []  # for each, the first and the last of its lines
     test = None
     current: Splat | None = None
-    lines = [PREFIX.sub("", line) for line in log]
+    lines = [PREFIX.sub("", line) for line in _in_turn(log)]
     for n, line in enumerate(lines):
         marker = MARKER.match(line)
         if marker:

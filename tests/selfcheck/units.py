@@ -204,6 +204,21 @@ class SplatText(unittest.TestCase):
         other, = splat.find(["BUG: x at 0x12", "Call Trace:", " b+0x1/0x2"])
         self.assertNotEqual(first.fingerprint, other.fingerprint)
 
+    def test_two_at_once(self) -> None:
+        """Two CPUs warn in turns, line by line, while a third prints something else."""
+        block = ["------------[ cut here ]------------", "WARNING: x at f+0x1/0x2, CPU#1", "Call Trace:", " <TASK>",
+                 " f+0x1/0x2", " </TASK>", "irq event stamp: 1", "---[ end trace 0000000000000000 ]---"]
+        lines = ["[    1.000000][    T1] kdemo-test: begin a"]
+        for line in block:
+            lines += ["[    1.000000][  T%d] %s" % (task, line) for task in (12, 13)] + ["[    1.000000][  T14] hello"]
+        lines.append("[    1.000000][    T1] kdemo-test: end a")
+        self.assertEqual([s.text for s in splat.find(lines)], [block, block])
+        self.assertTrue(all(s.test == "a" and s.is_warn for s in splat.find(lines)))
+        # One that does not end hides nothing of what comes later.
+        lines = ["[    1.000000][  T12] " + block[0], "[    1.000000][  T12] " + block[1], lines[-1],
+                 "[    1.000000][  T13] BUG: y"]
+        self.assertEqual([s.title for s in splat.find(lines)], [block[1], "BUG: y"])
+
     def test_races(self) -> None:
         lines = ["BUG: KCSAN: data-race in a / b", " a+0x1/0x2", " b+0x1/0x2 [mine]", "=" * 30]
         self.assertEqual(len(splat.find(lines)), 1)
