@@ -57,6 +57,12 @@ shows()
 	screen | grep -Eq "$1"
 }
 
+# shellcheck disable=SC2317 # wait_for calls it
+without()
+{
+	! shows "$1"
+}
+
 # expect WHAT REGEX: waits until a line of the screen matches.
 expect()
 {
@@ -100,7 +106,7 @@ keys j
 expect 'and so does a letter' '^>w4 '
 keys x
 expect 'x stops it' '^ +kthread_stop\(\): running -> none'
-ktap_ok_if 'and it is gone' test -z "$(screen | grep '^.w4 ')"
+ktap_ok_if 'and it is gone' wait_for 20 without '^.w4 '
 keys b
 expect 'b runs a periodic one' '^>w4 +running .* [1-9][0-9]* [a-z]'
 keys c c c c c c
