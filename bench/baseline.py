@@ -11,7 +11,6 @@ of another release of the kernel, are not compared. --write puts those of RESULT
 
 import json
 import os
-import statistics
 import sys
 from typing import Any
 
@@ -20,7 +19,6 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 from bench import report  # noqa: E402
 
 BASELINE = os.path.join(report.TOP, "bench", "baseline.json")
-LIMIT = 0.01
 # The figures also depend on the compiler and the kernel.
 DEPENDS = ("CC_VERSION_TEXT", "RUSTC_VERSION_TEXT")
 
@@ -31,7 +29,7 @@ def figures(results: report.Results) -> dict[str, Any]:
     return {
         "kernel": configuration["kernel"],
         **{name: configuration["options"][name] for name in DEPENDS},
-        "counts": {op: {side: round(statistics.median(report.counts(results, op, side)), 1) for side in ("c", "rust")
+        "counts": {op: {side: round(report.median(results, op, side), 1) for side in ("c", "rust")
                         if side in sides}
                    for op, sides in results["samples"].items() if "user" not in sides},
     }
@@ -45,7 +43,7 @@ def moved(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         for side in sorted({*old, *new}):
             if side not in old or side not in new:
                 lines.append("%s in %s is %s" % (op, side, "new" if side in new else "gone"))
-            elif abs(new[side] - old[side]) > max(1, LIMIT * old[side]):
+            elif report.differ(old[side], new[side]):
                 lines.append("%s in %s takes %.1f instructions, and took %.1f (%+.1f %%)"
                              % (op, side, new[side], old[side], (new[side] / old[side] - 1) * 100))
     return lines
@@ -71,14 +69,6 @@ def compare(results: report.Results, baseline: dict[str, Any]) -> bool:
     return not lines
 
 
-def load(path: str) -> Any:
-    try:
-        with open(path, encoding="ascii") as f:
-            return json.load(f)
-    except (OSError, ValueError) as e:
-        sys.exit("baseline.py: %s: %s" % (path, e))
-
-
 def main() -> int:
     args = sys.argv[1:]
     write = "--write" in args
@@ -86,8 +76,8 @@ def main() -> int:
         args.remove("--write")
     if len(args) > 1 or args and args[0].startswith("-"):
         sys.exit((__doc__ or "").strip())
-    results = load(args[0] if args else report.RESULTS)
-    baseline = load(BASELINE) if os.path.exists(BASELINE) else {}
+    results = report.load(args[0] if args else report.RESULTS)
+    baseline = report.load(BASELINE) if os.path.exists(BASELINE) else {}
     if not write:
         return 0 if compare(results, baseline) else 1
     baseline[results["configuration"]["kernel name"]] = figures(results)

@@ -7,17 +7,13 @@ usage: compare.py RESULTS RESULTS
 Fails if the median of an operation differs by more than 1 % and by more than one instruction.
 """
 
-import json
 import os
-import statistics
 import sys
 from collections.abc import Iterator
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 from bench import report  # noqa: E402
-
-LIMIT = 0.01
 
 
 def differences(first: report.Results, second: report.Results) -> Iterator[tuple[str, float, float]]:
@@ -26,27 +22,20 @@ def differences(first: report.Results, second: report.Results) -> Iterator[tuple
         for side in sides:
             if side not in second["samples"].get(op, {}):
                 sys.exit("compare.py: the second file has no figures for %s in %s" % (op, side))
-            one, other = (statistics.median(report.counts(results, op, side)) for results in (first, second))
+            one, other = (report.median(results, op, side) for results in (first, second))
             yield "%s in %s" % (op, side), one, other
 
 
 def main() -> int:
     if len(sys.argv) != 3:
         sys.exit(__doc__.strip())
-    results = []
-    for path in sys.argv[1:]:
-        try:
-            with open(path, encoding="ascii") as f:
-                results.append(json.load(f))
-        except (OSError, ValueError) as e:
-            sys.exit("compare.py: %s: %s" % (path, e))
+    results = [report.load(path) for path in sys.argv[1:]]
     apart = 0
     for name, one, other in differences(results[0], results[1]):
-        difference = abs(one - other) / one
-        if difference > LIMIT and abs(one - other) > 1:
-            apart += 1
-        print("%-36s %12.1f %12.1f %7.2f %%%s" % (name, one, other, difference * 100,
-                                                "  <" if difference > LIMIT and abs(one - other) > 1 else ""))
+        differs = report.differ(one, other)
+        apart += differs
+        print("%-36s %12.1f %12.1f %7.2f %%%s" % (name, one, other, abs(one - other) / one * 100,
+                                                "  <" if differs else ""))
     print("all agree within 1 %" if not apart else "%d differ by more than 1 %%" % apart)
     return 1 if apart else 0
 

@@ -7,9 +7,7 @@ usage: plot.py RESULTS DIR
 Writes ratio, scale and latency to DIR, as SVG and as PNG.
 """
 
-import json
 import os
-import statistics
 import sys
 
 try:
@@ -49,8 +47,7 @@ def ratio(results: report.Results, directory: str) -> None:
     axes.errorbar(middle, ops, xerr=[[m - low for low, m, _ in spread], [high - m for _, m, high in spread]],
                   fmt="none", ecolor="black", capsize=2, linewidth=0.8)
     for place, op in enumerate(ops):
-        axes.text(0.02, place, "%.0f / %.0f" % (statistics.median(report.counts(results, op, "rust")),
-                                                statistics.median(report.counts(results, op, "c"))),
+        axes.text(0.02, place, "%.0f / %.0f" % (report.median(results, op, "rust"), report.median(results, op, "c")),
                   va="center", color="white", fontsize=7)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xlabel("instructions of Rust / instructions of C (median, quartiles)")
@@ -103,8 +100,7 @@ def latency(results: report.Results, directory: str) -> None:
 def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__.strip())
-    with open(sys.argv[1], encoding="ascii") as f:
-        results = json.load(f)
+    results = report.load(sys.argv[1])
     ratio(results, sys.argv[2])
     scale(results, sys.argv[2])
     latency(results, sys.argv[2])

@@ -9,7 +9,7 @@ import json
 import os
 import statistics
 import sys
-from typing import TypedDict
+from typing import Any, TypedDict
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 sys.path.insert(0, TOP)
@@ -49,10 +49,28 @@ class Results(TypedDict):
     size: size.Size
 
 
+def load(path: str) -> Any:
+    """A file of results, or of what was made of them; the end of the program where it is none."""
+    try:
+        with open(path, encoding="ascii") as f:
+            return json.load(f)
+    except (OSError, ValueError) as e:
+        sys.exit("%s: %s: %s" % (os.path.basename(sys.argv[0]), path, e))
+
+
+def differ(one: float, other: float) -> bool:
+    """Whether two medians differ by more than 1 % of the first, and by more than one instruction."""
+    return abs(one - other) > max(1, 0.01 * one)
+
+
 def counts(results: Results, op: str, side: str) -> list[float]:
     """Instructions per repetition of an operation, one number per sample."""
     entry = results["samples"][op][side]
     return [ns / results["configuration"]["ns per instruction"] / entry["n"] for ns in entry["ns"]]
+
+
+def median(results: Results, op: str, side: str) -> float:
+    return statistics.median(counts(results, op, side))
 
 
 def ratios(results: Results, op: str) -> list[float]:
@@ -121,13 +139,13 @@ def show(results: Results) -> None:
     for op in pairs:
         low, middle, high = quartiles(ratios(results, op))
         print("%-20s %10.1f %10.1f   %.3f (%.3f to %.3f)" % (
-            op, statistics.median(counts(results, op, "c")), statistics.median(counts(results, op, "rust")),
+            op, median(results, op, "c"), median(results, op, "rust"),
             middle, low, high))
     print("\n%-20s %10s" % ("other", "instructions"))
     for op, sides in results["samples"].items():
         if op not in pairs:
             for side in sides:
-                print("%-20s %10.0f   %s" % (op, statistics.median(counts(results, op, side)), side))
+                print("%-20s %10.0f   %s" % (op, median(results, op, side), side))
     show_scale(results)
     print()
     show_stop(results)
@@ -136,5 +154,4 @@ def show(results: Results) -> None:
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1] if len(sys.argv) > 1 else RESULTS, encoding="ascii") as file:
-        show(json.load(file))
+    show(load(sys.argv[1] if len(sys.argv) > 1 else RESULTS))

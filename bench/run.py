@@ -114,7 +114,7 @@ def main() -> None:
         f.write("\n")
     report.show(results)
     print()
-    baseline.compare(results, baseline.load(baseline.BASELINE))
+    baseline.compare(results, report.load(baseline.BASELINE))
     # matplotlib comes with the distribution's Python, which need not be the first on PATH.
     plots = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "bench", "plot.py"), path, args.out],
                            stdin=subprocess.DEVNULL)
