@@ -14,14 +14,8 @@ from qemu.verdict import SetupError
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 TESTS = os.path.join(ROOT, "tests")
 
-
-def _project() -> dict[str, str]:
-    """The values of qemu/project.conf."""
-    with open(os.path.join(ROOT, "qemu", "project.conf")) as f:
-        return dict(line.rstrip("\n").split("=", 1) for line in f if "=" in line and not line.startswith("#"))
-
-
-PROJECT = _project()
+# All that the lab knows of the project.
+PROJECT = machine.settings(os.path.join(ROOT, "qemu", "project.conf"))
 MODULE = PROJECT["PROJECT_MODULE"]
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), PROJECT["PROJECT_CACHE"])
 

@@ -15,13 +15,18 @@ MAX_CPUS = 255  # on every machine here
 EXIT = ["-chardev", "testdev,id=exit", "-device", "virtserialport,chardev=exit,name=exit"]
 
 
+def settings(path: str) -> dict[str, str]:
+    """The lines KEY=VALUE of a file."""
+    with open(path) as f:
+        return dict(line.rstrip("\n").split("=", 1) for line in f if line[0].isupper() and "=" in line)
+
+
 class Arch:
     """The values of qemu/arch/NAME.conf, as arch["KEY"]."""
 
     def __init__(self, path: str) -> None:
         self.name = os.path.basename(path)[:-len(".conf")]
-        with open(path) as f:
-            self.keys = dict(line.rstrip("\n").split("=", 1) for line in f if line[0].isupper() and "=" in line)
+        self.keys = settings(path)
 
     def __getitem__(self, key: str) -> str:
         return self.keys.get(key, "")

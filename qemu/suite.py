@@ -152,11 +152,10 @@ class TestGuest(guest.Guest):
 
     def blamed(self) -> list[Failure]:
         """The failure of the test that broke the guest, if one did, with the kernel's output during it."""
-        names = [f.test for f in self.failures if f.test and f.test not in self.judged]
-        blamed = [f for f in self.failures if f.test in names]
-        if not names:
+        blamed = [f for f in self.failures if f.test and f.test not in self.judged]
+        name = blamed[0].test if blamed else None
+        if name is None:
             return []
-        name = names[0]
         lines, stacks = splat.split_stacks(self.segments.get(name, []))
         if lines and not stacks and blamed[0].kind == "hang":
             stacks = splat.Splat(name, lines[-1:], lines[-LAST_LINES:])
