@@ -74,7 +74,7 @@ metadata:
 
 demo:
 	$(check)
-	@$(prepare) qemu/vm.py $(guest) --script demo/tour.sh
+	@scripts/prepare.sh --demo "$$KERNEL" qemu/vm.py $(guest) --script demo/tour.sh
 
 test:
 	$(check)

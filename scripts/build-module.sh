@@ -6,7 +6,8 @@
 # Builds the external module in SRCDIR against the kernel build/NAME/kernel, or against
 # KDIR (recognised by its slash), with all output in OUTDIR. For a kernel NAME the modules
 # have line tables, and OUTDIR/stripped holds them without. kbuild decides what to
-# rebuild. With the TARGET coverage the modules record which of their code runs.
+# rebuild. With a TARGET NAME.ko that module is the only one that is built, and in
+# OUTDIR/stripped. With the TARGET coverage the modules record which of their code runs.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -109,7 +110,7 @@ kernel=$(cd "$kdir" && stat -c '%n %s %Y' built Module.symvers rust/*.rmeta incl
 kernel="$kdir
 $kernel"
 if [ "$(cat "$result/.kernel" 2>/dev/null)" != "$kernel" ]; then
-	[ ! -e "$result/modules.order" ] || kmake clean || failed
+	[ ! -e "$result/.kernel" ] || kmake clean || failed
 	printf '%s\n' "$kernel" >"$result/.kernel"
 fi
 
@@ -132,14 +133,19 @@ fi
 if [ -n "${V:-}" ] || grep -q warning "$log"; then
 	cat "$log" >&2
 fi
-[ "$target" = modules ] || exit 0
+built='*.ko'
+case $target in
+modules) ;;
+*.ko) built=$target ;;
+*) exit 0 ;;
+esac
 
 # The guest does not need the debug information.
 if [ -n "$lab" ]; then
 	rm -rf "$out/stripped"
 	mkdir "$out/stripped"
 	# shellcheck disable=SC2016 # the inner shell expands
-	find "$out" -name stripped -prune -o -name '*.ko' -print0 |
+	find "$out" -name stripped -prune -o -name "$built" -print0 |
 		xargs -0 -I MODULE sh -c '"$1" --strip-debug -o "$2/stripped/${3##*/}" "$3"' sh "${cross}strip" "$out" MODULE ||
 		die "the modules in $out could not be stripped"
 fi

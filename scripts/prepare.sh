@@ -1,14 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: prepare.sh NAME [COMMAND...]
+# usage: prepare.sh [--demo] NAME [COMMAND...]
 #
-# Builds everything that a guest with the kernel NAME needs, then runs COMMAND. Allows one
-# run at a time in a checkout: it holds the lock until COMMAND ends.
+# Builds everything that a guest with the kernel NAME needs, then runs COMMAND. With --demo
+# only the demo is built, not the modules of tests and samples, which take four times as
+# long. Allows one run at a time in a checkout: it holds the lock until COMMAND ends.
 
 . "$(dirname "$0")/lib.sh"
 
-name=${1:?usage: prepare.sh NAME [COMMAND...]}
+modules=modules
+if [ "${1:-}" = --demo ]; then
+	modules=$PROJECT_MODULE.ko
+	shift
+fi
+name=${1:?usage: prepare.sh [--demo] NAME [COMMAND...]}
 shift
 cd "$TOP" || exit 1
 scripts/kernel-options.sh "$name" >/dev/null || exit 1
@@ -24,7 +30,7 @@ fi
 
 attached scripts/setup.sh "$name" || exit 1
 attached scripts/build-kernel.sh "$name" || exit 1
-attached scripts/build-module.sh "$name" . "build/$name/module" || exit 1
+attached scripts/build-module.sh "$name" . "build/$name/module" "$modules" || exit 1
 
 # Only this script holds the lock, not what the command leaves behind.
 [ $# -eq 0 ] || attached "$@"
