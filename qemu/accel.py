@@ -18,6 +18,8 @@ from qemu.machine import Accel
 from qemu.verdict import RC_PASS, SetupError
 
 BUDGET = 10.0
+# Its first line comes in a fraction of a second, if any does.
+SILENCE = 3.0
 KVM = "/dev/kvm"
 CPUINFO = "/proc/cpuinfo"
 
@@ -49,18 +51,30 @@ def _key(kernel: lab.Kernel) -> list[object]:
             platform.release(), _cpu_model()]
 
 
+class Probe(guest.Guest):
+    """A guest that has to say something soon, and then has more time."""
+
+    silent = True
+
+    def on_console(self, line: str) -> None:
+        if self.silent:
+            self.silent = False
+            self._until(BUDGET)
+
+
 def _probe(kernel: lab.Kernel, cpu: str, run_dir: lab.RunDir) -> bool | str:
     """Boot the kernel with KVM and an init that leaves at once. True or the reason why not."""
     path = run_dir.subdir("kvm-" + cpu.replace(",", "_"))
     initrd = os.path.join(path, "initrd")
     initramfs.write(initrd, kernel, "mode=probe\n", tests=False)
-    request = guest.Request(kernel, Accel("kvm", cpu, "probe"), smp=1, factor=1, limit=BUDGET, boot_limit=BUDGET)
-    probe = guest.Guest(request, path, initrd, ["status"])
+    request = guest.Request(kernel, Accel("kvm", cpu, "probe"), smp=1, factor=1, limit=SILENCE + BUDGET,
+                            boot_limit=SILENCE)
+    probe = Probe(request, path, initrd, ["status"])
     failures = probe.run()
     if probe.rc == RC_PASS and not failures:
         return True
     if any(f.kind in ("boot", "limit") for f in failures):
-        return "no answer in %.0f s" % BUDGET
+        return "no line in %.0f s" % SILENCE if probe.silent else "no answer in %.0f s" % BUDGET
     if probe.rc is not None and probe.rc < 0:
         return "QEMU died of signal %d" % -probe.rc
     return failures[0].text if failures else "exit code %s" % probe.rc
