@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs every KUnit suite that is built into the module.
+# Runs every KUnit suite of kthread/.
 # ksft-timeout: 450
 
 . "$(dirname "$0")/lib/ktap.sh"
@@ -9,7 +9,7 @@
 
 [ -d "$KUNIT" ] || ktap_skip_all "no KUnit in this kernel"
 builtin=$(kunit_suites)
-modprobe rust_kthread_demo workers=0 || ktap_bail "the module does not load"
+modprobe kthread_kunit || ktap_bail "the module does not load"
 suites=$(kunit_suites | grep -vxF "$builtin")
 
 # A module without suites would be a mistake, not a reason to pass.
@@ -18,5 +18,5 @@ ktap_ok_if "the module has KUnit suites" test -n "$suites"
 for suite in $suites; do
 	kunit_run "$suite"
 done
-rmmod rust_kthread_demo || ktap_diag "the module does not unload"
+rmmod kthread_kunit || ktap_diag "the module does not unload"
 ktap_finished
