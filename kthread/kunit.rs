@@ -47,11 +47,12 @@ use kernel::{
 pub(super) const ROUNDS: usize = if cfg!(CONFIG_KASAN) || cfg!(CONFIG_PROVE_LOCKING) {
     200
 } else {
-    2000
+    500
 };
 
 pub(super) type Count = Arc<Atomic<usize>>;
 
+#[inline(never)]
 pub(super) fn count() -> Result<Count> {
     Ok(Arc::new(Atomic::new(0), GFP_KERNEL)?)
 }
@@ -65,6 +66,7 @@ impl Drop for Counted {
     }
 }
 
+#[inline(never)]
 pub(super) fn group() -> Result<ThreadGroup> {
     // SAFETY: The tests drop their groups when they end. A test that fails is killed and leaks its
     // group; this module must not be unloaded then.
