@@ -438,55 +438,33 @@ impl<'a> Builder<'a> {
         F: FnOnce(&Context<'_>) -> T + Send,
         T: Send,
     {
-        // An early return of `packet::create`, or dropping this, ends the task. The creation ends
-        // first, because dropping a closure may wait for everything that is being created.
-        let (creation, thread) = self.give_birth(
-            site,
-            |birth| {
-                // SAFETY: The caller guarantees what `packet::create` requires of the borrows of
-                // `F` and `T`.
-                let (creation, packet) = unsafe { packet::create(members, birth, closure)? };
+        let birth = &self.birth()?;
+        // SAFETY: The caller guarantees what `packet::create` requires of the borrows of `F` and
+        // `T`.
+        let (creation, packet) = unsafe { packet::create(members, birth, site, closure)? };
+        let thread = NewThread::new(packet);
+        // SAFETY: `thread` keeps the task alive. It has never been woken, and this runs once.
+        let done = unsafe { self.set_up(thread.task_ptr()) };
 
-                Ok((creation, NewThread::new(packet)))
-            },
-            |(_, thread): &(_, NewThread<T, S>)| thread.task_ptr(),
-        )?;
-
+        // The creation ends first, because dropping a closure may wait for everything that is being
+        // created. An early return ends the task.
         drop(creation);
-        Ok(thread)
+        done.map(|()| thread)
     }
 
-    /// Makes `create` create a task, and applies the choices to it.
-    pub(super) fn give_birth<R>(
-        &self,
-        site: Site,
-        create: impl FnOnce(&Birth<'_>) -> Result<R>,
-        task: impl FnOnce(&R) -> *mut bindings::task_struct,
-    ) -> Result<R> {
+    /// Checks the choices, and returns what a task is created from.
+    #[inline(never)]
+    pub(super) fn birth(&self) -> Result<Birth<'_>> {
         self.check_policy()?;
-        let name = self.name.as_ref().map_err(|error| *error)?;
-        let birth = |name, cpu| {
-            Ok::<_, Error>(Birth {
-                name,
-                node: self.node()?,
-                cpu,
-                options: self.options()?,
-                site,
-            })
-        };
-        let created = match self.placement {
-            Placement::Cpu(cpu) => {
-                let name = name.to_format(b"")?;
-                let name = CStr::from_bytes_with_nul(&name).map_err(|_| EINVAL)?;
-
-                create(&birth(name, Some(cpu))?)?
-            }
-            _ => create(&birth(name.as_c_str()?, None)?)?,
-        };
-
-        // SAFETY: `created` keeps the task alive. It has never been woken, and this runs once.
-        unsafe { self.set_up(task(&created))? };
-        Ok(created)
+        Ok(Birth {
+            name: self.name.as_ref().map_err(|error| *error)?.as_c_str()?,
+            node: self.node()?,
+            cpu: match self.placement {
+                Placement::Cpu(cpu) => Some(cpu),
+                _ => None,
+            },
+            options: self.options()?,
+        })
     }
 
     /// Creates a thread that runs `closure` and is never stopped, and starts it.
@@ -525,12 +503,10 @@ impl<'a> Builder<'a> {
     {
         self.check_parked()?;
         let module = ModuleRef::get(module)?;
-        let thread = self.give_birth(
-            Site::caller(),
-            |birth| Detached::create(module, birth, closure),
-            |thread| thread.task().as_ptr(),
-        )?;
+        let thread = Detached::create(module, &self.birth()?, Site::caller(), closure)?;
 
+        // SAFETY: `thread` keeps the task alive. It has never been woken, and this runs once.
+        unsafe { self.set_up(thread.task().as_ptr())? };
         Ok(Waker::new(thread.start()))
     }
 
@@ -579,7 +555,7 @@ impl<'a> Builder<'a> {
         Ok(waker)
     }
 
-    pub(super) fn options(&self) -> Result<Options> {
+    fn options(&self) -> Result<Options> {
         Ok(Options {
             freezable: self.freezable,
             memallocs: self.memallocs,
@@ -618,7 +594,8 @@ impl<'a> Builder<'a> {
     ///
     /// The task must be alive and have never been woken. This may be done once, after
     /// [`Builder::node`].
-    unsafe fn set_up(&self, task: *mut bindings::task_struct) -> Result {
+    #[inline(never)]
+    pub(super) unsafe fn set_up(&self, task: *mut bindings::task_struct) -> Result {
         match self.placement {
             Placement::Anywhere | Placement::Node(_) | Placement::Cpu(_) => {}
             Placement::Preferred(mask) => {
@@ -704,6 +681,7 @@ impl Name {
     /// it.
     const SIZE: usize = 64;
 
+    #[inline(never)]
     pub(super) fn format(args: fmt::Arguments<'_>) -> Result<Self> {
         let name = Self {
             bytes: [0; Self::SIZE],
@@ -728,21 +706,6 @@ impl Name {
             // A value reported that it cannot be displayed.
             Err(_) => Err(EINVAL),
         }
-    }
-
-    /// Returns a format string that prints the name, followed by the format `suffix` and a NUL.
-    pub(super) fn to_format(&self, suffix: &[u8]) -> Result<KVec<u8>> {
-        let mut format = KVec::new();
-
-        for byte in self.as_c_str()?.to_bytes() {
-            if *byte == b'%' {
-                format.push(b'%', GFP_KERNEL)?;
-            }
-            format.push(*byte, GFP_KERNEL)?;
-        }
-        format.extend_from_slice(suffix, GFP_KERNEL)?;
-        format.push(0, GFP_KERNEL)?;
-        Ok(format)
     }
 
     pub(super) fn as_c_str(&self) -> Result<&CStr> {

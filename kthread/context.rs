@@ -637,6 +637,7 @@ impl<M> Context<'_, M> {
     ///
     /// It may not exit while someone parks it: `kthread_park()` of a thread that exits instead of
     /// parking never returns.
+    #[inline(never)]
     pub(super) fn finish(&self) {
         // ORDERING: proofs/litmus/finish-park.litmus
         // ORDERING: proofs/litmus/finish-unasked.litmus

@@ -654,6 +654,7 @@ impl Core {
     }
 
     /// Records that the thread function runs, and owns the closure.
+    #[inline(never)]
     pub(super) fn enter(&self) {
         // ORDERING: proofs/litmus/enter-stop.litmus
         self.options.signals.allow();
@@ -688,6 +689,7 @@ impl Core {
     /// Lets go of the table, if nobody is about to wait for the thread.
     ///
     /// Called last.
+    #[inline(never)]
     pub(super) fn leave(&self) {
         if read_once(&self.claimed) {
             return;

@@ -9,6 +9,7 @@ use super::{
         Kind,
         Member, //
     },
+    lockdep::Site,
     packet::{
         self,
         Birth,
@@ -120,7 +121,12 @@ where
     /// Creates a thread that will run `closure` and keeps `module` until that has returned.
     ///
     /// On failure `closure` has been dropped, and nothing is left behind.
-    pub(super) fn create(module: ModuleRef, birth: &Birth<'_>, closure: F) -> Result<Self> {
+    pub(super) fn create(
+        module: ModuleRef,
+        birth: &Birth<'_>,
+        site: Site,
+        closure: F,
+    ) -> Result<Self> {
         let kind = const {
             &Kind {
                 run: run::<F>,
@@ -128,7 +134,7 @@ where
             }
         };
         // SAFETY: `run` and `own` expect the `core` of such a packet.
-        let core = unsafe { Core::new(None, birth.options, birth.site, kind) };
+        let core = unsafe { Core::new(None, birth.options, site, kind) };
         // SAFETY: `run` and `own` expect the `core` of such a packet, as above.
         let packet = Arc::pin_init(
             unsafe { Packet::<F, ModuleRef>::new(core, closure) },
@@ -141,10 +147,8 @@ where
             unsafe { drop_unused(&packet) }
         });
 
-        let hotplug = birth.keep_cpus()?;
         // SAFETY: The packet stays where it is, because the task gets a reference below.
-        unsafe { birth.fork(&unused.core)? };
-        drop(hotplug);
+        unsafe { birth.create(&unused.core)? };
         let packet = unused.dismiss();
         core::mem::forget(packet.clone());
         // INVARIANT: The task has just been created, and the reference above waits for it.

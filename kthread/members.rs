@@ -431,6 +431,7 @@ impl Members {
 pub(super) struct Creation<'a>(&'a Members);
 
 impl Drop for Creation<'_> {
+    #[inline(never)]
     fn drop(&mut self) {
         // ORDERING: proofs/litmus/close-count.litmus
         // ORDERING: proofs/litmus/close-create.litmus

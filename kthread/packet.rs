@@ -84,6 +84,9 @@ pub(super) trait Returns<T>: Member {
     unsafe fn take_value(&self) -> T;
 
     /// Upcasts, as Rust does by itself from 1.86 on.
+    fn as_member(&self) -> &dyn Member;
+
+    /// Upcasts, as Rust does by itself from 1.86 on.
     fn into_member(self: Arc<Self>) -> Arc<dyn Member>;
 }
 
@@ -176,6 +179,10 @@ impl<F: Send, T: Send> Returns<T> for Packet<F, T> {
         unsafe { (*self.value.get()).assume_init_read() }
     }
 
+    fn as_member(&self) -> &dyn Member {
+        self
+    }
+
     fn into_member(self: Arc<Self>) -> Arc<dyn Member> {
         let member: Arc<dyn Member + '_> = self;
 
@@ -185,16 +192,27 @@ impl<F: Send, T: Send> Returns<T> for Packet<F, T> {
     }
 }
 
-/// The name and the place of a new task.
+/// Returns a format string that prints `name`, followed by the format `suffix` and a NUL.
+pub(super) fn to_format(name: &CStr, suffix: &[u8]) -> Result<KVec<u8>> {
+    let mut format = KVec::new();
+
+    for byte in name.to_bytes() {
+        if *byte == b'%' {
+            format.push(b'%', GFP_KERNEL)?;
+        }
+        format.push(*byte, GFP_KERNEL)?;
+    }
+    format.extend_from_slice(suffix, GFP_KERNEL)?;
+    format.push(0, GFP_KERNEL)?;
+    Ok(format)
+}
+
+/// What a new task is created from: choices that have been checked.
 pub(super) struct Birth<'a> {
     pub(super) name: &'a CStr,
     pub(super) node: c_int,
-    /// With this, `name` is a format string that prints itself.
-    ///
-    /// See [`Core::fork`].
     pub(super) cpu: Option<CpuId>,
     pub(super) options: Options,
-    pub(super) site: Site,
 }
 
 impl Birth<'_> {
@@ -202,7 +220,7 @@ impl Birth<'_> {
     ///
     /// A CPU that is going offline is still in the mask, but nothing can run there any more. CPU
     /// hotplug may wait for a task that waits for a creation, so this comes first.
-    pub(super) fn keep_cpus(&self) -> Result<Option<impl Drop>> {
+    fn keep_cpus(&self) -> Result<Option<impl Drop>> {
         self.cpu.map(|_| hotplug::lock()).transpose()
     }
 
@@ -211,9 +229,59 @@ impl Birth<'_> {
     /// # Safety
     ///
     /// The requirements of [`Core::fork`] hold. The guard of [`Birth::keep_cpus`] must be alive.
-    pub(super) unsafe fn fork(&self, core: &Core) -> Result {
+    unsafe fn fork(&self, core: &Core) -> Result {
+        match self.cpu {
+            // SAFETY: The caller guarantees what `Core::fork` requires.
+            None => unsafe { core.fork(self.name, self.node, None) },
+            Some(cpu) => {
+                let format = to_format(self.name, b"")?;
+                let format = CStr::from_bytes_with_nul(&format).map_err(|_| EINVAL)?;
+
+                // SAFETY: The caller guarantees what `Core::fork` requires, and the format prints
+                // itself.
+                unsafe { core.fork(format, self.node, Some(cpu)) }
+            }
+        }
+    }
+
+    /// Creates the task of a thread that is no member of anything.
+    ///
+    /// # Safety
+    ///
+    /// The requirements of [`Core::fork`] hold.
+    #[inline(never)]
+    pub(super) unsafe fn create(&self, core: &Core) -> Result {
+        let _hotplug = self.keep_cpus()?;
+
         // SAFETY: The caller guarantees what `Core::fork` requires.
-        unsafe { core.fork(self.name, self.node, self.cpu) }
+        unsafe { self.fork(core) }
+    }
+
+    /// Makes `entry` one of `members`, and creates its task, which is that of `core`.
+    ///
+    /// Nobody stops it before the `Creation` is dropped.
+    ///
+    /// # Safety
+    ///
+    /// `core` must be part of `entry`, and the requirements of [`Core::fork`] hold as long as the
+    /// table of members holds that.
+    // This is one function for all types of closures.
+    #[inline(never)]
+    pub(super) unsafe fn create_member<'a>(
+        &self,
+        members: &'a Members,
+        entry: Arc<dyn Entry>,
+        core: &Core,
+    ) -> Result<Creation<'a>> {
+        let _hotplug = self.keep_cpus()?;
+        // INVARIANT: The table holds the entry before there is a task.
+        let creation = members.insert(entry)?;
+        let undo = ScopeGuard::new(|| core.remove());
+
+        // SAFETY: The table holds the entry, so the caller guarantees what `Core::fork` requires.
+        unsafe { self.fork(core)? };
+        undo.dismiss();
+        Ok(creation)
     }
 }
 
@@ -230,6 +298,7 @@ impl Birth<'_> {
 pub(super) unsafe fn create<'a, F, T>(
     members: &'a Arc<Members>,
     birth: &Birth<'_>,
+    site: Site,
     closure: F,
 ) -> Result<(Creation<'a>, Arc<dyn Returns<T>>)>
 where
@@ -241,7 +310,7 @@ where
         Core::new(
             Some(members.clone()),
             birth.options,
-            birth.site,
+            site,
             const {
                 &Kind {
                     run: run::<F, T>,
@@ -259,22 +328,14 @@ where
         unsafe { packet.drop_closure() }
     });
     let as_entry: Arc<dyn Entry + '_> = unused.clone();
+    // SAFETY: The types differ only in a lifetime. By the type invariants the packet holds no
+    // borrowing value once a borrow has ended.
+    let as_entry = unsafe { core::mem::transmute::<Arc<dyn Entry + '_>, Arc<dyn Entry>>(as_entry) };
 
     // If this fails, the closure is dropped last, as its drop may do anything.
-    let hotplug = birth.keep_cpus()?;
-    // INVARIANT: The table holds the packet before there is a task.
-    let creation = members.insert(
-        // SAFETY: The types differ only in a lifetime. By the type invariants the packet holds no
-        // borrowing value once a borrow has ended.
-        unsafe { core::mem::transmute::<Arc<dyn Entry + '_>, Arc<dyn Entry>>(as_entry) },
-    )?;
-    let undo = ScopeGuard::new(|| unused.core.remove());
-
-    // SAFETY: The packet stays where it is, because the table of members holds it.
-    unsafe { birth.fork(&unused.core)? };
-    undo.dismiss();
-    drop(hotplug);
-
+    //
+    // SAFETY: `core` is part of the packet, which stays where it is while the table holds it.
+    let creation = unsafe { birth.create_member(members, as_entry, &unused.core)? };
     let packet: Arc<dyn Returns<T> + '_> = unused.dismiss();
     // SAFETY: The caller guarantees what `NewThread` requires of the borrows.
     let packet =
@@ -341,7 +402,7 @@ pub(super) unsafe fn own<F: Send, T: Send>(core: *const Core) -> Arc<dyn Member>
 /// has exited, and leaves dropping the rest to the first. The caller must not be the thread itself.
 ///
 /// Lockdep has to be told of the wait before this function takes its lock.
-pub(super) fn reap<M: Member + ?Sized>(member: &M) {
+pub(super) fn reap(member: &dyn Member) {
     // ORDERING: proofs/litmus/enter-stop.litmus
     // ORDERING: proofs/litmus/start-reap.litmus
     // ORDERING: proofs/litmus/stop-park.litmus

@@ -30,6 +30,7 @@ use super::{
         Members,
         Place, //
     },
+    packet::to_format,
     sched::Policy, //
 };
 use core::{
@@ -553,7 +554,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
             return Err(edeadlk());
         }
         let (name, policy) = builder.for_each_cpu()?;
-        let comm = name.to_format(b"/%u")?;
+        let comm = to_format(name.as_c_str()?, b"/%u")?;
         let mut cpus = KVVec::new();
 
         for _ in 0..kernel::cpu::nr_cpu_ids() {

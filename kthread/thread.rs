@@ -270,13 +270,8 @@ impl<T: Send, S> Thread<T, S> {
     /// Wraps `kthread_park()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_park")]
     pub fn park(&mut self) -> Result {
-        might_sleep();
-
-        let core = self.packet.core();
-        if core.is_current() {
-            return Err(edeadlk());
-        }
-        core.park()
+        may_wait_for(self.core())?;
+        self.core().park()
     }
 
     /// Lets a parked thread go on.
@@ -310,10 +305,7 @@ impl<T: Send, S> Thread<T, S> {
     /// Wraps `kthread_stop()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_stop")]
     pub fn stop(self) -> Result<T, JoinError> {
-        might_sleep();
-        if self.packet.core().is_current() {
-            return Err(JoinError::WouldDeadlock);
-        }
+        may_wait_for(self.core())?;
         self.into_value()
     }
 
@@ -324,25 +316,7 @@ impl<T: Send, S> Thread<T, S> {
     ///
     /// Sleeps.
     pub fn join(self) -> Result<T, JoinError> {
-        might_sleep();
-
-        let core = self.packet.core();
-        if core.is_current() {
-            return Err(JoinError::WouldDeadlock);
-        }
-        core.map.wait();
-        core.claim();
-        core.unpark();
-        // A thread that the group has stopped before it was started does not exit by itself. The
-        // group ends it.
-        if core.last_state() != State::New {
-            Core::with_current(|caller| match caller {
-                Some(caller) => core
-                    .exit()
-                    .wait_or(|| caller.stop_requested(), || self.request_stop()),
-                None => core.exit().wait(),
-            });
-        }
+        wait_for(self.packet.as_member())?;
         self.into_value()
     }
 
@@ -378,7 +352,7 @@ impl<T: Send, S> Thread<T, S> {
         // SAFETY: The packet of `this` is neither used again nor dropped.
         let packet = unsafe { core::ptr::read(&raw const this.packet) };
 
-        packet::reap(&*packet);
+        packet::reap(packet.as_member());
         if packet.core().abandon() {
             // SAFETY: There is a value, and this was the only handle.
             return Ok(unsafe { packet.take_value() });
@@ -390,6 +364,37 @@ impl<T: Send, S> Thread<T, S> {
     }
 }
 
+/// Returns an error if the caller is the thread that it is about to wait for.
+#[inline(never)]
+fn may_wait_for(core: &Core) -> Result<(), JoinError> {
+    might_sleep();
+    match core.is_current() {
+        false => Ok(()),
+        true => Err(JoinError::WouldDeadlock),
+    }
+}
+
+/// Waits until the closure of `member` returns by itself, as [`Thread::join`] does.
+fn wait_for(member: &dyn Member) -> Result<(), JoinError> {
+    let core = member.core();
+
+    may_wait_for(core)?;
+    core.map.wait();
+    core.claim();
+    core.unpark();
+    // A thread that the group has stopped before it was started does not exit by itself. The group
+    // ends it.
+    if core.last_state() != State::New {
+        Core::with_current(|caller| match caller {
+            Some(caller) => core
+                .exit()
+                .wait_or(|| caller.stop_requested(), || member.request_stop()),
+            None => core.exit().wait(),
+        });
+    }
+    Ok(())
+}
+
 impl<T: Send, S> Drop for Thread<T, S> {
     /// Stops the thread and drops its value.
     ///
@@ -397,9 +402,8 @@ impl<T: Send, S> Drop for Thread<T, S> {
     ///
     /// Sleeps.
     fn drop(&mut self) {
-        might_sleep();
-        if !self.packet.core().is_current() {
-            packet::reap(&*self.packet);
+        if may_wait_for(self.core()).is_ok() {
+            packet::reap(self.packet.as_member());
         }
         self.abandon();
     }

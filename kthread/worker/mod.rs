@@ -59,8 +59,7 @@ use kernel::{
     prelude::*,
     sync::Arc,
     task::might_sleep,
-    time::Jiffies,
-    types::ScopeGuard, //
+    time::Jiffies, //
 };
 
 /// A kernel thread that runs [`Work`], one after the other, in the order in which it is queued.
@@ -520,36 +519,26 @@ impl Builder<'_> {
     /// Before a borrow of the work items of a `Worker<S>` ends, the worker must have been reaped.
     unsafe fn spawn_worker_in<S>(&self, members: &Arc<Members>, site: Site) -> Result<Worker<S>> {
         self.check_foreign()?;
+        let birth = self.birth()?;
         let shared = Arc::pin_init(
-            Shared::new(members.clone(), self.options()?, site),
+            Shared::new(members.clone(), birth.options, site),
             GFP_KERNEL,
         )?;
+        // SAFETY: `core` is part of the worker, which stays where it is while the table holds it.
+        let creation = unsafe { birth.create_member(members, shared.clone(), shared.core())? };
+        let worker = Worker {
+            shared,
+            _scope: PhantomData,
+        };
+        // SAFETY: `worker` keeps the task alive. It has never been woken, and this runs once.
+        let done = unsafe { self.set_up(worker.shared.core().task().as_ptr()) };
 
-        // An early return stops the task, if it exists.
-        let (creation, worker) = self.give_birth(
-            site,
-            |birth| {
-                let _hotplug = birth.keep_cpus()?;
-                // INVARIANT: The table holds the worker before there is a task.
-                let creation = members.insert(shared.clone())?;
-                let undo = ScopeGuard::new(|| shared.core().remove());
-
-                // SAFETY: The worker stays where it is, because the table of members holds it.
-                unsafe { birth.fork(shared.core())? };
-                undo.dismiss();
-                let worker = Worker {
-                    shared: shared.clone(),
-                    _scope: PhantomData,
-                };
-                Ok((creation, worker))
-            },
-            |(_, worker)| worker.shared.core().task().as_ptr(),
-        )?;
-
-        worker.shared.core().start();
-        // It has to have entered before it can be stopped.
+        if done.is_ok() {
+            worker.shared.core().start();
+        }
+        // It has to have entered before it can be stopped. An early return stops the task.
         drop(creation);
-        Ok(worker)
+        done.map(|()| worker)
     }
 }
 
