@@ -5,8 +5,8 @@
 #
 # Runs "make test" for every kernel in qemu/config, "fast" first, on each architecture or
 # on ARCH. Without ARCH and TESTS it then runs "make kunit", the builds of the series,
-# "make upstream", and both main commands in a bare Debian of the other release. Adds up
-# the totals.
+# "make upstream", the commands of the pages, and both main commands in a bare Debian of the
+# other release. Adds up the totals.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -47,6 +47,8 @@ if [ -z "${TESTS:-}${LAB_ARCH:-}" ]; then
 	part 'the commands of the pages' scripts/prepare.sh fast tests/documented.py
 	suite=$(other_release)
 	part "a bare Debian, $suite" scripts/test-distro.sh "$suite"
+	part "the same, in German and for a user" scripts/test-distro.sh "$suite" user german
+	part 'Debian 13 with its own kernel' scripts/test-distro.sh trixie stock
 fi
 
 awk '/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { p += $1; f += $3; s += $5 }

@@ -185,6 +185,9 @@ stock()
 		rm -rf "$_old"
 	done
 	user=root
+	step modules_install make modules_install "KDIR=/lib/modules/$release/build" || return
+	# What is tested below is what dkms installs.
+	rm -r "$root/lib/modules/$release/updates"
 	step dkms-add dkms add . || return
 	_version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$TOP/dkms.conf")
 	step dkms-install dkms install "$PROJECT_MODULE/$_version" -k "$release" || return
