@@ -182,14 +182,15 @@ patches:
 	@scripts/setup.sh --lint
 	@series/patches.sh
 
+# The kernel debug is built by clang, as some of these are.
 check-patches:
 	$(check)
-	@scripts/setup.sh --lint
+	@scripts/setup.sh --lint debug
 	@series/build-series.sh patches $$BUILDS
 
 build-matrix:
 	$(check)
-	@scripts/setup.sh
+	@scripts/setup.sh debug
 	@series/build-series.sh matrix $$BUILDS
 
 upstream:

@@ -17,7 +17,7 @@ except ImportError:
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from bench import report  # noqa: E402
+from bench import baseline, report  # noqa: E402
 
 matplotlib.use("Agg")
 # The same results give the same file.
@@ -37,19 +37,36 @@ def save(figure: plt.Figure, directory: str, name: str) -> None:
     plt.close(figure)
 
 
+def others(results: report.Results) -> dict[str, dict[str, float]]:
+    """Rust over C by operation, on the other kernels of this architecture in bench/baseline.json."""
+    name = results["configuration"]["kernel name"]
+    arch = name.partition("@")[2]
+    return {other: {op: sides["rust"] / sides["c"] for op, sides in entry["counts"].items() if {"c", "rust"} <= sides.keys()}
+            for other, entry in report.load(baseline.BASELINE).items()
+            if other != name and other.partition("@")[2] == arch}
+
+
 def ratio(results: report.Results, directory: str) -> None:
-    """Rust over C for each operation, with the quartiles of the pairs of samples."""
+    """Rust over C for each operation, with the quartiles of the pairs of samples, and on other kernels."""
     ops = report.both_sides(results)[::-1]
     spread = [report.quartiles(report.ratios(results, op)) for op in ops]
     middle = [quartile[1] for quartile in spread]
-    figure, axes = plt.subplots(figsize=(7, 4))
-    axes.barh(ops, middle, color=[RUST_COLOUR if value > 1.005 else C_COLOUR for value in middle], height=0.6)
-    axes.errorbar(middle, ops, xerr=[[m - low for low, m, _ in spread], [high - m for _, m, high in spread]],
+    beside = others(results)
+    height = 0.8 / (1 + len(beside))
+    places = [place + height * len(beside) / 2 for place in range(len(ops))]
+    figure, axes = plt.subplots(figsize=(7, 4 + len(beside)))
+    axes.barh(places, middle, color=RUST_COLOUR, height=height, label=results["configuration"]["kernel name"])
+    axes.errorbar(middle, places, xerr=[[m - low for low, m, _ in spread], [high - m for _, m, high in spread]],
                   fmt="none", ecolor="black", capsize=2, linewidth=0.8)
-    for place, op in enumerate(ops):
+    for place, op in zip(places, ops):
         axes.text(0.02, place, "%.0f / %.0f" % (report.median(results, op, "rust"), report.median(results, op, "c")),
                   va="center", color="white", fontsize=7)
+    for number, (name, values) in enumerate(sorted(beside.items()), 1):
+        axes.barh([place - height * number for place in places], [values.get(op, 0) for op in ops],
+                  color=(C_COLOUR, DEMO_COLOUR)[number % 2], height=height, label=name)
+    axes.set_yticks(range(len(ops)), ops)
     axes.axvline(1, color="black", linewidth=0.8)
+    axes.legend(title="kernel", fontsize=7)
     axes.set_xlabel("instructions of Rust / instructions of C (median, quartiles)")
     axes.set_title("Rust against C, linux " + results["configuration"]["kernel"])
     save(figure, directory, "ratio")

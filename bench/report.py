@@ -87,6 +87,17 @@ def both_sides(results: Results) -> list[str]:
     return [op for op, sides in results["samples"].items() if {"c", "rust"} <= sides.keys()]
 
 
+# What kthread.h costs in C without the guarantees of `kthread/`, and the operation that has them.
+PLAIN = {"plain_run_stop": "create_start_stop", "plain_park_unpark": "park_unpark",
+         "plain_queue_flush": "queue_flush", "plain_delayed_cancel": "delayed_cancel"}
+
+
+def plain(results: Results) -> dict[str, float]:
+    """Rust with guarantees over C without, by operation."""
+    return {op: median(results, op, "rust") / median(results, name, "c")
+            for name, op in PLAIN.items() if name in results["samples"]}
+
+
 # The figures of `scale`, per worker, and those of `cost workers`.
 STEPS = ("create", "start", "wake", "park", "unpark", "stop", "bytes")
 DEMO_STEPS = ("create", "start", "wake", "park", "unpark", "read of stats", "stop", "bytes")
@@ -146,6 +157,8 @@ def show(results: Results) -> None:
         if op not in pairs:
             for side in sides:
                 print("%-20s %10.0f   %s" % (op, median(results, op, side), side))
+    for op, ratio in plain(results).items():
+        print("%-20s %10.3f   Rust / C without the guarantees" % (op, ratio))
     show_scale(results)
     print()
     show_stop(results)

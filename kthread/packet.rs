@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The closure that a thread runs, and the value that it leaves.
+//!
+//! Each type of closure has its own copy of what depends on the type. The functions that this calls
+//! are `inline(never)`, so that the copies stay small.
 
 use super::{
     context::Context,
@@ -265,7 +268,6 @@ impl Birth<'_> {
     ///
     /// `core` must be part of `entry`, and the requirements of [`Core::fork`] hold as long as the
     /// table of members holds that.
-    // This is one function for all types of closures.
     #[inline(never)]
     pub(super) unsafe fn create_member<'a>(
         &self,

@@ -50,7 +50,7 @@ done
 use()
 {
 	why=
-	tools=$("$TOP/scripts/toolchain.sh" "$1" 2>/dev/null)
+	tools=$("$TOP/scripts/toolchain.sh" "$1" 2>&1) || die "${tools#*: }"
 	if [ "$2" = oldest ]; then
 		old=$(oldest_rustc) || why="no rustc $MIN_RUSTC was unpacked: make metadata KERNEL=debian does"
 		tools=$(printf '%s\n' "$tools" | sed "s|^\\(HOST\\)\\?RUSTC=.*|\\1RUSTC=$old|")

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run the commands of README.md and docs/ as they are written there, in a clone of what is committed here.
 
-usage: documented.py
+usage: documented.py [GLOB]
 
-Part of `make test-all`. Prints KTAP: a result for each command, and one for those that are not
+With GLOB only those that match are run. Part of `make test-all`. Prints KTAP: a result for each command, and one for those that are not
 in the lists below, or no longer in the pages. What a page leaves to its reader has stand-ins:
 /path/to/module is ../mine, and so on. docs/tutorial.md has a test of its own.
 
@@ -12,6 +12,7 @@ A command is run in the clone ("lab"), in a module of one's own ("mine"), or in 
 the kernel in use ("tree").
 """
 
+import fnmatch
 import glob
 import os
 import pty
@@ -196,7 +197,8 @@ def main() -> int:
     known = {(page, command) for page, command, _, _ in RUN}
     known |= {(page, command) for page, commands in ELSEWHERE.items() for command in commands}
     pages = documented()
-    out = ktap.Printer(len(RUN) + 1)
+    jobs = [job for job in RUN if fnmatch.fnmatchcase(job[1], sys.argv[1] if len(sys.argv) > 1 else "*")]
+    out = ktap.Printer(len(jobs) + 1)
     out.result("each command is in a list here, and each of these in a page",
                ["%s: %s" % item for item in sorted(pages ^ known)])
     with tempfile.TemporaryDirectory(prefix="kdemo-documented-") as place:
@@ -207,7 +209,7 @@ def main() -> int:
         of_kernel = tools(places["lab"], os.path.join(place, "bin"))
         with open(os.path.join(places["lab"], "my-test.sh"), "w") as f:
             f.write(SCRIPT)
-        for page, command, name, text in RUN:
+        for page, command, name, text in jobs:
             if name == "mine":
                 with open(os.path.join(places["mine"], "other.sh"), "w") as f:
                     f.write(SCRIPT)
