@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run the commands of README.md and docs/ as they are written there, in a clone of what is committed here.
 
-usage: documented.py [GLOB]
+usage: documented.py [GLOB...]
 
-With GLOB only those that match are run. Part of `make test-all`. Prints KTAP: a result for each command, and one for those that are not
+With GLOBs only the commands that match one are run. Part of `make test-all`. Prints KTAP: a result for each command, and one for those that are not
 in the lists below, or no longer in the pages. What a page leaves to its reader has stand-ins:
 /path/to/module is ../mine, and so on. docs/tutorial.md has a test of its own.
 
@@ -197,7 +197,7 @@ def main() -> int:
     known = {(page, command) for page, command, _, _ in RUN}
     known |= {(page, command) for page, commands in ELSEWHERE.items() for command in commands}
     pages = documented()
-    jobs = [job for job in RUN if fnmatch.fnmatchcase(job[1], sys.argv[1] if len(sys.argv) > 1 else "*")]
+    jobs = [job for job in RUN if any(fnmatch.fnmatchcase(job[1], wish) for wish in sys.argv[1:] or "*")]
     out = ktap.Printer(len(jobs) + 1)
     out.result("each command is in a list here, and each of these in a page",
                ["%s: %s" % item for item in sorted(pages ^ known)])
