@@ -40,7 +40,8 @@ if [ -n "$cross$has_tree" ] && ! grep -qs HAVE_RUST "$src/arch/$(arch "$arch" SR
 	die "the tree $src has no Rust for $arch: leave ARCH out, or name a newer tree with KERNEL_SRC="
 fi
 # The fragment says which compiler it is for.
-compiler=$(printf '%s\n' "$options" | compiler_of -)
+compiler=clang
+! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
 tools=$("$TOP/scripts/toolchain.sh" $compiler "$arch") || exit 1
 
 tool()

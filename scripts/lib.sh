@@ -266,15 +266,10 @@ llvm_tool()
 	esac
 }
 
-# compiler_of CONFIG: the compiler that a fragment or a kernel's configuration asks for: gcc,
-# clang, or clang-of-rustc, which is a clang of the LLVM that rustc has.
-compiler_of()
+# built_with_gcc CONFIG: whether a fragment or a kernel's configuration says so.
+built_with_gcc()
 {
-	case $(grep -xE 'CONFIG_(CC_IS_GCC|RUST_INLINE_HELPERS)=y' "$1" 2>/dev/null) in
-	*GCC*) echo gcc ;;
-	*INLINE*) echo clang-of-rustc ;;
-	*) echo clang ;;
-	esac
+	grep -qx 'CONFIG_CC_IS_GCC=y' "$1" 2>/dev/null
 }
 
 # conf FILE OPTION: its value in a kernel's configuration, without quotes.

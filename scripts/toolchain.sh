@@ -1,18 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: toolchain.sh [--missing|--explain] [gcc|clang|clang-of-rustc|KDIR [ARCH]]
+# usage: toolchain.sh [--missing|--explain] [gcc|clang|KDIR [ARCH]]
 #
 # Chooses a matching set of rustc, bindgen, libclang and LLVM, for a kernel that is built
 # with gcc or clang, or for modules of the kernel in KDIR, which need the tools that it was
-# built with. With clang-of-rustc, rustc and clang have the same LLVM, so that code of one
-# can be inlined into that of the other. Without any of these, the set includes LLVM if it is
-# installed. A kernel for a foreign architecture, as ARCH or KDIR says, also needs a gcc that
-# builds for it.
+# built with. Without either, the set includes LLVM if it is installed. A kernel for a
+# foreign architecture, as ARCH or KDIR says, also needs a gcc that builds for it.
 #
 # Prints the make variables that name them, one a line. With --missing it prints what is
-# missing, one word a line out of "cross", "llvm" or "llvm-VERSION", "rustc", "bindgen" and
-# "libclang", and with --explain which tools it chose and why, and which it passed over.
+# missing, one word a line out of "cross", "llvm", "rustc", "bindgen" and "libclang", and
+# with --explain which tools it chose and why, and which it passed over.
 #
 # LLVM, RUSTC, BINDGEN and LIBCLANG_PATH in the environment replace the search
 # for that tool, and must fit the rest.
@@ -31,19 +29,15 @@ kdir=
 compiler=${1:-any}
 arch=${2:-}
 case $compiler in
-any | gcc | clang | clang-of-rustc) ;;
+any | gcc | clang) ;;
 *)
 	kdir=$1
 	[ -f "$kdir/include/config/auto.conf" ] || die "KDIR=$kdir is not a kernel that was configured and built"
-	compiler=$(compiler_of "$kdir/include/config/auto.conf")
+	compiler=clang
+	! built_with_gcc "$kdir/include/config/auto.conf" || compiler=gcc
 	arch=$(arch_of_config "$kdir/include/config/auto.conf")
 	;;
 esac
-of_rustc=
-if [ "$compiler" = clang-of-rustc ]; then
-	compiler=clang
-	of_rustc=yes
-fi
 cross=
 [ -z "$arch" ] || cross=$(cross "$arch")
 
@@ -76,8 +70,7 @@ plain()
 check_llvm()
 {
 	_lacking=
-	# shellcheck disable=SC2086 # it may be no word
-	for _tool in clang ld.lld llvm-ar llvm-nm llvm-objcopy llvm-objdump llvm-readelf llvm-strip ${of_rustc:+llvm-link}; do
+	for _tool in clang ld.lld llvm-ar llvm-nm llvm-objcopy llvm-objdump llvm-readelf llvm-strip; do
 		command -v "$(llvm_tool "$1" $_tool)" >/dev/null || _lacking="$_lacking $(llvm_tool "$1" $_tool)"
 	done
 	if [ -n "$_lacking" ]; then
@@ -86,9 +79,7 @@ check_llvm()
 	fi
 	llvm_version=$(version_of "$(llvm_tool "$1" clang)")
 	why="clang is ${llvm_version:-broken}, and $MIN_LLVM or newer is needed"
-	version_ok "$llvm_version" "$MIN_LLVM" || return
-	why="clang is $llvm_version, and rustc has LLVM ${llvm_of_rustc:-of no version, as it is missing}"
-	[ -z "$of_rustc" ] || [ "${llvm_version%%.*}" = "$llvm_of_rustc" ]
+	version_ok "$llvm_version" "$MIN_LLVM"
 }
 
 # Sets llvms, one "LLVM VERSION" a line.
@@ -105,7 +96,7 @@ find_llvms()
 		fi
 		return
 	fi
-	for _llvm in 1 -19 ${of_rustc:+"-$llvm_of_rustc"} -22 -21 -20 -18 -17; do
+	for _llvm in 1 -19 -22 -21 -20 -18 -17; do
 		if check_llvm "$_llvm"; then
 			llvms="$llvms$_llvm $llvm_version
 "
@@ -273,10 +264,8 @@ choose()
 	return 1
 }
 
-find_rustc
-llvm_of_rustc=
-[ -z "$rustc" ] || llvm_of_rustc=$("$rustc" -vV 2>/dev/null | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 find_llvms
+find_rustc
 find_bindgens
 find_libclangs
 how="of clang's version"
@@ -300,13 +289,7 @@ fi
 
 if [ "$mode" = missing ]; then
 	[ -z "$cross" ] || command -v "${cross}gcc" >/dev/null || echo cross
-	if [ "$compiler" != gcc ] && [ -z "$llvms" ]; then
-		if [ -z "$of_rustc" ]; then
-			echo llvm
-		elif [ -n "$rustc" ]; then
-			echo "llvm-$llvm_of_rustc"
-		fi
-	fi
+	[ "$compiler" = gcc ] || [ -n "$llvms" ] || echo llvm
 	[ -n "$rustc" ] || echo rustc
 	[ -n "$bindgens" ] || echo bindgen
 	[ -n "$set_of" ] || echo libclang
@@ -327,16 +310,14 @@ if [ -n "$cross" ] && ! command -v "${cross}gcc" >/dev/null; then
 	die "there is no ${cross}gcc, which builds for $arch: run scripts/setup.sh, or install the package $(arch "$arch" CROSS_PACKAGE)"
 fi
 if [ "$compiler" = clang ] && [ -z "$llvms" ]; then
-	_version="$MIN_LLVM or newer"
-	[ -z "$of_rustc" ] || _version="$llvm_of_rustc, as rustc has"
-	die "${kdir:-this kernel} needs clang, lld and llvm of version $_version: run scripts/setup.sh, or set LLVM="
+	die "${kdir:-this kernel} needs clang, lld and llvm of version $MIN_LLVM or newer: run scripts/setup.sh, or set LLVM="
 fi
 
 if [ "$mode" = explain ]; then
 	_why="the first on PATH that fits"
 	[ -z "$kdir" ] || _why="the one that $kdir was built with"
 	[ -z "${RUSTC:-}" ] || _why="as RUSTC says"
-	echo "rustc $(version_of "$rustc") (LLVM ${llvm_of_rustc:-unknown}): $rustc, $_why"
+	echo "rustc $(version_of "$rustc") (LLVM $("$rustc" -vV 2>/dev/null | sed -n 's/^LLVM version: //p')): $rustc, $_why"
 	if [ "$bindgen" != - ]; then
 		_why="new enough"
 		[ -z "${BINDGEN:-}" ] || _why="as BINDGEN says"
@@ -347,7 +328,6 @@ if [ "$mode" = explain ]; then
 	fi
 	if [ "$llvm" != - ]; then
 		_why="the first that fits"
-		[ -z "$of_rustc" ] || _why="of the LLVM that rustc has"
 		[ -z "${LLVM:-}" ] || _why="as LLVM says"
 		echo "clang $llvm_version: LLVM=$llvm, $_why"
 	fi
