@@ -78,6 +78,7 @@ ln -s "$top/build/$KERNEL" "$work/lab/build/$KERNEL"
 cat >"$work/lab/scripts/prepare.sh" <<'END'
 #!/bin/sh
 . "$(dirname "$0")/lib.sh"
+[ "$1" != --demo ] || shift
 shift
 cd "$TOP" || exit 1
 [ $# -eq 0 ] || attached "$@"
