@@ -4,7 +4,7 @@
 # A thread that waits for too long.
 # selfcheck-config: CONFIG_DETECT_HUNG_TASK
 # selfcheck: splat INFO: task broken_waiter:[0-9]+ blocked
-# selfcheck: counters hung_task_detect_count 0 -> 1
+# selfcheck: counters hung_task_detect_count 0 -> [12]
 # selfcheck-boot: own
 
 . "$(dirname "$0")/lib/ktap.sh"
