@@ -4,7 +4,7 @@
 # A thread that waits for too long.
 # selfcheck-config: CONFIG_DETECT_HUNG_TASK
 # selfcheck: splat INFO: task broken_waiter:[0-9]+ blocked
-# selfcheck: counters hung_task_detect_count 0 -> [12]
+# selfcheck: counters hung_task_detect_count 0 -> 1
 # selfcheck-boot: own
 
 . "$(dirname "$0")/lib/ktap.sh"
@@ -16,5 +16,7 @@ echo 1 >/proc/sys/kernel/hung_task_check_interval_secs
 echo 1 >/proc/sys/kernel/hung_task_timeout_secs
 modprobe broken_hung_task
 wait_for 10 grep -q '[1-9]' /proc/sys/kernel/hung_task_detect_count
+# The next check would find it again before rmmod has ended it.
+echo 0 >/proc/sys/kernel/hung_task_timeout_secs
 rmmod broken_hung_task
 ktap_finished
