@@ -10,7 +10,7 @@ export LAB_GOALS := $(MAKECMDGOALS)
 # the command line: a CONFIG in the environment is meant for another program.
 lasting := KDIR KERNEL KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH V GDB_PORT QEMU_ACCEL
 single := ARCH SMP MEM BOOT LIMIT SEED TESTS MINUTES JUNIT SUITE WITH SCRIPT COMMAND MODULE SHARE \
-	SHARE_RW OUT NAME DIR CONFIG PRUNE SYMBOLS BUILDS BUG
+	SHARE_RW OUT NAME DIR CONFIG PRUNE SYMBOLS BUILDS BUG MUTANT SAMPLE
 $(foreach v,$(single),$(if $(filter environment,$(firstword $(origin $v))),$(eval override $v :=)))
 
 # The values reach the recipes unchanged through the environment: make does not expand them,
@@ -172,6 +172,12 @@ model:
 	@scripts/setup.sh --model
 	@proofs/model.sh || [ $$? -eq 4 ]
 
+mutants:
+	$(check)
+	@scripts/setup.sh --proofs
+	@scripts/setup.sh --model
+	@proofs/mutants.sh $${SAMPLE:+--sample "$$SAMPLE"} $${SEED:+--seed "$$SEED"} $${MUTANT:+--only "$$MUTANT"}
+
 kunit:
 	$(check)
 	@scripts/setup.sh
@@ -213,5 +219,5 @@ help:
 	@scripts/help.sh
 
 .PHONY: modules modules_install metadata demo coverage trace ports compare test test-all test-distro soak vm shell \
-	watch gdb new-module doctor lint bench rust-analyzer kunit patches proofs model check-patches build-matrix upstream rustdoc clean cache help
+	watch gdb new-module doctor lint bench rust-analyzer kunit patches proofs model mutants check-patches build-matrix upstream rustdoc clean cache help
 endif

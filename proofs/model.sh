@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # usage: model.sh [--quick] [--code DIR] [--breaks DIR] [--only NAME]
+#        model.sh --build OUT [--code DIR]
 #
 # Runs kthread/ on a model of the kernel, in many interleavings (fewer with --quick), and
 # shows that it catches each of the breaks: see docs/proofs.md. Exits with 4, and says why,
-# if the model does not build because cargo or the crates are missing.
+# if the model does not build because cargo or the crates are missing. With --build it is built
+# in OUT, without breaks, and not run.
 
 . "$(dirname "$0")/../scripts/lib.sh"
 
@@ -23,15 +25,17 @@ quick=
 code=$TOP
 breaks=$MODEL/breaks
 only=
+target=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--quick) quick=--quick ;;
-	--code | --breaks | --only)
+	--code | --breaks | --only | --build)
 		[ -n "${2:-}" ] || die "$1 needs a value"
 		case $1 in
 		--code) code=$(realpath -e -- "$2") || exit 1 ;;
 		--breaks) breaks=$(realpath -e -- "$2") || exit 1 ;;
 		--only) only=$2 ;;
+		--build) target=$2 ;;
 		esac
 		shift
 		;;
@@ -76,6 +80,10 @@ if ! run_cargo fetch --quiet --offline >"$out/fetch.log" 2>&1; then
 	say "model: fetching crates into the cache"
 	run_cargo fetch --quiet >"$out/fetch.log" 2>&1 ||
 		skip "cargo failed to fetch its crates: $(grep -m 1 -A 8 '^error' "$out/fetch.log" | tail -n 1 | sed 's/^ *//')"
+fi
+if [ -n "$target" ]; then
+	build_model "$target"
+	exit
 fi
 [ -x "$out/broken/debug/model" ] || say "model: building, for about a minute the first time"
 MODEL_BREAKS=$breaks build_model "$out/broken"

@@ -40,6 +40,7 @@ takes()
 	check-patches | build-matrix) echo "BUILDS KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH" ;;
 	proofs) echo "KERNEL_SRC" ;;
 	model) echo "RUSTC" ;;
+	mutants) echo "MUTANT SAMPLE SEED KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
 	upstream) echo "BUG QEMU_ACCEL $_build" ;;
 	rust-analyzer) echo "$_kernel KDIR MODULE" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
@@ -156,6 +157,7 @@ if [ "$target" = new-module ] && ! value NAME; then
 	refuse "NAME is missing: make new-module NAME=name [DIR=where]"
 fi
 whole LIMIT 1 999999 "number of seconds"
+whole SAMPLE 1 999999 "number of mutants"
 whole SEED 0 4294967295 "seed"
 whole STORM_SECONDS 0 999999 "number of seconds"
 whole STORM_SEED 0 4294967295 "seed"

@@ -38,19 +38,23 @@ pub use stand_in::*;
 include!(concat!(env!("OUT_DIR"), "/kthread.rs"));
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
-/// The number of the active break, or zero.
+/// The number of the active break or mutant, or zero.
 static BROKEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Used by the code that build.rs inserts for breaks.
+/// The breaks or mutants that have been reached.
+static REACHED: [AtomicBool; 8192] = [const { AtomicBool::new(false) }; 8192];
+
+/// Used by the code that build.rs inserts for breaks, and mutants.py for mutants.
 pub fn is_broken(number: usize) -> bool {
+    REACHED[number].store(true, Ordering::Relaxed);
     BROKEN.load(Ordering::Relaxed) == number
 }
 
-const USAGE: &str = "usage: model [--list] [--test NAME] [--break NAME] [--seed N] [--seeds N] [--first N] [--preemptions N] [--limit SECONDS] [--trace] [--trace-one N]";
+const USAGE: &str = "usage: model [--list] [--test NAME] [--break NAME] [--mutant N] [--reached] [--seed N] [--seeds N] [--first N] [--preemptions N] [--limit SECONDS] [--trace] [--trace-one N]";
 
 fn fail(why: &str) -> ! {
     eprintln!("model: {why}\n{USAGE}");
@@ -60,6 +64,7 @@ fn fail(why: &str) -> ! {
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let (mut only, mut seed) = (None::<String>, None::<u64>);
+    let mut reached = false;
     let (mut first, mut seeds, mut preemptions, mut limit) = (0, 64, 1, 60);
 
     while let Some(argument) = arguments.next() {
@@ -90,6 +95,8 @@ fn main() {
                     Ordering::Relaxed,
                 );
             }
+            "--mutant" => BROKEN.store(number(value()) as usize, Ordering::Relaxed),
+            "--reached" => reached = true,
             "--test" => only = Some(value()),
             "--seed" => seed = Some(number(value())),
             "--seeds" => seeds = number(value()),
@@ -148,5 +155,16 @@ fn main() {
     }
     if !found {
         fail("there is no such test");
+    }
+    if reached {
+        let numbers = (0..REACHED.len()).filter(|number| REACHED[*number].load(Ordering::Relaxed));
+
+        println!(
+            "reached: {}",
+            numbers
+                .map(|number| number.to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
+        );
     }
 }
