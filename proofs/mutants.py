@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 sys.path.insert(0, TOP)
 
-import mutate  # noqa: E402
+from proofs import mutate  # noqa: E402
 from qemu import ktap  # noqa: E402
 
 BUILD = os.path.join(TOP, "build", "mutants")
@@ -404,7 +404,7 @@ def read_survivors() -> dict[str, str]:
     """The mutants that are no fault, and why."""
     with open(SURVIVORS, encoding="utf-8") as file:
         lines = [line for line in file.read().splitlines() if line and not line.startswith("#")]
-    return dict(line.split(": ", 1) for line in lines)  # type: ignore[misc]
+    return dict(line.split(": ", 1) for line in lines)
 
 
 def main() -> int:

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Mutants of Rust code: copies with one small change each.
 
-usage: mutate.py CODE
+usage: mutate.py CODE [DIR]
 
-Lists the mutants of CODE/kthread/: file and line, name, and what changes. For mutants.py, which runs them,
-this is a library: `Source.written()` has all of a file's mutants compiled in, and chooses between
-them at run time by `crate::kthread::is_mutant(NUMBER)`; `Source.applied()` has one alone.
+Lists the mutants of CODE/kthread/: number, file and line, name, and what changes. With DIR, writes DIR/kthread/,
+which has all of them in it and calls `crate::kthread::is_mutant(NUMBER)` to choose; that has to be added. For
+mutants.py, which runs them, this is a library.
 
 The operators are
 omit      a statement is left out
@@ -392,10 +392,17 @@ def numbered(files: list[Source]) -> list[Mutant]:
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit((__doc__ or "").split("\n\n")[1])
-    for mutant in numbered(sources(sys.argv[1])):
-        print("%s:%d: %s: %s" % (mutant.file, mutant.line, mutant.name.split(" ", 1)[1], mutant.said()))
+    files = sources(sys.argv[1])
+    mutants = numbered(files)
+    for mutant in mutants:
+        print("%d %s:%d: %s: %s" % (mutant.number, mutant.file, mutant.line, mutant.name, mutant.said()))
+    for source in files if len(sys.argv) == 3 else ():
+        path = os.path.join(sys.argv[2], source.name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(source.written({mutant.name: mutant.number for mutant in mutants}))
     return 0
 
 

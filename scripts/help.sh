@@ -52,6 +52,9 @@ To change this project (see CONTRIBUTING.md):
                         memory model, and that each barrier is needed
   make model            runs kthread/ on a model of the kernel, in all interleavings of two or
                         three parties with few preemptions, and in many others
+  make mutants [SAMPLE=N SEED=N] [MUTANT=PATTERN]
+                        makes small changes of kthread/, one at a time, and lists those that no
+                        test notices
 
 For kernel developers:
   make patches          writes the series for the kernel tree to build/patches

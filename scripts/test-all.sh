@@ -4,7 +4,7 @@
 # usage: test-all.sh
 #
 # Runs "make test" for every kernel in qemu/config, "fast" first, on each architecture or
-# on ARCH. Without ARCH and TESTS it then runs "make kunit", the builds of the series,
+# on ARCH. Without ARCH and TESTS it then runs "make kunit", a sample of mutants, the builds of the series,
 # "make upstream", the commands of the pages, and both main commands in a bare Debian of the
 # other release. Adds up the totals.
 
@@ -41,6 +41,7 @@ for arch in ${LAB_ARCH:-$own $(archs | tr ' ' '\n' | grep -vx "$own")}; do
 done
 if [ -z "${TESTS:-}${LAB_ARCH:-}" ]; then
 	part 'the KUnit suites in the tree' make kunit
+	part 'a sample of mutants' make mutants SAMPLE=20
 	part 'the series for the tree, patch by patch' make check-patches
 	part 'the series, other builds' make build-matrix
 	part 'the bugs of the kernel' make upstream
