@@ -4,9 +4,9 @@
 # usage: test-all.sh
 #
 # Runs "make test" for every kernel in qemu/config, "fast" first, on each architecture or
-# on ARCH. Without ARCH and TESTS it then runs "make kunit", a sample of mutants, the builds of the series,
-# "make upstream", the commands of the pages, and both main commands in a bare Debian of the
-# other release. Adds up the totals.
+# on ARCH. Without ARCH and TESTS it then runs "make kunit", a sample of mutants, the builds
+# of the series, "make upstream", the commands of the pages, and both main commands in a
+# bare Debian of the other release. Adds up the totals.
 
 . "$(dirname "$0")/lib.sh"
 

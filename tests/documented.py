@@ -78,6 +78,8 @@ RUN = (
     ("docs/lab.md", "upstream/patched-tree.sh TREE DIR", "lab", None),
     ("docs/proofs.md", "make proofs", "lab", None),
     ("docs/proofs.md", "make model", "lab", None),
+    ("docs/proofs.md", "make mutants SAMPLE=20 SEED=7", "lab", None),
+    ("docs/proofs.md", "make mutants MUTANT='kthread/worker/gate.rs *'", "lab", None),
     ("bench/README.md", "make bench SEED=2", "lab", None),
     ("bench/README.md", "make bench", "lab", None),
     ("bench/README.md", "bench/report.py", "lab", None),
@@ -109,6 +111,7 @@ ELSEWHERE = {
         "make test ARCH=arm64 KERNEL=debug": "make test-all", "make test-distro SUITE=trixie": "make test-all",
         "make test-distro SUITE=trixie WITH='user german'": "make test-all",
     },
+    "docs/proofs.md": {"make mutants SAMPLE=20": "make test-all"},
     "docs/stock.md": {
         **{command: "make test-distro WITH=stock" for command in (
             "make metadata KDIR=/lib/modules/$(uname -r)/build", "make KDIR=/lib/modules/$(uname -r)/build",
