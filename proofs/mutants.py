@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Run the mutants of kthread/, and list those that no test notices.
+"""Run the mutants of kthread/, demo/, stats/ and debugfs/, and list those that no test notices.
 
 usage: mutants.py [--only PATTERN] [--sample NUMBER --seed SEED] TREE HERD7 PLACE TOOL=VALUE...
 
 All mutants are compiled into one program, which is told the number of one of them. First the model runs
-the tests that reach it, then User-Mode Linux the KUnit suites, until one fails; what passes all of that
-is compared with the litmus tests. PLACE has the series applied to the kernel tree, in tree/, which
-is built with the TOOLs.
+the tests that reach it, then User-Mode Linux the KUnit suites, then a guest its tests that reach it, until one
+fails; what passes all of that is compared with the litmus tests. PLACE has the series applied to the kernel
+tree, in tree/, which is built with the TOOLs.
 
 Prints KTAP. A mutant fails if it survives and is not in proofs/survivors, which says why each of those there
 is no fault. Results are kept in build/mutants/, as long as neither the code nor the tests change.
@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 sys.path.insert(0, TOP)
 
-from proofs import mutate  # noqa: E402
+from proofs import in_guest, mutate  # noqa: E402
 from qemu import ktap  # noqa: E402
 
 BUILD = os.path.join(TOP, "build", "mutants")
@@ -101,6 +101,7 @@ class Programs:
 
     model: str
     kernel: str
+    guests: in_guest.Guests
     # The tests of the model, and for each the mutants that it reaches.
     tests: dict[str, set[int]] = field(default_factory=dict)
     # The KUnit tests in the order in which they run, and the mutants that they reach.
@@ -123,7 +124,7 @@ def digest(*folders: str) -> str:
         for path, inner, names in os.walk(os.path.join(TOP, folder)):
             inner.sort()
             for name in sorted(names):
-                if not name.endswith((".rs", ".litmus", ".py")):
+                if not name.endswith((".rs", ".litmus", ".sh")):
                     continue
                 with open(os.path.join(path, name), "rb") as file:
                     summed.update(name.encode() + b"\0" + file.read())
@@ -166,7 +167,7 @@ class Mutants:
             file.write("".join(name + "\n" for name in sorted(self.without)))
 
     def write(self, origin: str, target: str, asks: str) -> None:
-        """Writes to the folder `target` the code of the folder `origin` with the mutants in it."""
+        """Writes to the folder `target` the code of the folder `origin` with the mutants in it, and what they ask."""
         numbers = self.numbers()
         for source in mutate.sources(origin):
             text = source.written(numbers)
@@ -181,9 +182,9 @@ class Mutants:
         for error in re.finditer(r"(?ms)^(?:ERROR:root:)?error.*?(?=^(?:error|warning)|\Z)", log):
             blamed: set[str] = set()
             for path, row, column in re.findall(r"(?:-->|:::) (\S+?):(\d+):(\d+)", error[0]):
-                if "/kthread/" not in path and not path.startswith("kthread/"):
+                name = self.file_of(path)
+                if not name or not os.path.exists(os.path.join(folder, name)):
                     continue
-                name = "kthread/" + path.split("kthread/")[-1]
                 with open(os.path.join(folder, name), encoding="utf-8") as file:
                     lines = file.read().split("\n")
                 line, at = lines[int(row) - 1], int(column)
@@ -200,9 +201,13 @@ class Mutants:
         """The mutants that change what an error names, in the functions that it is about."""
         words = set(re.findall(r"`(\w+)`", error)) - {"self"}
         rows = [int(row) for row in re.findall(r"(?m)^(\d+) +\|", error)]
-        path = re.search(r"/(kthread/\S+?):\d", error)
-        return {mutant.name for mutant in self.all if path and mutant.file == path[1]
+        path = re.search(r"(?:-->|:::) (\S+?):\d", error)
+        return {mutant.name for mutant in self.all if path and mutant.file == self.file_of(path[1])
                 and any(abs(mutant.line - row) < 30 for row in rows) and words & set(re.findall(r"\w+", mutant.old))}
+
+    def file_of(self, path: str) -> str:
+        """The file that a path of the compiler is a copy of."""
+        return next((source.name for source in self.files if ("/" + path).endswith("/" + source.name)), "")
 
     def around(self, name: str, line: int) -> set[str]:
         for source in self.files:
@@ -278,6 +283,23 @@ def build_kernel(mutants: Mutants, src: str, place: str, tools: list[str]) -> st
 def add_c(text: str) -> str:
     """helpers.c with the C part of the mutants."""
     return text.replace('#include "mutex.c"\n', '#include "mutant.c"\n#include "mutex.c"\n')
+
+
+def build_guest(mutants: Mutants) -> in_guest.Guests:
+    """Builds the modules with the mutants in them."""
+    copy = os.path.join(BUILD, "guest")
+    log = os.path.join(BUILD, "guest.log")
+    in_guest.copy_project(copy)
+    while True:
+        mutants.write(TOP, copy, in_guest.ASKS)
+        say("building the modules with %d mutants" % len(mutants.numbers()))
+        built, output = in_guest.build(copy, log)
+        if built:
+            return in_guest.Guests(copy, os.cpu_count() or 1, say)
+        blamed = mutants.blamed(output, copy)
+        if not blamed:
+            fail("the modules do not build: see %s" % log)
+        mutants.drop(blamed)
 
 
 def run_model(program: str, test: str, number: int) -> tuple[bool, str]:
@@ -394,10 +416,15 @@ def judge(programs: Programs, mutants: Mutants, mutant: mutate.Mutant, tree: str
         passes, said = run_kernel(programs, mutant.number)
         if not passes:
             return Verdict("KUnit", said)
+    passes, said = programs.guests.judge(mutant.number)
+    if not passes:
+        return Verdict("guest", said)
     passes, said = compare_proofs(mutants, mutant, tree, herd)
     if not passes:
         return Verdict("proofs", said)
-    return Verdict("", "" if mutant.number in programs.reached else "the KUnit suites do not reach it")
+    if mutant.number in programs.reached or programs.guests.reaches(mutant.number):
+        return Verdict("", "")
+    return Verdict("", "no test in a kernel reaches it")
 
 
 def read_survivors() -> dict[str, str]:
@@ -416,16 +443,14 @@ def main() -> int:
     if len(arguments) < 3:
         sys.exit((__doc__ or "").split("\n\n")[1])
     tree, herd, place, *tools = arguments
-    key = digest("kthread", "proofs/model/src", "proofs/litmus")
+    key = digest(*mutate.FOLDERS, "proofs/model/src", "proofs/litmus", "tests")
     mutants = Mutants(key)
     known = read_survivors()
     unknown = sorted(set(known) - {mutant.name for mutant in mutants.all})
     if unknown:
         fail("proofs/survivors: there is no mutant '%s': proofs/mutate.py . lists them" % unknown[0])
 
-    programs = Programs(build_model(mutants), "")
-    programs.kernel = build_kernel(mutants, tree, place, tools)
-    programs.model = build_model(mutants)
+    programs = Programs(build_model(mutants), build_kernel(mutants, tree, place, tools), build_guest(mutants))
     learn(programs)
 
     chosen = [mutant for mutant in mutants.all if mutant.name not in mutants.without

@@ -3,9 +3,8 @@
 #
 # usage: mutants.sh [--only PATTERN] [--sample NUMBER --seed SEED]
 #
-# Shows which small changes of kthread/ no test notices: see docs/proofs.md. Each change is
-# run on the model and in the KUnit suites, on User-Mode Linux. Without arguments it runs
-# all of them, which takes hours, and goes on where an earlier run has stopped.
+# Shows which small changes of the code no test notices: see docs/proofs.md. Without arguments
+# it runs all of them, which takes hours, and goes on where an earlier run has stopped.
 
 . "$(dirname "$0")/../scripts/lib.sh"
 

@@ -4,9 +4,9 @@
 
 usage: mutate.py CODE [DIR]
 
-Lists the mutants of CODE/kthread/: number, file and line, name, and what changes. With DIR, writes DIR/kthread/,
-which has all of them in it and calls `crate::kthread::is_mutant(NUMBER)` to choose; that has to be added. For
-mutants.py, which runs them, this is a library.
+Lists the mutants of kthread/, demo/, stats/ and debugfs/ in CODE: number, file and line, name, and what changes.
+With DIR, writes these folders to DIR with all mutants in them. The code then calls `crate::kthread::is_mutant(NUMBER)`
+to choose, which has to be added. For mutants.py, which runs them, this is a library.
 
 The operators are
 omit      a statement is left out
@@ -32,7 +32,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-FOLDER = "kthread"
+FOLDERS = ("debugfs", "demo", "kthread", "stats")
 # The tests of a file are below such a line.
 TESTS_BEGIN = re.compile(r"^#\[(cfg\(kthread_kunit\)|cfg\(CONFIG_\w*KUNIT\w*\)|(kernel::prelude::)?kunit_tests\()", re.M)
 TEST_FILES = ("kunit.rs",)
@@ -372,14 +372,16 @@ class Source:
 
 
 def sources(code: str) -> list[Source]:
+    """The files of a folder that has some of FOLDERS."""
     found = []
-    for folder, folders, names in os.walk(os.path.join(code, FOLDER)):
-        folders.sort()
-        for name in sorted(names):
-            path = os.path.join(folder, name)
-            if name.endswith(".rs") and name not in TEST_FILES:
-                with open(path, encoding="utf-8") as file:
-                    found.append(Source(os.path.relpath(path, code), file.read()))
+    for top in FOLDERS:
+        for folder, folders, names in os.walk(os.path.join(code, top)):
+            folders.sort()
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                if name.endswith(".rs") and name not in TEST_FILES:
+                    with open(path, encoding="utf-8") as file:
+                        found.append(Source(os.path.relpath(path, code), file.read()))
     return found
 
 

@@ -34,8 +34,8 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
                             formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add(parser)
     parser.add_argument("--tests", default="*", metavar="GLOB",
-                        help="only the tests whose name matches (host tests are host/NAME, the self-check is "
-                             "selfcheck)")
+                        help="only the tests whose name matches this, or one of several (host tests are host/NAME, "
+                             "the self-check is selfcheck)")
     parser.add_argument("--limit", type=options.above_zero, metavar="SECONDS",
                         help="kill all guests after this time (default: 600, more for slow kernels)")
     parser.add_argument("--soak", type=options.above_zero, metavar="MINUTES",
@@ -138,15 +138,19 @@ def storm_seconds() -> int:
     return int(seconds)
 
 
+def matches(name: str, patterns: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns.split())
+
+
 def run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     kernel = lab.Kernel(args.kernel)
     options.check(kernel, args)
     tests = [suite.Test(path) for path in sorted(glob.glob(os.path.join(glob.escape(lab.TESTS), "*.sh")))]
-    tests = [test for test in tests if fnmatch.fnmatchcase(test.name, args.tests)]
+    tests = [test for test in tests if matches(test.name, args.tests)]
     # What is the same for any kernel is run with this one, or, if it is asked for, with another of this machine's.
     hosts = hosttest.find(once=kernel.name == "fast" or args.tests != "*" and kernel.arch.is_host)
-    hosts = [test for test in hosts if fnmatch.fnmatchcase(test.name, args.tests)]
+    hosts = [test for test in hosts if matches(test.name, args.tests)]
     if args.soak:
         os.environ["SOAK_MINUTES"] = str(args.soak)
         os.environ.setdefault("STORM_SECONDS", str(args.soak * 60))

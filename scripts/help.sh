@@ -53,7 +53,7 @@ To change this project (see CONTRIBUTING.md):
   make model            runs kthread/ on a model of the kernel, in all interleavings of two or
                         three parties with few preemptions, and in many others
   make mutants [SAMPLE=N SEED=N] [MUTANT=PATTERN]
-                        makes small changes of kthread/, one at a time, and lists those that no
+                        makes small changes of the code, one at a time, and lists those that no
                         test notices
 
 For kernel developers:

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Mutants in a guest: a copy of the project, with the mutants in it, whose tests run as always.
+
+The number of the mutant is written into the finished modules. So a mutant takes a boot, and no build.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import queue
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+
+# What answers in the modules: a mark, which is not in them twice, and the number behind it.
+MARK = b"<the number of the mutant>\0\0\0\0\0\0"
+EVERY = 0xffffffff
+ASKS = """
+/// A mark, and the number of the active mutant, which is written into the finished module.
+#[repr(C, align(4))]
+struct Number([u8; 32], u32);
+
+static NUMBER: Number = Number(*b"<the number of the mutant>\\0\\0\\0\\0\\0\\0", 0);
+static REACHED: [::core::sync::atomic::AtomicBool; 8192] =
+    [const { ::core::sync::atomic::AtomicBool::new(false) }; 8192];
+
+#[inline(never)]
+pub(crate) fn is_mutant(number: usize) -> bool {
+    use ::core::sync::atomic::Ordering::Relaxed;
+
+    // SAFETY: The static is valid, and never written.
+    let active = unsafe { (&raw const NUMBER).cast::<u8>().add(32).cast::<u32>().read_volatile() };
+
+    if active == u32::MAX && !REACHED[number].swap(true, Relaxed) {
+        kernel::prelude::pr_info!("reached mutant {number}\\n");
+    }
+    active == number as u32
+}
+"""
+# In the guest these take long, and others see what they see.
+LEFT_OUT = ("kunit", "storm", "kselftest")
+PATIENCE = 900.0
+
+
+def copy_project(target: str) -> None:
+    """Copies what is committed, and what is not, without build products."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(TOP, target, symlinks=True, ignore=lambda path, names: {"build", ".git"} & set(names) if path == TOP else set())
+
+
+def build(copy: str, log: str) -> tuple[bool, str]:
+    """Builds the modules of a copy."""
+    with open(log, "w", encoding="utf-8") as file:
+        status = subprocess.run([os.path.join(copy, "scripts", "prepare.sh"), "fast"], cwd=copy, stdin=subprocess.DEVNULL,
+                                stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+    with open(log, encoding="utf-8", errors="replace") as file:
+        return status == 0, file.read()
+
+
+def tests(copy: str) -> list[str]:
+    """The names of the tests that are run."""
+    paths = sorted(glob.glob(os.path.join(glob.escape(copy), "tests", "*.sh")))
+    return [name for name in (os.path.basename(path).removesuffix(".sh") for path in paths) if name not in LEFT_OUT]
+
+
+class Guest:
+    """A copy of the project that runs one guest at a time."""
+
+    def __init__(self, copy: str) -> None:
+        self.copy = copy
+        self.modules = sorted(glob.glob(os.path.join(glob.escape(copy), "build", "fast", "module", "stripped", "*.ko")))
+
+    def choose(self, number: int) -> int:
+        """Writes the number into all modules. Returns how many have the mark."""
+        marked = 0
+        for path in self.modules:
+            with open(path, "rb") as file:
+                content = file.read()
+            at = content.find(MARK)
+            if at >= 0:
+                marked += 1
+                at += len(MARK)
+                with open(path, "wb") as file:
+                    file.write(content[:at] + struct.pack("=I", number) + content[at + 4:])
+        return marked
+
+    def run(self, number: int, names: Iterable[str], limit: float) -> tuple[bool, str, float]:
+        """Runs these tests until one fails. Returns whether all pass, what failed, and the seconds."""
+        if not self.choose(number):
+            raise RuntimeError("no module of %s has the mutants in it" % self.copy)
+        start = time.monotonic()
+        command = [os.path.join(self.copy, "scripts", "run.sh"), sys.executable, "qemu/test.py", "--kernel", "fast",
+                   "--tests", " ".join(names), "--limit", str(int(limit))]
+        process = subprocess.Popen(command, cwd=self.copy, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True, errors="replace", start_new_session=True)
+        failed = ""
+        last = ""
+        assert process.stdout is not None
+        for line in process.stdout:
+            last = line.strip() or last
+            wrong = re.match(r"\s*not ok \d+ (.*)", line)
+            if wrong:
+                failed = wrong[1]
+                break
+        if failed:
+            # test.py ends its guests when it is interrupted.
+            os.killpg(process.pid, signal.SIGINT)
+            for line in process.stdout:
+                pass
+        status = process.wait()
+        if status and not failed:
+            failed = last
+        return not failed, failed, time.monotonic() - start
+
+    def reached(self, name: str) -> tuple[set[int], float]:
+        """The mutants that a test reaches, and how long it takes."""
+        before = set(glob.glob(os.path.join(glob.escape(self.copy), "build", "fast", "runs", "*")))
+        passes, failed, took = self.run(EVERY, [name], PATIENCE)
+        if not passes:
+            raise RuntimeError("%s fails without a mutant: %s" % (name, failed))
+        found: set[int] = set()
+        for folder in set(glob.glob(os.path.join(glob.escape(self.copy), "build", "fast", "runs", "*"))) - before:
+            for path in glob.glob(os.path.join(glob.escape(folder), "**", "console.log"), recursive=True):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    found |= set(map(int, re.findall(r"reached mutant (\d+)", file.read())))
+        return found, took
+
+
+class Guests:
+    """Several copies, of which each judge takes one."""
+
+    def __init__(self, first: str, count: int, say: Callable[[str], None]) -> None:
+        self.free: queue.Queue[Guest] = queue.Queue()
+        self.tests: dict[str, tuple[set[int], float]] = {}
+        guest = Guest(first)
+        say("running the guest's tests without a mutant")
+        for name in tests(first):
+            self.tests[name] = guest.reached(name)
+        self.free.put(guest)
+        for number in range(1, count):
+            other = "%s.%d" % (first, number)
+            shutil.rmtree(other, ignore_errors=True)
+            shutil.copytree(first, other, symlinks=True, ignore=shutil.ignore_patterns("runs"))
+            self.free.put(Guest(other))
+
+    def reaches(self, number: int) -> bool:
+        return any(number in reached for reached, _ in self.tests.values())
+
+    def judge(self, number: int) -> tuple[bool, str]:
+        chosen = [name for name, (reached, _) in self.tests.items() if number in reached]
+        if not chosen:
+            return True, ""
+        usual = sum(self.tests[name][1] for name in chosen)
+        guest = self.free.get()
+        try:
+            passes, failed, _ = guest.run(number, chosen, 60 + 3 * usual)
+        finally:
+            self.free.put(guest)
+        return passes, failed
