@@ -18,9 +18,12 @@ SLABS=/sys/kernel/debug/failslab
 PAGES=/sys/kernel/debug/fail_page_alloc
 KTHREADD=2
 
+# The function of the system call, whose name has that of the architecture.
+DELETE_MODULE=$(grep -o '\<__[a-z0-9]*_sys_delete_module$' /proc/kallsyms | grep -v '^__\(do\|se\|ia32\)_')
+
 # Kernel functions below which allocations fail, or do not.
-FUNCTIONS='kthread_create_on_node debugfs_create_dir __debugfs_create_file copy_process
-	kvrealloc_node_align_noprof full_proxy_write do_one_initcall __x64_sys_delete_module __alloc_object'
+FUNCTIONS="kthread_create_on_node debugfs_create_dir __debugfs_create_file copy_process
+	kvrealloc_node_align_noprof full_proxy_write do_one_initcall $DELETE_MODULE __alloc_object"
 
 # set_range WORD FUNCTION: sets WORD-start and WORD-end to the range of a kernel function.
 set_range()
@@ -126,7 +129,7 @@ do_all 'create a' 'run b'
 ktap_eq 'not all workers can be stopped at once' ENOMEM "$(without_memory control stop-all)"
 ktap_eq '... and none is' 'a b created running' "$(workers) $(value a state) $(value b state)"
 ktap_eq '... and no creation has failed' '2 3' "$(total create_failed) $(total commands_rejected)"
-only_in __x64_sys_delete_module
+only_in "$DELETE_MODULE"
 ktap_ok_if 'but the module can be unloaded' without_memory rmmod "$MODULE"
 ktap_ok_if 'nothing is left' demo_is_gone
 
