@@ -234,7 +234,13 @@ mod tests {
         bindings,
         fmt,
         prelude::*,
-        sync::Arc, //
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc, //
+        }, //
     };
 
     fn references() -> c_int {
@@ -270,6 +276,30 @@ mod tests {
         }
         // It has been dropped by the thread, whose end nobody can wait for.
         assert!(eventually(|| references() == before));
+        Ok(())
+    }
+
+    #[test]
+    fn a_detached_thread_gets_what_its_builder_says() -> Result {
+        let done = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let nice = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let (ended, own) = (done.clone(), nice.clone());
+
+        Builder::new(fmt!("nice"))
+            .policy(Policy::Normal { nice: 7 })
+            .spawn_detached(this_module(), move |ctx| {
+                own.store(seen(ctx.core()).nice, Relaxed);
+                ended.complete();
+            })?;
+        done.wait_for_completion();
+        assert_eq!(nice.load(Relaxed), 7);
+        assert_eq!(
+            Builder::new(fmt!("parks"))
+                .parks_itself()
+                .spawn_detached(this_module(), |_| ())
+                .err(),
+            Some(EINVAL)
+        );
         Ok(())
     }
 
