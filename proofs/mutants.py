@@ -416,7 +416,7 @@ def judge(programs: Programs, mutants: Mutants, mutant: mutate.Mutant, tree: str
         passes, said = run_kernel(programs, mutant.number)
         if not passes:
             return Verdict("KUnit", said)
-    passes, said = programs.guests.judge(mutant.number)
+    passes, said = programs.guests.judge(mutant.number, mutant.number in programs.reached)
     if not passes:
         return Verdict("guest", said)
     passes, said = compare_proofs(mutants, mutant, tree, herd)
