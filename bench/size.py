@@ -19,6 +19,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 API = re.compile(r"7kthread(?!.*5tests)")
 # The part of kthread/ that the twin has as well.
 THREADS = re.compile(r"7kthread(6packet|6thread|7context|7builder|5group|10completion)(?!.*5tests)")
+# What there is once for each closure, which is part of it.
+KIND = re.compile(r"7kthread.*6[pP]acket.*NC(?!.*5tests)")
 TWIN = re.compile(r"twin_(fn|create|start|stop|reap|join|wake|wait|threads)")
 
 
@@ -97,7 +99,8 @@ def sizes(kernel: str) -> Size:
     rows = {
         "C twin: threads": Object(os.path.join(module, "bench", "twin.o"), TWIN.match),
         "Rust: threads and groups": Object(user, THREADS.search),
-        "Rust: all of kthread/": api,
+        "Rust: ... for one more spawn": Object(user, KIND.search),
+        "Rust: all that is used": api,
     }
     return {
         "rows": {name: [item.text, item.data, len(item.relocations)] for name, item in rows.items()},
