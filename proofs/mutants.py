@@ -200,7 +200,7 @@ class Mutants:
     def concerned(self, error: str) -> set[str]:
         """The mutants that change what an error names, in the functions that it is about."""
         words = set(re.findall(r"`(\w+)`", error)) - {"self"}
-        rows = [int(row) for row in re.findall(r"(?m)^(\d+) +\|", error)]
+        rows = [int(row) for row in re.findall(r"(?m)^ *(\d+) +\|", error)]
         path = re.search(r"(?:-->|:::) (\S+?):\d", error)
         return {mutant.name for mutant in self.all if path and mutant.file == self.file_of(path[1])
                 and any(abs(mutant.line - row) < 30 for row in rows) and words & set(re.findall(r"\w+", mutant.old))}
