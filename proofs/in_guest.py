@@ -7,6 +7,7 @@ The number of the mutant is written into the finished modules. So a mutant takes
 from __future__ import annotations
 
 import glob
+import json
 import os
 import queue
 import re
@@ -94,8 +95,8 @@ class Guest:
                     file.write(content[:at] + struct.pack("=I", number) + content[at + 4:])
         return marked
 
-    def run(self, number: int, names: Iterable[str], limit: float) -> tuple[bool, str, float]:
-        """Runs these tests until one fails. Returns whether all pass, what failed, and the seconds."""
+    def run(self, number: int, names: Iterable[str], limit: float, to_the_end: bool = False) -> tuple[bool, str, float]:
+        """Runs these tests, usually until one fails. Returns whether all pass, what failed, and the seconds."""
         if not self.choose(number):
             raise RuntimeError("no module of %s has the mutants in it" % self.copy)
         start = time.monotonic()
@@ -110,9 +111,10 @@ class Guest:
             last = line.strip() or last
             wrong = re.match(r"\s*not ok \d+ (.*)", line)
             if wrong:
-                failed = wrong[1]
-                break
-        if failed:
+                failed = failed or wrong[1]
+                if not to_the_end:
+                    break
+        if failed and not to_the_end:
             # test.py ends its guests when it is interrupted.
             os.killpg(process.pid, signal.SIGINT)
             for line in process.stdout:
@@ -125,9 +127,8 @@ class Guest:
     def reached(self, name: str) -> tuple[set[int], float]:
         """The mutants that a test reaches, and how long it takes."""
         before = set(glob.glob(os.path.join(glob.escape(self.copy), "build", "fast", "runs", "*")))
-        passes, failed, took = self.run(EVERY, [name], PATIENCE)
-        if not passes:
-            raise RuntimeError("%s fails without a mutant: %s" % (name, failed))
+        # A test that reads the log may fail because of what is in it now.
+        _, _, took = self.run(EVERY, [name], PATIENCE, to_the_end=True)
         found: set[int] = set()
         for folder in set(glob.glob(os.path.join(glob.escape(self.copy), "build", "fast", "runs", "*"))) - before:
             for path in glob.glob(os.path.join(glob.escape(folder), "**", "console.log"), recursive=True):
@@ -139,13 +140,25 @@ class Guest:
 class Guests:
     """Several copies, of which each judge takes one."""
 
-    def __init__(self, first: str, count: int, say: Callable[[str], None]) -> None:
+    def __init__(self, first: str, count: int, known: str, say: Callable[[str], None]) -> None:
+        """The file `known` keeps what the tests reach."""
         self.free: queue.Queue[Guest] = queue.Queue()
         self.tests: dict[str, tuple[set[int], float]] = {}
         guest = Guest(first)
-        say("running the guest's tests without a mutant")
-        for name in tests(first):
-            self.tests[name] = guest.reached(name)
+        if not os.path.exists(known):
+            say("running the guest's tests without a mutant")
+            passes, failed, _ = guest.run(0, tests(first), PATIENCE)
+            if not passes:
+                raise RuntimeError("a test of the guest fails without a mutant: %s" % failed)
+            content = {}
+            for name in tests(first):
+                reached, took = guest.reached(name)
+                content[name] = [sorted(reached), took]
+            with open(known, "w", encoding="utf-8") as file:
+                json.dump(content, file)
+        with open(known, encoding="utf-8") as file:
+            for name, (numbers, took) in json.load(file).items():
+                self.tests[name] = set(numbers), took
         self.free.put(guest)
         for number in range(1, count):
             other = "%s.%d" % (first, number)

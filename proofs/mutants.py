@@ -124,7 +124,7 @@ def digest(*folders: str) -> str:
         for path, inner, names in os.walk(os.path.join(TOP, folder)):
             inner.sort()
             for name in sorted(names):
-                if not name.endswith((".rs", ".litmus", ".sh")):
+                if not name.endswith((".rs", ".litmus", ".sh")) and name != "mutate.py":
                     continue
                 with open(os.path.join(path, name), "rb") as file:
                     summed.update(name.encode() + b"\0" + file.read())
@@ -151,6 +151,7 @@ class Mutants:
     def __init__(self, key: str) -> None:
         self.files = mutate.sources(TOP)
         self.all = mutate.numbered(self.files)
+        self.key = key
         self.path = os.path.join(BUILD, "does-not-compile." + key)
         self.without: set[str] = set()
         if os.path.exists(self.path):
@@ -289,13 +290,16 @@ def build_guest(mutants: Mutants) -> in_guest.Guests:
     """Builds the modules with the mutants in them."""
     copy = os.path.join(BUILD, "guest")
     log = os.path.join(BUILD, "guest.log")
+    known = os.path.join(BUILD, "reached." + mutants.key)
+    if os.path.exists(known):
+        return in_guest.Guests(copy, os.cpu_count() or 1, known, say)
     in_guest.copy_project(copy)
     while True:
         mutants.write(TOP, copy, in_guest.ASKS)
         say("building the modules with %d mutants" % len(mutants.numbers()))
         built, output = in_guest.build(copy, log)
         if built:
-            return in_guest.Guests(copy, os.cpu_count() or 1, say)
+            return in_guest.Guests(copy, os.cpu_count() or 1, known, say)
         blamed = mutants.blamed(output, copy)
         if not blamed:
             fail("the modules do not build: see %s" % log)
@@ -443,7 +447,7 @@ def main() -> int:
     if len(arguments) < 3:
         sys.exit((__doc__ or "").split("\n\n")[1])
     tree, herd, place, *tools = arguments
-    key = digest(*mutate.FOLDERS, "proofs/model/src", "proofs/litmus", "tests")
+    key = digest(*mutate.FOLDERS, "proofs", "samples", "tests")
     mutants = Mutants(key)
     known = read_survivors()
     unknown = sorted(set(known) - {mutant.name for mutant in mutants.all})
