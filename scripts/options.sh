@@ -177,20 +177,18 @@ if value QEMU_ACCEL; then
 fi
 
 if value TESTS; then
-	for pattern in $value; do
-		found=
-		set +f
-		for test in selfcheck "$TOP"/tests/*.sh "$TOP"/tests/host/*.sh; do
-			test=${test#"$TOP/tests/"}
-			# shellcheck disable=SC2254 # it is a pattern
-			case ${test%.sh} in
-			$pattern) found=yes ;;
-			esac
-		done
-		set -f
-		[ -n "$found" ] ||
-			refuse "TESTS='$pattern' matches no test: give patterns for the names of tests/*.sh, as 'work*', or selfcheck, or 'host/*'"
+	found=
+	set +f
+	for test in selfcheck "$TOP"/tests/*.sh "$TOP"/tests/host/*.sh; do
+		test=${test#"$TOP/tests/"}
+		# shellcheck disable=SC2254 # it is a pattern
+		case ${test%.sh} in
+		$value) found=yes ;;
+		esac
 	done
+	set -f
+	[ -n "$found" ] ||
+		refuse "TESTS='$value' matches no test: give a pattern for the names of tests/*.sh, as 'work*', or selfcheck, or 'host/*'"
 fi
 
 if value BUG; then
