@@ -62,27 +62,7 @@ pub(crate) fn is_mutant(number: i32) -> bool {
     unsafe { kthread_is_mutant(number) }
 }
 """
-IN_C = """// SPDX-License-Identifier: GPL-2.0
-
-#include <linux/bitmap.h>
-#include <linux/moduleparam.h>
-#include <linux/printk.h>
-
-static int kthread_mutant;
-/* bindgen reads this as if for a module. */
-#ifndef MODULE
-core_param(kthread_mutant, kthread_mutant, int, 0);
-#endif
-static DECLARE_BITMAP(kthread_mutants_reached, 8192);
-
-bool kthread_is_mutant(int number);
-bool kthread_is_mutant(int number)
-{
-	if (unlikely(kthread_mutant == -1) && !test_and_set_bit(number, kthread_mutants_reached))
-		pr_info("reached mutant %d\\n", number);
-	return kthread_mutant == number;
-}
-"""
+IN_C = os.path.join(TOP, "proofs", "mutant.c")
 RESULT = re.compile(r"\s*(not )?ok \d+ ([\w.-]+)")
 TROUBLE = re.compile(r"BUG: |WARNING: |Kernel panic|Oops|INFO: |list_(add|del) corruption|rust_kernel: panicked|Segmentation fault")
 
@@ -257,7 +237,8 @@ def build_kernel(mutants: Mutants, src: str, place: str, tools: list[str]) -> st
                         with open(os.path.join(plain, path), encoding="utf-8") as file:
                             text = file.read()
                         write_if_changed(os.path.join(tree, path), add_c(text) if path == "rust/helpers/helpers.c" else text)
-            write_if_changed(os.path.join(tree, "rust", "helpers", "mutant.c"), IN_C)
+            with open(IN_C, encoding="utf-8") as file:
+                write_if_changed(os.path.join(tree, "rust", "helpers", "mutant.c"), file.read())
             kunit = os.path.join(plain, "rust", "kernel", "kthread", "kunit.rs")
             with open(kunit, encoding="utf-8") as file:
                 write_if_changed(os.path.join(tree, "rust", "kernel", "kthread", "kunit.rs"), file.read())
@@ -454,13 +435,16 @@ def main() -> int:
     if unknown:
         fail("proofs/survivors: there is no mutant '%s': proofs/mutate.py . lists them" % unknown[0])
 
+    if not any(fnmatch.fnmatchcase(mutant.name, options["--only"]) for mutant in mutants.all):
+        fail("there is no mutant '%s': proofs/mutate.py . lists them" % options["--only"])
+
     programs = Programs(build_model(mutants), build_kernel(mutants, tree, place, tools), build_guest(mutants))
     learn(programs)
 
     chosen = [mutant for mutant in mutants.all if mutant.name not in mutants.without
               and fnmatch.fnmatchcase(mutant.name, options["--only"])]
     if not chosen:
-        fail("there is no mutant '%s': proofs/mutate.py . lists them" % options["--only"])
+        fail("'%s': none of these compiles" % options["--only"])
     if options["--sample"]:
         seed = options["--seed"] or str(random.randrange(1 << 32))
         say("a sample of %s, with SEED=%s" % (options["--sample"], seed))

@@ -102,13 +102,13 @@ use kthread::*;
 fn main() {
     print!("{} {} {} {} {} ", is_small(3), is_small(4), bump(2), bump(3), bump(9));
     store();
-    println!();
+    println!(".");
 }
 EOF
 "$rustc" --edition 2021 -A warnings -o "$work/program" "$work/new/main.rs" >"$work/log" 2>&1
 ktap_eq 'all of them compile in one program' 0 $? || ktap_diag "$(cat "$work/log")"
 plain=$("$work/program" 2>&1)
-ktap_eq 'which without one does what the code does' 'true false 4 16 18 7 true dropped ' "$plain"
+ktap_eq 'which without one does what the code does' 'true false 4 16 18 7 true dropped .' "$plain"
 
 # number NAME: the number of a mutant.
 number()
@@ -121,14 +121,14 @@ for line in 'is_small swap 1' 'bump swap 1' 'bump yes 1' 'bump bound 1' 'bump li
 	seen="$seen$line: $(MUTANT=$(number "$line") "$work/program" 2>&1)
 "
 done
-ktap_eq 'and with one what the mutant does' 'is_small swap 1: true true 4 16 18 7 true dropped 
-bump swap 1: true false 8 6 18 7 true dropped 
-bump yes 1: true false 8 16 28 7 true dropped 
-bump bound 1: true false 4 16 18 7 true dropped 
-bump literal 1: true false 0 0 0 7 true dropped 
-store unlocked 1: true false 4 16 18 7 false dropped 
-store leak 1: true false 4 16 18 7 true 
-store empty 1: true false 4 16 18 ' "${seen%?}"
+ktap_eq 'and with one what the mutant does' 'is_small swap 1: true true 4 16 18 7 true dropped .
+bump swap 1: true false 8 6 18 7 true dropped .
+bump yes 1: true false 8 16 28 7 true dropped .
+bump bound 1: true false 4 16 18 7 true dropped .
+bump literal 1: true false 0 0 0 7 true dropped .
+store unlocked 1: true false 4 16 18 7 false dropped .
+store leak 1: true false 4 16 18 7 true .
+store empty 1: true false 4 16 18 .' "${seen%?}"
 
 "$top/proofs/mutate.py" >"$work/log" 2>&1
 ktap_match 'without a folder it says what it takes' '1 usage: mutate.py *' "$? $(cat "$work/log")"
