@@ -19,6 +19,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
+from proofs import children
+
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
 # What answers in the modules: a mark, which is not in them twice, and the number behind it.
@@ -102,26 +104,21 @@ class Guest:
         start = time.monotonic()
         command = [os.path.join(self.copy, "scripts", "run.sh"), sys.executable, "qemu/test.py", "--kernel", "fast",
                    "--tests", " ".join(names), "--limit", str(int(limit))]
-        process = subprocess.Popen(command, cwd=self.copy, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, text=True, errors="replace", start_new_session=True)
         failed = ""
         last = ""
-        assert process.stdout is not None
-        for line in process.stdout:
-            last = line.strip() or last
-            wrong = re.match(r"\s*not ok \d+ (.*)", line)
-            if wrong:
-                failed = failed or wrong[1]
-                if not to_the_end:
-                    break
-        if failed and not to_the_end:
-            # test.py ends its guests when it is interrupted.
-            os.killpg(process.pid, signal.SIGINT)
+        # test.py ends its guests when it is interrupted.
+        with children.started(command, self.copy, None, signal.SIGINT) as process:
+            assert process.stdout is not None
             for line in process.stdout:
-                pass
-        status = process.wait()
-        if status and not failed:
-            failed = last
+                last = line.strip() or last
+                wrong = re.match(r"\s*not ok \d+ (.*)", line)
+                if wrong:
+                    failed = failed or wrong[1]
+                    if not to_the_end:
+                        break
+            else:
+                if process.wait() and not failed:
+                    failed = last
         return not failed, failed, time.monotonic() - start
 
     def reached(self, name: str) -> tuple[set[int], float]:

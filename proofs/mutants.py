@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 sys.path.insert(0, TOP)
 
-from proofs import in_guest, mutate  # noqa: E402
+from proofs import children, in_guest, mutate  # noqa: E402
 from qemu import ktap  # noqa: E402
 
 BUILD = os.path.join(TOP, "build", "mutants")
@@ -302,37 +302,32 @@ def kernel_lines(program: str, number: int) -> Iterator[str | None]:
     command = [program, "mem=1G", "console=tty", "kunit_shutdown=halt", "kunit.enable=1", "kunit.filter_glob=rust_kthread*",
                "seccomp=on", "ncpus=2", "panic=-1", "kthread_mutant=%d" % number]
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
-                                   errors="replace", start_new_session=True, cwd=folder,
-                                   env={"PATH": os.environ["PATH"], "HOME": folder, "TMPDIR": folder})
-        lines: queue.Queue[str | None] = queue.Queue()
-        assert process.stdout is not None
-        output = process.stdout
+        settings = {"PATH": os.environ["PATH"], "HOME": folder, "TMPDIR": folder}
+        with children.started(command, folder, settings, signal.SIGKILL) as process:
+            lines: queue.Queue[str | None] = queue.Queue()
+            assert process.stdout is not None
+            output = process.stdout
 
-        def read() -> None:
-            for line in output:
-                lines.put(line.rstrip())
-            lines.put(None)
+            def read() -> None:
+                for line in output:
+                    lines.put(line.rstrip())
+                lines.put(None)
 
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
-        try:
-            while True:
-                try:
-                    line = lines.get(timeout=SILENCE)
-                except queue.Empty:
-                    yield None
-                    return
-                if line is None:
-                    return
-                yield line
-        finally:
+            reader = threading.Thread(target=read, daemon=True)
+            reader.start()
             try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            process.wait()
-            reader.join()
+                while True:
+                    try:
+                        line = lines.get(timeout=SILENCE)
+                    except queue.Empty:
+                        yield None
+                        return
+                    if line is None:
+                        return
+                    yield line
+            finally:
+                children.end(process.pid, signal.SIGKILL)
+                reader.join()
 
 
 def run_kernel(programs: Programs, number: int) -> tuple[bool, str]:
@@ -480,7 +475,8 @@ def main() -> int:
                     wrong = [where, "it survives. %s" % verdict.said]
                 report.result("%-50s %-6s %s" % (mutant.name, verdict.by or "nobody", verdict.said[:100]), wrong)
         except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            children.end_all()
             raise
     print("# %d mutants, %d do not compile; of %d that were run %d are noticed (%.1f %%), %d are no faults, %d survive"
           % (len(mutants.all), len(mutants.without), len(chosen), killed, 100 * killed / len(chosen), excused,
@@ -489,4 +485,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # What ends this ends all that it runs.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("mutants: interrupted; the same command goes on from here")

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Processes that do not outlive this one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+
+LOCK = threading.Lock()
+# The process groups that are alive, and the signal that ends each.
+ALIVE: dict[int, int] = {}
+# Set once all have been ended, so that no thread starts another.
+OVER = threading.Event()
+
+
+@contextlib.contextmanager
+def started(command: list[str], cwd: str, env: dict[str, str] | None, ended_by: int) -> Iterator[subprocess.Popen[str]]:
+    """A process in a group of its own, with its output in `stdout`. It is ended and waited for at the end of the block."""
+    if OVER.is_set():
+        raise InterruptedError
+    process = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+    with LOCK:
+        ALIVE[process.pid] = ended_by
+    try:
+        yield process
+    finally:
+        end(process.pid, ended_by)
+        assert process.stdout is not None
+        for _ in process.stdout:
+            pass
+        process.wait()
+        # What is left of its group, if that did not end by itself.
+        end(process.pid, signal.SIGKILL)
+        with LOCK:
+            del ALIVE[process.pid]
+
+
+def end(group: int, how: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, how)
+
+
+def end_all() -> None:
+    OVER.set()
+    with LOCK:
+        for group, how in ALIVE.items():
+            end(group, how)
