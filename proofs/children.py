@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterator
 
 LOCK = threading.Lock()
+# Seconds that a process has to end by itself.
+PATIENCE = 20
 # The process groups that are alive, and the signal that ends each.
 ALIVE: dict[int, int] = {}
 # Set once all have been ended, so that no thread starts another.
@@ -30,12 +32,11 @@ def started(command: list[str], cwd: str, env: dict[str, str] | None, ended_by: 
         yield process
     finally:
         end(process.pid, ended_by)
-        assert process.stdout is not None
-        for _ in process.stdout:
-            pass
-        process.wait()
-        # What is left of its group, if that did not end by itself.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=PATIENCE)
+        # What is left of its group.
         end(process.pid, signal.SIGKILL)
+        process.wait()
         with LOCK:
             del ALIVE[process.pid]
 
