@@ -2,11 +2,9 @@
 
 //! Kernel threads in Rust, to be driven and watched from debugfs.
 
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod debugfs;
+pub mod debugfs;
 mod demo;
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 mod stats;
 
 use core::borrow::Borrow;

@@ -5,8 +5,7 @@
 //! Port of [`fs/ecryptfs/kthread.c`](srctree/fs/ecryptfs/kthread.c).
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 mod open;
 
 use kernel::{

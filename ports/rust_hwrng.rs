@@ -7,8 +7,7 @@
 //! registers one source.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 mod param;
 mod random;
 

@@ -11,8 +11,7 @@
 
 mod cpu;
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 mod own_queue;
 mod param;
 

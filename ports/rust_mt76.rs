@@ -7,8 +7,7 @@
 //! and `util.c`.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 
 use kernel::{
     fmt,

@@ -9,8 +9,7 @@
 
 mod cpu;
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 mod param;
 mod ring_buffer;
 

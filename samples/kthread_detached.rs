@@ -5,11 +5,9 @@
 //! A write to `/sys/kernel/debug/kthread_detached/job` starts it, another one tells it to finish.
 
 #[path = "../debugfs/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod debugfs;
+pub mod debugfs;
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 
 use debugfs::{
     File,

@@ -6,8 +6,7 @@
 //! device is leaked, no thread outlives the module.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 
 use kernel::{
     device::{

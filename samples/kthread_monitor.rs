@@ -6,8 +6,7 @@
 //! enough again.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 
 use kernel::{
     bindings,

@@ -5,8 +5,7 @@
 //! Each logs its CPU, and when that goes offline and online.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 
 use kernel::{
     cpu::{

@@ -6,11 +6,9 @@
 //! how many are waiting; the log shows which have been served.
 
 #[path = "../debugfs/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod debugfs;
+pub mod debugfs;
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 
 use debugfs::{
     File,

@@ -4,8 +4,7 @@
 //! without any `unsafe`.
 
 #[path = "../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 
 use core::{
     borrow::Borrow,

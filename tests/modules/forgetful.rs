@@ -3,11 +3,9 @@
 //! Files of debugfs with misused handles: leaked, dropped too late, or keeping themselves alive.
 
 #[path = "../../debugfs/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod debugfs;
+pub mod debugfs;
 #[path = "../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 
 use core::{
     borrow::Borrow,

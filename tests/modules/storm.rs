@@ -25,8 +25,7 @@
 //! being loaded. So the results are in the log.
 
 #[path = "../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 
 use core::borrow::Borrow;
 use kernel::{

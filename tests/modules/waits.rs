@@ -3,8 +3,7 @@
 //! Waits that the kernel complains about, one kind per load, which `what` selects.
 
 #[path = "../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 
 use kernel::{
     bindings,

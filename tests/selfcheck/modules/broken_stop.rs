@@ -3,8 +3,7 @@
 //! Broken on purpose: stops a thread with a lock held that the thread takes.
 
 #[path = "../../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
-mod kthread;
+pub mod kthread;
 
 use kernel::{
     new_mutex,
