@@ -100,6 +100,10 @@ class Region:
     mutants: list[Mutant] = field(default_factory=list)
 
 
+def in_one_line(code: str) -> str:
+    return re.sub(r"\s*\n\s*", " ", code).strip()
+
+
 class Source:
     """A Rust file, and the mutants of it."""
 
@@ -158,7 +162,7 @@ class Source:
                 yield at + 1, self.closed[at], found[1], result[1] if result else ""
 
     def add(self, region: Region, operator: str, at: int, old: str, new: str) -> None:
-        if not any(region is known for known in self.regions):
+        if not region.mutants:
             self.regions.append(region)
         region.mutants.append(Mutant(self.name, self.function, operator, at, old, new,
                                      self.text.count("\n", 0, at) + 1))
@@ -183,7 +187,7 @@ class Source:
 
     def flat(self, start: int, end: int) -> str:
         """The code in one line, without its comments."""
-        return re.sub(r"\s*\n\s*", " ", self.plain[start:end]).strip()
+        return in_one_line(self.plain[start:end])
 
     def body(self, start: int, end: int, result: str) -> None:
         """The body of a function."""
@@ -245,22 +249,22 @@ class Source:
         elif BLOCK_LIKE.match(text):
             # Its parts are seen to by inner(). As a whole it can be left out if it has no value.
             if text.startswith("unsafe") and text.endswith(";"):
-                self.omit(start, end)
+                self.omit(Region(start, end))
         elif re.match(r"(return|break|continue)\b", text):
             word = re.match(r"(return|break)\s+(?!')", text)
             if word:
                 self.changes(Region(start + word.end(), stop))
         elif text.endswith(";"):
-            self.changes(Region(start, end))
+            region = Region(start, end)
+            self.changes(region)
             # might_sleep() checks the caller, and does nothing.
             if not re.match(r"_*\w+!|might_sleep\(", text):
-                self.omit(start, end)
+                self.omit(region)
         elif tail:
             self.changes(Region(start, end))
 
-    def omit(self, start: int, end: int) -> None:
-        region = next((r for r in self.regions if (r.start, r.end) == (start, end)), Region(start, end))
-        self.add(region, "omit", start, self.text[start:end], "")
+    def omit(self, region: Region) -> None:
+        self.add(region, "omit", region.start, self.text[region.start:region.end], "")
 
     def inner(self, start: int, end: int) -> None:
         """The conditions and blocks inside a statement."""
@@ -357,14 +361,8 @@ class Source:
         for mutant in region.mutants:
             if mutant.name not in numbers:
                 continue
-            before = self.flat(region.start, mutant.at)
-            after = self.flat(mutant.at + len(mutant.old), region.end)
-            # flat() strips the blanks around operators that it cuts off.
-            copy = (before + mutant.new + after) if mutant.operator == "not" else before + " " + mutant.new + " " + after
-            if mutant.operator in ("relaxed", "leak", "literal"):
-                copy = self.plain[region.start:mutant.at] + mutant.new + self.plain[mutant.at + len(mutant.old):region.end]
-                copy = re.sub(r"\s*\n\s*", " ", copy)
-            chain += "if crate::kthread::is_mutant(%d) { %s } else " % (numbers[mutant.name], copy)
+            copy = self.plain[region.start:mutant.at] + mutant.new + self.plain[mutant.at + len(mutant.old):region.end]
+            chain += "if crate::kthread::is_mutant(%d) { %s } else " % (numbers[mutant.name], in_one_line(copy))
         if region.start == region.end:
             return re.sub(r" else (?=if|$)", " ", chain)
         whole = "%s{ %s%s%s }" % (chain, region.before, original, region.after)
