@@ -14,7 +14,6 @@ import re
 import shutil
 import signal
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -59,15 +58,6 @@ def copy_project(target: str) -> None:
     """Copies what is committed, and what is not, without build products."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(TOP, target, symlinks=True, ignore=lambda path, names: {"build", ".git"} & set(names) if path == TOP else set())
-
-
-def build(copy: str, log: str) -> tuple[bool, str]:
-    """Builds the modules of a copy."""
-    with open(log, "w", encoding="utf-8") as file:
-        status = subprocess.run([os.path.join(copy, "scripts", "prepare.sh"), "fast"], cwd=copy, stdin=subprocess.DEVNULL,
-                                stdout=file, stderr=subprocess.STDOUT, check=False).returncode
-    with open(log, encoding="utf-8", errors="replace") as file:
-        return status == 0, file.read()
 
 
 def tests(copy: str) -> list[str]:

@@ -29,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -63,6 +63,12 @@ pub(crate) fn is_mutant(number: i32) -> bool {
 }
 """
 IN_C = os.path.join(TOP, "proofs", "mutant.c")
+# What helps to notice a mutant, and what takes long and does not.
+OPTIONS = """CONFIG_DEBUG_KERNEL=y
+CONFIG_DEBUG_ATOMIC_SLEEP=y
+CONFIG_DEBUG_LIST=y
+# CONFIG_RUST_KERNEL_DOCTESTS is not set
+"""
 RESULT = re.compile(r"\s*(not )?ok \d+ ([\w.-]+)")
 TROUBLE = re.compile(r"BUG: |WARNING: |Kernel panic|Oops|INFO: |list_(add|del) corruption|rust_kernel: panicked|Segmentation fault")
 
@@ -97,14 +103,14 @@ def fail(text: str) -> None:
     sys.exit("mutants: " + text)
 
 
-def digest(*folders: str) -> str:
-    """A hash of all files in these folders."""
-    summed = hashlib.sha256()
+def digest(folders: Iterable[str], words: list[str]) -> str:
+    """A hash of the code and the tests in these folders, and of these words."""
+    summed = hashlib.sha256("\0".join(words).encode())
     for folder in folders:
         for path, inner, names in os.walk(os.path.join(TOP, folder)):
             inner.sort()
             for name in sorted(names):
-                if not name.endswith((".rs", ".litmus", ".sh")) and name != "mutate.py":
+                if not name.endswith((".rs", ".litmus", ".sh", ".config")) and name != "mutate.py":
                     continue
                 with open(os.path.join(path, name), "rb") as file:
                     summed.update(name.encode() + b"\0" + file.read())
@@ -198,68 +204,62 @@ class Mutants:
         return set()
 
 
-def run_logged(command: list[str], log: str) -> tuple[bool, str]:
-    with open(log, "w", encoding="utf-8") as file:
-        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False).returncode
-    with open(log, encoding="utf-8", errors="replace") as file:
-        return status == 0, file.read()
+def build(mutants: Mutants, what: str, folder: str, write: Callable[[], None], command: list[str], errors: str = "") -> None:
+    """Builds a program with the mutants in it, which write() puts into `folder`, and drops those that do not compile.
+
+    The errors are what the command prints, or in a file.
+    """
+    log = os.path.join(BUILD, what.replace(" ", "-") + ".log")
+    while True:
+        write()
+        say("building %s with %d mutants" % (what, len(mutants.numbers())))
+        with open(log, "w", encoding="utf-8") as file:
+            done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False)
+        if done.returncode == 0:
+            return
+        with open(errors or log, encoding="utf-8", errors="replace") as file:
+            blamed = mutants.blamed(file.read(), folder)
+        if not blamed:
+            fail("building %s failed: see %s" % (what, errors or log))
+        mutants.drop(blamed)
 
 
 def build_model(mutants: Mutants) -> str:
-    """Builds the model with the mutants in it, and drops those that do not compile."""
     code = os.path.join(BUILD, "code")
     target = os.path.join(BUILD, "model")
-    log = target + ".log"
-    while True:
-        mutants.write(TOP, code, IN_MODEL)
-        say("building the model with %d mutants" % len(mutants.numbers()))
-        built, _ = run_logged([os.path.join(TOP, "proofs", "model.sh"), "--build", target, "--code", code], log)
-        if built:
-            return os.path.join(target, "debug", "model")
-        with open(target + ".log", encoding="utf-8") as file:
-            blamed = mutants.blamed(file.read(), code)
-        if not blamed:
-            fail("the model does not build: see %s" % log)
-        mutants.drop(blamed)
+    build(mutants, "the model", code, lambda: mutants.write(TOP, code, IN_MODEL),
+          [os.path.join(TOP, "proofs", "model.sh"), "--build", target, "--code", code], target + ".log")
+    return os.path.join(target, "debug", "model")
 
 
 def build_kernel(mutants: Mutants, src: str, place: str, tools: list[str]) -> str:
-    """Builds User-Mode Linux with the mutants in it."""
+    """Builds User-Mode Linux from the tree in `place`."""
     tree = os.path.join(place, "tree")
-    log = os.path.join(BUILD, "kernel.log")
-    while True:
-        with tempfile.TemporaryDirectory() as plain:
-            subprocess.run([os.path.join(TOP, "series", "series.py"), "write", src, plain], check=True)
-            for folder, _, names in os.walk(plain):
-                for name in names:
-                    path = os.path.relpath(os.path.join(folder, name), plain)
-                    if not path.startswith("rust/kernel/kthread/"):
-                        with open(os.path.join(plain, path), encoding="utf-8") as file:
-                            text = file.read()
-                        write_if_changed(os.path.join(tree, path), add_c(text) if path == "rust/helpers/helpers.c" else text)
-            with open(IN_C, encoding="utf-8") as file:
-                write_if_changed(os.path.join(tree, "rust", "helpers", "mutant.c"), file.read())
-            kunit = os.path.join(plain, "rust", "kernel", "kthread", "kunit.rs")
-            with open(kunit, encoding="utf-8") as file:
-                write_if_changed(os.path.join(tree, "rust", "kernel", "kthread", "kunit.rs"), file.read())
-            config = os.path.join(plain, "rust", "kernel", "kthread", ".kunitconfig")
-            shutil.copy(config, os.path.join(place, "kunitconfig"))
-            mutants.write(os.path.join(plain, "rust", "kernel"), os.path.join(tree, "rust", "kernel"), IN_KERNEL)
-        with open(os.path.join(place, "kunitconfig"), "a", encoding="utf-8") as file:
-            file.write("CONFIG_DEBUG_KERNEL=y\nCONFIG_DEBUG_ATOMIC_SLEEP=y\nCONFIG_DEBUG_LIST=y\n"
-                       "# CONFIG_RUST_KERNEL_DOCTESTS is not set\n")
-        say("building User-Mode Linux with %d mutants" % len(mutants.numbers()))
-        command = [os.path.join(tree, "tools", "testing", "kunit", "kunit.py"), "build", "--arch", "um", "--build_dir",
-                   os.path.join(place, "um"), "--kunitconfig", os.path.join(place, "kunitconfig"), "--jobs", str(os.cpu_count())]
-        for tool in tools:
-            command += ["--make_options", tool]
-        built, output = run_logged([os.path.join(TOP, "scripts", "run.sh"), sys.executable, *command], log)
-        if built:
-            return os.path.join(place, "um", "linux")
-        blamed = mutants.blamed(output, os.path.join(tree, "rust", "kernel"))
-        if not blamed:
-            fail("the kernel does not build: see %s" % log)
-        mutants.drop(blamed)
+    kernel = os.path.join("rust", "kernel")
+    kthread = os.path.join(kernel, "kthread")
+    config = os.path.join(place, "kunitconfig")
+    command = [os.path.join(TOP, "scripts", "run.sh"), sys.executable, os.path.join(tree, "tools", "testing", "kunit", "kunit.py"),
+               "build", "--arch", "um", "--build_dir", os.path.join(place, "um"), "--kunitconfig", config,
+               "--jobs", str(os.cpu_count())]
+    for tool in tools:
+        command += ["--make_options", tool]
+    with tempfile.TemporaryDirectory() as plain:
+        subprocess.run([os.path.join(TOP, "series", "series.py"), "write", src, plain], check=True)
+        for folder, _, names in os.walk(plain):
+            for name in names:
+                path = os.path.relpath(os.path.join(folder, name), plain)
+                if path.startswith(kthread) and mutate.is_source(name):
+                    continue
+                with open(os.path.join(plain, path), encoding="utf-8") as file:
+                    text = file.read()
+                write_if_changed(os.path.join(tree, path), add_c(text) if path == "rust/helpers/helpers.c" else text)
+        with open(IN_C, encoding="utf-8") as file:
+            write_if_changed(os.path.join(tree, "rust", "helpers", "mutant.c"), file.read())
+        with open(os.path.join(tree, kthread, ".kunitconfig"), encoding="utf-8") as file:
+            write_if_changed(config, file.read() + OPTIONS)
+        build(mutants, "User-Mode Linux", os.path.join(tree, kernel),
+              lambda: mutants.write(os.path.join(plain, kernel), os.path.join(tree, kernel), IN_KERNEL), command)
+    return os.path.join(place, "um", "linux")
 
 
 def add_c(text: str) -> str:
@@ -268,23 +268,14 @@ def add_c(text: str) -> str:
 
 
 def build_guest(mutants: Mutants) -> in_guest.Guests:
-    """Builds the modules with the mutants in them."""
+    """Builds the modules, unless it is known already what the tests reach in them."""
     copy = os.path.join(BUILD, "guest")
-    log = os.path.join(BUILD, "guest.log")
     known = os.path.join(BUILD, "reached." + mutants.key)
-    if os.path.exists(known):
-        return in_guest.Guests(copy, os.cpu_count() or 1, known, say)
-    in_guest.copy_project(copy)
-    while True:
-        mutants.write(TOP, copy, in_guest.ASKS)
-        say("building the modules with %d mutants" % len(mutants.numbers()))
-        built, output = in_guest.build(copy, log)
-        if built:
-            return in_guest.Guests(copy, os.cpu_count() or 1, known, say)
-        blamed = mutants.blamed(output, copy)
-        if not blamed:
-            fail("the modules do not build: see %s" % log)
-        mutants.drop(blamed)
+    if not os.path.exists(known):
+        in_guest.copy_project(copy)
+        build(mutants, "the modules", copy, lambda: mutants.write(TOP, copy, in_guest.ASKS),
+              [os.path.join(copy, "scripts", "prepare.sh"), "fast"])
+    return in_guest.Guests(copy, os.cpu_count() or 1, known, say)
 
 
 def run_model(program: str, test: str, number: int) -> tuple[bool, str]:
@@ -423,7 +414,8 @@ def main() -> int:
     if len(arguments) < 3:
         sys.exit((__doc__ or "").split("\n\n")[1])
     tree, herd, place, *tools = arguments
-    key = digest(*mutate.FOLDERS, "proofs", "samples", "tests")
+    # Modules of another kernel do not load, which looks as if all of their mutants were noticed.
+    key = digest((*mutate.FOLDERS, "proofs", "samples", "tests", "qemu/config"), [tree, *tools])
     mutants = Mutants(key)
     known = read_survivors()
     unknown = sorted(set(known) - {mutant.name for mutant in mutants.all})

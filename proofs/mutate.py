@@ -369,6 +369,10 @@ class Source:
         return whole if statement else "(%s)" % whole
 
 
+def is_source(name: str) -> bool:
+    return name.endswith(".rs") and name not in TEST_FILES
+
+
 def sources(code: str) -> list[Source]:
     """The files of a folder that has some of FOLDERS."""
     found = []
@@ -377,7 +381,7 @@ def sources(code: str) -> list[Source]:
             folders.sort()
             for name in sorted(names):
                 path = os.path.join(folder, name)
-                if name.endswith(".rs") and name not in TEST_FILES:
+                if is_source(name):
                     with open(path, encoding="utf-8") as file:
                         found.append(Source(os.path.relpath(path, code), file.read()))
     return found
