@@ -335,7 +335,9 @@ class Source:
 
     def applied(self, mutant: Mutant) -> str:
         """The text of a mutant."""
-        return self.text[:mutant.at] + mutant.new + self.text[mutant.at + len(mutant.old):]
+        # litmus.py knows a function by a line that ends with its brace.
+        new = mutant.new if mutant.old else "\n" + mutant.new
+        return self.text[:mutant.at] + new + self.text[mutant.at + len(mutant.old):]
 
     def written(self, numbers: dict[str, int]) -> str:
         """The text with all mutants that have a number compiled in."""
