@@ -780,8 +780,12 @@ mod tests {
             create(fmt!("{long}"), Placement::Anywhere),
             Err(enametoolong())
         );
+        assert_eq!(
+            create(fmt!("{long}{long}"), Placement::Anywhere),
+            Err(enametoolong())
+        );
         assert_eq!(create(fmt!("node"), Placement::Node(u32::MAX)), Err(ENODEV));
-        assert_eq!(drops.load(Relaxed), 4);
+        assert_eq!(drops.load(Relaxed), 5);
         assert!(group.is_empty());
         Ok(())
     }
