@@ -2,9 +2,11 @@
 
 //! Kernel threads in Rust, to be driven and watched from debugfs.
 
-pub mod debugfs;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod debugfs;
 mod demo;
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 mod stats;
 
 use core::borrow::Borrow;

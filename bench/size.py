@@ -100,7 +100,7 @@ def sizes(kernel: str) -> Size:
         "C twin: threads": Object(os.path.join(module, "bench", "twin.o"), TWIN.match),
         "Rust: threads and groups": Object(user, THREADS.search),
         "Rust: ... for one more spawn": Object(user, KIND.search),
-        "Rust: all of kthread/": api,
+        "Rust: all that is used": api,
     }
     return {
         "rows": {name: [item.text, item.data, len(item.relocations)] for name, item in rows.items()},

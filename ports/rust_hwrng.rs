@@ -7,7 +7,8 @@
 //! registers one source.
 
 #[path = "../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 mod param;
 mod random;
 

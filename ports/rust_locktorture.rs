@@ -10,7 +10,8 @@
 
 mod cpu;
 #[path = "../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 mod param;
 
 use cpu::online_cpus;

@@ -9,7 +9,8 @@
 
 mod cpu;
 #[path = "../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 mod own_queue;
 mod param;
 mod write_file;

@@ -5,9 +5,11 @@
 //! A write to `/sys/kernel/debug/kthread_detached/job` starts it, another one tells it to finish.
 
 #[path = "../debugfs/mod.rs"]
-pub mod debugfs;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod debugfs;
 #[path = "../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use debugfs::{
     File,

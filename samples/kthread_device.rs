@@ -6,7 +6,8 @@
 //! device is leaked, no thread outlives the module.
 
 #[path = "../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use kernel::{
     device::{

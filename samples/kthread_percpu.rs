@@ -5,7 +5,8 @@
 //! Each logs its CPU, and when that goes offline and online.
 
 #[path = "../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use kernel::{
     cpu::{

@@ -6,7 +6,8 @@
 //! faster.
 
 #[path = "../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use kernel::{
     new_mutex,

@@ -6,9 +6,11 @@
 //! how many are waiting; the log shows which have been served.
 
 #[path = "../debugfs/mod.rs"]
-pub mod debugfs;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod debugfs;
 #[path = "../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use debugfs::{
     File,

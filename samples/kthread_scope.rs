@@ -5,7 +5,8 @@
 //! Two of them each add up one half of an array on the caller's stack.
 
 #[path = "../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use kernel::prelude::*;
 

@@ -5,7 +5,8 @@
 //! Its work item is a heart that beats in the log: it queues itself again each time.
 
 #[path = "../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use kernel::{
     prelude::*,

@@ -649,7 +649,7 @@ MACROS = {"impl_has_slot", "impl_has_work_field", "threaded_module"}
 
 def sample(name: str, text: str) -> str:
     """A sample in the form for the tree."""
-    text = re.sub(r'(?m)^#\[path = "\.\./kthread/mod\.rs"\]\npub mod kthread;\n\n', "", text)
+    text = re.sub(r'(?m)^#\[path = "\.\./kthread/mod\.rs"\]\n#\[allow\(.*\)\]\nmod kthread;\n\n', "", text)
     text = text.replace('name: "%s"' % name, 'name: "rust_%s"' % name).replace(
         "The rust_kthread_demo authors", "Rust for Linux Contributors")
     found = [match for match in USE.finditer(text) if not match.group(1)]

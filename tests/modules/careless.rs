@@ -4,7 +4,8 @@
 //! without any `unsafe`.
 
 #[path = "../../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use core::{
     borrow::Borrow,

@@ -3,9 +3,11 @@
 //! Files of debugfs with misused handles: leaked, dropped too late, or keeping themselves alive.
 
 #[path = "../../debugfs/mod.rs"]
-pub mod debugfs;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod debugfs;
 #[path = "../../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use core::{
     borrow::Borrow,

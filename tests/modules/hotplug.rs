@@ -3,7 +3,8 @@
 //! Per-CPU threads that are woken all the time, and log their counters.
 
 #[path = "../../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use kernel::{
     cpu::{

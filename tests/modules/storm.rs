@@ -25,7 +25,8 @@
 //! being loaded. So the results are in the log.
 
 #[path = "../../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use core::borrow::Borrow;
 use kernel::{

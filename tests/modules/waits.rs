@@ -3,7 +3,8 @@
 //! Waits that the kernel complains about, one kind per load, which `what` selects.
 
 #[path = "../../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use kernel::{
     bindings,

@@ -3,7 +3,8 @@
 //! Broken on purpose: stops a thread with a lock held that the thread takes.
 
 #[path = "../../../kthread/mod.rs"]
-pub mod kthread;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+mod kthread;
 
 use kernel::{
     new_mutex,
