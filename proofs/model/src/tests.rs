@@ -121,6 +121,7 @@ all! {
     call_value 2
     call_close 2
     queue_close 2
+    queue_close_later 1
     worker_stop_ends_sleep 2
     pool_waits 1
     percpu_wake 2
@@ -1443,6 +1444,24 @@ fn queue_close() {
     let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
     let other = Other::new("other", move || closing.close());
     let queued = worker.queue(job).is_ok();
+
+    other.join();
+    assert_eq!(runs.get(), usize::from(queued));
+    drop(worker);
+}
+
+fn queue_close_later() {
+    let mut drops = Drops::new();
+    let (first, _) = job(&mut drops);
+    let (second, runs) = job(&mut drops);
+    let group = shared_group();
+    let closing = group.clone();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+
+    // Somebody has left the gate before it is closed.
+    assert!(worker.queue(first).is_ok());
+    let other = Other::new("other", move || closing.close());
+    let queued = worker.queue(second).is_ok();
 
     other.join();
     assert_eq!(runs.get(), usize::from(queued));
