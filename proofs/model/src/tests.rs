@@ -118,6 +118,7 @@ all! {
     delayed_cancel 2
     delayed_modify 2
     delayed_modified_by_two 2
+    cancel_close 2
     call_value 2
     call_close 2
     queue_close 2
@@ -1361,6 +1362,22 @@ fn delayed_cancel() {
     let canceled = worker.cancel_sync(&job).unwrap().is_some();
     assert_eq!(canceled, runs.get() == 0);
     assert_eq!(look_inside(&job), u32::from(!canceled));
+}
+
+fn cancel_close() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = shared_group();
+    let closing = group.clone();
+    let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
+
+    assert!(worker.queue_delayed(job.clone(), 1).is_ok());
+    let other = Other::new("other", move || closing.close());
+    let canceled = matches!(worker.cancel_sync(&job), Ok(Some(_)));
+
+    other.join();
+    assert!(!canceled || runs.get() == 0);
+    drop(worker);
 }
 
 fn delayed_modify() {
