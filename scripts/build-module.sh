@@ -69,6 +69,13 @@ if [ "$target" = modules_install ]; then
 	set -- "$@" ${INSTALL_MOD_PATH:+INSTALL_MOD_PATH="$INSTALL_MOD_PATH"} \
 		${INSTALL_MOD_DIR:+INSTALL_MOD_DIR="$INSTALL_MOD_DIR"} \
 		${INSTALL_MOD_STRIP:+INSTALL_MOD_STRIP="$INSTALL_MOD_STRIP"}
+	# A packaged kernel has no System.map, or one without symbols. kbuild then runs no depmod, or
+	# one that reports each symbol of each module as unknown.
+	own_depmod=
+	if ! grep -qs ' T ' "$kdir/System.map"; then
+		own_depmod=yes
+		set -- "$@" DEPMOD=true
+	fi
 fi
 
 # kbuild breaks on many characters in paths: build from a copy in the cache then.
@@ -117,6 +124,15 @@ fi
 progress_start "module: building" 0 nothing
 kmake "$@" "$target" || failed
 progress_stop
+if [ "$target" = modules_install ] && [ -n "$own_depmod" ]; then
+	PATH=$PATH:/sbin:/usr/sbin
+	if command -v depmod >/dev/null; then
+		depmod ${INSTALL_MOD_PATH:+-b "$INSTALL_MOD_PATH"} "$(cat "$kdir/include/config/kernel.release")" ||
+			die "the modules are installed, but depmod failed: run it before modprobe"
+	else
+		say "there is no depmod here (package kmod): run it before modprobe"
+	fi
+fi
 
 # kbuild leaves modules behind that it no longer builds: remove them.
 if [ "$target" = modules ]; then

@@ -44,7 +44,7 @@ how_many()
 	find "$kernels" -mindepth 1 -maxdepth 1 -type d 2>/dev/null | grep -c .
 }
 
-ktap_plan 28
+ktap_plan 30
 
 # CONFIG: which values make a different kernel, and which do not.
 one=$(name 'CONFIG_AA=y CONFIG_B=7')
@@ -116,6 +116,25 @@ ktap_eq 'and the old kernel is not taken for its' 1 $?
 rm "$work/tree/lost"
 lab scripts/build-kernel.sh fast >"$work/log" 2>&1
 ktap_eq 'it is when the option is there again' 0 $? || ktap_diag "$(cat "$work/log")"
+
+# Modules are installed. kbuild's depmod needs the symbols of the kernel.
+kdir=$(readlink build/fast/kernel)
+echo 7.3.0 >"$kdir/include/config/kernel.release"
+mkdir "$work/bin"
+printf '#!/bin/sh\necho "$*" >"%s"\n' "$work/depmod-ran" >"$work/bin/depmod"
+chmod +x "$work/bin/depmod"
+# install [DIR]: prints what kbuild runs as depmod, and how depmod ran besides.
+install()
+{
+	rm -f "$work/depmod-ran"
+	PATH=$work/bin:$PATH INSTALL_MOD_PATH=${1:-} lab scripts/build-module.sh "$kdir/" . build/kdir modules_install >"$work/log" 2>&1 ||
+		echo "status $?"
+	echo "$(cat build/kdir/depmod) $(cat "$work/depmod-ran" 2>&1)"
+}
+echo 'ffffffffffffffff B The real System.map is in another package' >"$kdir/System.map"
+ktap_eq 'without its symbols depmod runs without them' 'true -b /some/where 7.3.0' "$(install /some/where)" || ktap_diag "$(cat "$work/log")"
+echo 'ffffffff81000000 T _text' >"$kdir/System.map"
+ktap_match 'with them kbuild runs it' ' cat: *depmod-ran*' "$(install /some/where)" || ktap_diag "$(cat "$work/log")"
 
 # The directory for modules is relative to where make was started.
 for place in some/where /some/where; do

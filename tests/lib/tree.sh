@@ -44,6 +44,7 @@ fake_tree()
 		>@echo $(patsubst %.c,%.o,$(notdir $(wildcard $(M)/*.c))) | tr ' ' '\n' >$(MO)/modules.order
 		>@for m in $$(sed 's/\.o$$//' $(MO)/modules.order); do cp /bin/true $(MO)/$$m.ko; done
 		>@echo '$(INSTALL_MOD_PATH)' >$(MO)/installed
+		>@echo '$(DEPMOD)' >$(MO)/depmod
 		%.ko: modules
 		>@:
 		clean:
