@@ -60,6 +60,7 @@ if [ "$target" = coverage ]; then
 	set -- "$@" KBUILD_EXTRA_SYMBOLS="$TOP/build/$name/coverage/Module.symvers" \
 		RUSTFLAGS_MODULE="$blocks" CFLAGS_MODULE="$cblocks"
 fi
+own_depmod=
 if [ "$target" = modules_install ]; then
 	# A relative path is relative to where make was started, and kbuild runs elsewhere.
 	case ${INSTALL_MOD_PATH:-} in
@@ -71,7 +72,6 @@ if [ "$target" = modules_install ]; then
 		${INSTALL_MOD_STRIP:+INSTALL_MOD_STRIP="$INSTALL_MOD_STRIP"}
 	# A packaged kernel has no System.map, or one without symbols. kbuild then runs no depmod, or
 	# one that reports each symbol of each module as unknown.
-	own_depmod=
 	if ! grep -qs ' T ' "$kdir/System.map"; then
 		own_depmod=yes
 		set -- "$@" DEPMOD=true
@@ -124,7 +124,7 @@ fi
 progress_start "module: building" 0 nothing
 kmake "$@" "$target" || failed
 progress_stop
-if [ "$target" = modules_install ] && [ -n "$own_depmod" ]; then
+if [ -n "$own_depmod" ]; then
 	PATH=$PATH:/sbin:/usr/sbin
 	if command -v depmod >/dev/null; then
 		depmod ${INSTALL_MOD_PATH:+-b "$INSTALL_MOD_PATH"} "$(cat "$kdir/include/config/kernel.release")" ||
