@@ -2,10 +2,8 @@
 
 //! Kernel threads in Rust, to be driven and watched from debugfs.
 
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod debugfs;
 mod demo;
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 mod stats;
 

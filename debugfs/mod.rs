@@ -14,6 +14,9 @@
 //!
 //! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
 
+// A module only compiles in what it uses.
+#![allow(dead_code, unreachable_pub, unused_imports)]
+
 mod operations;
 mod tree;
 

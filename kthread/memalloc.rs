@@ -20,6 +20,7 @@ use kernel::{
 /// A restriction or permission for all allocations of a task.
 ///
 /// See [`memalloc_scope`].
+// The names are those of the flags.
 #[allow(clippy::enum_variant_names)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Memalloc {

@@ -82,6 +82,9 @@
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 
+// A module that has a copy of this folder as a private module only compiles in what it uses.
+#![cfg_attr(MODULE, allow(dead_code, unreachable_pub, unused_imports))]
+
 pub(crate) mod barrier;
 mod builder;
 mod completion;

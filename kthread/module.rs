@@ -47,6 +47,7 @@ unsafe impl Sync for ModuleThreads {}
 
 impl ModuleThreads {
     /// Creates a closed set, which takes no groups yet.
+    // A static has no use for `Default`.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         // INVARIANT: `is_open` is not set.

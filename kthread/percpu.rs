@@ -178,6 +178,7 @@ impl<T> Slot<T> {
     /// Creates a slot, for [`impl_has_slot!`] only.
     ///
     /// [`impl_has_slot!`]: crate::impl_has_slot
+    // A static has no use for `Default`.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         // INVARIANT: There are no threads.

@@ -5,7 +5,6 @@
 //! Port of [`fs/ecryptfs/kthread.c`](srctree/fs/ecryptfs/kthread.c).
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 mod open;
 

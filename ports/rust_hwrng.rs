@@ -7,7 +7,6 @@
 //! registers one source.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 mod param;
 mod random;

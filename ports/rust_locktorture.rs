@@ -10,7 +10,6 @@
 
 mod cpu;
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 mod param;
 

@@ -5,10 +5,8 @@
 //! A write to `/sys/kernel/debug/kthread_detached/job` starts it, another one tells it to finish.
 
 #[path = "../debugfs/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod debugfs;
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use debugfs::{

@@ -6,7 +6,6 @@
 //! device is leaked, no thread outlives the module.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use kernel::{

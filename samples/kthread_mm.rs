@@ -5,7 +5,6 @@
 //! It reads the arguments of the process that loads the module, if it has any, and logs them.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use kernel::{

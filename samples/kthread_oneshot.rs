@@ -6,7 +6,6 @@
 //! load fails later (`fail=1` makes it fail), or the module is unloaded, the group ends the thread.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use core::borrow::Borrow;

@@ -5,7 +5,6 @@
 //! Each logs its CPU, and when that goes offline and online.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use kernel::{

@@ -6,7 +6,6 @@
 //! faster.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use kernel::{

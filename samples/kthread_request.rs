@@ -6,10 +6,8 @@
 //! how many are waiting; the log shows which have been served.
 
 #[path = "../debugfs/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod debugfs;
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use debugfs::{

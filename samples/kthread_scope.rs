@@ -5,7 +5,6 @@
 //! Two of them each add up one half of an array on the caller's stack.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use kernel::prelude::*;

@@ -5,7 +5,6 @@
 //! Its work item is a heart that beats in the log: it queues itself again each time.
 
 #[path = "../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use kernel::{

@@ -507,7 +507,8 @@ def in_tree(name: str, text: str) -> str:
     text = text.replace("bindings::_raw_spin_", "bindings::raw_spin_")
     # The proofs are in the lab only.
     text = re.sub(r"(?m)^ *// ORDERING: .*\n", "", text)
-    text = re.sub(r"(?m)^// Where there is a copy of this folder in more than one module.*\n", "", text)
+    # The tree has one copy of the folder, and other users of it than modules.
+    text = re.sub(r"(?m)^// .*\ba copy of this folder\b.*\n(#!\[cfg_attr\(MODULE, .*\n\n)?", "", text)
     # The tree has a constant for each code.
     text = re.sub(r"(?<=: )super::Completion\b", "crate::sync::Completion", text)
     codes = "(ecanceled|edeadlk|enametoolong)"
@@ -649,7 +650,7 @@ MACROS = {"impl_has_slot", "impl_has_work_field", "threaded_module"}
 
 def sample(name: str, text: str) -> str:
     """A sample in the form for the tree."""
-    text = re.sub(r'(?m)^#\[path = "\.\./kthread/mod\.rs"\]\n#\[allow\(.*\)\]\nmod kthread;\n\n', "", text)
+    text = re.sub(r'(?m)^#\[path = "\.\./kthread/mod\.rs"\]\nmod kthread;\n\n', "", text)
     text = text.replace('name: "%s"' % name, 'name: "rust_%s"' % name).replace(
         "The rust_kthread_demo authors", "Rust for Linux Contributors")
     found = [match for match in USE.finditer(text) if not match.group(1)]

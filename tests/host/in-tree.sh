@@ -84,7 +84,7 @@ ktap_eq 'with all tests but those of these' \
 	"$(grep -h -A 1 '#\[test\]' "$top"/kthread/*.rs "$top"/kthread/*/*.rs | sed -n 's/^ *fn \([a-z0-9_]*\).*/\1/p' | sort |
 		grep -vxE "$(sed -n '/#\[test\]/{n;s/^ *fn \([a-z0-9_]*\).*/\1/p}' "$top/kthread/identity.rs" | paste -sd '|')")" \
 	"$(grep -rh -A 1 '#\[test\]' "$work/dir/rust" | sed -n 's/^ *fn \([a-z0-9_]*\).*/\1/p' | sort)"
-ktap_eq 'with nothing of the lab' '' "$(grep -rlE 'kthread_kunit|proofs/|rust_kthread_demo|Observer|enametoolong|#\[path' "$work/dir/rust/kernel/kthread" \
+ktap_eq 'with nothing of the lab' '' "$(grep -rlE 'kthread_kunit|proofs/|rust_kthread_demo|Observer|enametoolong|copy of this folder|cfg_attr\(MODULE|#\[path' "$work/dir/rust/kernel/kthread" \
 	"$work/dir/samples")"
 ktap_eq 'the rest are links' "$work/tree/rust/kernel/sync.rs" \
 	"$([ -L "$work/dir/rust/kernel/sync.rs" ] && readlink -f "$work/dir/rust/kernel/sync.rs")"

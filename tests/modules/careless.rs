@@ -4,7 +4,6 @@
 //! without any `unsafe`.
 
 #[path = "../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use core::{

@@ -3,7 +3,6 @@
 //! Threads that die, to test what happens to waiters and to other threads.
 
 #[path = "../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use kernel::{

@@ -3,10 +3,8 @@
 //! Files of debugfs with misused handles: leaked, dropped too late, or keeping themselves alive.
 
 #[path = "../../debugfs/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod debugfs;
 #[path = "../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use core::{

@@ -3,7 +3,6 @@
 //! Per-CPU threads that are woken all the time, and log their counters.
 
 #[path = "../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use kernel::{

@@ -25,7 +25,6 @@
 //! being loaded. So the results are in the log.
 
 #[path = "../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use core::borrow::Borrow;

@@ -3,7 +3,6 @@
 //! Waits that the kernel complains about, one kind per load, which `what` selects.
 
 #[path = "../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use kernel::{

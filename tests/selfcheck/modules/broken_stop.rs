@@ -3,7 +3,6 @@
 //! Broken on purpose: stops a thread with a lock held that the thread takes.
 
 #[path = "../../../kthread/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports)]
 mod kthread;
 
 use kernel::{
