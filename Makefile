@@ -86,7 +86,7 @@ test-all:
 
 test-distro:
 	$(check)
-	@exec scripts/test-distro.sh "$$SUITE" $$WITH
+	@exec scripts/test-distro.sh "$$SUITE" --kernel="$$KERNEL" $$WITH
 
 soak:
 	$(check)

@@ -32,7 +32,7 @@ takes()
 	metadata) echo "KDIR V" ;;
 	demo | watch) echo "$_guest" ;;
 	test | test-all) echo "$_guest $_tests" ;;
-	test-distro) echo "SUITE WITH TESTS" ;;
+	test-distro) echo "SUITE WITH KERNEL ARCH TESTS" ;;
 	soak) echo "$_guest MINUTES STORM_SEED STORM_SECONDS" ;;
 	bench) echo "$_kernel SEED" ;;
 	trace | ports | compare | lint | rustdoc) echo "$_kernel QEMU_ACCEL" ;;

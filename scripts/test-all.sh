@@ -48,6 +48,7 @@ if [ -z "${TESTS:-}${LAB_ARCH:-}" ]; then
 	part 'the commands of the pages' scripts/prepare.sh fast tests/documented.py
 	suite=$(other_release)
 	part "a bare Debian, $suite" scripts/test-distro.sh "$suite"
+	part 'an arm64 guest there' scripts/test-distro.sh "$suite" --kernel=fast@arm64
 	part "the same, in German and for a user" scripts/test-distro.sh "$suite" user german
 	part 'Debian 13 with its own kernel' scripts/test-distro.sh trixie stock
 fi

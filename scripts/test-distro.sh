@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: test-distro.sh SUITE [WORD...]
+# usage: test-distro.sh SUITE [--kernel=NAME] [WORD...]
 #
 # Runs "make demo" and "make test" of the current commit in a bare Debian of the release
-# SUITE ("other": the one that this machine does not run). The root comes from debootstrap
-# and shares only the network with this machine. It stays in the cache, so a second run is
+# SUITE ("other": the one that this machine does not run), with the kernel NAME instead of
+# "fast" if there is one. The root comes from debootstrap and shares only the network with this machine. It stays in the cache, so a second run is
 # short. Exits with 4 if this machine is not able to do that at all: no root, no network,
 # no room. Each WORD is one of
 #	user	runs as a user with sudo instead of root
@@ -21,7 +21,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
 
-usage="usage: make test-distro SUITE=bookworm|trixie|other [WITH='user german hostile slow fresh stock quick']"
+usage="usage: make test-distro SUITE=bookworm|trixie|other [KERNEL=NAME] [ARCH=NAME] [WITH='user german hostile slow fresh stock quick']"
 
 # lacks WHY: skips the test, as this machine is not able to run it.
 lacks()
@@ -293,7 +293,7 @@ inside()
 		step setup scripts/setup.sh fast && step units scripts/run.sh python3 tests/selfcheck/units.py
 		step doctor make doctor
 	else
-		step demo make demo && step test make test ${TESTS:+TESTS="$TESTS"}
+		step demo make demo ${kernel:+KERNEL="$kernel"} && step test make test ${kernel:+KERNEL="$kernel"} ${TESTS:+TESTS="$TESTS"}
 	fi
 	echo "$label, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$root/etc/os-release"), commit $(cat "$state/commit"):$done"
 	[ -z "$failed" ] || die "$suite failed; to inspect it: sudo chroot $root"
@@ -303,11 +303,13 @@ inside()
 
 suite=${1:-}
 [ $# -eq 0 ] || shift
-as_user='' german='' hostile='' slow='' fresh='' stock='' quick='' within_namespaces=
+as_user='' german='' hostile='' slow='' fresh='' stock='' quick='' kernel='' within_namespaces=
 for word; do
 	case $word in
 	user) as_user=yes ;;
 	german | hostile | slow | fresh | stock | quick) eval "$word=yes" ;;
+	--kernel=fast) ;;
+	--kernel=*) kernel=${word#*=} ;;
 	--namespaces) within_namespaces=yes ;;
 	--mirror=*) mirror=${word#*=} ;;
 	--security=*) security=${word#*=} ;;
@@ -321,6 +323,7 @@ other) suite=$(other_release) ;;
 *) die "SUITE='$suite' is not a supported release; $usage" ;;
 esac
 
+[ -z "$kernel" ] || [ -z "$stock$quick" ] || die "'stock' and 'quick' build no kernel: leave KERNEL and ARCH out"
 [ -z "$slow" ] || [ -z "${http_proxy:-}" ] || die "'slow' needs a machine without a proxy"
 label="test-distro $suite"
 state=$CACHE/distro/$suite
@@ -392,7 +395,7 @@ end()
 	# shellcheck disable=SC2086 # $sudo and $proxies are words
 	$sudo env -i --default-signal=INT,QUIT PATH="$PATH:/usr/sbin:/sbin" HOME="$HOME" XDG_CACHE_HOME="${XDG_CACHE_HOME:-}" \
 		${TESTS:+TESTS="$TESTS"} $proxies unshare --mount --pid --fork --kill-child \
-		"$0" "$suite" --namespaces --mirror="$mirror" --security="$security" \
+		"$0" "$suite" ${kernel:+--kernel="$kernel"} --namespaces --mirror="$mirror" --security="$security" \
 		${as_user:+user} ${german:+german} ${hostile:+hostile} ${slow:+slow} ${fresh:+fresh} ${stock:+stock} ${quick:+quick} \
 		<"$state/alive" 7<&- 8>&- &
 	inside=$!

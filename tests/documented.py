@@ -110,6 +110,7 @@ ELSEWHERE = {
     "docs/lab.md": {
         "make test ARCH=arm64 KERNEL=debug": "make test-all", "make test-distro SUITE=trixie": "make test-all",
         "make test-distro SUITE=trixie WITH='user german'": "make test-all",
+        "make test-distro SUITE=trixie ARCH=arm64": "make test-all",
     },
     "docs/proofs.md": {"make mutants SAMPLE=20": "make test-all"},
     "docs/stock.md": {
