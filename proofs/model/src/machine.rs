@@ -77,6 +77,10 @@ pub struct Machine {
     pub smpboot_lock: crate::c::lock::Sleeping,
     /// The number of module references.
     pub module_references: isize,
+    /// Whether this test freezes anything.
+    pub has_freezer: bool,
+    /// `pm_nosig_freezing`.
+    pub freezing: bool,
     pub steps: usize,
 }
 

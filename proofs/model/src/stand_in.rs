@@ -722,7 +722,7 @@ pub mod bindings {
     #![allow(non_upper_case_globals, non_snake_case)]
 
     pub use crate::c::{
-        completion::*, kthread::*, lock::*, sched::*, timer::*, types::*, wait::*, worker::*,
+        completion::*, freezer::*, kthread::*, lock::*, sched::*, timer::*, types::*, wait::*, worker::*,
     };
     use crate::{ffi::*, machine};
 
@@ -742,7 +742,6 @@ pub mod bindings {
     pub const SCHED_IDLE: u32 = 5;
     pub const SCHED_DEADLINE: u32 = 6;
     pub const SCHED_EXT: u32 = 7;
-    pub const PF_NOFREEZE: u32 = 0x8000;
     pub const PF_MEMALLOC: u32 = 0x800;
     pub const PF_MEMALLOC_NOFS: u32 = 0x4_0000;
     pub const PF_MEMALLOC_NOIO: u32 = 0x8_0000;

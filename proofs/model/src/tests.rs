@@ -6,7 +6,7 @@
 //! used, if two tasks access a cell at once, or if a task or an allocation is left at the end.
 
 use crate::{
-    c::sched,
+    c::{freezer, sched},
     cell::UnsafeCell,
     kthread::*,
     machine, new_mutex,
@@ -118,7 +118,7 @@ all! {
     delayed_cancel 2
     delayed_modify 2
     delayed_modified_by_two 2
-    cancel_close 2
+    cancel_close 1
     call_value 2
     call_close 2
     queue_close 2
@@ -130,6 +130,12 @@ all! {
     percpu_stop_ends_sleep 2
     percpu_asked_first 1
     percpu_close 2
+    freeze_thawed 2
+    freeze_wait 2
+    freeze_park 2
+    freeze_return 2
+    freeze_stop 2
+    freeze_work 2
     calls 0
 }
 
@@ -1367,17 +1373,23 @@ fn delayed_cancel() {
 fn cancel_close() {
     let mut drops = Drops::new();
     let (job, runs) = job(&mut drops);
+    let (ours, other_ours) = (job.clone(), job.clone());
     let group = shared_group();
-    let closing = group.clone();
     let worker = Builder::new(fmt!("worker")).spawn_worker(&group).unwrap();
 
     assert!(worker.queue_delayed(job.clone(), 1).is_ok());
-    let other = Other::new("other", move || closing.close());
-    let canceled = matches!(worker.cancel_sync(&job), Ok(Some(_)));
+    let other = Other::new("other", move || {
+        matches!(worker.cancel_sync(&job), Ok(Some(_)))
+    });
 
-    other.join();
+    group.close();
+    let canceled = other.join();
     assert!(!canceled || runs.get() == 0);
-    drop(worker);
+    assert!(
+        Arc::into_unique_or_drop(ours).is_none(),
+        "a reference is dropped twice"
+    );
+    drop(other_ours);
 }
 
 fn delayed_modify() {
@@ -1648,6 +1660,136 @@ fn percpu_close() {
     other.join();
     drop(threads);
     assert_eq!(runs.get(), told.get());
+}
+
+// The freezer.
+
+fn freezable(name: &'static str) -> Builder {
+    machine::machine().has_freezer = true;
+    Builder::new(fmt!("{name}")).freezable(true)
+}
+
+/// Freezes all kernel threads and thaws them, beside the test. None of them counts in between.
+fn suspend(counted: &Count) -> Other<()> {
+    let counted = counted.clone();
+
+    Other::new("suspend", move || {
+        freezer::freeze_kernel_threads();
+        let before = counted.get();
+        machine::step("suspended");
+        assert_eq!(counted.get(), before, "a thread runs that is frozen");
+        freezer::thaw_kernel_threads();
+    })
+}
+
+fn freeze_thawed() {
+    let group = group();
+    let mut thread = freezable("thread")
+        .spawn(&group, |ctx| {
+            let mut thawed = 0;
+            while ctx.wait() == Wake::Ready {
+                thawed += u32::from(ctx.take_thawed());
+                assert!(!ctx.take_thawed());
+            }
+            thawed
+        })
+        .unwrap();
+
+    machine::wait_until_all_sleep();
+    freezer::freeze_kernel_threads();
+    assert_eq!(freezer::frozen(), 1);
+    thread.wake();
+    machine::wait_until_all_sleep();
+    assert_eq!(freezer::frozen(), 1);
+    freezer::thaw_kernel_threads();
+    machine::wait_until_all_sleep();
+    assert_eq!(thread.park(), Ok(()));
+    freezer::freeze_kernel_threads();
+    assert_eq!(freezer::frozen(), 0);
+    assert_eq!(thread.unpark(), Ok(()));
+    machine::wait_until_all_sleep();
+    assert_eq!(freezer::frozen(), 1);
+    freezer::thaw_kernel_threads();
+    thread.wake();
+    machine::wait_until_all_sleep();
+    assert_eq!(thread.stop(), Ok(2));
+}
+
+fn freeze_wait() {
+    let group = group();
+    let woken = Count::default();
+    let own = woken.clone();
+    let thread = freezable("thread")
+        .spawn(&group, move |ctx| {
+            assert_eq!(ctx.wait(), Wake::Ready);
+            own.add();
+        })
+        .unwrap();
+    let suspend = suspend(&woken);
+
+    thread.wake();
+    assert_eq!(thread.join(), Ok(()));
+    suspend.join();
+}
+
+fn freeze_park() {
+    let group = group();
+    let woken = Count::default();
+    let own = woken.clone();
+    let mut thread = freezable("thread")
+        .spawn(&group, move |ctx| {
+            while ctx.wait() != Wake::Stop {
+                own.add();
+            }
+        })
+        .unwrap();
+    let suspend = suspend(&woken);
+
+    assert_eq!(thread.park(), Ok(()));
+    thread.wake();
+    assert_eq!(thread.unpark(), Ok(()));
+    assert_eq!(thread.stop(), Ok(()));
+    suspend.join();
+}
+
+fn freeze_return() {
+    let group = group();
+    let ran = Count::default();
+    let own = ran.clone();
+    let mut thread = freezable("thread")
+        .spawn(&group, move |_| {
+            own.add();
+            5
+        })
+        .unwrap();
+    let suspend = suspend(&ran);
+
+    assert_eq!(thread.park(), Ok(()));
+    assert_eq!(thread.unpark(), Ok(()));
+    assert_eq!(thread.join(), Ok(5));
+    suspend.join();
+}
+
+fn freeze_stop() {
+    let group = group();
+    let thread = freezable("thread").spawn(&group, until_stopped).unwrap();
+    let suspend = suspend(&Count::default());
+
+    assert_eq!(thread.stop(), Ok(()));
+    suspend.join();
+}
+
+fn freeze_work() {
+    let mut drops = Drops::new();
+    let (job, runs) = job(&mut drops);
+    let group = group();
+    let worker = freezable("worker").spawn_worker(&group).unwrap();
+    let suspend = suspend(&runs);
+
+    assert!(worker.queue(job.clone()).is_ok());
+    assert_eq!(worker.flush(), Ok(()));
+    assert_eq!(runs.get(), 1);
+    suspend.join();
 }
 
 // The scripts that also run on the kernel: tests/calls.sh.

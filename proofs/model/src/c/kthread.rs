@@ -80,17 +80,6 @@ pub unsafe fn kthread_should_park() -> bool {
 
 /// # Safety
 ///
-/// The current task must be a kernel thread. Nothing is frozen here.
-pub unsafe fn kthread_freezable_should_stop(was_frozen: *mut bool) -> bool {
-    // SAFETY: The caller guarantees that the current task is a kernel thread.
-    unsafe {
-        *was_frozen = false;
-        kthread_should_stop()
-    }
-}
-
-/// # Safety
-///
 /// The task must be valid.
 pub unsafe fn kthread_func(task: *mut task_struct) -> *mut c_void {
     // SAFETY: The caller guarantees that the task is valid.

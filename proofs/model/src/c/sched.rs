@@ -4,6 +4,7 @@
 
 use super::{
     completion::{complete, init_completion, new_completion},
+    freezer::PF_NOFREEZE,
     kthread::test_bit,
     types::*,
 };
@@ -20,6 +21,7 @@ pub const TASK_PARKED: u32 = 0x40;
 pub const TASK_DEAD: u32 = 0x80;
 pub const TASK_WAKEKILL: u32 = 0x100;
 pub const TASK_NOLOAD: u32 = 0x400;
+pub const TASK_FROZEN: u32 = 0x8000;
 pub const TASK_KILLABLE: u32 = TASK_WAKEKILL | TASK_UNINTERRUPTIBLE;
 pub const TASK_IDLE: u32 = TASK_UNINTERRUPTIBLE | TASK_NOLOAD;
 pub const TASK_NORMAL: u32 = TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE;
@@ -70,7 +72,11 @@ pub fn new_task(name: &str, is_kthread: bool) -> *mut task_struct {
     }
     let task = Box::into_raw(Box::new(task_struct {
         __state: TASK_RUNNING,
-        flags: if is_kthread { PF_KTHREAD } else { 0 },
+        flags: if is_kthread {
+            PF_KTHREAD | PF_NOFREEZE
+        } else {
+            0
+        },
         thread_info: thread_info { flags: 0 },
         vfork_done: null_mut(),
         mm: null_mut(),

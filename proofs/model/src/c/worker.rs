@@ -4,6 +4,7 @@
 
 use super::{
     completion::{complete, init_completion, new_completion, wait_for_completion},
+    freezer::{freezing, try_to_freeze},
     kthread::kthread_should_stop,
     lock::{_raw_spin_lock_irqsave, _raw_spin_unlock_irqrestore},
     sched::*,
@@ -75,7 +76,12 @@ pub unsafe extern "C" fn kthread_worker_fn(data: *mut c_void) -> c_int {
             (*worker).current_work = work;
             unlock(worker);
             if work.is_null() {
-                schedule();
+                // Otherwise freezing would be left to the next work item.
+                if freezing(current()) {
+                    (*current()).__state = TASK_RUNNING;
+                } else {
+                    schedule();
+                }
             } else {
                 machine::step("work->func");
                 machine::check(work, "a work item that runs");
@@ -83,6 +89,7 @@ pub unsafe extern "C" fn kthread_worker_fn(data: *mut c_void) -> c_int {
                 (*work).func.unwrap()(work);
                 assert!((*current()).__state == TASK_RUNNING);
             }
+            try_to_freeze();
             // `cond_resched()`.
             machine::step("cond_resched");
         }
