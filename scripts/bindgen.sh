@@ -1,40 +1,49 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: bindgen.sh [--check]
+# usage: bindgen.sh [--check] [VERSION]
 #
-# Puts a bindgen that the kernel accepts into the cache, for a release whose own is
-# too old. It comes from a newer suite together with that suite's libc, which runs it
-# beside the machine's own. With --check it only checks whether it could.
+# Puts a bindgen that the kernel accepts, or one of VERSION or newer, into the cache, for a
+# release whose own is too old. It comes from a newer suite together with that suite's libc,
+# which runs it beside the machine's own. With --check it only checks whether it could.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
 
-SUITE=trixie
+only_check=
+if [ "${1:-}" = --check ]; then
+	only_check=yes
+	shift
+fi
+wanted=${1:-$MIN_BINDGEN}
+case $wanted in
+"$MIN_BINDGEN") SUITE=trixie place=$CACHE/bindgen ;;
+*) SUITE=forky place=$CACHE/bindgen-newer ;;
+esac
 
 need_host
 check_cache
-[ ! -x "$CACHE/bindgen/bindgen" ] || exit 0
-[ ! -d "$CACHE/bindgen" ] || [ -x "$CACHE/bindgen" ] ||
-	die "$CACHE/bindgen is closed to $(id -un): have its owner run: chmod 755 $CACHE/bindgen"
+[ ! -x "$place/bindgen" ] || exit 0
+[ ! -d "$place" ] || [ -x "$place" ] ||
+	die "$place is closed to $(id -un): have its owner run: chmod 755 $place"
 need_writable
-[ -n "${1:-}" ] || make_cache
-[ -n "${1:-}" ] || lock "$CACHE/bindgen.lock" bindgen
-[ ! -x "$CACHE/bindgen/bindgen" ] || exit 0
+[ -n "$only_check" ] || make_cache
+[ -n "$only_check" ] || lock "$place.lock" bindgen
+[ ! -x "$place/bindgen" ] || exit 0
 
 need_space "$CACHE" 200 bindgen
-check_mirror "$SUITE" "bindgen from; or install bindgen $MIN_BINDGEN or newer and set BINDGEN="
-[ -z "${1:-}" ] || exit 0
+check_mirror "$SUITE" "bindgen from; or install bindgen $wanted or newer and set BINDGEN="
+[ -z "$only_check" ] || exit 0
 
 say "bindgen: downloading bindgen and libc6 from $SUITE into the cache"
 debian_suite "$SUITE" ||
 	die "could not fetch the package index of $SUITE: $(debian_error): check the network, or set BINDGEN="
 version=$(debian_version bindgen)
-version_ok "$version" "$MIN_BINDGEN" ||
-	die "$SUITE has bindgen ${version:-(none)}: $MIN_BINDGEN or newer is needed; install one and set BINDGEN="
+version_ok "$version" "$wanted" ||
+	die "$SUITE has bindgen ${version:-(none)}: $wanted or newer is needed; install one and set BINDGEN="
 
-rm -rf "$CACHE"/bindgen.new.*
-new=$(new_directory "$CACHE/bindgen.new")
+rm -rf "$place".new.*
+new=$(new_directory "$place.new")
 for package in bindgen libc6; do
 	debian_download "$package" "$new" ||
 		die "the download of $package failed: $(debian_error) (all of it: $APT/log)"
@@ -60,8 +69,8 @@ for ld in "$root/usr/lib/$arch"/ld-linux*; do
 done
 EOF
 chmod +x "$new/bindgen"
-version_ok "$(version_of "$new/bindgen")" "$MIN_BINDGEN" ||
-	die "the bindgen of $SUITE does not run on this machine: install bindgen $MIN_BINDGEN or newer and set BINDGEN="
-rm -rf "$CACHE/bindgen"
-mv "$new" "$CACHE/bindgen"
-say "bindgen: $version from $SUITE is in $CACHE/bindgen"
+version_ok "$(version_of "$new/bindgen")" "$wanted" ||
+	die "the bindgen of $SUITE does not run on this machine: install bindgen $wanted or newer and set BINDGEN="
+rm -rf "$place"
+mv "$new" "$place"
+say "bindgen: $version from $SUITE is in $place"

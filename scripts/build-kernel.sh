@@ -40,8 +40,7 @@ if [ -n "$cross$has_tree" ] && ! grep -qs HAVE_RUST "$src/arch/$(arch "$arch" SR
 	die "the tree $src has no Rust for $arch: leave ARCH out, or name a newer tree with KERNEL_SRC="
 fi
 # The fragment says which compiler it is for.
-compiler=clang
-! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
+compiler=$(printf '%s\n' "$options" | compiler_of -)
 tools=$("$TOP/scripts/toolchain.sh" $compiler "$arch") || exit 1
 
 tool()

@@ -53,7 +53,7 @@ fi
 if [ "$target" = coverage ]; then
 	target=modules
 	cblocks=-fsanitize-coverage=trace-pc
-	built_with_gcc "$kdir/include/config/auto.conf" ||
+	[ "$(compiler_of "$kdir/include/config/auto.conf")" = gcc ] ||
 		cblocks="$cblocks -mllvm -sanitizer-coverage-prune-blocks=0"
 	blocks="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3"
 	blocks="$blocks -Cllvm-args=-sanitizer-coverage-trace-pc -Cllvm-args=-sanitizer-coverage-prune-blocks=0"

@@ -72,8 +72,7 @@ else
 	else
 		good "programs: all there"
 	fi
-	compiler=clang
-	! "$TOP/scripts/kernel-options.sh" "$name" | built_with_gcc - || compiler=gcc
+	compiler=$("$TOP/scripts/kernel-options.sh" "$name" | compiler_of -)
 	if [ -n "$(kernel_package "$name")" ]; then
 		note "compilers: those that the kernel $name was built with, unpacked into the cache if they are not installed"
 	elif tools=$("$TOP/scripts/toolchain.sh" --explain $compiler "$(arch_of "$name")" 2>/dev/null); then

@@ -54,6 +54,8 @@ fi
 # needed before there is a tree.
 MIN_RUSTC=1.85.0
 MIN_BINDGEN=0.71.1
+# Older ones lose fields of structures with libclang 22 or newer.
+BINDGEN_OF_LLVM_22=0.72.1
 MIN_LLVM=17.0.1
 MIN_KERNEL=7.2
 
@@ -266,10 +268,15 @@ llvm_tool()
 	esac
 }
 
-# built_with_gcc CONFIG: whether a fragment or a kernel's configuration says so.
-built_with_gcc()
+# compiler_of CONFIG: the compiler that a fragment or a kernel's configuration asks for: gcc,
+# clang, or clang-of-rustc, which is a clang of the LLVM that rustc has.
+compiler_of()
 {
-	grep -qx 'CONFIG_CC_IS_GCC=y' "$1" 2>/dev/null
+	case $(grep -xE 'CONFIG_(CC_IS_GCC|RUST_INLINE_HELPERS)=y' "$1" 2>/dev/null) in
+	*GCC*) echo gcc ;;
+	*INLINE*) echo clang-of-rustc ;;
+	*) echo clang ;;
+	esac
 }
 
 # conf FILE OPTION: its value in a kernel's configuration, without quotes.

@@ -46,8 +46,7 @@ need_host
 options=$("$TOP/scripts/kernel-options.sh" "${1:-fast}") || exit 1
 arch=$(arch_of "${1:-fast}")
 cross=$(cross "$arch")
-compiler=clang
-! printf '%s\n' "$options" | built_with_gcc - || compiler=gcc
+compiler=$(printf '%s\n' "$options" | compiler_of -)
 # toolbox.sh provides the compilers of a packaged kernel without installing them.
 package=$(kernel_package "${1:-fast}")
 [ -z "$metadata$proofs$model$package" ] || compiler=none
@@ -141,9 +140,9 @@ list()
 	for _lacking in $lacking; do
 		case $_lacking in
 		cross) want "$(arch "$arch" CROSS_PACKAGE)" "compiles C for the guest" false ;;
-		llvm)
-			_suffix=
-			version_ok "$(offered clang)" "$MIN_LLVM" || _suffix=-19
+		llvm*)
+			_suffix=${_lacking#llvm}
+			[ -n "$_suffix" ] || version_ok "$(offered clang)" "$MIN_LLVM" || _suffix=-19
 			want "clang$_suffix" "compiles the kernel's C" false
 			want "lld$_suffix" "links the kernel" false
 			want "llvm$_suffix" "binary tools for the kernel build" false
@@ -157,13 +156,16 @@ list()
 				want rust-web-src "the library that the kernel builds for itself" false
 			fi
 			;;
-		bindgen)
-			if version_ok "$(offered bindgen)" "$MIN_BINDGEN"; then
+		bindgen*)
+			_version=${_lacking#bindgen}
+			_version=${_version#-}
+			if version_ok "$(offered bindgen)" "${_version:-$MIN_BINDGEN}"; then
 				want bindgen "makes the kernel's C headers known to Rust" false
 			fi
 			;;
-		libclang)
-			want libclang1-19 "bindgen reads C with it, and works with this version" false
+		libclang*)
+			_suffix=${_lacking#libclang}
+			want "libclang1${_suffix:--19}" "bindgen reads C with it, and works with this version" false
 			;;
 		esac
 	done
@@ -225,15 +227,18 @@ if [ -n "$wants" ]; then
 			die "apt-get update failed: $failed: check the network and the machine's package sources, which do not offer $lacking; the log: $log"
 		say "set-up: apt-get update failed in part ($failed); going on, as all packages are available"
 	fi
-	names=$(names)
-	say "set-up: will install:"
-	printf %s "$wants" | sed 's/^\([^	]*\)	\(.*\)/  \1: \2/' >&2
-	# shellcheck disable=SC2086 # the names are words
-	apt_get "set-up: installing" "$log" -y --no-install-recommends install $names ||
-		die "apt-get install failed: $(apt_error "$log")${failed:+ (and apt-get update failed before: $failed)}; the log: $log"
-	list
-	[ -z "$wants" ] ||
-		die "still missing after installing $names: $(names); the log: $log"
+	names=
+	# Once rustc is there, its LLVM is known, and a clang of the same one may be wanted.
+	while [ -n "$wants" ]; do
+		[ "$(names)" != "$names" ] || die "still missing after installing $names; the log: $log"
+		names=$(names)
+		say "set-up: will install:"
+		printf %s "$wants" | sed 's/^\([^	]*\)	\(.*\)/  \1: \2/' >&2
+		# shellcheck disable=SC2086 # the names are words
+		apt_get "set-up: installing" "$log" -y --no-install-recommends install $names ||
+			die "apt-get install failed: $(apt_error "$log")${failed:+ (and apt-get update failed before: $failed)}; the log: $log"
+		list
+	done
 	# Record the time only for the packages that everybody needs.
 	[ -n "$lint$trace$bench$distro$upstream$metadata$proofs$model$package" ] || took setup $(($(date +%s) - start))
 	say "set-up: installed"
@@ -241,7 +246,10 @@ fi
 
 [ $compiler != none ] || exit 0
 missing=$("$TOP/scripts/toolchain.sh" --missing $compiler "$arch") || exit 1
-case $missing in
-*bindgen*) "$TOP/scripts/bindgen.sh" ${only_check:+--check} || exit 1 ;;
-esac
+for word in $missing; do
+	case $word in
+	bindgen) "$TOP/scripts/bindgen.sh" ${only_check:+--check} || exit 1 ;;
+	bindgen-*) "$TOP/scripts/bindgen.sh" ${only_check:+--check} "${word#*-}" || exit 1 ;;
+	esac
+done
 [ -z "$cross" ] || "$TOP/scripts/busybox.sh" ${only_check:+--check} "$arch"

@@ -1,16 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: toolchain.sh [--missing|--explain] [gcc|clang|KDIR [ARCH]]
+# usage: toolchain.sh [--missing|--explain] [gcc|clang|clang-of-rustc|KDIR [ARCH]]
 #
 # Chooses a matching set of rustc, bindgen, libclang and LLVM, for a kernel that is built
 # with gcc or clang, or for modules of the kernel in KDIR, which need the tools that it was
-# built with. Without either, the set includes LLVM if it is installed. A kernel for a
-# foreign architecture, as ARCH or KDIR says, also needs a gcc that builds for it.
+# built with. With clang-of-rustc, rustc and clang have the same LLVM, so that code of one
+# can be inlined into that of the other. Without any of these, the set includes LLVM if it is
+# installed. A kernel for a foreign architecture, as ARCH or KDIR says, also needs a gcc that
+# builds for it.
 #
 # Prints the make variables that name them, one a line. With --missing it prints what is
-# missing, one word a line out of "cross", "llvm", "rustc", "bindgen" and "libclang", and
-# with --explain which tools it chose and why, and which it passed over.
+# missing, one word a line out of "cross", "llvm" or "llvm-VERSION", "rustc", "bindgen" or
+# "bindgen-VERSION", and "libclang" or "libclang-VERSION", and with --explain which tools it
+# chose and why, and which it passed over.
 #
 # LLVM, RUSTC, BINDGEN and LIBCLANG_PATH in the environment replace the search
 # for that tool, and must fit the rest.
@@ -29,15 +32,19 @@ kdir=
 compiler=${1:-any}
 arch=${2:-}
 case $compiler in
-any | gcc | clang) ;;
+any | gcc | clang | clang-of-rustc) ;;
 *)
 	kdir=$1
 	[ -f "$kdir/include/config/auto.conf" ] || die "KDIR=$kdir is not a kernel that was configured and built"
-	compiler=clang
-	! built_with_gcc "$kdir/include/config/auto.conf" || compiler=gcc
+	compiler=$(compiler_of "$kdir/include/config/auto.conf")
 	arch=$(arch_of_config "$kdir/include/config/auto.conf")
 	;;
 esac
+of_rustc=
+if [ "$compiler" = clang-of-rustc ]; then
+	compiler=clang
+	of_rustc=yes
+fi
 cross=
 [ -z "$arch" ] || cross=$(cross "$arch")
 
@@ -70,7 +77,8 @@ plain()
 check_llvm()
 {
 	_lacking=
-	for _tool in clang ld.lld llvm-ar llvm-nm llvm-objcopy llvm-objdump llvm-readelf llvm-strip; do
+	# shellcheck disable=SC2086 # it may be no word
+	for _tool in clang ld.lld llvm-ar llvm-nm llvm-objcopy llvm-objdump llvm-readelf llvm-strip ${of_rustc:+llvm-link}; do
 		command -v "$(llvm_tool "$1" $_tool)" >/dev/null || _lacking="$_lacking $(llvm_tool "$1" $_tool)"
 	done
 	if [ -n "$_lacking" ]; then
@@ -79,7 +87,9 @@ check_llvm()
 	fi
 	llvm_version=$(version_of "$(llvm_tool "$1" clang)")
 	why="clang is ${llvm_version:-broken}, and $MIN_LLVM or newer is needed"
-	version_ok "$llvm_version" "$MIN_LLVM"
+	version_ok "$llvm_version" "$MIN_LLVM" || return
+	why="clang is $llvm_version, and rustc has LLVM ${llvm_of_rustc:-of no version, as it is missing}"
+	[ -z "$of_rustc" ] || [ "${llvm_version%%.*}" = "$llvm_of_rustc" ]
 }
 
 # Sets llvms, one "LLVM VERSION" a line.
@@ -96,7 +106,7 @@ find_llvms()
 		fi
 		return
 	fi
-	for _llvm in 1 -19 -22 -21 -20 -18 -17; do
+	for _llvm in 1 -19 ${of_rustc:+"-$llvm_of_rustc"} -22 -21 -20 -18 -17; do
 		if check_llvm "$_llvm"; then
 			llvms="$llvms$_llvm $llvm_version
 "
@@ -168,22 +178,22 @@ find_bindgens()
 		plain BINDGEN "$BINDGEN"
 		_bindgen=$(command -v "$BINDGEN") || die "BINDGEN=$BINDGEN: there is no such program: mend the path, or unset BINDGEN"
 		_version=$(version_of "$_bindgen")
-		version_ok "$_version" "$MIN_BINDGEN" ||
-			die "BINDGEN=$BINDGEN is ${_version:-broken}, and $MIN_BINDGEN or newer is needed: set BINDGEN to another, or unset it"
+		version_ok "$_version" "$min_bindgen" ||
+			die "BINDGEN=$BINDGEN is ${_version:-broken}, and $min_bindgen or newer is needed: set BINDGEN to another, or unset it"
 		bindgens="$_bindgen $_version"
 		return
 	fi
-	for _bindgen in "$(command -v bindgen)" "$CACHE/bindgen/bindgen"; do
+	for _bindgen in "$(command -v bindgen)" "$CACHE/bindgen/bindgen" "$CACHE/bindgen-newer/bindgen"; do
 		case $_bindgen in
 		/*[[:space:]]* | '') continue ;;
 		esac
 		[ -x "$_bindgen" ] || continue
 		_version=$(version_of "$_bindgen")
-		if version_ok "$_version" "$MIN_BINDGEN"; then
+		if version_ok "$_version" "$min_bindgen"; then
 			bindgens="$bindgens$_bindgen $_version
 "
 		else
-			pass_over "$_bindgen: it is ${_version:-broken}, and $MIN_BINDGEN or newer is needed"
+			pass_over "$_bindgen: it is ${_version:-broken}, and $min_bindgen or newer is needed"
 		fi
 	done
 }
@@ -215,6 +225,8 @@ find_libclangs()
 			die "LIBCLANG_PATH=$LIBCLANG_PATH: there is no libclang: name the directory that holds it, or unset LIBCLANG_PATH"
 		version_ok "$_version" "${MIN_LLVM%%.*}" ||
 			die "LIBCLANG_PATH=$LIBCLANG_PATH is libclang $_version, and $MIN_LLVM or newer is needed: name another, or unset LIBCLANG_PATH"
+		[ -z "$of_rustc" ] || [ "${_version%%.*}" = "$llvm_of_rustc" ] ||
+			die "LIBCLANG_PATH=$LIBCLANG_PATH is libclang $_version, and rustc has LLVM $llvm_of_rustc: name another, or unset LIBCLANG_PATH"
 		libclangs="$LIBCLANG_PATH $_version"
 		return
 	fi
@@ -226,6 +238,7 @@ find_libclangs()
 	for _dir in $_own /usr/lib/llvm-19/lib /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu /usr/lib64 /usr/local/lib; do
 		_version=$(libclang_version "$_dir") || continue
 		version_ok "$_version" "${MIN_LLVM%%.*}" || continue
+		[ -z "$of_rustc" ] || [ "${_version%%.*}" = "$llvm_of_rustc" ] || continue
 		libclangs="$libclangs$_dir $_version
 "
 	done
@@ -234,7 +247,7 @@ find_libclangs()
 # known_bad BINDGEN_VERSION LIBCLANG_VERSION: says why if the two do not work together.
 known_bad()
 {
-	! version_ok "$2" 22 || version_ok "$1" 0.72.1 || echo "bindgen before 0.72.1 loses fields of structures with libclang 22 or newer"
+	! version_ok "$2" 22 || version_ok "$1" $BINDGEN_OF_LLVM_22 || echo "bindgen before $BINDGEN_OF_LLVM_22 loses fields of structures with libclang 22 or newer"
 }
 
 # choose same|any: prints the first set that fits, in the order of each list. With "same",
@@ -256,7 +269,7 @@ choose()
 				$(printf '%s\n' "${libclangs:-"${kdir:+"- 0"}"}" | grep .)
 			END
 		done <<-END
-			$(printf '%s\n' "${bindgens:-"- $MIN_BINDGEN"}" | grep .)
+			$(printf '%s\n' "${bindgens:-"- $min_bindgen"}" | grep .)
 		END
 	done <<-END
 		$(printf '%s\n' "${llvms:-"- 0"}" | grep .)
@@ -264,8 +277,15 @@ choose()
 	return 1
 }
 
-find_llvms
 find_rustc
+llvm_of_rustc=
+[ -z "$rustc" ] || llvm_of_rustc=$("$rustc" -vV 2>/dev/null | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+# Of which versions the others are, if that depends on rustc.
+min_bindgen=$MIN_BINDGEN
+llvm_needed="$MIN_LLVM or newer"
+[ -z "$of_rustc" ] || llvm_needed="$llvm_of_rustc, as rustc has,"
+[ -z "$of_rustc" ] || [ -z "$(known_bad "$min_bindgen" "${llvm_of_rustc:-0}")" ] || min_bindgen=$BINDGEN_OF_LLVM_22
+find_llvms
 find_bindgens
 find_libclangs
 how="of clang's version"
@@ -280,7 +300,7 @@ llvm=$1 llvm_version=$2 bindgen=$3 bindgen_version=$4 libclang=$5 libclang_versi
 
 bad=
 if [ -z "$set_of" ] && [ -n "$bindgens" ] && [ -n "$libclangs" ]; then
-	bad="$(printf '%s\n' "$bindgens" | sed -n '1s/ / is /p'), and libclang is$(printf '%s\n' "$libclangs" | sed -n 's/^\([^ ]*\) \(.*\)/ \2 (\1)/p' | tr '\n' ',' | sed 's/,$//'): bindgen before 0.72.1 loses fields of structures with libclang 22 or newer"
+	bad="$(printf '%s\n' "$bindgens" | sed -n '1s/ / is /p'), and libclang is$(printf '%s\n' "$libclangs" | sed -n 's/^\([^ ]*\) \(.*\)/ \2 (\1)/p' | tr '\n' ',' | sed 's/,$//'): bindgen before $BINDGEN_OF_LLVM_22 loses fields of structures with libclang 22 or newer"
 	# Installing another one does not help if the user chose this one.
 	if [ -n "${LIBCLANG_PATH:-}" ]; then
 		die "LIBCLANG_PATH=$LIBCLANG_PATH does not fit: $bad: set it to an older one, or unset it"
@@ -289,10 +309,17 @@ fi
 
 if [ "$mode" = missing ]; then
 	[ -z "$cross" ] || command -v "${cross}gcc" >/dev/null || echo cross
-	[ "$compiler" = gcc ] || [ -n "$llvms" ] || echo llvm
-	[ -n "$rustc" ] || echo rustc
-	[ -n "$bindgens" ] || echo bindgen
-	[ -n "$set_of" ] || echo libclang
+	if [ -z "$rustc" ]; then
+		echo rustc
+		# Without it the versions of the others are not known.
+		[ -z "$of_rustc" ] || exit 0
+	fi
+	_version=${of_rustc:+"-$llvm_of_rustc"}
+	[ "$compiler" = gcc ] || [ -n "$llvms" ] || echo "llvm$_version"
+	if [ -z "$bindgens" ]; then
+		[ "$min_bindgen" = "$MIN_BINDGEN" ] && echo bindgen || echo "bindgen-$min_bindgen"
+	fi
+	[ -n "$set_of" ] || echo "libclang$_version"
 	exit 0
 fi
 
@@ -303,21 +330,21 @@ if [ -z "$rustc" ]; then
 fi
 # Modules for a finished kernel do not need bindgen.
 if [ -z "$kdir" ]; then
-	[ -n "$bindgens" ] || die "no bindgen of version $MIN_BINDGEN or newer: run scripts/setup.sh, or set BINDGEN="
-	[ -n "$set_of" ] || die "${bad:-"no libclang $MIN_LLVM or newer for bindgen"}: run scripts/setup.sh, or set LIBCLANG_PATH="
+	[ -n "$bindgens" ] || die "no bindgen of version $min_bindgen or newer: run scripts/setup.sh, or set BINDGEN="
+	[ -n "$set_of" ] || die "${bad:-"no libclang $llvm_needed for bindgen"}: run scripts/setup.sh, or set LIBCLANG_PATH="
 fi
 if [ -n "$cross" ] && ! command -v "${cross}gcc" >/dev/null; then
 	die "there is no ${cross}gcc, which builds for $arch: run scripts/setup.sh, or install the package $(arch "$arch" CROSS_PACKAGE)"
 fi
 if [ "$compiler" = clang ] && [ -z "$llvms" ]; then
-	die "${kdir:-this kernel} needs clang, lld and llvm of version $MIN_LLVM or newer: run scripts/setup.sh, or set LLVM="
+	die "${kdir:-this kernel} needs clang, lld and llvm of version ${llvm_needed%,}: run scripts/setup.sh, or set LLVM="
 fi
 
 if [ "$mode" = explain ]; then
 	_why="the first on PATH that fits"
 	[ -z "$kdir" ] || _why="the one that $kdir was built with"
 	[ -z "${RUSTC:-}" ] || _why="as RUSTC says"
-	echo "rustc $(version_of "$rustc") (LLVM $("$rustc" -vV 2>/dev/null | sed -n 's/^LLVM version: //p')): $rustc, $_why"
+	echo "rustc $(version_of "$rustc") (LLVM ${llvm_of_rustc:-unknown}): $rustc, $_why"
 	if [ "$bindgen" != - ]; then
 		_why="new enough"
 		[ -z "${BINDGEN:-}" ] || _why="as BINDGEN says"
@@ -328,6 +355,7 @@ if [ "$mode" = explain ]; then
 	fi
 	if [ "$llvm" != - ]; then
 		_why="the first that fits"
+		[ -z "$of_rustc" ] || _why="of the LLVM that rustc has"
 		[ -z "${LLVM:-}" ] || _why="as LLVM says"
 		echo "clang $llvm_version: LLVM=$llvm, $_why"
 	fi

@@ -13,19 +13,21 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 
-# fake FILE TEXT: a program that prints TEXT for any arguments.
+# fake FILE TEXT [SYSROOT LLVM]: a program that prints TEXT for any arguments, except those
+# that ask rustc for the other two.
 fake()
 {
 	mkdir -p "${1%/*}"
 	# shellcheck disable=SC2016 # the program itself expands that
-	printf '#!/bin/sh\n[ "$2" = sysroot ] && exec echo "%s"\necho "%s"\n' "${3:-}" "$2" >"$1"
+	printf '#!/bin/sh\n[ "$2" = sysroot ] && exec echo "%s"\n[ "$1" = -vV ] && exec echo "LLVM version: %s"\necho "%s"\n' \
+		"${3:-}" "${4:-}" "$2" >"$1"
 	chmod +x "$1"
 }
 
 # llvm VERSION SUFFIX: a complete LLVM with its libclang, first on PATH with that suffix.
 llvm()
 {
-	for _tool in ld.lld llvm-ar llvm-nm llvm-objcopy llvm-objdump llvm-readelf llvm-strip clang; do
+	for _tool in ld.lld llvm-ar llvm-nm llvm-objcopy llvm-objdump llvm-readelf llvm-strip llvm-link clang; do
 		fake "$work/llvm-${1%%.*}/bin/$_tool" "clang version $1"
 		ln -sf "$work/llvm-${1%%.*}/bin/$_tool" "$work/bin/$_tool$2"
 	done
@@ -34,13 +36,15 @@ llvm()
 	: >"$work/llvm-${1%%.*}/lib/libclang-cpp.so.99"
 }
 
-# rust DIR VERSION [without]: a rustc, with the source of its library or without.
+# rust DIR VERSION [without]: a rustc with LLVM $rust_llvm, with the source of its library or
+# without.
+rust_llvm=22.1.2
 rust()
 {
 	mkdir -p "$1/lib/rustlib/src/rust/library/core/src"
 	: >"$1/lib/rustlib/src/rust/library/core/src/lib.rs"
 	[ -z "${3:-}" ] || rm -r "${1:?}/lib"
-	fake "$1/rustc" "rustc $2 (fake)" "$1"
+	fake "$1/rustc" "rustc $2 (fake)" "$1" "$rust_llvm"
 }
 
 begin()
@@ -71,7 +75,7 @@ refused()
 	ktap_match "$1" "1 1 $2" "$status $(printf %s "$said" | grep -c '') $said"
 }
 
-ktap_plan 27
+ktap_plan 39
 toolchain=$top/scripts/toolchain.sh
 
 begin
@@ -126,6 +130,48 @@ tools BINDGEN="$work/old" "$toolchain" gcc
 refused "BINDGEN= of an old one" "*BINDGEN=$work/old is 0.60.1*"
 tools BINDGEN="$work/none" "$toolchain" --missing gcc
 refused "BINDGEN= of what is not there" "*there is no such program*"
+
+# Where C is inlined into Rust, their LLVM is the same. This one is on no machine.
+rust_llvm=29.1.2
+begin
+llvm 19.1.7 -19
+llvm 29.1.0 -29
+tools "$toolchain" clang-of-rustc
+refused "a bindgen that loses fields with that LLVM" "*no bindgen of version 0.72.1 or newer*"
+tools "$toolchain" --missing clang-of-rustc
+ktap_eq "the version that is missing is named" "0 bindgen-0.72.1" "$status $said"
+fake "$work/cache/rust-kthread-demo/bindgen-newer/bindgen" "bindgen 0.72.1"
+tools "$toolchain" clang-of-rustc
+ktap_eq "a newer one is taken from the cache" "0 $work/cache/rust-kthread-demo/bindgen-newer/bindgen" "$status $(chosen BINDGEN)"
+ktap_eq "clang is of the LLVM that rustc has" "0 -29" "$status $(chosen LLVM)"
+tools "$toolchain" --explain clang-of-rustc
+ktap_match "and this is told" "*LLVM=-29, of the LLVM that rustc has*passed over: LLVM=-19: clang is 19.1.7, and rustc has LLVM 29*" "$said"
+tools LLVM=-19 "$toolchain" clang-of-rustc
+refused "LLVM= of another" "*LLVM=-19 is not usable, as clang is 19.1.7, and rustc has LLVM 29*"
+tools LIBCLANG_PATH="$work/llvm-19/lib" "$toolchain" clang-of-rustc
+refused "LIBCLANG_PATH of another" "*is libclang 19*, and rustc has LLVM 29*"
+mkdir -p "$work/kdir/include/config"
+cat >"$work/kdir/include/config/auto.conf" <<'END'
+CONFIG_CC_IS_CLANG=y
+CONFIG_RUST_INLINE_HELPERS=y
+CONFIG_RUSTC_VERSION_TEXT="rustc 1.85.0 (fake)"
+END
+tools "$toolchain" "$work/kdir"
+ktap_eq "and for modules of such a kernel" "-29" "$(chosen LLVM)"
+rm "$work/bin/llvm-link-29"
+tools "$toolchain" clang-of-rustc
+refused "llvm-link is needed" "*no libclang 29, as rustc has,*"
+tools "$toolchain" clang
+ktap_eq "only then" "0 -19" "$status $(chosen LLVM)"
+tools "$toolchain" --missing clang-of-rustc
+ktap_eq "its version is named" "0 llvm-29 libclang-29" "$status $(printf %s "$said" | tr '\n' ' ')"
+rust_llvm=19.1.7
+begin
+llvm 22.1.0 ""
+llvm 19.1.7 -19
+tools "$toolchain" clang-of-rustc
+ktap_eq "an older one, too" "-19 $work/llvm-19/lib" "$(chosen LLVM) $(chosen LIBCLANG_PATH)"
+rust_llvm=22.1.2
 
 # A machine that only has the fake tools.
 bare=$work/lab/scripts/toolchain.sh
