@@ -341,7 +341,7 @@ fn stats_update(n: u32, _: &ThreadGroup) -> Result<u64> {
     let stats = KBox::new(WorkerStats::new(Kind::Event), GFP_KERNEL)?;
     let since = monotonic_ns();
 
-    for i in 0..n {
+    for i in (0..n).rev() {
         stats.add_run(Delta::from_nanos(i64::from(i)));
     }
     Ok(monotonic_ns() - since)

@@ -45,9 +45,11 @@ cross=
 tools=$("$TOP/scripts/toolchain.sh" "$kdir") || exit 1
 
 # These give stack traces file and line in the modules, even on a kernel without debug
-# information.
+# information. clang leaves the names of functions out of mere line tables.
 if [ -n "$lab" ] && ! grep -qx 'CONFIG_DEBUG_INFO=y' "$kdir/include/config/auto.conf"; then
-	set -- "$@" KCFLAGS=-g1 KRUSTFLAGS=-Cdebuginfo=line-tables-only
+	level=-g1
+	[ "$(compiler_of "$kdir/include/config/auto.conf")" = gcc ] || level=-g
+	set -- "$@" KCFLAGS=$level KRUSTFLAGS=-Cdebuginfo=line-tables-only
 fi
 # Each block of code reports to qemu/coverage/lab_coverage.c that it runs.
 if [ "$target" = coverage ]; then

@@ -26,8 +26,9 @@ def calls(directory: str) -> Iterator[list[str]]:
         for path in sorted(glob.glob(os.path.join(glob.escape(top), ".*.o.cmd"))):
             with open(path) as f:
                 saved = SAVED.search(f.read())
-            command = saved.group(1).split(" ; ")[0] if saved else ""
-            if "--emit=obj=" in command:
+            command = saved.group(1).split(" ;")[0] if saved else ""
+            # With inlined helpers other tools make the object, from rustc's bitcode.
+            if "--emit=obj=" in command or "--emit=llvm-bc=" in command:
                 # $(pound) is how kbuild keeps a # from make.
                 yield shlex.split(command.replace("$(pound)", "#").replace("$$", "$"))
 

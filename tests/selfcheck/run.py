@@ -346,7 +346,10 @@ def jobs(checks: Checks, cases: list[Case]) -> list[Job]:
     slow = ["kmemleak", "dead", "stuck", "thread", "process", "debugfs"]
     own = sorted((case for case in cases if case.own_boot and case.name != "flood"),
                  key=lambda case: slow.index(case.name) if case.name in slow else len(slow))
-    found: list[Job] = [([case.name for case in together] + ["together"], lambda: checks.tests("together", together))]
+    found: list[Job] = []
+    if together:
+        names = [case.name for case in together] + ["together"] * (len(together) > 1)
+        found = [(names, lambda: checks.tests("together", together))]
     return found + [([case.name], functools.partial(checks.tests, case.name, [case])) for case in own]
 
 
