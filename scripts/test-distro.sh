@@ -168,7 +168,8 @@ stock_kernel()
 	# Install an init before the kernel, as on a machine that boots.
 	add systemd-sysv udev kmod initramfs-tools e2fsprogs dkms
 	add -t "$suite-backports" linux-image-amd64 linux-headers-amd64
-	release=$(find "$root/usr/src" -maxdepth 1 -name 'linux-headers-*-amd64' | sed -n 's|.*/linux-headers-||p' | sort -V | tail -n 1)
+	# An earlier run may have left a cloud kernel.
+	release=$(find "$root/usr/src" -maxdepth 1 -name 'linux-headers-*-amd64' ! -name '*-cloud-*' | sed -n 's|.*/linux-headers-||p' | sort -V | tail -n 1)
 }
 
 # stock: runs the commands of docs/stock.md on a Debian with such a kernel.
