@@ -196,7 +196,7 @@ indent()
 # await_copy: waits until $reader has copied everything. A process that left the group may keep its source open.
 await_copy()
 {
-	set_deadline 1
+	set_deadline $((2 * factor))
 	while processes | grep -q "^$reader (.*) [^Z] "; do
 		before_deadline || break
 		usleep 10000
