@@ -95,8 +95,9 @@ macro_rules! __init_fields {
 #[macro_export]
 macro_rules! stack_pin_init {
     (let $name:ident = $init:expr) => {
-        let mut on_stack = match $crate::prelude::KBox::pin_init($init, $crate::prelude::GFP_KERNEL)
-        {
+        let mut on_stack = match $crate::machine::with_memory(|| {
+            $crate::prelude::KBox::pin_init($init, $crate::prelude::GFP_KERNEL)
+        }) {
             Ok(on_stack) => on_stack,
             Err(_) => unreachable!(),
         };

@@ -77,6 +77,8 @@ pub struct Machine {
     pub smpboot_lock: crate::c::lock::Sleeping,
     /// The number of module references.
     pub module_references: isize,
+    /// How often an allocation succeeds before one fails, if one does.
+    pub fails_after: Option<usize>,
     /// Whether this test freezes anything.
     pub has_freezer: bool,
     /// `pm_nosig_freezing`.
@@ -334,6 +336,23 @@ pub fn check<T: ?Sized>(pointer: *const T, what: &str) {
 
 pub fn allocated() {
     machine().live += 1;
+}
+
+/// Calls `f`, in which no allocation fails.
+pub fn with_memory<T>(f: impl FnOnce() -> T) -> T {
+    let left = machine().fails_after.take();
+    let ret = f();
+
+    machine().fails_after = left;
+    ret
+}
+
+/// Whether an allocation succeeds. One fails if the test wants that.
+pub fn has_memory() -> bool {
+    let left = machine().fails_after;
+
+    machine().fails_after = left.and_then(|left| left.checked_sub(1));
+    left != Some(0)
 }
 
 /// Poisons freed memory, and keeps it until the end of the execution.

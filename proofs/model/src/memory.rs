@@ -3,7 +3,7 @@
 //! `Arc`, `KBox` and `KVec`, which report freed memory to the machine.
 
 use crate::{
-    error::{Error, Result},
+    error::{code::ENOMEM, Error, Result},
     machine::{self, Clock},
     PinInit,
 };
@@ -19,15 +19,18 @@ use std::{
 #[derive(Clone, Copy)]
 pub struct Flags;
 
-fn allocate<T>() -> *mut T {
+fn allocate<T>() -> Result<*mut T> {
     let layout = Layout::new::<T>();
 
+    if layout.size() > 0 && !machine::has_memory() {
+        return Err(ENOMEM);
+    }
     machine::allocated();
-    match layout.size() {
+    Ok(match layout.size() {
         0 => NonNull::dangling().as_ptr(),
         // SAFETY: The size is not zero.
         _ => unsafe { std::alloc::alloc(layout).cast() },
-    }
+    })
 }
 
 #[repr(C)]
@@ -60,7 +63,7 @@ impl<T> Arc<T> {
     where
         Error: From<E>,
     {
-        let inner = allocate::<Inner<T>>();
+        let inner = allocate::<Inner<T>>()?;
 
         // SAFETY: The memory was just allocated.
         unsafe {
@@ -176,7 +179,7 @@ impl<T: ?Sized> Unpin for KBox<T> {}
 
 impl<T> KBox<T> {
     pub fn new(value: T, _: Flags) -> Result<Self> {
-        let pointer = allocate::<T>();
+        let pointer = allocate::<T>()?;
 
         // SAFETY: The memory was just allocated.
         unsafe {
@@ -189,7 +192,7 @@ impl<T> KBox<T> {
     where
         Error: From<E>,
     {
-        let pointer = allocate::<T>();
+        let pointer = allocate::<T>()?;
 
         // SAFETY: The memory was just allocated, and is not moved from here on.
         unsafe {
@@ -259,11 +262,25 @@ impl<T> KVec<T> {
         Self(Vec::new())
     }
 
-    pub fn with_capacity(count: usize, _: Flags) -> Result<Self> {
-        Ok(Self(Vec::with_capacity(count)))
+    pub fn with_capacity(count: usize, flags: Flags) -> Result<Self> {
+        let mut new = Self::new();
+
+        new.reserve(count, flags)?;
+        Ok(new)
     }
 
-    pub fn push(&mut self, value: T, _: Flags) -> Result {
+    pub fn reserve(&mut self, more: usize, _: Flags) -> Result {
+        if self.0.capacity() - self.0.len() < more {
+            if !machine::has_memory() {
+                return Err(ENOMEM);
+            }
+            self.0.reserve(more);
+        }
+        Ok(())
+    }
+
+    pub fn push(&mut self, value: T, flags: Flags) -> Result {
+        self.reserve(1, flags)?;
         self.0.push(value);
         Ok(())
     }
@@ -274,7 +291,8 @@ impl<T> KVec<T> {
 }
 
 impl<T: Clone> KVec<T> {
-    pub fn extend_from_slice(&mut self, other: &[T], _: Flags) -> Result {
+    pub fn extend_from_slice(&mut self, other: &[T], flags: Flags) -> Result {
+        self.reserve(other.len(), flags)?;
         self.0.extend_from_slice(other);
         Ok(())
     }

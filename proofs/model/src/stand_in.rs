@@ -65,7 +65,10 @@ pub mod error {
     }
 
     pub fn from_err_ptr<T>(pointer: *mut T) -> Result<*mut T> {
-        Ok(pointer)
+        match pointer.addr() as isize {
+            errno @ -4095..=-1 => Err(Error(errno as c_int)),
+            _ => Ok(pointer),
+        }
     }
 
     pub mod code {
@@ -722,7 +725,8 @@ pub mod bindings {
     #![allow(non_upper_case_globals, non_snake_case)]
 
     pub use crate::c::{
-        completion::*, freezer::*, kthread::*, lock::*, sched::*, timer::*, types::*, wait::*, worker::*,
+        completion::*, freezer::*, kthread::*, lock::*, sched::*, timer::*, types::*, wait::*,
+        worker::*,
     };
     use crate::{ffi::*, machine};
 
@@ -789,6 +793,9 @@ pub mod bindings {
         _reserved: bool,
         _gfp: c_uint,
     ) -> *mut c_void {
+        if !machine::has_memory() {
+            return std::ptr::null_mut();
+        }
         Box::into_raw(vec![0usize; size].into_boxed_slice()).cast()
     }
 

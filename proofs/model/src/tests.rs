@@ -136,6 +136,12 @@ all! {
     freeze_return 2
     freeze_stop 2
     freeze_work 2
+    spawn_fails 2
+    scope_fails 2
+    detached_fails 2
+    work_fails 1
+    pool_fails 0
+    percpu_fails 1
     calls 0
 }
 
@@ -1790,6 +1796,91 @@ fn freeze_work() {
     assert_eq!(worker.flush(), Ok(()));
     assert_eq!(runs.get(), 1);
     suspend.join();
+}
+
+// Allocations that fail.
+
+/// Attempts something with the first allocation failing, then with the second, and so on to the last.
+fn each_fails(attempt: impl Fn(Counted) -> Result) {
+    for number in 0.. {
+        let mut drops = Drops::new();
+        let counted = drops.one();
+
+        machine::machine().fails_after = Some(number);
+        let result = attempt(counted);
+        if machine::machine().fails_after.take().is_some() {
+            assert!(number > 0 && result.is_ok());
+            return;
+        }
+        assert_eq!(result, Err(ENOMEM));
+    }
+}
+
+fn spawn_fails() {
+    let group = group();
+
+    each_fails(|closure| {
+        let thread = group.spawn(fmt!("thread"), move |ctx| {
+            until_stopped(ctx);
+            drop(closure);
+        })?;
+
+        thread.stop().unwrap();
+        Ok(())
+    });
+}
+
+fn scope_fails() {
+    each_fails(|closure| {
+        scope(|s| {
+            s.spawn(fmt!("thread"), |_| drop(closure))?.join().unwrap();
+            Ok(())
+        })?
+    });
+}
+
+fn detached_fails() {
+    each_fails(|closure| {
+        Builder::new(fmt!("detached")).spawn_detached(&MODULE, move |_| drop(closure))?;
+        machine::wait_for_all();
+        Ok(())
+    });
+}
+
+fn work_fails() {
+    let group = group();
+
+    each_fails(|closure| {
+        let worker = Builder::new(fmt!("worker")).spawn_worker(&group)?;
+
+        worker.spawn(GFP_KERNEL, move |_| drop(closure))?;
+        Ok(())
+    });
+}
+
+fn pool_fails() {
+    let group = group();
+    let policies = [Policy::Normal { nice: 0 }, Policy::Normal { nice: 1 }];
+
+    each_fails(|closure| {
+        let pool = Builder::new(fmt!("pool")).spawn_pool(&group, &policies)?;
+
+        pool.worker(1)
+            .unwrap()
+            .spawn(GFP_KERNEL, move |_| drop(closure))?;
+        Ok(())
+    });
+}
+
+fn percpu_fails() {
+    let group = group();
+
+    each_fails(|_| {
+        let value = machine::with_memory(|| on_cpu(None));
+
+        PerCpuThreads::register(&group, fmt!("percpu"), value)?;
+        Ok(())
+    });
 }
 
 // The scripts that also run on the kernel: tests/calls.sh.

@@ -180,6 +180,10 @@ pub unsafe fn kthread_create_on_node(
         )
     };
     assert!(format == "%s");
+    if !machine::has_memory() {
+        // `-ENOMEM`, as an error pointer.
+        return std::ptr::without_provenance_mut(-12isize as usize);
+    }
 
     let task = new_task(name, true);
     // SAFETY: The caller guarantees that the new thread may call `threadfn` with `data`. `create` stays
@@ -220,8 +224,10 @@ pub unsafe fn kthread_create_on_cpu(
     // SAFETY: The caller guarantees that the new thread may call `threadfn` with `data`.
     let task = unsafe { kthread_create_on_node(threadfn, data, 0, c"%s".as_ptr().cast(), name) };
 
-    // SAFETY: The task was just created.
-    unsafe { kthread_bind(task, 0) };
+    if crate::error::from_err_ptr(task).is_ok() {
+        // SAFETY: The task was just created.
+        unsafe { kthread_bind(task, 0) };
+    }
     task
 }
 

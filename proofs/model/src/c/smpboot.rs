@@ -98,6 +98,8 @@ unsafe extern "C" fn smpboot_thread_fn(data: *mut c_void) -> c_int {
 /// `ht` must be initialised, and valid until it is unregistered.
 #[no_mangle]
 pub unsafe extern "C" fn smpboot_register_percpu_thread(ht: *mut smp_hotplug_thread) -> c_int {
+    let mut ret = 0;
+
     // SAFETY: The caller guarantees that `ht` is initialised and stays valid.
     unsafe {
         Sleeping::lock(&raw mut machine::machine().cpus_lock);
@@ -114,6 +116,13 @@ pub unsafe extern "C" fn smpboot_register_percpu_thread(ht: *mut smp_hotplug_thr
                 cpu as c_uint,
                 (*ht).thread_comm,
             );
+            if let Err(error) = crate::error::from_err_ptr(task) {
+                drop(Box::from_raw(td));
+                // With more CPUs it stops the threads of the others here.
+                assert!(cpu == 0);
+                ret = error.to_errno();
+                break;
+            }
             // `kthread_set_per_cpu()`.
             (*task).kthread.flags |= 1 << KTHREAD_IS_PER_CPU;
             kthread_park(task);
@@ -124,7 +133,7 @@ pub unsafe extern "C" fn smpboot_register_percpu_thread(ht: *mut smp_hotplug_thr
         Sleeping::unlock(&raw mut machine::machine().smpboot_lock);
         Sleeping::unlock(&raw mut machine::machine().cpus_lock);
     }
-    0
+    ret
 }
 
 /// # Safety
