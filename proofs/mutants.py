@@ -44,8 +44,8 @@ SURVIVORS = os.path.join(TOP, "proofs", "survivors")
 SILENCE = 30
 # The same for a test of the model, which is stopped by its number of steps if it does not end.
 MODEL_LIMIT = 120
-# Preemptions at most, and seeds, as in `make test`.
-EFFORT = ("--preemptions", "1", "--seeds", "16")
+# Preemptions at most, and seeds, which take little time and find some of what needs two preemptions.
+EFFORT = ("--preemptions", "1", "--seeds", "128")
 
 # What answers for a number of a mutant, on the model and in the kernel. With -1 the kernel tells which are reached.
 IN_MODEL = """
