@@ -41,7 +41,7 @@ if [ -n "$cross$has_tree" ] && ! grep -qs HAVE_RUST "$src/arch/$(arch "$arch" SR
 fi
 # The fragment says which compiler it is for.
 compiler=$(printf '%s\n' "$options" | compiler_of -)
-tools=$("$TOP/scripts/toolchain.sh" $compiler "$arch") || exit 1
+tools=$("$TOP/scripts/toolchain.sh" "$compiler" "$arch") || exit 1
 
 tool()
 {
@@ -49,7 +49,7 @@ tool()
 }
 
 cc=${cross}gcc
-[ $compiler = gcc ] || cc=$(llvm_tool "$(tool LLVM)" clang)
+[ "$compiler" = gcc ] || cc=$(llvm_tool "$(tool LLVM)" clang)
 
 key=$({
 	echo "$src"
@@ -151,7 +151,7 @@ work()
 # The fragment has an estimate of the work; a finished build has measured it.
 total=$(cat "$CACHE/kernels/$name.work" "$CACHE/kernels/${name%%+*}.work" "$CACHE/kernels/${name%%[+@]*}.work" 2>/dev/null | sed -n '1p' | grep . || sed -n 's/^# Work: //p' "$fragment")
 say "kernel $name: building $(basename "$src"), log in $log, with"
-"$TOP/scripts/toolchain.sh" --explain $compiler "$arch" | sed 's/^/  /' >&2
+"$TOP/scripts/toolchain.sh" --explain "$compiler" "$arch" | sed 's/^/  /' >&2
 start=$(date +%s)
 progress_start "kernel $name: building" "${total:-0}" work
 # The lab needs only these targets of "all"; with debug information also the kernel's gdb commands.

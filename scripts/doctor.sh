@@ -75,7 +75,7 @@ else
 	compiler=$("$TOP/scripts/kernel-options.sh" "$name" | compiler_of -)
 	if [ -n "$(kernel_package "$name")" ]; then
 		note "compilers: those that the kernel $name was built with, unpacked into the cache if they are not installed"
-	elif tools=$("$TOP/scripts/toolchain.sh" --explain $compiler "$(arch_of "$name")" 2>/dev/null); then
+	elif tools=$("$TOP/scripts/toolchain.sh" --explain "$compiler" "$(arch_of "$name")" 2>/dev/null); then
 		printf '%s\n' "$tools" | while read -r line; do
 			case $line in
 			"passed over: "*) note "$line" ;;

@@ -81,7 +81,7 @@ static_busybox()
 
 beside_rustc()
 {
-	"$TOP/scripts/toolchain.sh" $compiler "$arch" 2>/dev/null | grep "^$1="
+	"$TOP/scripts/toolchain.sh" "$compiler" "$arch" 2>/dev/null | grep "^$1="
 }
 
 # The programs of the guest are static.
@@ -131,11 +131,11 @@ list()
 	want gcc "compiles C" has gcc
 	want libelf-dev "objtool, a part of the kernel build, reads ELF files" header gelf.h
 	want libc6-dev "programs that run during the kernel build" header stdlib.h
-	if [ $compiler = none ]; then
+	if [ "$compiler" = none ]; then
 		want libssl-dev "programs for signatures, a part of the kernel build" header openssl/opensslv.h
 		lacking=
 	else
-		lacking=$("$TOP/scripts/toolchain.sh" --missing $compiler "$arch") || exit 1
+		lacking=$("$TOP/scripts/toolchain.sh" --missing "$compiler" "$arch") || exit 1
 	fi
 	for _lacking in $lacking; do
 		case $_lacking in
@@ -244,8 +244,8 @@ if [ -n "$wants" ]; then
 	say "set-up: installed"
 fi
 
-[ $compiler != none ] || exit 0
-missing=$("$TOP/scripts/toolchain.sh" --missing $compiler "$arch") || exit 1
+[ "$compiler" != none ] || exit 0
+missing=$("$TOP/scripts/toolchain.sh" --missing "$compiler" "$arch") || exit 1
 for word in $missing; do
 	case $word in
 	bindgen) "$TOP/scripts/bindgen.sh" ${only_check:+--check} || exit 1 ;;
