@@ -64,11 +64,14 @@ wait_until()
 	done
 }
 
-# sleeps LETTER: whether the thread sleeps in this state.
+# sleeps LETTER: whether the thread sleeps in this state. It has the state before it has left the
+# run queue, and only then the kernel knows where it waits.
 sleeps()
 {
 	read -r _ _ state _ <"/proc/$pid/stat"
-	[ "$state" = "$1" ]
+	[ "$state" = "$1" ] || return 1
+	read -r place <"/proc/$pid/wchan"
+	[ "$place" != 0 ]
 }
 
 # field KEY FILE: the value in the line `KEY VALUE`, without a fork.
