@@ -43,19 +43,20 @@ cross=
 
 # Modules need the tools that their kernel was built with.
 tools=$("$TOP/scripts/toolchain.sh" "$kdir") || exit 1
+compiler=$(compiler_of "$kdir/include/config/auto.conf")
 
 # These give stack traces file and line in the modules, even on a kernel without debug
 # information. clang leaves the names of functions out of mere line tables.
 if [ -n "$lab" ] && ! grep -qx 'CONFIG_DEBUG_INFO=y' "$kdir/include/config/auto.conf"; then
 	level=-g1
-	[ "$(compiler_of "$kdir/include/config/auto.conf")" = gcc ] || level=-g
+	[ "$compiler" = gcc ] || level=-g
 	set -- "$@" KCFLAGS=$level KRUSTFLAGS=-Cdebuginfo=line-tables-only
 fi
 # Each block of code reports to qemu/coverage/lab_coverage.c that it runs.
 if [ "$target" = coverage ]; then
 	target=modules
 	cblocks=-fsanitize-coverage=trace-pc
-	[ "$(compiler_of "$kdir/include/config/auto.conf")" = gcc ] ||
+	[ "$compiler" = gcc ] ||
 		cblocks="$cblocks -mllvm -sanitizer-coverage-prune-blocks=0"
 	blocks="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3"
 	blocks="$blocks -Cllvm-args=-sanitizer-coverage-trace-pc -Cllvm-args=-sanitizer-coverage-prune-blocks=0"

@@ -5,9 +5,9 @@
 #
 # Runs "make demo" and "make test" of the current commit in a bare Debian of the release
 # SUITE ("other": the one that this machine does not run), with the kernel NAME instead of
-# "fast" if there is one. The root comes from debootstrap and shares only the network with this machine. It stays in the cache, so a second run is
-# short. Exits with 4 if this machine is not able to do that at all: no root, no network,
-# no room. Each WORD is one of
+# "fast" if there is one. The root comes from debootstrap and shares only the network with
+# this machine. It stays in the cache, so a second run is short. Exits with 4 if this machine
+# is not able to do that at all: no root, no network, no room. Each WORD is one of
 #	user	runs as a user with sudo instead of root
 #	german	sets the locale de_DE.UTF-8
 #	hostile	sets the variables of tests/lib/hostile.env

@@ -12,8 +12,6 @@ use super::{
 };
 use crate::machine;
 
-pub const PF_NOFREEZE: u32 = 0x8000;
-
 /// # Safety
 ///
 /// The task must be valid.

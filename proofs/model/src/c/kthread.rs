@@ -8,6 +8,7 @@ use super::{
     types::*,
 };
 use crate::{
+    error::{code::ENOMEM, from_err_ptr},
     ffi::*,
     machine::{self, Order},
 };
@@ -181,8 +182,8 @@ pub unsafe fn kthread_create_on_node(
     };
     assert!(format == "%s");
     if !machine::has_memory() {
-        // `-ENOMEM`, as an error pointer.
-        return std::ptr::without_provenance_mut(-12isize as usize);
+        // `ERR_PTR(-ENOMEM)`.
+        return std::ptr::without_provenance_mut(ENOMEM.to_errno() as isize as usize);
     }
 
     let task = new_task(name, true);
@@ -224,7 +225,7 @@ pub unsafe fn kthread_create_on_cpu(
     // SAFETY: The caller guarantees that the new thread may call `threadfn` with `data`.
     let task = unsafe { kthread_create_on_node(threadfn, data, 0, c"%s".as_ptr().cast(), name) };
 
-    if crate::error::from_err_ptr(task).is_ok() {
+    if from_err_ptr(task).is_ok() {
         // SAFETY: The task was just created.
         unsafe { kthread_bind(task, 0) };
     }

@@ -4,7 +4,6 @@
 
 use super::{
     completion::{complete, init_completion, new_completion},
-    freezer::PF_NOFREEZE,
     kthread::test_bit,
     types::*,
 };
@@ -27,6 +26,7 @@ pub const TASK_IDLE: u32 = TASK_UNINTERRUPTIBLE | TASK_NOLOAD;
 pub const TASK_NORMAL: u32 = TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE;
 
 pub const PF_EXITING: u32 = 4;
+pub const PF_NOFREEZE: u32 = 0x8000;
 pub const PF_KTHREAD: u32 = 0x0020_0000;
 pub const PF_NO_SETAFFINITY: u32 = 0x0400_0000;
 
