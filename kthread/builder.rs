@@ -310,10 +310,13 @@ impl<'a> Builder<'a> {
     /// May be called several times.
     ///
     /// When one comes, the waits of the [`Context`] return [`Wake::Signal`], every other
-    /// interruptible sleep ends, with [`Signal::Kill`] every killable one as well, and
-    /// [`Context::take_signal`] takes it. Nothing else happens: the closure decides what the signal
-    /// means. A signal that is sent again before it is taken counts once, and a signal that is sent
-    /// before the closure runs is ignored.
+    /// interruptible sleep ends, and [`Context::take_signal`] takes it. Nothing else happens: the
+    /// closure decides what the signal means. A signal that is sent again before it is taken counts
+    /// once, and a signal that is sent before the closure runs is ignored.
+    ///
+    /// [`Signal::Kill`] ends killable sleeps as well, if it is sent to the thread, as `tgkill(2)`
+    /// and `send_sig()` do. `kill(2)` sends it to the process, for which C ends them only if the
+    /// process dies of it.
     ///
     /// Wraps `kernel_sigaction()` of [`kernel/signal.c`](srctree/kernel/signal.c), as
     /// `allow_signal()` does.

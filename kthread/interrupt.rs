@@ -143,8 +143,15 @@ mod tests {
 
     /// Sends a signal as `kill(2)` does, without a check of permission.
     fn kill(task: &Task, number: u32) -> c_int {
-        // SAFETY: The caller holds a reference to the task. The last argument says that the signal
-        // comes from the current task, and is not forced.
+        // SAFETY: The caller holds a reference to the task, which has not exited, so it has its
+        // `struct pid`. The last argument says that the signal comes from the current task, and is
+        // not forced.
+        unsafe { bindings::kill_pid((*task.as_ptr()).thread_pid, number as c_int, 0) }
+    }
+
+    /// Sends a signal as `tgkill(2)` does, without a check of permission.
+    fn tgkill(task: &Task, number: u32) -> c_int {
+        // SAFETY: The caller holds a reference to the task. The last argument is as above.
         unsafe { bindings::send_sig(number as c_int, task.as_ptr(), 0) }
     }
 
@@ -423,9 +430,12 @@ mod tests {
             })?;
 
         assert!(sleeps(thread.task()));
-        assert_eq!(kill(thread.task(), bindings::SIGTERM), 0);
+        assert_eq!(tgkill(thread.task(), bindings::SIGTERM), 0);
         assert!(sleeps(thread.task()) && !go.is_done());
+        // One for a whole process would end them only if it killed that.
         assert_eq!(kill(thread.task(), bindings::SIGKILL), 0);
+        assert!(sleeps(thread.task()) && !go.is_done());
+        assert_eq!(tgkill(thread.task(), bindings::SIGKILL), 0);
         go.wait_for_completion();
         assert_eq!(
             thread.join(),

@@ -27,7 +27,7 @@ pub enum Signal {
     Int,
     /// `SIGQUIT`
     Quit,
-    /// `SIGKILL`, which ends killable sleeps as well.
+    /// `SIGKILL`, which ends killable sleeps as well if it is sent by `tgkill(2)` or `send_sig()`.
     Kill,
     /// `SIGUSR1`
     Usr1,
