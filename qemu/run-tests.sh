@@ -193,11 +193,22 @@ indent()
 	done
 }
 
-# await_copy: waits until $reader has copied everything. A process that left the group may keep its source open.
+# await_copy: waits until $reader has copied everything. A process that left the group may keep its source open, or write
+# to it for ever: so waiting ends when the reader has only slept for a while, and after a longer while in any case.
 await_copy()
 {
-	set_deadline $((2 * factor))
+	set_deadline $((20 * factor))
+	last=$deadline
+	seen=
 	while processes | grep -q "^$reader (.*) [^Z] "; do
+		activity=$(grep -e '(running)' -e ctxt_switches "/proc/$reader/status" 2>/dev/null)
+		case $activity in
+		*'(running)'*) set_deadline $((2 * factor)) ;;
+		"$seen") ;; # It has slept since.
+		*) set_deadline $((2 * factor)) ;;
+		esac
+		[ "$deadline" -le "$last" ] || deadline=$last
+		seen=$activity
 		before_deadline || break
 		usleep 10000
 	done
