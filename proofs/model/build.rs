@@ -192,6 +192,7 @@ fn main() {
     let out = PathBuf::from(env::var("OUT_DIR").unwrap());
 
     println!("cargo::rustc-cfg=CONFIG_FREEZER");
+    println!("cargo::rustc-cfg=CONFIG_HOTPLUG_CPU");
     println!("cargo::rustc-cfg=CONFIG_MODULES");
     println!("cargo::rerun-if-env-changed=MODEL_CODE");
     println!("cargo::rerun-if-env-changed=MODEL_BREAKS");

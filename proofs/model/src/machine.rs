@@ -75,6 +75,7 @@ pub struct Machine {
     pub timers: Vec<crate::c::timer::State>,
     pub cpus_lock: crate::c::lock::Sleeping,
     pub smpboot_lock: crate::c::lock::Sleeping,
+    pub hotplug_threads: Vec<*mut crate::c::smpboot::smp_hotplug_thread>,
     /// The number of module references.
     pub module_references: isize,
     /// How often an allocation succeeds before one fails, if one does.

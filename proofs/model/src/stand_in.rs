@@ -725,7 +725,16 @@ pub mod bindings {
     #![allow(non_upper_case_globals, non_snake_case)]
 
     pub use crate::c::{
-        completion::*, freezer::*, kthread::*, lock::*, sched::*, timer::*, types::*, wait::*,
+        completion::*,
+        freezer::*,
+        kthread::*,
+        lock::*,
+        sched::*,
+        signal::*,
+        smpboot::{__cpu_online_mask, cpus_read_lock, cpus_read_unlock},
+        timer::*,
+        types::*,
+        wait::*,
         worker::*,
     };
     use crate::{ffi::*, machine};
@@ -755,20 +764,9 @@ pub mod bindings {
     pub const ENAMETOOLONG: u32 = 36;
     pub const EDEADLK: u32 = 35;
     pub const ECANCELED: u32 = 125;
-    pub const SIGHUP: u32 = 1;
-    pub const SIGINT: u32 = 2;
-    pub const SIGQUIT: u32 = 3;
-    pub const SIGKILL: u32 = 9;
-    pub const SIGUSR1: u32 = 10;
-    pub const SIGUSR2: u32 = 12;
-    pub const SIGTERM: u32 = 15;
-    pub const SIGCHLD: u32 = 17;
-    pub const SIGCONT: u32 = 18;
-    pub const SIGSTOP: u32 = 19;
 
     pub static mut jiffies: c_ulong = 0;
     pub static mut node_states: [c_ulong; 1] = [1];
-    pub static mut __cpu_online_mask: cpumask = cpumask { bits: [3] };
     pub static cpu_bit_bitmap: [c_ulong; 65] = [0; 65];
 
     pub unsafe fn smp_mb() {
@@ -782,10 +780,6 @@ pub mod bindings {
     pub unsafe fn smp_wmb() {
         machine::write_barrier();
     }
-
-    pub unsafe fn cpus_read_lock() {}
-
-    pub unsafe fn cpus_read_unlock() {}
 
     pub unsafe fn pcpu_alloc_noprof(
         size: usize,
@@ -817,7 +811,6 @@ pub mod bindings {
         sched_set_fifo(task: *mut task_struct);
         sched_set_fifo_low(task: *mut task_struct);
         sched_setattr_nocheck(task: *mut task_struct, attr: *const c_void) -> c_int;
-        kernel_sigaction(signal: c_int, handler: __sighandler_t);
         kthread_use_mm(mm: *mut mm_struct);
         kthread_unuse_mm(mm: *mut mm_struct);
     }

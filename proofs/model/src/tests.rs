@@ -6,7 +6,7 @@
 //! used, if two tasks access a cell at once, or if a task or an allocation is left at the end.
 
 use crate::{
-    c::{freezer, sched},
+    c::{freezer, sched, signal, smpboot},
     cell::UnsafeCell,
     kthread::*,
     machine, new_mutex,
@@ -130,6 +130,20 @@ all! {
     percpu_stop_ends_sleep 2
     percpu_asked_first 1
     percpu_close 2
+    hotplug_wake 2
+    hotplug_stop 2
+    hotplug_first 2
+    hotplug_stop_ends_sleep 2
+    hotplug_bound 2
+    hotplug_within 1
+    hotplug_close 1
+    signal_wait 3
+    signal_wake 2
+    signal_again 2
+    two_signals 2
+    signal_stop 2
+    signal_sleep 2
+    signal_kills 2
     freeze_thawed 2
     freeze_wait 2
     freeze_park 2
@@ -1666,6 +1680,370 @@ fn percpu_close() {
     other.join();
     drop(threads);
     assert_eq!(runs.get(), told.get());
+}
+
+// CPU hotplug.
+
+/// Takes the CPU offline and online again, beside the test.
+fn hotplug() -> Other<()> {
+    Other::new("hotplug", || {
+        smpboot::cpu_down(0);
+        smpboot::cpu_up(0);
+    })
+}
+
+/// Checks the order of the calls.
+#[derive(Default)]
+struct Follower {
+    setups: Count,
+    runs: Count,
+    parks: Count,
+    unparks: Count,
+    cleanups: Count,
+}
+
+impl Follower {
+    fn new() -> (Self, Self) {
+        let own = Self::default();
+        let same = Self {
+            setups: own.setups.clone(),
+            runs: own.runs.clone(),
+            parks: own.parks.clone(),
+            unparks: own.unparks.clone(),
+            cleanups: own.cleanups.clone(),
+        };
+
+        (own, same)
+    }
+
+    fn is_active(&self) -> bool {
+        self.setups.get() == 1 && self.cleanups.get() == 0 && self.parks.get() == self.unparks.get()
+    }
+}
+
+impl_has_slot!(Follower);
+
+impl PerCpuThread for Follower {
+    fn setup(&self, _: crate::cpu::CpuId) {
+        assert!(smpboot::cpu_online(0));
+        self.setups.add();
+        assert!(self.is_active());
+    }
+
+    fn run(&self, _: crate::cpu::CpuId) {
+        assert!(smpboot::cpu_online(0) && self.is_active());
+        self.runs.add();
+    }
+
+    fn park(&self, _: crate::cpu::CpuId) {
+        assert!(smpboot::cpu_online(0) && self.is_active());
+        self.parks.add();
+    }
+
+    fn unpark(&self, _: crate::cpu::CpuId) {
+        self.unparks.add();
+        assert!(smpboot::cpu_online(0) && self.is_active());
+    }
+
+    fn cleanup(&self, _: crate::cpu::CpuId, online: bool) {
+        assert!(self.setups.get() == 1 && self.cleanups.get() == 0);
+        assert!(online == smpboot::cpu_online(0));
+        self.cleanups.add();
+    }
+}
+
+fn hotplug_wake() {
+    let group = group();
+    let (value, seen) = Follower::new();
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+    let hotplug = hotplug();
+
+    threads.wake(cpu());
+    hotplug.join();
+    machine::wait_until_all_sleep();
+    assert!(seen.is_active());
+    assert_eq!(seen.runs.get(), 1);
+    drop(threads);
+    assert_eq!(seen.cleanups.get(), 1);
+}
+
+fn hotplug_stop() {
+    let group = group();
+    let (value, seen) = Follower::new();
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+    let hotplug = hotplug();
+
+    drop(threads);
+    assert_eq!(seen.cleanups.get(), seen.setups.get());
+    hotplug.join();
+    assert_eq!(seen.cleanups.get(), seen.setups.get());
+}
+
+fn hotplug_first() {
+    let group = group();
+    let (value, seen) = Follower::new();
+
+    smpboot::cpu_down(0);
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+    let other = Other::new("hotplug", || smpboot::cpu_up(0));
+    threads.wake(cpu());
+    other.join();
+    machine::wait_until_all_sleep();
+    assert_eq!(seen.runs.get(), 1);
+}
+
+fn hotplug_stop_ends_sleep() {
+    let group = group();
+    let value = on_cpu(Some(completion()));
+    let (runs, told) = (value.runs.clone(), value.told.clone());
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+
+    // It may be the sleep that going offline waits for.
+    threads.wake(cpu());
+    let hotplug = hotplug();
+    drop(threads);
+    hotplug.join();
+    assert_eq!(runs.get(), told.get());
+}
+
+fn hotplug_bound() {
+    let group = group();
+    let hotplug = hotplug();
+    let result = Builder::new(fmt!("bound"))
+        .placement(Placement::Cpu(cpu()))
+        .create(&group, |_| ());
+
+    assert!(result.is_ok() || result.err() == Some(ENODEV));
+    hotplug.join();
+}
+
+/// Creates a thread on a CPU where hotplug may wait for it, and closes its group.
+struct Creator {
+    group: Arc<ThreadGroup>,
+    refused: Count,
+}
+
+impl_has_slot!(Creator);
+
+impl PerCpuThread for Creator {
+    fn run(&self, cpu: crate::cpu::CpuId) {
+        let bound = Builder::new(fmt!("bound"))
+            .placement(Placement::Cpu(cpu))
+            .spawn(&self.group, |_| ());
+
+        if bound.err().map(|error| error.to_errno()) == Some(-35) {
+            self.refused.add();
+        }
+        self.group.close();
+    }
+}
+
+fn hotplug_within() {
+    let group = shared_group();
+    let refused = Count::default();
+    let value = Creator {
+        group: group.clone(),
+        refused: refused.clone(),
+    };
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+
+    threads.wake(cpu());
+    hotplug().join();
+    machine::wait_until_all_sleep();
+    assert_eq!(refused.get(), 1);
+    drop(threads);
+}
+
+fn hotplug_close() {
+    let group = shared_group();
+    let refused = Count::default();
+    let value = Creator {
+        group: group.clone(),
+        refused: refused.clone(),
+    };
+    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+
+    threads.wake(cpu());
+    let hotplug = hotplug();
+    // While this waits for hotplug, that may wait for the callback that closes the group.
+    let result = Builder::new(fmt!("bound"))
+        .placement(Placement::Cpu(cpu()))
+        .create(&group, |_| ());
+    assert!(result.is_ok() || result.err() == Some(ENODEV));
+    hotplug.join();
+    machine::wait_until_all_sleep();
+    assert_eq!(refused.get(), 1);
+    drop(threads);
+}
+
+// Signals.
+
+/// Creates a thread that allows signals, and returns it once it can take them.
+fn taker(
+    group: &ThreadGroup,
+    signals: &[Signal],
+    f: impl FnOnce(&Context<'_>) + Send + 'static,
+) -> Thread<()> {
+    let ready = completion();
+    let own = ready.clone();
+    let builder = signals
+        .iter()
+        .fold(Builder::new(fmt!("taker")), |builder, signal| {
+            builder.allow(*signal)
+        });
+    let thread = builder
+        .spawn(group, move |ctx| {
+            own.complete();
+            f(ctx);
+        })
+        .unwrap();
+
+    ready.wait_for_completion();
+    thread
+}
+
+/// Sends a signal to the thread or to the process, beside the test.
+fn send(thread: &Thread<()>, signal: Signal, to_thread: bool) -> Other<()> {
+    let task = thread.task().as_ptr();
+
+    // SAFETY: The test has the handle of the thread until this has been joined.
+    Other::new("sender", move || unsafe {
+        match to_thread {
+            true => signal::send_sig(signal.number(), task),
+            false => signal::kill_pid(signal.number(), task),
+        }
+    })
+}
+
+fn signal_wait() {
+    let group = group();
+    let thread = taker(&group, &[Signal::Hup], |ctx| {
+        assert_eq!(ctx.wait(), Wake::Signal(Signal::Hup));
+        assert_eq!(ctx.take_signal(), None);
+    });
+
+    send(&thread, Signal::Hup, false).join();
+    assert_eq!(thread.join(), Ok(()));
+}
+
+fn signal_wake() {
+    let group = group();
+    let thread = taker(&group, &[Signal::Hup], |ctx| {
+        let (mut signals, mut wakes) = (0, 0);
+        while signals < 1 || wakes < 1 {
+            match ctx.wait() {
+                Wake::Signal(Signal::Hup) => signals += 1,
+                Wake::Ready => wakes += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    let sender = send(&thread, Signal::Hup, true);
+
+    thread.wake();
+    sender.join();
+    assert_eq!(thread.join(), Ok(()));
+}
+
+fn signal_again() {
+    let group = group();
+    let (said, seen) = (Count::default(), Count::default());
+    let (says, sees) = (said.clone(), seen.clone());
+    let thread = taker(&group, &[Signal::Hup], move |ctx| {
+        while ctx.wait() == Wake::Signal(Signal::Hup) {
+            let now = says.get();
+            crate::processor::cpu_relax();
+            sees.0.store(now, SeqCst);
+        }
+    });
+
+    for to_thread in [true, false] {
+        machine::step("says");
+        said.add();
+        let task = thread.task().as_ptr();
+        // SAFETY: The handle keeps the task.
+        unsafe {
+            match to_thread {
+                true => signal::send_sig(Signal::Hup.number(), task),
+                false => signal::kill_pid(Signal::Hup.number(), task),
+            }
+        }
+    }
+    machine::wait_until_all_sleep();
+    assert_eq!(seen.get(), 2);
+    assert_eq!(thread.stop(), Ok(()));
+}
+
+fn two_signals() {
+    let group = group();
+    let thread = taker(&group, &[Signal::Usr1, Signal::Term], |ctx| {
+        let mut taken = Vec::new();
+        while taken.len() < 2 {
+            match ctx.wait() {
+                Wake::Signal(signal) => taken.push(signal.number()),
+                other => panic!("{other:?}"),
+            }
+        }
+        taken.sort();
+        assert_eq!(taken, [Signal::Usr1.number(), Signal::Term.number()]);
+        assert_eq!(ctx.take_signal(), None);
+    });
+    let sender = send(&thread, Signal::Usr1, true);
+
+    send(&thread, Signal::Term, true).join();
+    sender.join();
+    assert_eq!(thread.join(), Ok(()));
+}
+
+fn signal_stop() {
+    let group = group();
+    let thread = taker(&group, &[Signal::Hup], until_stopped);
+    let task = thread.task().as_ptr();
+    // SAFETY: The task is alive, as the handle exists, and the reference is put below.
+    unsafe { sched::get_task_struct(task) };
+    let sender = Other::new("sender", move || {
+        // SAFETY: The reference was taken above.
+        unsafe {
+            signal::kill_pid(Signal::Hup.number(), task);
+            sched::put_task_struct(task);
+        }
+    });
+
+    assert_eq!(thread.stop(), Ok(()));
+    sender.join();
+}
+
+fn signal_sleep() {
+    let group = group();
+    let never = completion();
+    let thread = taker(&group, &[Signal::Hup], move |ctx| {
+        assert_eq!(never.wait_interruptible(), Err(ERESTARTSYS));
+        assert_eq!(ctx.take_signal(), Some(Signal::Hup));
+        assert_eq!(ctx.wait(), Wake::Stop);
+    });
+
+    send(&thread, Signal::Hup, false).join();
+    machine::wait_until_all_sleep();
+    assert_eq!(thread.stop(), Ok(()));
+}
+
+fn signal_kills() {
+    let group = group();
+    let never = completion();
+    let ended = Count::default();
+    let own = ended.clone();
+    let thread = taker(&group, &[Signal::Kill], move |ctx| {
+        assert_eq!(never.wait_killable(), Err(ERESTARTSYS));
+        own.add();
+        assert_eq!(ctx.take_signal(), Some(Signal::Kill));
+    });
+
+    // The process does not die of it, so the sleep goes on.
+    send(&thread, Signal::Kill, false).join();
+    machine::wait_until_all_sleep();
+    assert_eq!(ended.get(), 0);
+    send(&thread, Signal::Kill, true).join();
+    assert_eq!(thread.join(), Ok(()));
 }
 
 // The freezer.

@@ -5,6 +5,7 @@
 use super::{
     completion::{complete, init_completion, new_completion, wait_for_completion},
     sched::*,
+    smpboot::cpu_online,
     types::*,
 };
 use crate::{
@@ -213,13 +214,36 @@ pub unsafe fn kthread_create_on_node(
     }
 }
 
+/// Fails if the CPU is offline, as C would let the task run elsewhere.
+///
 /// # Safety
 ///
 /// The new thread must be allowed to call `threadfn` with `data`.
 pub unsafe fn kthread_create_on_cpu(
     threadfn: Option<ThreadFn>,
     data: *mut c_void,
-    _cpu: c_uint,
+    cpu: c_uint,
+    name: *const c_char,
+) -> *mut task_struct {
+    // SAFETY: The caller guarantees that the new thread may call `threadfn` with `data`.
+    let task = unsafe { create_on_any_cpu(threadfn, data, cpu, name) };
+
+    assert!(
+        cpu_online(cpu),
+        "a task is bound to a CPU that went offline"
+    );
+    task
+}
+
+/// The same for a CPU that is coming online.
+///
+/// # Safety
+///
+/// As above.
+pub unsafe fn create_on_any_cpu(
+    threadfn: Option<ThreadFn>,
+    data: *mut c_void,
+    cpu: c_uint,
     name: *const c_char,
 ) -> *mut task_struct {
     // SAFETY: The caller guarantees that the new thread may call `threadfn` with `data`.
@@ -227,9 +251,20 @@ pub unsafe fn kthread_create_on_cpu(
 
     if from_err_ptr(task).is_ok() {
         // SAFETY: The task was just created.
-        unsafe { kthread_bind(task, 0) };
+        unsafe { kthread_bind(task, cpu) };
     }
     task
+}
+
+unsafe fn __kthread_bind(task: *mut task_struct, state: u32) {
+    // SAFETY: The caller has a valid task.
+    unsafe {
+        assert!(
+            wait_task_inactive(task, state),
+            "WARNING: a task is bound that is not in state {state}"
+        );
+        (*task).flags |= PF_NO_SETAFFINITY;
+    }
 }
 
 /// # Safety
@@ -237,10 +272,7 @@ pub unsafe fn kthread_create_on_cpu(
 /// The task must be new.
 pub unsafe fn kthread_bind(task: *mut task_struct, _cpu: c_uint) {
     // SAFETY: The caller guarantees that the task is new.
-    unsafe {
-        assert!(wait_task_inactive(task, TASK_UNINTERRUPTIBLE));
-        (*task).flags |= PF_NO_SETAFFINITY;
-    }
+    unsafe { __kthread_bind(task, TASK_UNINTERRUPTIBLE) };
 }
 
 /// # Safety
@@ -254,6 +286,9 @@ pub unsafe fn kthread_unpark(task: *mut task_struct) {
         machine::step("kthread_unpark");
         if !test_bit(KTHREAD_SHOULD_PARK, &raw mut (*own).flags) {
             return;
+        }
+        if test_bit(KTHREAD_IS_PER_CPU, &raw mut (*own).flags) {
+            __kthread_bind(task, TASK_PARKED);
         }
         clear_bit(KTHREAD_SHOULD_PARK as c_ulong, &raw mut (*own).flags);
         machine::step("wake_up_state(TASK_PARKED)");

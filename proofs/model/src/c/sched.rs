@@ -5,6 +5,7 @@
 use super::{
     completion::{complete, init_completion, new_completion},
     kthread::test_bit,
+    signal::{sigmask, SIGKILL, SIG_IGN},
     types::*,
 };
 use crate::{
@@ -97,6 +98,11 @@ pub fn new_task(name: &str, is_kthread: bool) -> *mut task_struct {
                 signal: sigset { sig: [0] },
             },
         })),
+        // `ignore_signals()` of kthreadd.
+        sighand: sighand_struct {
+            siglock: raw_spinlock::new(),
+            action: [SIG_IGN; 64],
+        },
         usage: 1,
         is_blocked: false,
         id: 0,
@@ -220,10 +226,10 @@ pub unsafe fn signal_pending_state(state: u32, task: *mut task_struct) -> bool {
         return false;
     }
     // SAFETY: The caller guarantees that the task is valid.
-    let flags = unsafe { (*task).thread_info.flags };
+    let (flags, pending) = unsafe { ((*task).thread_info.flags, (*task).pending.signal.sig[0]) };
 
-    // The model kills no kernel thread.
-    state & TASK_INTERRUPTIBLE != 0 && flags & (1 << TIF_NOTIFY_SIGNAL | 1 << TIF_SIGPENDING) != 0
+    flags & (1 << TIF_NOTIFY_SIGNAL | 1 << TIF_SIGPENDING) != 0
+        && (state & TASK_INTERRUPTIBLE != 0 || pending & sigmask(SIGKILL) != 0)
 }
 
 /// `try_to_wake_up()`.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! kernel/smpboot.c, with CPUs that are all online.
+//! kernel/smpboot.c, and what kernel/cpu.c does about its threads.
+//!
+//! Tasks run without CPUs here: one that is offline has its threads parked.
 
 use super::{kthread::*, lock::Sleeping, sched::*, types::*};
 use crate::{ffi::*, machine};
@@ -8,6 +10,42 @@ use std::ptr::null_mut;
 
 /// The number of CPUs.
 pub const CPUS: usize = 1;
+
+pub static mut __cpu_online_mask: cpumask = cpumask {
+    bits: [(1 << CPUS) - 1],
+};
+
+pub fn cpu_online(cpu: c_uint) -> bool {
+    // SAFETY: There is only one thread.
+    unsafe { __cpu_online_mask.bits[0] >> cpu & 1 != 0 }
+}
+
+fn set_cpu_online(cpu: c_uint, online: bool) {
+    machine::step("set_cpu_online");
+    // SAFETY: As above.
+    unsafe {
+        __cpu_online_mask.bits[0] &= !(1 << cpu);
+        __cpu_online_mask.bits[0] |= c_ulong::from(online) << cpu;
+    }
+}
+
+/// Excludes other readers as well, which C does not.
+///
+/// # Safety
+///
+/// The caller must be allowed to sleep.
+pub unsafe fn cpus_read_lock() {
+    // SAFETY: The lock stays valid.
+    unsafe { Sleeping::lock(&raw mut machine::machine().cpus_lock) };
+}
+
+/// # Safety
+///
+/// The caller must hold the lock.
+pub unsafe fn cpus_read_unlock() {
+    // SAFETY: The caller guarantees that it holds the lock.
+    unsafe { Sleeping::unlock(&raw mut machine::machine().cpus_lock) };
+}
 
 /// `struct smp_hotplug_thread`.
 #[repr(C)]
@@ -49,7 +87,7 @@ unsafe extern "C" fn smpboot_thread_fn(data: *mut c_void) -> c_int {
             if kthread_should_stop() {
                 (*current()).__state = TASK_RUNNING;
                 if let (Some(cleanup), true) = ((*ht).cleanup, (*td).status != Status::None) {
-                    cleanup((*td).cpu, true);
+                    cleanup((*td).cpu, cpu_online((*td).cpu));
                 }
                 drop(Box::from_raw(td));
                 return 0;
@@ -93,47 +131,75 @@ unsafe extern "C" fn smpboot_thread_fn(data: *mut c_void) -> c_int {
     }
 }
 
+unsafe fn __smpboot_create_thread(ht: *mut smp_hotplug_thread, cpu: c_uint) -> c_int {
+    // SAFETY: The caller has a valid `ht`, and the lock.
+    unsafe {
+        let store = (*ht).store.add(cpu as usize);
+        if !(*store).is_null() {
+            return 0;
+        }
+        let td = Box::into_raw(Box::new(Data {
+            cpu,
+            status: Status::None,
+            ht,
+        }));
+        let task = create_on_any_cpu(Some(smpboot_thread_fn), td.cast(), cpu, (*ht).thread_comm);
+
+        if let Err(error) = crate::error::from_err_ptr(task) {
+            drop(Box::from_raw(td));
+            return error.to_errno();
+        }
+        // `kthread_set_per_cpu()`.
+        (*task).kthread.flags |= 1 << KTHREAD_IS_PER_CPU;
+        kthread_park(task);
+        get_task_struct(task);
+        *store = task;
+    }
+    0
+}
+
+unsafe fn smpboot_destroy_threads(ht: *mut smp_hotplug_thread) {
+    for cpu in 0..CPUS {
+        // SAFETY: The caller has a valid `ht`, and the lock.
+        unsafe {
+            let store = (*ht).store.add(cpu);
+            let task = *store;
+
+            if !task.is_null() {
+                // `kthread_stop_put()`.
+                kthread_stop(task);
+                put_task_struct(task);
+                *store = null_mut();
+            }
+        }
+    }
+}
+
 /// # Safety
 ///
 /// `ht` must be initialised, and valid until it is unregistered.
 #[no_mangle]
 pub unsafe extern "C" fn smpboot_register_percpu_thread(ht: *mut smp_hotplug_thread) -> c_int {
-    let mut ret = 0;
-
     // SAFETY: The caller guarantees that `ht` is initialised and stays valid.
     unsafe {
-        Sleeping::lock(&raw mut machine::machine().cpus_lock);
+        cpus_read_lock();
         Sleeping::lock(&raw mut machine::machine().smpboot_lock);
-        for cpu in 0..CPUS {
-            let td = Box::into_raw(Box::new(Data {
-                cpu: cpu as c_uint,
-                status: Status::None,
-                ht,
-            }));
-            let task = kthread_create_on_cpu(
-                Some(smpboot_thread_fn),
-                td.cast(),
-                cpu as c_uint,
-                (*ht).thread_comm,
-            );
-            if let Err(error) = crate::error::from_err_ptr(task) {
-                drop(Box::from_raw(td));
-                // With more CPUs it stops the threads of the others here.
-                assert!(cpu == 0);
-                ret = error.to_errno();
+        let mut ret = 0;
+        for cpu in (0..CPUS as c_uint).filter(|cpu| cpu_online(*cpu)) {
+            ret = __smpboot_create_thread(ht, cpu);
+            if ret != 0 {
+                smpboot_destroy_threads(ht);
                 break;
             }
-            // `kthread_set_per_cpu()`.
-            (*task).kthread.flags |= 1 << KTHREAD_IS_PER_CPU;
-            kthread_park(task);
-            get_task_struct(task);
-            *(*ht).store.add(cpu) = task;
-            kthread_unpark(task);
+            kthread_unpark(*(*ht).store.add(cpu as usize));
+        }
+        if ret == 0 {
+            machine::machine().hotplug_threads.push(ht);
         }
         Sleeping::unlock(&raw mut machine::machine().smpboot_lock);
-        Sleeping::unlock(&raw mut machine::machine().cpus_lock);
+        cpus_read_unlock();
+        ret
     }
-    ret
 }
 
 /// # Safety
@@ -143,17 +209,56 @@ pub unsafe extern "C" fn smpboot_register_percpu_thread(ht: *mut smp_hotplug_thr
 pub unsafe extern "C" fn smpboot_unregister_percpu_thread(ht: *mut smp_hotplug_thread) {
     // SAFETY: The caller guarantees that `ht` has been registered.
     unsafe {
-        Sleeping::lock(&raw mut machine::machine().cpus_lock);
+        cpus_read_lock();
         Sleeping::lock(&raw mut machine::machine().smpboot_lock);
-        for cpu in 0..CPUS {
-            let task = *(*ht).store.add(cpu);
-
-            // `kthread_stop_put()`.
-            kthread_stop(task);
-            put_task_struct(task);
-            *(*ht).store.add(cpu) = null_mut();
-        }
+        machine::machine()
+            .hotplug_threads
+            .retain(|other| *other != ht);
+        smpboot_destroy_threads(ht);
         Sleeping::unlock(&raw mut machine::machine().smpboot_lock);
-        Sleeping::unlock(&raw mut machine::machine().cpus_lock);
+        cpus_read_unlock();
+    }
+}
+
+/// Calls `f` with each registered `ht`, under the lock.
+fn for_each_thread(mut f: impl FnMut(*mut smp_hotplug_thread)) {
+    // SAFETY: The lock stays valid.
+    unsafe { Sleeping::lock(&raw mut machine::machine().smpboot_lock) };
+    for ht in machine::machine().hotplug_threads.clone() {
+        f(ht);
+    }
+    // SAFETY: The lock was taken above.
+    unsafe { Sleeping::unlock(&raw mut machine::machine().smpboot_lock) };
+}
+
+/// The steps of `_cpu_down()` that concern threads. The lock is `cpus_write_lock()`.
+pub fn cpu_down(cpu: c_uint) {
+    // SAFETY: What is registered is valid, and has its threads.
+    unsafe {
+        cpus_read_lock();
+        // `smpboot_park_threads()`.
+        for_each_thread(|ht| {
+            let task = *(*ht).store.add(cpu as usize);
+
+            if !task.is_null() {
+                kthread_park(task);
+            }
+        });
+        set_cpu_online(cpu, false);
+        cpus_read_unlock();
+    }
+}
+
+/// The steps of `_cpu_up()` that concern threads.
+pub fn cpu_up(cpu: c_uint) {
+    // SAFETY: What is registered is valid, and gets its threads here.
+    unsafe {
+        cpus_read_lock();
+        // `smpboot_create_threads()`.
+        for_each_thread(|ht| assert!(__smpboot_create_thread(ht, cpu) == 0));
+        set_cpu_online(cpu, true);
+        // `smpboot_unpark_threads()`.
+        for_each_thread(|ht| kthread_unpark(*(*ht).store.add(cpu as usize)));
+        cpus_read_unlock();
     }
 }

@@ -22,6 +22,11 @@ pub struct signal_struct {
     pub shared_pending: sigpending,
 }
 
+pub struct sighand_struct {
+    pub siglock: raw_spinlock,
+    pub action: [usize; 64],
+}
+
 #[derive(Clone, Copy, Default)]
 pub struct cpumask {
     pub bits: [c_ulong; 1],
@@ -45,6 +50,7 @@ pub struct task_struct {
     pub real_parent: *mut task_struct,
     pub pending: sigpending,
     pub signal: *mut signal_struct,
+    pub sighand: sighand_struct,
 
     /// `usage`.
     pub usage: isize,
