@@ -11,6 +11,8 @@ LINE = re.compile(r"^\s*(?P<comm>.+)-(?P<pid>\d+)\s+\(\s*[-\d]+\)\s+\[(?P<cpu>\d
                   r"(?P<seconds>\d+)\.(?P<micros>\d{6}): (?P<name>\w+): ?(?P<text>.*)$")
 ARG = re.compile(r"(\w+)=(\"[^\"]*\"|\S+)")
 WORK = re.compile(r"^work struct[= ](\S+?):? ")
+# The marks of guest.sh: I|PID|COMMAND
+MARK = re.compile(r"I\|\d+\|(\w+) (\w+)")
 COMMANDS = ("create", "start", "wake", "park", "unpark", "stop")
 
 
@@ -92,7 +94,10 @@ class Life:
         phase: str | None = None
         for event in events:
             if event.name == "tracing_mark_write":
-                verb, _, name = event.text.partition(" ")
+                mark = MARK.fullmatch(event.text)
+                if not mark:
+                    raise TraceError("no mark of a command: %s" % event.text)
+                verb, name = mark.groups()
                 if verb == "work":
                     # The phase of the work item begins when it is queued.
                     phase, self.worker_name = None, name

@@ -46,10 +46,16 @@ returns()
 	echo "r:life/$1 $2 value=\$retval:${3:-x64}" >>kprobe_events || die "no probe can be put on $2"
 }
 
-# command WORDS: gives a command to the module, and marks it in the trace.
+# mark WORDS: marks a command in the trace, in the way that Perfetto shows as an event of this task.
+mark()
+{
+	echo "I|$$|$1" >trace_marker
+}
+
+# command WORDS: gives a command to the module, and marks it.
 command()
 {
-	echo "$1" >trace_marker
+	mark "$1"
 	echo "$1" >$debugfs/control || die "'$1' was refused"
 }
 
@@ -181,7 +187,7 @@ wait_until sleeps S
 mkdir -p $out/raw || exit 1
 cat /proc/kallsyms >$out/kallsyms
 echo 1 >tracing_on
-echo 'work heart' >trace_marker
+mark 'work heart'
 rmmod kthread_worker || die 'the module kthread_worker does not unload'
 echo 0 >tracing_on
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs on the host: the traced life of a thread and of a work item follows the order of
-# kernel/kthread.c; a trace without a step, or with a step too early, is refused; and the
+# kernel/kthread.c; a trace without a step, with a step too early, or with a command that Perfetto
+# does not show, is refused; and the
 # picture in docs/ matches its trace.
 
 KERNEL=${1:-${KERNEL:-fast}}
@@ -25,12 +26,15 @@ shows()
 		END { exit next_one != count }' - "$work/trace/lifecycle.txt"
 }
 
-ktap_plan 12
+ktap_plan 13
 "$top/trace/order.py" "$docs.trace" >"$work/log" 2>&1
 ktap_eq 'docs: the trace is in order' 0 $? || ktap_diag "$(cat "$work/log")"
 ktap_eq 'a step that is missing is told' '' "$(python3 "$top/tests/host/trace.py" removed "$docs.trace" 2>&1)"
 ktap_eq 'a step that comes too early is told' '' "$(python3 "$top/tests/host/trace.py" moved "$docs.trace" 2>&1)"
 ktap_eq 'another request may come behind' '' "$(python3 "$top/tests/host/trace.py" behind "$docs.trace" 2>&1)"
+sed 's/I|[0-9]*|park/park/' "$docs.trace" >"$work/unmarked"
+ktap_match 'a command that Perfetto does not show is told' '*no mark of a command: park life*' \
+	"$("$top/trace/order.py" "$work/unmarked" 2>&1)"
 release=$(sed -n 's/.*as Linux \(.*\) traced it\.$/\1/p' "$docs.txt")
 "$top/trace/picture.py" "$docs.trace" "$release" "$work/svg" "$work/txt"
 ktap_ok_if 'docs: the picture is made from the trace' cmp "$work/svg" "$docs.svg"
