@@ -41,26 +41,42 @@ def others(results: report.Results) -> dict[str, dict[str, float]]:
     """Rust over C by operation, on the other kernels of this architecture in bench/baseline.json."""
     name = results["configuration"]["kernel name"]
     arch = name.partition("@")[2]
-    return {other: {op: sides["rust"] / sides["c"] for op, sides in entry["counts"].items() if {"c", "rust"} <= sides.keys()}
-            for other, entry in report.load(baseline.BASELINE).items()
-            if other != name and other.partition("@")[2] == arch}
+    found = {}
+    for other, entry in report.load(baseline.BASELINE).items():
+        if other == name or other.partition("@")[2] != arch:
+            continue
+        counts = entry["counts"]
+        found[other] = {op: sides["rust"] / sides["c"] for op, sides in counts.items() if {"c", "rust"} <= sides.keys()}
+        found[other].update((plain, counts[op]["rust"] / counts[plain]["c"])
+                            for plain, op in report.PLAIN.items() if plain in counts)
+    return found
 
 
 def ratio(results: report.Results, directory: str) -> None:
-    """Rust over C for each operation, with the quartiles of the pairs of samples, and on other kernels."""
-    ops = report.both_sides(results)[::-1]
+    """Rust over C for each operation, with the quartiles of the pairs of samples, and on other kernels.
+
+    The last rows are what takes a guarantee: Rust over C without.
+    """
+    ops = report.both_sides(results)
     spread = [report.quartiles(report.ratios(results, op)) for op in ops]
+    counts = {op: (report.median(results, op, "rust"), report.median(results, op, "c")) for op in ops}
+    for name, op in report.PLAIN.items():
+        if name in results["samples"]:
+            counts[name] = (report.median(results, op, "rust"), report.median(results, name, "c"))
+            spread.append((counts[name][0] / counts[name][1],) * 3)
+            ops.append(name)
+    ops.reverse()
+    spread.reverse()
     middle = [quartile[1] for quartile in spread]
     beside = others(results)
     height = 0.8 / (1 + len(beside))
     places = [place + height * len(beside) / 2 for place in range(len(ops))]
-    figure, axes = plt.subplots(figsize=(7, 4 + len(beside)))
+    figure, axes = plt.subplots(figsize=(7, 5 + len(beside)))
     axes.barh(places, middle, color=RUST_COLOUR, height=height, label=results["configuration"]["kernel name"])
     axes.errorbar(middle, places, xerr=[[m - low for low, m, _ in spread], [high - m for _, m, high in spread]],
                   fmt="none", ecolor="black", capsize=2, linewidth=0.8)
     for place, op in zip(places, ops):
-        axes.text(0.02, place, "%.0f / %.0f" % (report.median(results, op, "rust"), report.median(results, op, "c")),
-                  va="center", color="white", fontsize=7)
+        axes.text(0.02, place, "%.0f / %.0f" % counts[op], va="center", color="white", fontsize=7)
     for number, (name, values) in enumerate(sorted(beside.items()), 1):
         axes.barh([place - height * number for place in places], [values.get(op, 0) for op in ops],
                   color=(C_COLOUR, DEMO_COLOUR)[number % 2], height=height, label=name)
