@@ -55,32 +55,33 @@ def others(results: report.Results) -> dict[str, dict[str, float]]:
 def ratio(results: report.Results, directory: str) -> None:
     """Rust over C for each operation, with the quartiles of the pairs of samples, and on other kernels.
 
-    The last rows are what takes a guarantee: Rust over C without.
+    The last rows show what the guarantees cost: Rust, which has them, over C without them.
     """
     ops = report.both_sides(results)
     spread = [report.quartiles(report.ratios(results, op)) for op in ops]
-    counts = {op: (report.median(results, op, "rust"), report.median(results, op, "c")) for op in ops}
+    middle = [quartile[1] for quartile in spread]
+    counts = [(report.median(results, op, "rust"), report.median(results, op, "c")) for op in ops]
+    labels = list(ops)
     for name, op in report.PLAIN.items():
         if name in results["samples"]:
-            counts[name] = (report.median(results, op, "rust"), report.median(results, name, "c"))
-            spread.append((counts[name][0] / counts[name][1],) * 3)
+            counts.append((report.median(results, op, "rust"), report.median(results, name, "c")))
+            middle.append(counts[-1][0] / counts[-1][1])
+            labels.append(op + ", plain C")
             ops.append(name)
-    ops.reverse()
-    spread.reverse()
-    middle = [quartile[1] for quartile in spread]
     beside = others(results)
     height = 0.8 / (1 + len(beside))
-    places = [place + height * len(beside) / 2 for place in range(len(ops))]
+    places = [place - height * len(beside) / 2 for place in range(len(ops))]
     figure, axes = plt.subplots(figsize=(7, 5 + len(beside)))
     axes.barh(places, middle, color=RUST_COLOUR, height=height, label=results["configuration"]["kernel name"])
-    axes.errorbar(middle, places, xerr=[[m - low for low, m, _ in spread], [high - m for _, m, high in spread]],
-                  fmt="none", ecolor="black", capsize=2, linewidth=0.8)
-    for place, op in zip(places, ops):
-        axes.text(0.02, place, "%.0f / %.0f" % counts[op], va="center", color="white", fontsize=7)
+    axes.errorbar(middle[:len(spread)], places[:len(spread)], fmt="none", ecolor="black", capsize=2, linewidth=0.8,
+                  xerr=[[m - low for low, m, _ in spread], [high - m for _, m, high in spread]])
+    for place, count in zip(places, counts):
+        axes.text(0.02, place, "%.0f / %.0f" % count, va="center", color="white", fontsize=7)
     for number, (name, values) in enumerate(sorted(beside.items()), 1):
-        axes.barh([place - height * number for place in places], [values.get(op, 0) for op in ops],
+        axes.barh([place + height * number for place in places], [values.get(op, 0) for op in ops],
                   color=(C_COLOUR, DEMO_COLOUR)[number % 2], height=height, label=name)
-    axes.set_yticks(range(len(ops)), ops)
+    axes.set_yticks(range(len(ops)), labels)
+    axes.invert_yaxis()
     axes.axvline(1, color="black", linewidth=0.8)
     axes.legend(title="kernel", fontsize=7)
     axes.set_xlabel("instructions of Rust / instructions of C (median, quartiles)")

@@ -315,8 +315,8 @@ impl<'a> Builder<'a> {
     /// once, and a signal that is sent before the closure runs is ignored.
     ///
     /// [`Signal::Kill`] ends killable sleeps as well, if it is sent to the thread, as `tgkill(2)`
-    /// and `send_sig()` do. `kill(2)` sends it to the process, for which C ends them only if the
-    /// process dies of it.
+    /// and `send_sig()` do. `kill(2)` sends it to the process: this wakes the thread once, and a
+    /// wait that checks why goes back to sleep, as the process does not die.
     ///
     /// Wraps `kernel_sigaction()` of [`kernel/signal.c`](srctree/kernel/signal.c), as
     /// `allow_signal()` does.

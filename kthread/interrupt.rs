@@ -141,9 +141,9 @@ mod tests {
         Arc::pin_init(Completion::new(), GFP_KERNEL)
     }
 
-    /// Sends a signal as `kill(2)` does, without a check of permission.
+    /// Sends a signal as `kill(2)` does, to a thread that does not exit during the call.
     fn kill(task: &Task, number: u32) -> c_int {
-        // SAFETY: The caller holds a reference to the task, which has not exited, so it has its
+        // SAFETY: The caller holds a reference to the task, which is alive and so has its
         // `struct pid`. The last argument says that the signal comes from the current task, and is
         // not forced.
         unsafe { bindings::kill_pid((*task.as_ptr()).thread_pid, number as c_int, 0) }

@@ -194,10 +194,11 @@ indent()
 }
 
 # await_copy: waits until $reader has copied everything. A process that left the group may keep its source open, or write
-# to it for ever: so waiting ends when the reader has only slept for a while, and after a longer while in any case.
+# to it for ever. So waiting ends once the reader has done nothing but sleep for 2 seconds, and after 6 seconds in any case
+# (times $factor), before the host gives up.
 await_copy()
 {
-	set_deadline $((20 * factor))
+	set_deadline $((6 * factor))
 	last=$deadline
 	seen=
 	while processes | grep -q "^$reader (.*) [^Z] "; do

@@ -46,7 +46,7 @@ returns()
 	echo "r:life/$1 $2 value=\$retval:${3:-x64}" >>kprobe_events || die "no probe can be put on $2"
 }
 
-# mark WORDS: marks a command in the trace, in the way that Perfetto shows as an event of this task.
+# mark WORDS: marks a command in the trace, in the format that Perfetto shows as an event of this task.
 mark()
 {
 	echo "I|$$|$1" >trace_marker

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs on the host: the traced life of a thread and of a work item follows the order of
-# kernel/kthread.c; a trace without a step, with a step too early, or with a command that Perfetto
-# does not show, is refused; and the
-# picture in docs/ matches its trace.
+# kernel/kthread.c; a trace without a step, with a step too early, or with a command that
+# Perfetto does not show is refused; and the picture in docs/ matches its trace.
 
 KERNEL=${1:-${KERNEL:-fast}}
 . "$(dirname "$0")/../lib/ktap.sh"

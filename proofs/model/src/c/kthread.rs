@@ -214,7 +214,7 @@ pub unsafe fn kthread_create_on_node(
     }
 }
 
-/// Fails if the CPU is offline, as C would let the task run elsewhere.
+/// Fails if the CPU is offline, which C accepts, and `kthread/` promises not to do.
 ///
 /// # Safety
 ///

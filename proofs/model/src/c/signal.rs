@@ -91,10 +91,19 @@ pub unsafe fn kernel_sigaction(number: c_int, action: __sighandler_t) {
     }
 }
 
-unsafe fn send(number: u32, task: *mut task_struct, pending: *mut sigpending) {
+unsafe fn send(number: u32, task: *mut task_struct, to_thread: bool) {
     // SAFETY: The caller has a reference to the task.
     unsafe {
+        let pending = match to_thread {
+            true => &raw mut (*task).pending,
+            false => &raw mut (*(*task).signal).shared_pending,
+        };
         lock(task);
+        // `task_can_queue_signal()`.
+        if to_thread && (*task).flags & PF_EXITING != 0 {
+            unlock(task);
+            return;
+        }
         // `prepare_signal()`.
         match number {
             SIGSTOP => flush(task, sigmask(SIGCONT)),
@@ -117,7 +126,7 @@ unsafe fn complete_signal(number: u32, task: *mut task_struct) {
     // SAFETY: The caller has the lock, and a reference to the task.
     unsafe {
         let flags = &raw mut (*task).thread_info.flags;
-        // `wants_signal()`.
+        // `wants_signal()`. Each task that is not blocked has a CPU here.
         let is_exiting = (*task).flags & PF_EXITING != 0;
         let is_marked = (*task).is_blocked && *flags & 1 << TIF_SIGPENDING != 0;
 
@@ -139,7 +148,7 @@ unsafe fn complete_signal(number: u32, task: *mut task_struct) {
 /// The caller must have a reference to the task.
 pub unsafe fn send_sig(number: u32, task: *mut task_struct) {
     // SAFETY: The caller guarantees that there is a reference to the task.
-    unsafe { send(number, task, &raw mut (*task).pending) };
+    unsafe { send(number, task, true) };
 }
 
 /// Sends a signal to the process, as `kill(2)` does.
@@ -149,5 +158,5 @@ pub unsafe fn send_sig(number: u32, task: *mut task_struct) {
 /// The caller must have a reference to the task.
 pub unsafe fn kill_pid(number: u32, task: *mut task_struct) {
     // SAFETY: The caller guarantees that there is a reference to the task.
-    unsafe { send(number, task, &raw mut (*(*task).signal).shared_pending) };
+    unsafe { send(number, task, false) };
 }

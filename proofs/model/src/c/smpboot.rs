@@ -194,7 +194,7 @@ pub unsafe extern "C" fn smpboot_register_percpu_thread(ht: *mut smp_hotplug_thr
             kthread_unpark(*(*ht).store.add(cpu as usize));
         }
         if ret == 0 {
-            machine::machine().hotplug_threads.push(ht);
+            machine::machine().hotplug_threads.insert(0, ht);
         }
         Sleeping::unlock(&raw mut machine::machine().smpboot_lock);
         cpus_read_unlock();
@@ -221,12 +221,14 @@ pub unsafe extern "C" fn smpboot_unregister_percpu_thread(ht: *mut smp_hotplug_t
 }
 
 /// Calls `f` with each registered `ht`, under the lock.
-fn for_each_thread(mut f: impl FnMut(*mut smp_hotplug_thread)) {
+fn for_each_thread(is_reverse: bool, mut f: impl FnMut(*mut smp_hotplug_thread)) {
     // SAFETY: The lock stays valid.
     unsafe { Sleeping::lock(&raw mut machine::machine().smpboot_lock) };
-    for ht in machine::machine().hotplug_threads.clone() {
-        f(ht);
+    let mut threads = machine::machine().hotplug_threads.clone();
+    if is_reverse {
+        threads.reverse();
     }
+    threads.into_iter().for_each(&mut f);
     // SAFETY: The lock was taken above.
     unsafe { Sleeping::unlock(&raw mut machine::machine().smpboot_lock) };
 }
@@ -237,7 +239,7 @@ pub fn cpu_down(cpu: c_uint) {
     unsafe {
         cpus_read_lock();
         // `smpboot_park_threads()`.
-        for_each_thread(|ht| {
+        for_each_thread(true, |ht| {
             let task = *(*ht).store.add(cpu as usize);
 
             if !task.is_null() {
@@ -255,10 +257,10 @@ pub fn cpu_up(cpu: c_uint) {
     unsafe {
         cpus_read_lock();
         // `smpboot_create_threads()`.
-        for_each_thread(|ht| assert!(__smpboot_create_thread(ht, cpu) == 0));
+        for_each_thread(false, |ht| assert!(__smpboot_create_thread(ht, cpu) == 0));
         set_cpu_online(cpu, true);
         // `smpboot_unpark_threads()`.
-        for_each_thread(|ht| kthread_unpark(*(*ht).store.add(cpu as usize)));
+        for_each_thread(false, |ht| kthread_unpark(*(*ht).store.add(cpu as usize)));
         cpus_read_unlock();
     }
 }
