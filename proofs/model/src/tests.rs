@@ -6,7 +6,8 @@
 //! used, if two tasks access a cell at once, or if a task or an allocation is left at the end.
 
 use crate::{
-    c::{freezer, sched, signal, smpboot},
+    bindings,
+    c::{freezer, sched, signal, smpboot, types::task_struct},
     cell::UnsafeCell,
     kthread::*,
     machine, new_mutex,
@@ -1693,7 +1694,7 @@ fn hotplug() -> Other<()> {
 }
 
 /// Checks the order of the calls.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Follower {
     setups: Count,
     runs: Count,
@@ -1703,19 +1704,6 @@ struct Follower {
 }
 
 impl Follower {
-    fn new() -> (Self, Self) {
-        let own = Self::default();
-        let same = Self {
-            setups: own.setups.clone(),
-            runs: own.runs.clone(),
-            parks: own.parks.clone(),
-            unparks: own.unparks.clone(),
-            cleanups: own.cleanups.clone(),
-        };
-
-        (own, same)
-    }
-
     fn is_active(&self) -> bool {
         self.setups.get() == 1 && self.cleanups.get() == 0 && self.parks.get() == self.unparks.get()
     }
@@ -1754,7 +1742,8 @@ impl PerCpuThread for Follower {
 
 fn hotplug_wake() {
     let group = group();
-    let (value, seen) = Follower::new();
+    let value = Follower::default();
+    let seen = value.clone();
     let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
     let hotplug = hotplug();
 
@@ -1769,7 +1758,8 @@ fn hotplug_wake() {
 
 fn hotplug_stop() {
     let group = group();
-    let (value, seen) = Follower::new();
+    let value = Follower::default();
+    let seen = value.clone();
     let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
     let hotplug = hotplug();
 
@@ -1781,7 +1771,8 @@ fn hotplug_stop() {
 
 fn hotplug_first() {
     let group = group();
-    let (value, seen) = Follower::new();
+    let value = Follower::default();
+    let seen = value.clone();
 
     smpboot::cpu_down(0);
     let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
@@ -1831,23 +1822,30 @@ impl PerCpuThread for Creator {
             .placement(Placement::Cpu(cpu))
             .spawn(&self.group, |_| ());
 
-        if bound.err().map(|error| error.to_errno()) == Some(-35) {
+        if bound.err().map(|error| error.to_errno()) == Some(-(bindings::EDEADLK as i32)) {
             self.refused.add();
         }
         self.group.close();
     }
 }
 
-fn hotplug_within() {
-    let group = shared_group();
+/// Registers such threads, wakes them, and returns them with how often they were refused.
+fn creator(group: &Arc<ThreadGroup>) -> (PerCpuThreads<Creator>, Count) {
     let refused = Count::default();
     let value = Creator {
         group: group.clone(),
         refused: refused.clone(),
     };
-    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+    let threads = PerCpuThreads::register(group, fmt!("percpu"), value).unwrap();
 
     threads.wake(cpu());
+    (threads, refused)
+}
+
+fn hotplug_within() {
+    let group = shared_group();
+    let (threads, refused) = creator(&group);
+
     hotplug().join();
     machine::wait_until_all_sleep();
     assert_eq!(refused.get(), 1);
@@ -1856,17 +1854,11 @@ fn hotplug_within() {
 
 fn hotplug_close() {
     let group = shared_group();
-    let refused = Count::default();
-    let value = Creator {
-        group: group.clone(),
-        refused: refused.clone(),
-    };
-    let threads = PerCpuThreads::register(&group, fmt!("percpu"), value).unwrap();
+    let (threads, refused) = creator(&group);
 
-    threads.wake(cpu());
     let hotplug = hotplug();
     // While this waits for hotplug, that may wait for the callback that closes the group.
-    let result = PerCpuThreads::register(&group, fmt!("second"), Follower::new().0);
+    let result = PerCpuThreads::register(&group, fmt!("second"), Follower::default());
     assert!(result.is_ok() || result.err() == Some(ENODEV));
     hotplug.join();
     machine::wait_until_all_sleep();
@@ -1900,17 +1892,27 @@ fn taker(
     thread
 }
 
-/// Sends a signal to the thread or to the process, beside the test.
-fn send(thread: &Thread<()>, signal: Signal, to_thread: bool) -> Other<()> {
-    let task = thread.task().as_ptr();
-
-    // SAFETY: The test has the handle of the thread until this has been joined.
-    Other::new("sender", move || unsafe {
+/// Sends a signal to the thread or to the process.
+///
+/// # Safety
+///
+/// The caller must have a reference to the task.
+unsafe fn kill(task: *mut task_struct, signal: Signal, to_thread: bool) {
+    // SAFETY: The caller guarantees that there is a reference to the task.
+    unsafe {
         match to_thread {
             true => signal::send_sig(signal.number(), task),
             false => signal::kill_pid(signal.number(), task),
         }
-    })
+    }
+}
+
+/// The same, beside the test.
+fn send(thread: &Thread<()>, signal: Signal, to_thread: bool) -> Other<()> {
+    let task = thread.task().as_ptr();
+
+    // SAFETY: The test has the handle of the thread until this has been joined.
+    Other::new("sender", move || unsafe { kill(task, signal, to_thread) })
 }
 
 fn signal_wait() {
@@ -1958,14 +1960,8 @@ fn signal_again() {
     for to_thread in [true, false] {
         machine::step("says");
         said.add();
-        let task = thread.task().as_ptr();
         // SAFETY: The handle keeps the task.
-        unsafe {
-            match to_thread {
-                true => signal::send_sig(Signal::Hup.number(), task),
-                false => signal::kill_pid(Signal::Hup.number(), task),
-            }
-        }
+        unsafe { kill(thread.task().as_ptr(), Signal::Hup, to_thread) };
     }
     machine::wait_until_all_sleep();
     assert_eq!(seen.get(), 2);
@@ -2002,7 +1998,7 @@ fn signal_stop() {
     let sender = Other::new("sender", move || {
         // SAFETY: The reference was taken above.
         unsafe {
-            signal::kill_pid(Signal::Hup.number(), task);
+            kill(task, Signal::Hup, false);
             sched::put_task_struct(task);
         }
     });
