@@ -37,50 +37,42 @@ def save(figure: plt.Figure, directory: str, name: str) -> None:
     plt.close(figure)
 
 
-def others(results: report.Results) -> dict[str, dict[str, float]]:
-    """Rust over C by operation, on the other kernels of this architecture in bench/baseline.json."""
-    name = results["configuration"]["kernel name"]
-    arch = name.partition("@")[2]
-    found = {}
-    for other, entry in report.load(baseline.BASELINE).items():
-        if other == name or other.partition("@")[2] != arch:
-            continue
-        counts = entry["counts"]
-        found[other] = {op: sides["rust"] / sides["c"] for op, sides in counts.items() if {"c", "rust"} <= sides.keys()}
-        found[other].update((plain, counts[op]["rust"] / counts[plain]["c"])
-                            for plain, op in report.PLAIN.items() if plain in counts)
+def rows(counts: dict[str, dict[str, float]]) -> dict[str, tuple[float, float]]:
+    """Instructions of Rust and of C for each operation, then of Rust and of C without the guarantees."""
+    found = {op: (sides["rust"], sides["c"]) for op, sides in counts.items() if {"c", "rust"} <= sides.keys()}
+    found.update((op + ", plain C", (counts[op]["rust"], counts[name]["c"]))
+                 for name, op in report.PLAIN.items() if name in counts)
     return found
 
 
-def ratio(results: report.Results, directory: str) -> None:
-    """Rust over C for each operation, with the quartiles of the pairs of samples, and on other kernels.
+def others(results: report.Results) -> dict[str, dict[str, float]]:
+    """Rust over C by row, on the other kernels of this architecture in bench/baseline.json."""
+    name = results["configuration"]["kernel name"]
+    arch = name.partition("@")[2]
+    return {other: {row: rust / c for row, (rust, c) in rows(entry["counts"]).items()}
+            for other, entry in report.load(baseline.BASELINE).items()
+            if other != name and other.partition("@")[2] == arch}
 
-    The last rows show what the guarantees cost: Rust, which has them, over C without them.
-    """
-    ops = report.both_sides(results)
-    spread = [report.quartiles(report.ratios(results, op)) for op in ops]
+
+def ratio(results: report.Results, directory: str) -> None:
+    """Rust over C for each row, on other kernels as well, with the quartiles of the pairs of samples if there are pairs."""
+    shown = rows(baseline.figures(results)["counts"])
+    spread = [report.quartiles(report.ratios(results, op)) for op in report.both_sides(results)]
     middle = [quartile[1] for quartile in spread]
-    counts = [(report.median(results, op, "rust"), report.median(results, op, "c")) for op in ops]
-    labels = list(ops)
-    for name, op in report.PLAIN.items():
-        if name in results["samples"]:
-            counts.append((report.median(results, op, "rust"), report.median(results, name, "c")))
-            middle.append(counts[-1][0] / counts[-1][1])
-            labels.append(op + ", plain C")
-            ops.append(name)
+    middle += [rust / c for rust, c in list(shown.values())[len(spread):]]
     beside = others(results)
     height = 0.8 / (1 + len(beside))
-    places = [place - height * len(beside) / 2 for place in range(len(ops))]
+    places = [place - height * len(beside) / 2 for place in range(len(shown))]
     figure, axes = plt.subplots(figsize=(7, 5 + len(beside)))
     axes.barh(places, middle, color=RUST_COLOUR, height=height, label=results["configuration"]["kernel name"])
     axes.errorbar(middle[:len(spread)], places[:len(spread)], fmt="none", ecolor="black", capsize=2, linewidth=0.8,
                   xerr=[[m - low for low, m, _ in spread], [high - m for _, m, high in spread]])
-    for place, count in zip(places, counts):
-        axes.text(0.02, place, "%.0f / %.0f" % count, va="center", color="white", fontsize=7)
+    for place, counts in zip(places, shown.values()):
+        axes.text(0.02, place, "%.0f / %.0f" % counts, va="center", color="white", fontsize=7)
     for number, (name, values) in enumerate(sorted(beside.items()), 1):
-        axes.barh([place + height * number for place in places], [values.get(op, 0) for op in ops],
+        axes.barh([place + height * number for place in places], [values.get(row, 0) for row in shown],
                   color=(C_COLOUR, DEMO_COLOUR)[number % 2], height=height, label=name)
-    axes.set_yticks(range(len(ops)), labels)
+    axes.set_yticks(range(len(shown)), list(shown))
     axes.invert_yaxis()
     axes.axvline(1, color="black", linewidth=0.8)
     axes.legend(title="kernel", fontsize=7)
