@@ -203,13 +203,12 @@ await_copy()
 	seen=
 	while processes | grep -q "^$reader (.*) [^Z] "; do
 		activity=$(grep -e '(running)' -e ctxt_switches "/proc/$reader/status" 2>/dev/null)
-		case $activity in
-		*'(running)'*) set_deadline $((2 * factor)) ;;
-		"$seen") ;; # It has slept since.
-		*) set_deadline $((2 * factor)) ;;
-		esac
-		[ "$deadline" -le "$last" ] || deadline=$last
-		seen=$activity
+		# It has slept since if nothing differs and it does not run.
+		if [ "$activity" != "$seen" ] || [ "${activity#*(running)}" != "$activity" ]; then
+			set_deadline $((2 * factor))
+			[ "$deadline" -le "$last" ] || deadline=$last
+			seen=$activity
+		fi
 		before_deadline || break
 		usleep 10000
 	done
