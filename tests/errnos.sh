@@ -26,7 +26,7 @@ refused()
 {
 	before=$(snapshot)
 	errno=$(control "$2")
-	ktap_eq "$(printf '%.40s' "$2" | tr -c ' -~' '?') gives $1" "$1 $before" "$errno $(snapshot)"
+	ktap_eq "$(ktap_printable "$(printf '%.40s' "$2")") gives $1" "$1 $before" "$errno $(snapshot)"
 	rejected=$((rejected + 1))
 }
 

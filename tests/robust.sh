@@ -23,7 +23,7 @@ is_parking()
 	grep -q park_requested "$DEMO/workers/$1/lifecycle"
 }
 
-ktap_plan 49
+ktap_plan 50
 
 demo_load workers=0
 do_all 'run a'
@@ -45,8 +45,9 @@ ktap_eq 'a command in two writes is two bad commands' \
 ktap_eq 'only one wake was taken' 1 "$(value a wakes)"
 
 # Names.
+ktap_eq 'the name of a test is readable' 'wake "a" 1~?[2J?' "$(ktap_printable "$(printf 'wake "a" 1~\033[2J\001')")"
 for name in '%p%n%s' '..' '../a' 'a/stats' '' "$(printf 'a\033[2J')"; do
-	ktap_eq "a name like '$(printf '%s' "$name" | tr -c ' -~' '?')'" EINVAL "$(control "create $name")"
+	ktap_eq "a name like '$(ktap_printable "$name")'" EINVAL "$(control "create $name")"
 done
 ktap_eq 'a name of 16 bytes' ENAMETOOLONG "$(control 'create 1234567890123456')"
 ktap_eq 'a name of 15 bytes' OK "$(control 'create 123456789012345')"

@@ -73,6 +73,13 @@ ktap_bail()
 	exit "$KSFT_FAIL"
 }
 
+# ktap_printable TEXT: prints TEXT for the name of a test, with ? for what a terminal might act
+# on. The tr of Debian 12's busybox has no classes.
+ktap_printable()
+{
+	printf '%s' "$1" | tr -c ' -~' '?'
+}
+
 # ktap_ok_if NAME COMMAND...: passes if the command succeeds.
 ktap_ok_if()
 {
