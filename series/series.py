@@ -34,6 +34,7 @@ import collections
 import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -790,6 +791,8 @@ class Git:
     """A repository of the files that the series touches, configured with the author's name only."""
 
     def __init__(self, place: str) -> None:
+        if not shutil.which("git"):
+            raise SeriesError("there is no git: make patches installs it")
         self.place = place
         self.author = [self._said("user.name", "Your Name"), self._said("user.email", "you@example.org")]
         self.environment = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
