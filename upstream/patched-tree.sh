@@ -9,6 +9,7 @@
 . "$(dirname "$0")/../scripts/lib.sh"
 
 [ $# = 2 ] || die "usage: patched-tree.sh TREE DIR"
+command -v patch >/dev/null || die "there is no patch: make upstream installs it"
 src=$(cd -- "$1" 2>/dev/null && pwd -P) || die "there is no tree '$1'"
 mkdir -p "$2" || exit 1
 dir=$(cd -- "$2" && pwd -P) || exit 1
