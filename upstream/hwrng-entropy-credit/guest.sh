@@ -9,7 +9,7 @@ credited()
 
 mount -t tracefs tracefs /sys/kernel/tracing || exit 2
 cd /sys/kernel/tracing || exit 2
-echo 'p:credit add_hwgenerator_randomness bits=$arg3:u64' >kprobe_events
+echo "p:credit add_hwgenerator_randomness bits=\$arg3:u64" >kprobe_events
 echo 1 >events/kprobes/credit/enable
 modprobe half_a_bit || exit 2
 for _ in $(seq 900); do
