@@ -60,10 +60,9 @@ do_all 'stop d'
 before=$(pool)
 
 if [ "$(nproc)" -lt 2 ]; then
-	for name in 'the writer waits' 'the module does not go at that time' 'it ends when it is killed' 'nothing is made' 'it is counted' \
-		'the name is free' 'the worker works' 'no other thread stays'; do
-		ktap_skip "$name" 'needs two CPUs'
-	done
+	ktap_skip_each 'needs two CPUs' \
+		'the writer waits' 'the module does not go at that time' 'it ends when it is killed' 'nothing is made' 'it is counted' \
+		'the name is free' 'the worker works' 'no other thread stays'
 else
 	starve_kthreadd
 	sh -c 'echo "create d" > "$0"' "$DEMO/control" &
@@ -90,10 +89,9 @@ demo_unload
 ktap_ok_if 'nothing is left' demo_is_gone
 
 if [ "$(nproc)" -lt 2 ]; then
-	for name in 'a load waits' 'it ends when it is killed' 'nothing is left of it' 'the next load works' \
-		'no other thread stays'; do
-		ktap_skip "$name" 'needs two CPUs'
-	done
+	ktap_skip_each 'needs two CPUs' \
+		'a load waits' 'it ends when it is killed' 'nothing is left of it' 'the next load works' \
+		'no other thread stays'
 else
 	starve_kthreadd
 	modprobe "$MODULE" workers=1 &

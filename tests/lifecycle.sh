@@ -97,10 +97,9 @@ ktap_ok_if 'their times ascend' sort -c -n "$DEMO/workers/many/lifecycle"
 # first, which is kept off its only CPU.
 do_all 'stop-all'
 if [ "$(nproc)" -lt 2 ]; then
-	for name in 'stop-all asks all first' 'the body of one that could has returned' 'stop: asked to, then returned' \
-		'stop of all'; do
-		ktap_skip "$name" 'needs two CPUs'
-	done
+	ktap_skip_each 'needs two CPUs' \
+		'stop-all asks all first' 'the body of one that could has returned' 'stop: asked to, then returned' \
+		'stop of all'
 else
 	do_all 'create a cpu=1 policy=fifo_low' 'run b cpu=0'
 	starve 1

@@ -81,11 +81,10 @@ demo_unload
 # A worker that neither parks nor stops, as it is kept off its only CPU.
 demo_load workers=0
 if [ "$(nproc)" -lt 2 ]; then
-	for name in 'a worker that does not park' 'parks another one' 'files are read' 'is released' \
+	ktap_skip_each 'needs two CPUs' \
+		'a worker that does not park' 'parks another one' 'files are read' 'is released' \
 		'a worker that does not stop' 'stops another one' 'other commands' 'files of it' 'its name' \
-		'is released, too' 'nothing is left'; do
-		ktap_skip "$name" 'needs two CPUs'
-	done
+		'is released, too' 'nothing is left'
 else
 	do_all 'run slow cpu=1 policy=fifo_low' 'run other cpu=0'
 	starve 1

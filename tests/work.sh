@@ -78,11 +78,10 @@ after()
 # The work of pending wake-ups is done before a stop.
 do_all 'stop late'
 if [ "$(nproc)" -lt 2 ]; then
-	for name in 'stop late has to wait' 'stop: what was pending is done' 'stop-all has to wait' \
+	ktap_skip_each 'needs two CPUs' \
+		'stop late has to wait' 'stop: what was pending is done' 'stop-all has to wait' \
 		'stop-all: what was pending is done' 'park late has to wait' 'parked: it is pending still' \
-		'stop of one that is parked: what was pending is done'; do
-		ktap_skip "$name" 'needs two CPUs'
-	done
+		'stop of one that is parked: what was pending is done'
 else
 	late_worker
 	after 'stop late' stop_requested

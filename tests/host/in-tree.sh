@@ -134,10 +134,9 @@ ktap_match 'without git that is said' '1 series.py: there is no git: *' "$? $sai
 if command -v git >/dev/null; then
 	patches
 else
-	for name in 'the patches are made' 'there is a letter and one for each' 'git applies them, and has then what is built here' \
-		'they are signed off' 'MAINTAINERS says who by'; do
-		ktap_skip "$name" 'there is no git (make patches installs it)'
-	done
+	ktap_skip_each 'there is no git (make patches installs it)' \
+		'the patches are made' 'there is a letter and one for each' 'git applies them, and has then what is built here' \
+		'they are signed off' 'MAINTAINERS says who by'
 fi
 ktap_eq 'the tree is as it was' "$(cat "$work/before")" "$(sums "$work/tree")"
 ktap_finished

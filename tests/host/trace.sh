@@ -40,11 +40,10 @@ ktap_ok_if 'docs: the picture is made from the trace' cmp "$work/svg" "$docs.svg
 ktap_ok_if 'docs: the text is made from the trace' cmp "$work/txt" "$docs.txt"
 
 if ! grep -q ' kthread_create_list$' "$top/build/$KERNEL/kernel/System.map"; then
-	for name in 'a guest traces a life that is in order' 'the text shows how a thread is created' \
+	ktap_skip_each 'the symbols of this packaged kernel are not here' \
+		'a guest traces a life that is in order' 'the text shows how a thread is created' \
 		'and how it is parked, unparked and stopped' 'and how a worker does what is queued' \
-		'the picture is well-formed and small enough for docs' 'the page has them all'; do
-		ktap_skip "$name" 'the symbols of this packaged kernel are not here'
-	done
+		'the picture is well-formed and small enough for docs' 'the page has them all'
 	ktap_finished
 fi
 "$top/trace/trace.sh" "$KERNEL" "$work/trace" >"$work/log" 2>&1

@@ -106,10 +106,9 @@ ktap_match 'without patch that is said' '1 patched-tree.sh: there is no patch: *
 if command -v patch >/dev/null; then
 	applied
 else
-	for name in 'they apply to the tree in use' 'which stays as it is' 'and the copy does not' \
-		'the patch and the file are named if one does not apply' 'also where there is no such file'; do
-		ktap_skip "$name" 'there is no patch (make upstream installs it)'
-	done
+	ktap_skip_each 'there is no patch (make upstream installs it)' \
+		'they apply to the tree in use' 'which stays as it is' 'and the copy does not' \
+		'the patch and the file are named if one does not apply' 'also where there is no such file'
 fi
 
 if "$top/scripts/build-module.sh" "$KERNEL" . "$work/modules" >"$work/log" 2>&1; then

@@ -66,6 +66,16 @@ ktap_skip()
 	printf 'ok %d %s # SKIP %s\n' "$ktap_number" "$1" "$2"
 }
 
+# ktap_skip_each REASON NAME...: skips one result for each name.
+ktap_skip_each()
+{
+	ktap_reason=$1
+	shift
+	for ktap_name; do
+		ktap_skip "$ktap_name" "$ktap_reason"
+	done
+}
+
 # ktap_bail REASON: ends the test as failed.
 ktap_bail()
 {
