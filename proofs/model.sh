@@ -44,7 +44,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
-rustc=$("$TOP/scripts/toolchain.sh" gcc 2>/dev/null | sed -n 's/^RUSTC=//p')
+rustc=$("$TOP/scripts/toolchain.sh" none 2>/dev/null | sed -n 's/^RUSTC=//p')
 [ -n "$rustc" ] || skip "there is no rustc: make model installs one"
 cargo=$(command -v cargo || command -v "${HOME:-/root}/.cargo/bin/cargo") || skip "there is no cargo: make model installs one"
 need_build

@@ -81,7 +81,7 @@ static_busybox()
 
 beside_rustc()
 {
-	"$TOP/scripts/toolchain.sh" "$compiler" "$arch" 2>/dev/null | grep "^$1="
+	"$TOP/scripts/toolchain.sh" none 2>/dev/null | grep "^$1="
 }
 
 # The programs of the guest are static.
@@ -90,14 +90,20 @@ cross_libc()
 	[ -f "$("${cross}gcc" -print-file-name=libc.a)" ]
 }
 
-chosen_rustc()
-{
-	"$TOP/scripts/toolchain.sh" gcc 2>/dev/null | grep '^RUSTC='
-}
-
 has_cargo()
 {
 	has cargo || has "${HOME:-/root}/.cargo/bin/cargo"
+}
+
+want_rustc()
+{
+	if version_ok "$(offered rustc)" "$MIN_RUSTC"; then
+		want rustc "compiles Rust" false
+		want rust-src "the library that the kernel builds for itself" false
+	else
+		want rustc-web "compiles Rust, in the version that the kernel asks for" false
+		want rust-web-src "the library that the kernel builds for itself" false
+	fi
 }
 
 list()
@@ -110,11 +116,10 @@ list()
 	if [ -n "$model" ]; then
 		want gcc "links programs" has gcc
 		want libc6-dev "what they are linked with" header stdlib.h
+		lacking=$("$TOP/scripts/toolchain.sh" --missing none) || exit 1
+		[ -z "$lacking" ] || want_rustc
 		_web=
 		version_ok "$(offered rustc)" "$MIN_RUSTC" || _web=-web
-		for _package in "rustc$_web" "$([ -n "$_web" ] && echo rust-web-src || echo rust-src)"; do
-			want "$_package" "compiles Rust, as for the kernel" chosen_rustc
-		done
 		want "cargo$_web" "builds the model of the kernel" has_cargo
 		return
 	fi
@@ -147,15 +152,7 @@ list()
 			want "lld$_suffix" "links the kernel" false
 			want "llvm$_suffix" "binary tools for the kernel build" false
 			;;
-		rustc)
-			if version_ok "$(offered rustc)" "$MIN_RUSTC"; then
-				want rustc "compiles Rust" false
-				want rust-src "the library that the kernel builds for itself" false
-			else
-				want rustc-web "compiles Rust, in the version that the kernel asks for" false
-				want rust-web-src "the library that the kernel builds for itself" false
-			fi
-			;;
+		rustc) want_rustc ;;
 		bindgen*)
 			_version=${_lacking#bindgen}
 			_version=${_version#-}
@@ -222,9 +219,9 @@ if [ -n "$wants" ]; then
 	list
 	if [ -n "$failed" ]; then
 		# shellcheck disable=SC2046 # the names are words
-		lacking=$(not_on_offer $(names) | tr '\n' ' ')
-		[ -z "$lacking" ] ||
-			die "apt-get update failed: $failed: check the network and the machine's package sources, which do not offer $lacking; the log: $log"
+		refused=$(not_on_offer $(names) | tr '\n' ' ')
+		[ -z "$refused" ] ||
+			die "apt-get update failed: $failed: check the network and the machine's package sources, which do not offer $refused; the log: $log"
 		say "set-up: apt-get update failed in part ($failed); going on, as all packages are available"
 	fi
 	names=
@@ -245,11 +242,12 @@ if [ -n "$wants" ]; then
 fi
 
 [ "$compiler" != none ] || exit 0
-missing=$("$TOP/scripts/toolchain.sh" --missing "$compiler" "$arch") || exit 1
-for word in $missing; do
+for word in $lacking; do
 	case $word in
-	bindgen) "$TOP/scripts/bindgen.sh" ${only_check:+--check} || exit 1 ;;
-	bindgen-*) "$TOP/scripts/bindgen.sh" ${only_check:+--check} "${word#*-}" || exit 1 ;;
+	bindgen*)
+		version=${word#bindgen}
+		"$TOP/scripts/bindgen.sh" ${only_check:+--check} ${version:+"${version#-}"} || exit 1
+		;;
 	esac
 done
 [ -z "$cross" ] || "$TOP/scripts/busybox.sh" ${only_check:+--check} "$arch"

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: toolchain.sh [--missing|--explain] [gcc|clang|clang-of-rustc|KDIR [ARCH]]
+# usage: toolchain.sh [--missing|--explain] [gcc|clang|clang-of-rustc|none|KDIR [ARCH]]
 #
 # Chooses a matching set of rustc, bindgen, libclang and LLVM, for a kernel that is built
 # with gcc or clang, or for modules of the kernel in KDIR, which need the tools that it was
 # built with. With clang-of-rustc, rustc and clang have the same LLVM, so that code of one
-# can be inlined into that of the other. Without any of these, the set includes LLVM if it is
-# installed. A kernel for a foreign architecture, as ARCH or KDIR says, also needs a gcc that
-# builds for it.
+# can be inlined into that of the other. With none, no kernel is built, and the set is rustc
+# alone. Without any of these, the set includes LLVM if it is installed. A kernel for a foreign
+# architecture, as ARCH or KDIR says, also needs a gcc that builds for it.
 #
 # Prints the make variables that name them, one a line. With --missing it prints what is
 # missing, one word a line out of "cross", "llvm" or "llvm-VERSION", "rustc", "bindgen" or
@@ -32,7 +32,7 @@ kdir=
 compiler=${1:-any}
 arch=${2:-}
 case $compiler in
-any | gcc | clang | clang-of-rustc) ;;
+any | gcc | clang | clang-of-rustc | none) ;;
 *)
 	kdir=$1
 	[ -f "$kdir/include/config/auto.conf" ] || die "KDIR=$kdir is not a kernel that was configured and built"
@@ -96,7 +96,9 @@ check_llvm()
 find_llvms()
 {
 	llvms=
-	[ "$compiler" != gcc ] || return 0
+	case $compiler in
+	gcc | none) return ;;
+	esac
 	if [ -n "${LLVM:-}" ]; then
 		plain LLVM "$LLVM"
 		if check_llvm "$LLVM"; then
@@ -174,6 +176,7 @@ find_rustc()
 find_bindgens()
 {
 	bindgens=
+	[ "$compiler" != none ] || return 0
 	if [ -n "${BINDGEN:-}" ]; then
 		plain BINDGEN "$BINDGEN"
 		_bindgen=$(command -v "$BINDGEN") || die "BINDGEN=$BINDGEN: there is no such program: mend the path, or unset BINDGEN"
@@ -219,6 +222,7 @@ libclang_version()
 find_libclangs()
 {
 	libclangs=
+	[ "$compiler" != none ] || return 0
 	if [ -n "${LIBCLANG_PATH:-}" ]; then
 		plain LIBCLANG_PATH "$LIBCLANG_PATH"
 		_version=$(libclang_version "$LIBCLANG_PATH") ||
@@ -309,11 +313,10 @@ fi
 
 if [ "$mode" = missing ]; then
 	[ -z "$cross" ] || command -v "${cross}gcc" >/dev/null || echo cross
-	if [ -z "$rustc" ]; then
-		echo rustc
-		# Without it the versions of the others are not known.
-		[ -z "$of_rustc" ] || exit 0
-	fi
+	[ -n "$rustc" ] || echo rustc
+	[ "$compiler" != none ] || exit 0
+	# Without it the versions of the others are not known.
+	[ -n "$rustc" ] || [ -z "$of_rustc" ] || exit 0
 	_version=${of_rustc:+"-$llvm_of_rustc"}
 	[ "$compiler" = gcc ] || [ -n "$llvms" ] || echo "llvm$_version"
 	if [ -z "$bindgens" ]; then
@@ -329,7 +332,7 @@ if [ -z "$rustc" ]; then
 	die "no rustc of version $MIN_RUSTC or newer with its library source: run scripts/setup.sh, or set RUSTC="
 fi
 # Modules for a finished kernel do not need bindgen.
-if [ -z "$kdir" ]; then
+if [ -z "$kdir" ] && [ "$compiler" != none ]; then
 	[ -n "$bindgens" ] || die "no bindgen of version $min_bindgen or newer: run scripts/setup.sh, or set BINDGEN="
 	[ -n "$set_of" ] || die "${bad:-"no libclang $llvm_needed for bindgen"}: run scripts/setup.sh, or set LIBCLANG_PATH="
 fi

@@ -153,7 +153,7 @@ result()
 
 # Format the files, as "rustfmtcheck" checks them.
 rustfmt=
-[ "$what" = matrix ] || rustfmt=$("$TOP/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')
+[ "$what" = matrix ] || rustfmt=$("$TOP/scripts/toolchain.sh" none | sed -n 's/^RUSTFMT=//p')
 "$TOP/series/in-tree.sh" "$src" "$tree" || exit 1
 
 set -f

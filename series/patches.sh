@@ -10,7 +10,7 @@
 
 need_build
 src=$("$TOP/scripts/kernel-source.sh") || exit 1
-RUSTFMT=$("$TOP/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')
+RUSTFMT=$("$TOP/scripts/toolchain.sh" none | sed -n 's/^RUSTFMT=//p')
 export RUSTFMT
 out=$TOP/build/patches
 said=$("$TOP/series/series.py" patches "$src" "$out" 2>&1) || die "${said#series.py: }"

@@ -13,7 +13,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 kernel=$("$top/scripts/kernel-source.sh") || exit 1
-RUSTFMT=$("$top/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')
+RUSTFMT=$("$top/scripts/toolchain.sh" none | sed -n 's/^RUSTFMT=//p')
 export RUSTFMT
 count=$("$top/series/series.py" list "$kernel" | grep -c '')
 

@@ -14,7 +14,7 @@ for program in shellcheck shfmt; do
 done
 /usr/bin/python3 -c 'import codespell_lib, editorconfig, flake8, mypy' 2>/dev/null ||
 	ktap_skip_all "what lint runs is not installed (make lint installs it)"
-[ -n "$("$top/scripts/toolchain.sh" | sed -n 's/^RUSTFMT=//p')" ] || ktap_skip_all "there is no rustfmt (make lint installs it)"
+[ -n "$("$top/scripts/toolchain.sh" none | sed -n 's/^RUSTFMT=//p')" ] || ktap_skip_all "there is no rustfmt (make lint installs it)"
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

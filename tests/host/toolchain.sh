@@ -75,7 +75,7 @@ refused()
 	ktap_match "$1" "1 1 $2" "$status $(printf %s "$said" | grep -c '') $said"
 }
 
-ktap_plan 39
+ktap_plan 41
 toolchain=$top/scripts/toolchain.sh
 
 begin
@@ -126,6 +126,10 @@ refused "RUSTC= without its library's source" "*source of its library is not ins
 tools RUSTC="$work/none" "$toolchain" gcc
 refused "RUSTC= of what is not there" "*there is no such program*"
 fake "$work/old" "bindgen 0.60.1"
+tools BINDGEN="$work/old" "$toolchain" none
+ktap_eq "rustc alone needs no bindgen" "0 $work/rust-a/rustc " "$status $(chosen RUSTC) $(chosen BINDGEN)"
+tools BINDGEN="$work/old" "$toolchain" --missing none
+ktap_eq "so nothing is missing" "0 " "$status $said"
 tools BINDGEN="$work/old" "$toolchain" gcc
 refused "BINDGEN= of an old one" "*BINDGEN=$work/old is 0.60.1*"
 tools BINDGEN="$work/none" "$toolchain" --missing gcc
