@@ -249,13 +249,13 @@ need_space()
 # version_ok HAVE MIN: whether HAVE is MIN or newer.
 version_ok()
 {
-	[ -n "$1" ] && [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
+	[ -n "$1" ] && printf '%s\n' "$2" "$1" | sort -C -V
 }
 
 # version_of COMMAND...: the first x.y or x.y.z in the output of "COMMAND --version".
 version_of()
 {
-	"$@" --version 2>/dev/null | sed -n 's/^[^0-9]*\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' | head -n 1
+	"$@" --version 2>/dev/null | sed -n '/^[^0-9]*\([0-9][0-9]*\.[0-9][0-9.]*\).*/ { s//\1/p; q }'
 }
 
 # llvm_tool LLVM NAME: the command that kbuild runs with this LLVM=.

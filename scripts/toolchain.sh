@@ -154,19 +154,21 @@ find_rustc()
 	_ifs=$IFS
 	IFS=:
 	set -f
+	_seen=:
 	for _dir in $PATH /usr/bin "${HOME:-/root}/.cargo/bin"; do
 		case $_dir in
 		/*[[:space:]]* | [!/]* | '') continue ;;
 		esac
+		case $_seen in
+		*":$_dir:"*) continue ;;
+		esac
+		_seen=$_seen$_dir:
 		[ -x "$_dir/rustc" ] || continue
 		if check_rustc "$_dir/rustc"; then
 			rustc=$_dir/rustc
 			break
 		fi
-		case $passed_over in
-		*" $_dir/rustc:"*) ;;
-		*) pass_over "$_dir/rustc: $why" ;;
-		esac
+		pass_over "$_dir/rustc: $why"
 	done
 	set +f
 	IFS=$_ifs
