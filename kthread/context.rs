@@ -649,7 +649,6 @@ impl<M> Context<'_, M> {
             // An interruptible sleep would end at once if the thread has been asked to stop.
             set_current_state(bindings::TASK_IDLE);
             if self.should_park() {
-                __set_current_state(bindings::TASK_RUNNING);
                 self.park();
             } else if self.core.is_being_parked() {
                 self.sleep(None);

@@ -191,20 +191,16 @@ impl Histogram {
 
     /// Reads a consistent state.
     ///
-    /// Sleeps if that takes long, because the writer is not on a CPU. Gives up after some tries, in
+    /// Sleeps between the tries, as the writer may not be on a CPU. Gives up after some of them, in
     /// which case only some of the numbers may include the last values.
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
 
-        for tries in 0..200 {
+        for _ in 0..100 {
             if self.read_into(&mut snapshot) {
                 break;
             }
-            if tries < 100 {
-                core::hint::spin_loop();
-            } else {
-                fsleep(Delta::from_millis(1));
-            }
+            fsleep(Delta::from_millis(1));
         }
         snapshot
     }

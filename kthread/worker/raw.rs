@@ -593,9 +593,8 @@ impl Member for Shared {
 
     fn request_stop(&self) {
         // ORDERING: proofs/litmus/worker-stop.litmus
-        if self.core.raise_stop() {
-            self.interrupt();
-        }
+        self.core.raise_stop();
+        self.interrupt();
     }
 
     /// Closes the gate, and runs the queued items.
