@@ -5,9 +5,9 @@
 usage: mutants.py [--only PATTERN] [--sample NUMBER --seed SEED] TREE HERD7 PLACE TOOL=VALUE...
 
 All mutants are compiled into one program, which is told the number of one of them. First the model runs
-the tests that reach it, then User-Mode Linux the KUnit suites, then a guest its tests that reach it, until one
-fails; what passes all of that is compared with the litmus tests. PLACE has the series applied to the kernel
-tree, in tree/, which is built with the TOOLs.
+the tests that reach it, in few interleavings, then User-Mode Linux the KUnit suites, then the model again, in
+many, then a guest its tests that reach it, until one fails; what passes all of that is compared with the litmus
+tests. PLACE has the series applied to the kernel tree, in tree/, which is built with the TOOLs.
 
 Prints KTAP. A mutant fails if it survives and is not in proofs/survivors, which says why each of those there
 is no fault. Results are kept in build/mutants/, as long as neither the code nor the tests change.
@@ -45,7 +45,9 @@ SILENCE = 30
 # The same for a test of the model, which is stopped by its number of steps if it does not end.
 MODEL_LIMIT = 120
 # Preemptions at most, and seeds, which take little time and find some of what needs two preemptions.
-EFFORT = ("--preemptions", "1", "--seeds", "128")
+LITTLE = ("--preemptions", "1", "--seeds", "128")
+# As many preemptions as a test has a bound for, which may take a minute.
+MUCH = ("--preemptions", "9", "--seeds", "1024", "--limit", "60")
 
 # What answers for a number of a mutant, on the model and in the kernel. With -1 the kernel tells which are reached.
 IN_MODEL = """
@@ -278,8 +280,8 @@ def build_guest(mutants: Mutants) -> in_guest.Guests:
     return in_guest.Guests(copy, os.cpu_count() or 1, known, say)
 
 
-def run_model(program: str, test: str, number: int) -> tuple[bool, str]:
-    command = [program, "--test", test, *EFFORT, "--mutant", str(number)]
+def run_model(program: str, test: str, number: int, effort: Iterable[str]) -> tuple[bool, str]:
+    command = [program, "--test", test, *effort, "--mutant", str(number)]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=MODEL_LIMIT, text=True,
                               errors="replace", check=False)
@@ -344,7 +346,7 @@ def learn(programs: Programs) -> None:
     listed = subprocess.run([programs.model, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout
     say("running the tests without a mutant")
     for name in (line.split()[0] for line in listed.splitlines()):
-        done = subprocess.run([programs.model, "--test", name, *EFFORT, "--reached"], stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run([programs.model, "--test", name, *LITTLE, "--reached"], stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             fail("%s fails without a mutant: %s" % (name, done.stdout.strip()))
         programs.tests[name] = set(map(int, done.stdout.split("reached:")[1].split()))
@@ -377,16 +379,26 @@ def compare_proofs(mutants: Mutants, mutant: mutate.Mutant, tree: str, herd: str
     return done.returncode == 0, wrong[1] if wrong else ""
 
 
-def judge(programs: Programs, mutants: Mutants, mutant: mutate.Mutant, tree: str, herd: str) -> Verdict:
+def judge_model(programs: Programs, number: int, effort: Iterable[str]) -> tuple[bool, str]:
     for test, reached in sorted(programs.tests.items(), key=lambda item: len(item[1])):
-        if mutant.number in reached:
-            passes, said = run_model(programs.model, test, mutant.number)
+        if number in reached:
+            passes, said = run_model(programs.model, test, number, effort)
             if not passes:
-                return Verdict("model", "%s: %s" % (test, said))
+                return False, "%s: %s" % (test, said)
+    return True, ""
+
+
+def judge(programs: Programs, mutants: Mutants, mutant: mutate.Mutant, tree: str, herd: str) -> Verdict:
+    passes, said = judge_model(programs, mutant.number, LITTLE)
+    if not passes:
+        return Verdict("model", said)
     if mutant.number in programs.reached:
         passes, said = run_kernel(programs, mutant.number)
         if not passes:
             return Verdict("KUnit", said)
+    passes, said = judge_model(programs, mutant.number, MUCH)
+    if not passes:
+        return Verdict("model", said)
     passes, said = programs.guests.judge(mutant.number, mutant.number in programs.reached)
     if not passes:
         return Verdict("guest", said)

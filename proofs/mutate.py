@@ -176,7 +176,8 @@ class Source:
                     self.add(region, operator, found.start(), found[0], new)
 
     def condition(self, start: int, end: int, loops: bool) -> None:
-        if re.search(r"\blet\b", self.code[start:end]):
+        # Code for another configuration is as right here.
+        if re.search(r"\blet\b", self.code[start:end]) or re.fullmatch(r"!?cfg!\(\w+\)", self.code[start:end].strip()):
             return
         region = Region(start, end)
         text = self.text[start:end]
