@@ -755,7 +755,10 @@ mod tests {
         },
         fmt,
         prelude::*,
-        sync::atomic::Relaxed,
+        sync::{
+            atomic::Relaxed,
+            Arc, //
+        },
         time::{
             Delta,
             Instant,
@@ -788,8 +791,34 @@ mod tests {
             Err(enametoolong())
         );
         assert_eq!(create(fmt!("node"), Placement::Node(u32::MAX)), Err(ENODEV));
-        assert_eq!(drops.load(Relaxed), 5);
+        // Here there is a task already.
+        let none = cpus([])?;
+        assert_eq!(create(fmt!("cpus"), Placement::Cpus(&none)), Err(EINVAL));
+        assert_eq!(drops.load(Relaxed), 6);
         assert!(group.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_closure_whose_thread_can_not_be_made_may_close_its_group() -> Result {
+        /// Closes a group when it is dropped.
+        struct Closes(Arc<ThreadGroup>);
+
+        impl Drop for Closes {
+            fn drop(&mut self) {
+                self.0.close();
+            }
+        }
+
+        let group = Arc::new(group()?, GFP_KERNEL)?;
+        let closes = Closes(group.clone());
+        let none = cpus([])?;
+        let created = Builder::new(fmt!("cpus"))
+            .placement(Placement::Cpus(&none))
+            .create(&group, move |_| drop(closes));
+
+        assert_eq!(created.err(), Some(EINVAL));
+        assert_eq!(group.spawn(fmt!("late"), |_| ()).err(), Some(ENODEV));
         Ok(())
     }
 

@@ -280,9 +280,7 @@ impl<M> Context<'_, M> {
 
     /// Freezes and parks if asked to, and returns the reason to end any wait, if there is one.
     fn answer(&self) -> Option<Wake> {
-        if self.freeze_point() {
-            return Some(Wake::Stop);
-        }
+        self.freeze_point();
         if !self.core.options.parks_itself {
             self.park_point();
         }
@@ -741,6 +739,30 @@ mod tests {
             }
         }
         assert_eq!(steps.load(Relaxed), ROUNDS);
+        Ok(())
+    }
+
+    #[test]
+    fn a_stop_of_a_parked_thread_comes_before_what_it_waits_for() -> Result {
+        let group = group()?;
+        let takes = count()?;
+        let counted = takes.clone();
+        let mut thread = group.spawn(fmt!("busy"), move |ctx| loop {
+            let taken = ctx.wait_for(|| {
+                pause();
+                Some(counted.fetch_add(1, Relaxed))
+            });
+
+            if let Err(wake) = taken {
+                return wake;
+            }
+        })?;
+
+        assert!(eventually(|| takes.load(Relaxed) > 0));
+        thread.park()?;
+        let before = takes.load(Relaxed);
+        assert_eq!(thread.stop(), Ok(Wake::Stop));
+        assert_eq!(takes.load(Relaxed), before);
         Ok(())
     }
 

@@ -318,6 +318,9 @@ mod tests {
 
         assert_eq!(spawn(fmt!(""), Placement::Anywhere), Err(EINVAL));
         assert_eq!(spawn(fmt!("node"), Placement::Node(u32::MAX)), Err(ENODEV));
+        // Here there is a task already.
+        let none = cpus([])?;
+        assert_eq!(spawn(fmt!("cpus"), Placement::Cpus(&none)), Err(EINVAL));
         assert_eq!(references(), before);
         // No clone of it is left.
         assert!(Arc::into_unique_or_drop(marker).is_some());

@@ -215,7 +215,10 @@ mod tests {
         prelude::*,
         sync::{
             aref::ARef,
-            atomic::Relaxed,
+            atomic::{
+                atomic_load,
+                Relaxed, //
+            },
             Arc, //
         },
         uaccess::{
@@ -234,6 +237,13 @@ mod tests {
     fn a_thread_uses_an_address_space_for_as_long_as_it_says() -> Result {
         let group = group()?;
         let (mm, addr) = attach()?;
+        // SAFETY: `mm` keeps it valid, and others change it atomically.
+        let users = || unsafe {
+            let mm = mm.as_raw();
+
+            atomic_load(&raw mut (*mm).__bindgen_anon_1.mm_users.counter, Relaxed)
+        };
+        let before = users();
         let used = mm.clone();
 
         let thread = group.spawn(fmt!("user"), move |ctx| -> Result<[bool; 4]> {
@@ -256,6 +266,7 @@ mod tests {
             .reader()
             .read::<u32>()?;
         assert_eq!(found, 0x1234_5678);
+        assert_eq!(users(), before);
         Ok(())
     }
 

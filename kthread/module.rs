@@ -264,7 +264,8 @@ mod tests {
         prelude::*,
         sync::{
             atomic::Relaxed,
-            Arc, //
+            Arc,
+            Completion, //
         }, //
     };
 
@@ -322,10 +323,41 @@ mod tests {
 
             drop(guard);
             assert_eq!(drops.load(Relaxed), 5);
+            assert_eq!(threads.len(), Ok(0));
             assert!(thread.is_finished());
             assert_eq!(spawn(&kept).err(), Some(ENODEV));
             assert_eq!(drops.load(Relaxed), 6);
             drop((worker, thread, kept));
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_module_asks_all_groups_before_it_waits_for_one() -> Result {
+        with_threads(|threads| {
+            let guard = open(threads)?;
+            let (first, second) = (
+                ThreadGroup::for_module(threads)?,
+                ThreadGroup::for_module(threads)?,
+            );
+
+            // Whichever group is waited for first, one of its threads needs one of the other.
+            for (waiting, other) in [(&first, &second), (&second, &first)] {
+                let done = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+                let told = done.clone();
+
+                waiting
+                    .spawn(fmt!("waits"), move |_| done.wait_for_completion())?
+                    .detach();
+                other
+                    .spawn(fmt!("tells"), move |ctx| {
+                        until_stopped(ctx);
+                        told.complete_all();
+                    })?
+                    .detach();
+            }
+            drop(guard);
+            drop((first, second));
             Ok(())
         })
     }
