@@ -368,7 +368,7 @@ def learn(programs: Programs) -> None:
 def compare_proofs(mutants: Mutants, mutant: mutate.Mutant, tree: str, herd: str) -> tuple[bool, str]:
     """Whether the litmus tests still describe the code."""
     with tempfile.TemporaryDirectory() as code:
-        for folder in ("kthread", "stats", "demo", "docs"):
+        for folder in (*mutate.FOLDERS, "docs"):
             shutil.copytree(os.path.join(TOP, folder), os.path.join(code, folder))
         source = next(source for source in mutants.files if source.name == mutant.file)
         with open(os.path.join(code, mutant.file), "w", encoding="utf-8") as file:
@@ -458,15 +458,19 @@ def main() -> int:
     killed = 0
     excused = 0
     with open(path, "a", encoding="utf-8") as kept, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = [(mutant, None if mutant.name in results else pool.submit(judge, programs, mutants, mutant, tree, herd))
-                for mutant in chosen]
+        lock = threading.Lock()
+
+        def keep(mutant: mutate.Mutant) -> Verdict:
+            verdict = judge(programs, mutants, mutant, tree, herd)
+            # At once, as the report waits for those before it.
+            with lock:
+                print(json.dumps([mutant.name, verdict.by, verdict.said]), file=kept, flush=True)
+            return verdict
+
+        jobs = [(mutant, None if mutant.name in results else pool.submit(keep, mutant)) for mutant in chosen]
         try:
             for mutant, job in jobs:
-                if job:
-                    verdict = job.result()
-                    print(json.dumps([mutant.name, verdict.by, verdict.said]), file=kept, flush=True)
-                else:
-                    verdict = Verdict(*results[mutant.name])
+                verdict = job.result() if job else Verdict(*results[mutant.name])
                 where = "%s:%d: %s" % (mutant.file, mutant.line, mutant.said())
                 wrong = []
                 if verdict.by:
@@ -478,7 +482,7 @@ def main() -> int:
                 else:
                     wrong = [where, "it survives. %s" % verdict.said]
                 report.result("%-50s %-6s %s" % (mutant.name, verdict.by or "nobody", verdict.said[:100]), wrong)
-        except KeyboardInterrupt:
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             children.end_all()
             raise

@@ -35,7 +35,8 @@ from dataclasses import dataclass, field
 FOLDERS = ("debugfs", "demo", "kthread", "stats")
 # The tests of a file are below such a line.
 TESTS_BEGIN = re.compile(r"^#\[(cfg\(kthread_kunit\)|cfg\(CONFIG_\w*KUNIT\w*\)|(kernel::prelude::)?kunit_tests\()", re.M)
-TEST_FILES = ("kunit.rs",)
+# What tests share, and what only a kernel with lockdep compiles.
+OTHER_FILES = ("kunit.rs", "lockdep.rs")
 
 OPEN = {"(": ")", "[": "]", "{": "}"}
 TOKENS = re.compile(
@@ -373,7 +374,7 @@ class Source:
 
 
 def is_source(name: str) -> bool:
-    return name.endswith(".rs") and name not in TEST_FILES
+    return name.endswith(".rs") and name not in OTHER_FILES
 
 
 def sources(code: str) -> list[Source]:

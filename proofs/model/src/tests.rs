@@ -1115,14 +1115,17 @@ fn death_ends_worker() {
     let worker = Builder::new(fmt!("dies")).spawn_worker(&group).unwrap();
     let mut drops = Drops::new();
     let left = drops.one();
+    let (job, _) = job(&mut drops);
 
     worker.spawn(GFP_KERNEL, |_| sched::do_exit(9)).unwrap();
+    let queued = worker.queue(job.clone()).is_ok();
     match worker.spawn(GFP_KERNEL, move |_| drop(left)) {
         Ok(()) => {}
         Err(error) => assert_eq!(error, ESRCH),
     }
     assert_eq!(worker.flush(), Err(ESRCH));
     assert_eq!(worker.call(|_| 5), Err(ESRCH));
+    assert_eq!(worker.cancel_sync(&job).err(), queued.then_some(ESRCH));
     drop(worker);
     MAY_LEAK.set(true);
 }
@@ -1301,17 +1304,22 @@ fn work_cancel_queue() {
         GFP_KERNEL,
     )
     .unwrap();
-    let (queuing, queued) = (worker.clone(), job.clone());
+    let (queuing, queued, seen) = (worker.clone(), job.clone(), runs.clone());
 
     assert!(worker.queue(job.clone()).is_ok());
-    let other = Other::new("other", move || match queuing.queue(queued) {
-        Ok(()) => 1,
-        Err(refused) => {
-            assert!(matches!(
-                refused.reason,
-                Refusal::Pending | Refusal::Canceling
-            ));
-            0
+    let other = Other::new("other", move || {
+        let has_run = seen.get() > 0;
+
+        match queuing.queue(queued) {
+            Ok(()) => 1,
+            Err(refused) => {
+                // What has run is no longer queued.
+                assert!(match refused.reason {
+                    Refusal::Pending => !has_run,
+                    reason => reason == Refusal::Canceling,
+                });
+                0
+            }
         }
     });
     let canceled = worker.cancel_sync(&job).unwrap().is_some();
