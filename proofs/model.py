@@ -32,7 +32,7 @@ DEADLINE = 600
 QUICK = (1, 16)
 WHOLE = (9, 256)
 # For the breaks.
-BROKEN = (2, 64)
+BROKEN = (2, 256)
 # What begins the name of a result that is of a break.
 WITHOUT = "without: "
 
