@@ -357,7 +357,6 @@ mod tests {
                     .detach();
             }
             drop(guard);
-            drop((first, second));
             Ok(())
         })
     }

@@ -95,15 +95,17 @@ has_cargo()
 	has cargo || has "${HOME:-/root}/.cargo/bin/cargo"
 }
 
+# web: what the names of Rust's packages have in them where only those are new enough.
+web()
+{
+	version_ok "$(offered rustc)" "$MIN_RUSTC" || echo -web
+}
+
 want_rustc()
 {
-	if version_ok "$(offered rustc)" "$MIN_RUSTC"; then
-		want rustc "compiles Rust" false
-		want rust-src "the library that the kernel builds for itself" false
-	else
-		want rustc-web "compiles Rust, in the version that the kernel asks for" false
-		want rust-web-src "the library that the kernel builds for itself" false
-	fi
+	_web=$(web)
+	want "rustc$_web" "compiles Rust${_web:+, in the version that the kernel asks for}" false
+	want "rust$_web-src" "the library that the kernel builds for itself" false
 }
 
 list()
@@ -118,9 +120,7 @@ list()
 		want libc6-dev "what they are linked with" header stdlib.h
 		lacking=$("$TOP/scripts/toolchain.sh" --missing none) || exit 1
 		[ -z "$lacking" ] || want_rustc
-		_web=
-		version_ok "$(offered rustc)" "$MIN_RUSTC" || _web=-web
-		want "cargo$_web" "builds the model of the kernel" has_cargo
+		want "cargo$(web)" "builds the model of the kernel" has_cargo
 		return
 	fi
 	if [ -z "$metadata" ]; then
@@ -172,12 +172,11 @@ list()
 	[ -z "$distro" ] || want debootstrap "makes the root of another release" [ -x /usr/sbin/debootstrap ]
 	[ -z "$upstream" ] || want patch "applies the patches to a copy of the tree" has patch
 	[ -n "$lint" ] || return 0
-	_web=
-	version_ok "$(offered rustc)" "$MIN_RUSTC" || _web=-web
+	_web=$(web)
 	want shellcheck "checks the shell scripts" has shellcheck
 	want shfmt "checks their format" has shfmt
 	want "rustfmt$_web" "checks the format of the Rust code" beside_rustc RUSTFMT
-	want "$([ -n "$_web" ] && echo rust-web-clippy || echo rust-clippy)" "checks the Rust code" beside_rustc CLIPPY_DRIVER
+	want "rust$_web-clippy" "checks the Rust code" beside_rustc CLIPPY_DRIVER
 	want git "makes patches" has git
 	want mypy "checks the types of the Python code" /usr/bin/python3 -c 'import mypy'
 	want python3-flake8 "checks the rest of it" /usr/bin/python3 -c 'import flake8'

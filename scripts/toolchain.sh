@@ -96,9 +96,7 @@ check_llvm()
 find_llvms()
 {
 	llvms=
-	case $compiler in
-	gcc | none) return ;;
-	esac
+	[ "$compiler" != gcc ] || return 0
 	if [ -n "${LLVM:-}" ]; then
 		plain LLVM "$LLVM"
 		if check_llvm "$LLVM"; then
@@ -178,7 +176,6 @@ find_rustc()
 find_bindgens()
 {
 	bindgens=
-	[ "$compiler" != none ] || return 0
 	if [ -n "${BINDGEN:-}" ]; then
 		plain BINDGEN "$BINDGEN"
 		_bindgen=$(command -v "$BINDGEN") || die "BINDGEN=$BINDGEN: there is no such program: mend the path, or unset BINDGEN"
@@ -224,7 +221,6 @@ libclang_version()
 find_libclangs()
 {
 	libclangs=
-	[ "$compiler" != none ] || return 0
 	if [ -n "${LIBCLANG_PATH:-}" ]; then
 		plain LIBCLANG_PATH "$LIBCLANG_PATH"
 		_version=$(libclang_version "$LIBCLANG_PATH") ||
@@ -291,9 +287,13 @@ min_bindgen=$MIN_BINDGEN
 llvm_needed="$MIN_LLVM or newer"
 [ -z "$of_rustc" ] || llvm_needed="$llvm_of_rustc, as rustc has,"
 [ -z "$of_rustc" ] || [ -z "$(known_bad "$min_bindgen" "${llvm_of_rustc:-0}")" ] || min_bindgen=$BINDGEN_OF_LLVM_22
-find_llvms
-find_bindgens
-find_libclangs
+if [ "$compiler" = none ]; then
+	llvms='' bindgens='' libclangs=''
+else
+	find_llvms
+	find_bindgens
+	find_libclangs
+fi
 how="of clang's version"
 set_of=$(choose same) || {
 	how="of another version than clang, as there is none of clang's"

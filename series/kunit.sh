@@ -13,9 +13,10 @@ need_host
 need_build
 src=$("$TOP/scripts/kernel-source.sh") || exit 1
 src=$(cd "$src" && pwd -P) || exit 1
-tools=$("$TOP/scripts/toolchain.sh" | grep -E '^(RUSTC|HOSTRUSTC|BINDGEN|LIBCLANG_PATH)=')
+chosen=$("$TOP/scripts/toolchain.sh")
+tools=$(printf '%s\n' "$chosen" | grep -E '^(RUSTC|HOSTRUSTC|BINDGEN|LIBCLANG_PATH)=')
 # rustdoc turns the examples into tests, and has to match the compiler.
-rustdoc=$("$TOP/scripts/toolchain.sh" none | grep '^RUSTDOC=')
+rustdoc=$(printf '%s\n' "$chosen" | grep '^RUSTDOC=')
 make_cache
 place=$CACHE/kunit/$(printf '%s\n' "$src" "$tools" | hash_of)
 need_space "$CACHE" 600 "a kernel to run the KUnit tests in"
