@@ -204,6 +204,26 @@ struct Locked<'a> {
     flags: c_ulong,
 }
 
+impl Locked<'_> {
+    /// Returns the running item, or null.
+    fn current_work(&self) -> *mut bindings::kthread_work {
+        // SAFETY: The worker is initialised. By the type invariants its lock is held, which
+        // serialises this field.
+        unsafe { (*self.shared.worker.get()).current_work }
+    }
+
+    /// Returns how many callers cancel `work`.
+    ///
+    /// # Safety
+    ///
+    /// `work` must be an initialised item of this worker.
+    unsafe fn canceling(&mut self, work: *mut bindings::kthread_work) -> &mut c_int {
+        // SAFETY: The caller guarantees an initialised item. By the type invariants the lock is
+        // held, which serialises this field.
+        unsafe { &mut (*work).canceling }
+    }
+}
+
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the lock is held, with these flags.
@@ -316,14 +336,14 @@ impl Shared {
             if inserted {
                 return Queued::Inserted;
             }
-            let _locked = self.lock();
+            let mut locked = self.lock();
 
             // The reason may no longer hold.
             //
-            // SAFETY: The item is initialised, as above. The lock is held, which serialises these
-            // fields.
+            // SAFETY: The item is initialised, as above, and of this worker. The lock is held,
+            // which serialises the list.
             unsafe {
-                if (*dwork).work.canceling != 0 {
+                if *locked.canceling(&raw mut (*dwork).work) != 0 {
                     return Queued::Canceling;
                 }
                 if is_linked(&raw mut (*dwork).work.node) {
@@ -347,11 +367,11 @@ impl Shared {
         delay: Jiffies,
     ) -> Queued {
         let worker = self.worker.get();
-        // SAFETY: The caller guarantees that the item is initialised, and is not freed. The lock is
-        // held when this is called.
-        let is_canceled = || unsafe { (*dwork).work.canceling != 0 };
-        // SAFETY: The item is initialised, and the lock is held.
-        let Some(_locked) = (unsafe { self.lock_without_timer(dwork, is_canceled) }) else {
+        // SAFETY: The caller guarantees an initialised item of this worker, which is not freed.
+        let is_canceled =
+            |locked: &mut Locked<'_>| unsafe { *locked.canceling(&raw mut (*dwork).work) != 0 };
+        // SAFETY: As above.
+        let Some(locked) = (unsafe { self.lock_without_timer(dwork, is_canceled) }) else {
             return Queued::Canceling;
         };
 
@@ -366,7 +386,7 @@ impl Shared {
             (*work).worker = worker;
             if delay == 0 {
                 bindings::list_add_tail(&raw mut (*work).node, &raw mut (*worker).work_list);
-                if (*worker).current_work.is_null() && !(*worker).task.is_null() {
+                if locked.current_work().is_null() && !(*worker).task.is_null() {
                     bindings::wake_up_process((*worker).task);
                 }
             } else {
@@ -398,13 +418,13 @@ impl Shared {
     unsafe fn lock_without_timer(
         &self,
         dwork: *mut bindings::kthread_delayed_work,
-        is_refused: impl Fn() -> bool,
+        is_refused: impl Fn(&mut Locked<'_>) -> bool,
     ) -> Option<Locked<'_>> {
         // ORDERING: proofs/litmus/gate-cancel.litmus
         loop {
-            let locked = self.lock();
+            let mut locked = self.lock();
 
-            if is_refused() {
+            if is_refused(&mut locked) {
                 return None;
             }
             // SAFETY: The caller guarantees a valid item, so the timer is initialised. It only
@@ -518,13 +538,11 @@ impl Shared {
         // then, or inside it.
         //
         // SAFETY: The caller guarantees a valid item of this worker.
-        let locked = unsafe { self.lock_without_timer(dwork, || self.gate.is_closed()) };
-        let locked = locked.ok_or(ESRCH)?;
+        let locked = unsafe { self.lock_without_timer(dwork, |_| self.gate.is_closed()) };
+        let mut locked = locked.ok_or(ESRCH)?;
         // An item that has run and been freed may still be current for a moment, and its address
         // reused. Then there is nothing to wait for, and the worker is about to clear the field.
-        //
-        // SAFETY: The field is initialised, and the lock is held.
-        let running = core::ptr::eq(unsafe { (*worker).current_work }, work);
+        let running = core::ptr::eq(locked.current_work(), work);
         let _inside = match running {
             true => Some(self.gate.enter().ok_or(ESRCH)?),
             false => None,
@@ -546,16 +564,15 @@ impl Shared {
         unsafe {
             bindings::list_add_tail(&raw mut (*flush.work.get()).node, (*worker).work_list.next);
             (*flush.work.get()).worker = worker;
-            (*work).canceling += 1;
+            *locked.canceling(work) += 1;
         }
         drop(locked);
 
         // If the worker has died, the item no longer runs.
         let _ = self.await_flush(&flush);
 
-        let _locked = self.lock();
-        // SAFETY: The lock is held, which serialises this field.
-        unsafe { (*work).canceling -= 1 };
+        // SAFETY: The caller guarantees an initialised item of this worker.
+        unsafe { *self.lock().canceling(work) -= 1 };
         Ok(queued)
     }
 
@@ -569,11 +586,11 @@ impl Shared {
         // ORDERING: proofs/litmus/worker-stop.litmus
         let (worker, settle) = (self.worker.get(), self.settle.get());
         let task = self.core.task();
-        let _locked = self.lock();
+        let locked = self.lock();
 
         // SAFETY: Everything is initialised, and the lock is held.
         unsafe {
-            if (*worker).current_work.is_null() || is_linked(&raw mut (*settle).node) {
+            if locked.current_work().is_null() || is_linked(&raw mut (*settle).node) {
                 return;
             }
             set_notify_signal(task);
