@@ -107,9 +107,9 @@ impl Dir {
     ///
     /// Sleeps. Fails with [`EEXIST`], [`ENOMEM`], and [`ENOENT`] if the root is gone.
     pub fn new(name: &CStr, parent: &Arc<Dir>) -> Result<Arc<Self>> {
-        let _busy = parent.tree.enter().ok_or(ENOENT)?;
+        let busy = parent.tree.enter().ok_or(ENOENT)?;
         // SAFETY: By its type invariants the parent is valid while this is busy.
-        let entry = unsafe { Entry::new_dir(name, parent.entry)? };
+        let entry = unsafe { busy.new_dir(name, parent.entry)? };
 
         // INVARIANT: The directory was just created.
         Ok(Arc::new(
@@ -131,10 +131,10 @@ impl Dir {
         let parent = self.parent.take()?;
 
         // If the root is gone, so is this.
-        if let Some(_busy) = self.tree.enter() {
+        if let Some(busy) = self.tree.enter() {
             // SAFETY: By the type invariants it is valid, and nobody else removes it. Each entry
             // created in it has a reference to this, and this is the last reference.
-            unsafe { self.entry.remove() };
+            unsafe { busy.remove_dir(self.entry) };
         }
         Some(parent)
     }

@@ -37,14 +37,14 @@ unsafe impl Sync for Entry {}
 
 impl Entry {
     /// The value that debugfs takes for its own root.
-    pub(super) const TOP: Self = Self(core::ptr::null_mut());
+    const TOP: Self = Self(core::ptr::null_mut());
 
     /// Creates a directory.
     ///
     /// # Safety
     ///
     /// `parent` must be [`Entry::TOP`], or a directory that is valid during this call.
-    pub(super) unsafe fn new_dir(name: &CStr, parent: Entry) -> Result<Self> {
+    unsafe fn new_dir(name: &CStr, parent: Entry) -> Result<Self> {
         // SAFETY: `name` is a C string, and the caller guarantees a valid parent.
         let dentry =
             from_err_ptr(unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), parent.0) })?;
@@ -57,7 +57,7 @@ impl Entry {
     /// # Safety
     ///
     /// The entry must be valid, and nobody else may remove it or its parents.
-    pub(super) unsafe fn remove(self) {
+    unsafe fn remove(self) {
         // SAFETY: The caller guarantees that the entry is valid, and removed by nobody else.
         unsafe { bindings::debugfs_remove(self.0) }
     }
@@ -221,6 +221,27 @@ pub(super) struct Busy<'a> {
 }
 
 impl Busy<'_> {
+    /// Creates a directory.
+    ///
+    /// # Safety
+    ///
+    /// `parent` must be a directory of the tree that is valid during this call.
+    pub(super) unsafe fn new_dir(&self, name: &CStr, parent: Entry) -> Result<Entry> {
+        // SAFETY: The caller guarantees a valid parent.
+        unsafe { Entry::new_dir(name, parent) }
+    }
+
+    /// Removes a directory with everything below it, after all reads and writes of it have ended.
+    ///
+    /// # Safety
+    ///
+    /// `dir` must be a directory of the tree that is valid, and nobody else may remove it.
+    pub(super) unsafe fn remove_dir(&self, dir: Entry) {
+        // SAFETY: The caller guarantees a valid directory that nobody else removes. Nobody removes
+        // its parents while this is busy.
+        unsafe { dir.remove() }
+    }
+
     /// Creates a file.
     ///
     /// # Safety
