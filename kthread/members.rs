@@ -335,6 +335,12 @@ impl Members {
         self.table.lock().entries.len()
     }
 
+    /// Returns for how many entries the table has memory.
+    #[cfg(kthread_kunit)]
+    pub(super) fn capacity(&self) -> usize {
+        self.table.lock().entries.capacity()
+    }
+
     /// Stops all entries, except one that the caller is a thread of.
     ///
     /// All are asked before the first is waited for. Nobody may insert entries during this call.

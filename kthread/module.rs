@@ -114,6 +114,12 @@ impl ModuleThreads {
         self.groups().map(Members::count)
     }
 
+    /// Returns for how many groups there is memory.
+    #[cfg(kthread_kunit)]
+    fn capacity(&self) -> Result<usize> {
+        self.groups().map(Members::capacity)
+    }
+
     /// Removes a group that has been stopped, if no thread is left in it.
     ///
     /// A thread that has dropped the group itself can be left. The group is then removed later,
@@ -324,6 +330,8 @@ mod tests {
             drop(guard);
             assert_eq!(drops.load(Relaxed), 5);
             assert_eq!(threads.len(), Ok(0));
+            // The set is static, so nothing frees it later.
+            assert_eq!(threads.capacity(), Ok(0));
             assert!(thread.is_finished());
             assert_eq!(spawn(&kept).err(), Some(ENODEV));
             assert_eq!(drops.load(Relaxed), 6);

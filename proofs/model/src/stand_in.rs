@@ -740,7 +740,7 @@ pub mod bindings {
     use crate::{ffi::*, machine};
 
     pub const NUMA_NO_NODE: c_int = -1;
-    pub const MAX_NUMNODES: u32 = 1;
+    pub const MAX_NUMNODES: u32 = 64;
     pub const node_states_N_ONLINE: c_uint = 0;
     pub const GFP_KERNEL: c_uint = 0;
     pub const TASK_COMM_LEN: u32 = 16;
@@ -766,7 +766,8 @@ pub mod bindings {
     pub const ECANCELED: u32 = 125;
 
     pub static mut jiffies: c_ulong = 0;
-    pub static mut node_states: [c_ulong; 1] = [1];
+    // The second word of a state is behind its nodes.
+    pub static mut node_states: [[c_ulong; 2]; 1] = [[1, c_ulong::MAX]];
     pub static cpu_bit_bitmap: [c_ulong; 65] = [0; 65];
 
     pub unsafe fn smp_mb() {

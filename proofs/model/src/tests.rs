@@ -2199,6 +2199,12 @@ fn each_fails(attempt: impl Fn(Counted) -> Result) {
 fn spawn_fails() {
     let group = group();
 
+    for node in [1, 63, 64] {
+        let result = Builder::new(fmt!("node"))
+            .placement(Placement::Node(node))
+            .spawn(&group, |_| ());
+        assert_eq!(result.err(), Some(ENODEV));
+    }
     each_fails(|closure| {
         let thread = group.spawn(fmt!("thread"), move |ctx| {
             until_stopped(ctx);
