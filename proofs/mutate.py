@@ -243,7 +243,7 @@ class Source:
             if not found or re.search(r"\belse\s*\{", text):
                 return
             value = Region(start + found.end(), stop)
-            if found[1].startswith("_"):
+            if re.match(r"_\w", found[1]):
                 # The inner choice is that between changes of the value.
                 self.add(Region(value.start, value.end, "Some(", ")"), "unlocked", value.start,
                          self.text[value.start:value.end], "{ drop(%s); None }" % self.flat(value.start, value.end))

@@ -59,6 +59,7 @@ pub fn store() {
     STATE.store(7, Release);
     print!("{} {} ", STATE.load(Acquire), LOCK.try_lock().is_err());
     drop(Noisy("dropped"));
+    let _ = STATE.swap(7, Relaxed);
 }
 
 #[cfg(kthread_kunit)]
