@@ -298,8 +298,6 @@ impl Drop for Busy<'_> {
         let mut state = self.tree.state.lock();
 
         state.busy -= 1;
-        if state.gone && state.busy == 0 {
-            self.tree.idle.notify_all();
-        }
+        self.tree.idle.notify_all();
     }
 }

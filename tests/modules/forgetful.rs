@@ -46,12 +46,14 @@ module! {
     },
 }
 
-/// The data of a file: a number, and a value that it keeps alive.
+/// The data of a file: a number, and values that it keeps alive.
 #[pin_data(PinnedDrop)]
 struct Number {
     number: u32,
     #[pin]
     kept: Mutex<KVec<(File, Arc<Dir>)>>,
+    #[pin]
+    root: Mutex<Option<Root>>,
 }
 
 impl Number {
@@ -60,6 +62,7 @@ impl Number {
             pin_init!(Self {
                 number,
                 kept <- new_mutex!(KVec::new()),
+                root <- new_mutex!(None),
             }),
             GFP_KERNEL,
         )
@@ -162,6 +165,17 @@ impl kernel::Module for Forgetful {
         // These are removed at once.
         drop(file(c"gone", top, 8)?);
         drop(Dir::new(c"gone", top)?);
+
+        // The data of a file owns the root that the file is in.
+        //
+        // SAFETY: The root is dropped below, with the data of the file, or at the end of this
+        // function, while the module is loaded.
+        let owned = unsafe { Root::new(c"kthread_owned")? };
+        let number = Number::new(9)?;
+        let owner = File::read_only::<Number>(c"file", owned.dir(), number.clone())?;
+        *number.root.lock() = Some(owned);
+        drop(number);
+        drop(owner);
 
         drop(in_many);
         if value(module_parameters::fail.value()) != 0 {
