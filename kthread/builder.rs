@@ -715,7 +715,7 @@ impl Name {
         if self.len == 0 {
             return Err(EINVAL);
         }
-        let bytes = self.bytes.get(..=self.len).ok_or_else(enametoolong)?;
+        let bytes = self.bytes.get(..=self.len).ok_or(EINVAL)?;
 
         CStr::from_bytes_with_nul(bytes).map_err(|_| EINVAL)
     }
