@@ -409,6 +409,10 @@ mod tests {
             assert!(eventually(|| members.has_exited()));
             assert_eq!(members.count(), 1);
         }
+        // A waker may keep the members when the group is gone.
+        let members = members.clone();
+        drop(group);
+        assert_eq!(members.capacity(), 0);
         Ok(())
     }
 

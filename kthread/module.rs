@@ -341,6 +341,24 @@ mod tests {
     }
 
     #[test]
+    fn a_group_of_a_module_keeps_nothing_of_who_returns() -> Result {
+        with_threads(|threads| {
+            let guard = open(threads)?;
+            let group = ThreadGroup::for_module(threads)?;
+            let members = group.members().clone();
+            let thread = group.spawn(fmt!("value"), |_| 1)?;
+
+            // The handle keeps the value, and the group does not wait for someone to take it.
+            assert!(eventually(|| group.is_empty()));
+            assert_eq!(thread.join(), Ok(1));
+            drop(group);
+            assert_eq!(members.capacity(), 0);
+            drop(guard);
+            Ok(())
+        })
+    }
+
+    #[test]
     fn a_module_asks_all_groups_before_it_waits_for_one() -> Result {
         with_threads(|threads| {
             let guard = open(threads)?;

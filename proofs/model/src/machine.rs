@@ -80,6 +80,8 @@ pub struct Machine {
     pub module_references: isize,
     /// How often an allocation succeeds before one fails, if one does.
     pub fails_after: Option<usize>,
+    /// Whether `kthread_park()` finds that the thread has died just now.
+    pub dies_in_park: bool,
     /// Whether this test freezes anything.
     pub has_freezer: bool,
     /// `pm_nosig_freezing`.

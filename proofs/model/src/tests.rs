@@ -83,6 +83,7 @@ all! {
     park_is_dropped 2
     stop_unparks 2
     park_dead 3
+    park_dies 3
     parks_itself 2
     foreign_sleep 3
     joined_in_foreign_sleep 1
@@ -728,6 +729,17 @@ fn park_dead() {
     assert!(thread.is_finished());
     assert_eq!(thread.park(), Err(ESRCH));
     assert!(thread.stop().err() == Some(JoinError::Died));
+}
+
+fn park_dies() {
+    let group = group();
+    let mut thread = group.spawn(fmt!("dies"), until_stopped).unwrap();
+
+    machine::machine().dies_in_park = true;
+    assert_eq!(thread.park(), Err(ESRCH));
+    machine::machine().dies_in_park = false;
+    assert!(!thread.is_parked());
+    assert_eq!(thread.stop(), Ok(()));
 }
 
 fn parks_itself() {

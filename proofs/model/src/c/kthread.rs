@@ -305,6 +305,9 @@ pub unsafe fn kthread_park(task: *mut task_struct) -> c_int {
         let own = to_kthread(task);
 
         machine::step("kthread_park");
+        if machine::machine().dies_in_park {
+            return -38;
+        }
         assert!(
             (*task).flags & PF_EXITING == 0,
             "WARNING: kthread_park() of a thread that exits"
