@@ -22,8 +22,7 @@ OVER = threading.Event()
 @contextlib.contextmanager
 def started(command: list[str], cwd: str, env: dict[str, str] | None, ended_by: int) -> Iterator[subprocess.Popen[str]]:
     """A process in a group of its own, with its output in `stdout`. It is ended and waited for at the end of the block."""
-    if OVER.is_set():
-        raise InterruptedError
+    check()
     process = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
     with LOCK:
@@ -39,6 +38,12 @@ def started(command: list[str], cwd: str, env: dict[str, str] | None, ended_by: 
         process.wait()
         with LOCK:
             del ALIVE[process.pid]
+
+
+def check() -> None:
+    """Stops the caller if all have been ended."""
+    if OVER.is_set():
+        raise InterruptedError
 
 
 def end(group: int, how: int) -> None:

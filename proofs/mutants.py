@@ -5,9 +5,9 @@
 usage: mutants.py [--only PATTERN] [--sample NUMBER --seed SEED] TREE HERD7 PLACE TOOL=VALUE...
 
 All mutants are compiled into one program, which is told the number of one of them. First the model runs
-the tests that reach it, in few interleavings, then User-Mode Linux the KUnit suites, then the model again, in
-many, then a guest its tests that reach it, until one fails; what passes all of that is compared with the litmus
-tests. PLACE has the series applied to the kernel tree, in tree/, which is built with the TOOLs.
+the tests that reach it, in few interleavings, then User-Mode Linux the KUnit suites, then a guest its tests that
+reach it, then the model again, in many interleavings, until one fails; what passes all of that is compared with
+the litmus tests. PLACE has the series applied to the kernel tree, in tree/, which is built with the TOOLs.
 
 Prints KTAP. A mutant fails if it survives and is not in proofs/survivors, which says why each of those there
 is no fault. Results are kept in build/mutants/, as long as neither the code nor the tests change.
@@ -46,8 +46,8 @@ SILENCE = 30
 MODEL_LIMIT = 120
 # Preemptions at most, and seeds, which take little time and find some of what needs two preemptions.
 LITTLE = ("--preemptions", "1", "--seeds", "128")
-# As many preemptions as a test has a bound for, which may take a minute.
-MUCH = ("--preemptions", "9", "--seeds", "1024", "--limit", "60")
+# The preemptions that all breaks of the model need at most. With more, some tests take half a minute.
+MUCH = ("--preemptions", "2", "--seeds", "1024", "--limit", "20")
 
 # What answers for a number of a mutant, on the model and in the kernel. With -1 the kernel tells which are reached.
 IN_MODEL = """
@@ -382,6 +382,7 @@ def compare_proofs(mutants: Mutants, mutant: mutate.Mutant, tree: str, herd: str
 def judge_model(programs: Programs, number: int, effort: Iterable[str]) -> tuple[bool, str]:
     for test, reached in sorted(programs.tests.items(), key=lambda item: len(item[1])):
         if number in reached:
+            children.check()
             passes, said = run_model(programs.model, test, number, effort)
             if not passes:
                 return False, "%s: %s" % (test, said)
@@ -396,12 +397,12 @@ def judge(programs: Programs, mutants: Mutants, mutant: mutate.Mutant, tree: str
         passes, said = run_kernel(programs, mutant.number)
         if not passes:
             return Verdict("KUnit", said)
-    passes, said = judge_model(programs, mutant.number, MUCH)
-    if not passes:
-        return Verdict("model", said)
     passes, said = programs.guests.judge(mutant.number, mutant.number in programs.reached)
     if not passes:
         return Verdict("guest", said)
+    passes, said = judge_model(programs, mutant.number, MUCH)
+    if not passes:
+        return Verdict("model", said)
     passes, said = compare_proofs(mutants, mutant, tree, herd)
     if not passes:
         return Verdict("proofs", said)
@@ -462,6 +463,8 @@ def main() -> int:
 
         def keep(mutant: mutate.Mutant) -> Verdict:
             verdict = judge(programs, mutants, mutant, tree, herd)
+            # What has been ended looks as if it had failed.
+            children.check()
             # At once, as the report waits for those before it.
             with lock:
                 print(json.dumps([mutant.name, verdict.by, verdict.said]), file=kept, flush=True)
