@@ -796,6 +796,13 @@ pub mod bindings {
 
     pub unsafe fn free_percpu(_pointer: *mut c_void) {}
 
+    pub unsafe fn kthread_affine_preferred(_: *mut task_struct, _: *const cpumask) -> c_int {
+        match machine::has_memory() {
+            true => 0,
+            false => -12,
+        }
+    }
+
     macro_rules! nothing {
         ($($name:ident($($argument:ident: $type:ty),*) $(-> $ret:ty)?;)*) => { $(
             pub unsafe fn $name($(_: $type),*) $(-> $ret)? {
@@ -806,7 +813,6 @@ pub mod bindings {
 
     nothing! {
         set_cpus_allowed_ptr(task: *mut task_struct, mask: *const cpumask) -> c_int;
-        kthread_affine_preferred(task: *mut task_struct, mask: *const cpumask) -> c_int;
         set_user_nice(task: *mut task_struct, nice: c_long);
         sched_set_normal(task: *mut task_struct, nice: c_int);
         sched_set_fifo(task: *mut task_struct);

@@ -9,6 +9,7 @@ use crate::{
     bindings,
     c::{freezer, sched, signal, smpboot, types::task_struct},
     cell::UnsafeCell,
+    cpumask::Cpumask,
     kthread::*,
     machine, new_mutex,
     prelude::*,
@@ -2208,6 +2209,12 @@ fn each_fails(attempt: impl Fn(Counted) -> Result) {
     }
 }
 
+/// A placement that fails last, when there is a task.
+fn preferred() -> Placement<'static> {
+    // SAFETY: It is static.
+    Placement::Preferred(unsafe { Cpumask::from_raw(&raw const bindings::__cpu_online_mask) })
+}
+
 fn spawn_fails() {
     let group = group();
 
@@ -2218,10 +2225,13 @@ fn spawn_fails() {
         assert_eq!(result.err(), Some(ENODEV));
     }
     each_fails(|closure| {
-        let thread = group.spawn(fmt!("thread"), move |ctx| {
-            until_stopped(ctx);
-            drop(closure);
-        })?;
+        let thread =
+            Builder::new(fmt!("thread"))
+                .placement(preferred())
+                .spawn(&group, move |ctx| {
+                    until_stopped(ctx);
+                    drop(closure);
+                })?;
 
         thread.stop().unwrap();
         Ok(())
@@ -2239,7 +2249,9 @@ fn scope_fails() {
 
 fn detached_fails() {
     each_fails(|closure| {
-        Builder::new(fmt!("detached")).spawn_detached(&MODULE, move |_| drop(closure))?;
+        Builder::new(fmt!("detached"))
+            .placement(preferred())
+            .spawn_detached(&MODULE, move |_| drop(closure))?;
         machine::wait_for_all();
         Ok(())
     });
