@@ -597,7 +597,6 @@ impl Shared {
             // The item may already have finished. The worker could then no longer sleep, but runs
             // this before it tries to.
             bindings::list_add_tail(&raw mut (*settle).node, &raw mut (*worker).work_list);
-            (*settle).worker = worker;
         }
         task.wake_up();
     }
