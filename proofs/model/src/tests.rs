@@ -77,6 +77,7 @@ all! {
     stop_close 2
     park_unpark_stop 3
     park_return 3
+    park_returned_close 3
     park_close 2
     park_close_apart 2
     park_wake 2
@@ -633,6 +634,20 @@ fn park_return() {
     assert_eq!(thread.unpark(), Ok(()));
     assert_eq!(thread.park(), Ok(()));
     assert_eq!(thread.join(), Ok(5));
+}
+
+fn park_returned_close() {
+    let group = shared_group();
+    let closing = group.clone();
+    let mut thread = group.spawn(fmt!("thread"), |_| ()).unwrap();
+
+    machine::wait_until_all_sleep();
+    let other = Other::new("other", move || closing.close());
+
+    assert!(matches!(thread.park(), Ok(()) | Err(ESRCH)));
+    other.join();
+    assert!(!thread.is_parked());
+    assert_eq!(thread.stop(), Ok(()));
 }
 
 fn park_close() {
