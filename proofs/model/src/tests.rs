@@ -96,6 +96,7 @@ all! {
     detach_return 3
     member_leaves 3
     detached_members_leave 1
+    members_leave_together 1
     scope_borrows 2
     scope_drops_leaked 2
     scope_drops_returned 2
@@ -920,6 +921,23 @@ fn detached_members_leave() {
     }
     // It waits for threads that are about to leave.
     let _ = group.len();
+}
+
+fn members_leave_together() {
+    let group = group();
+    let leave = |count: usize| {
+        for _ in 0..count {
+            group.spawn(fmt!("thread"), |_| ()).unwrap().detach();
+        }
+        machine::wait_until_all_sleep();
+    };
+
+    leave(1);
+    let live = machine::machine().live;
+    // Both may leave before either has exited. Whoever leaves next removes both.
+    leave(2);
+    leave(1);
+    assert_eq!(machine::machine().live, live);
 }
 
 fn scope_borrows() {
