@@ -353,16 +353,17 @@ impl<T: PerCpuThread> Shared<T> {
         // SAFETY: The caller guarantees that this is a thread of `T`, on its CPU.
         unsafe {
             Self::on(cpu, |shared, cpu, on_cpu| {
-                let policy = shared.policy.lock();
+                {
+                    let policy = shared.policy.lock();
 
-                on_cpu.task.populate(ARef::from(&**task));
-                if let Some(policy) = *policy {
-                    // The policy has been checked, so this does not fail.
-                    //
-                    // SAFETY: This is the current task.
-                    let _ = policy.apply(Task::current_raw());
+                    on_cpu.task.populate(ARef::from(&**task));
+                    if let Some(policy) = *policy {
+                        // The policy has been checked, so this does not fail.
+                        //
+                        // SAFETY: This is the current task.
+                        let _ = policy.apply(Task::current_raw());
+                    }
                 }
-                drop(policy);
                 set_percpu_thread();
                 shared.value.setup(cpu);
             })
