@@ -12,11 +12,9 @@ use crate::kthread::barrier::{
 };
 use kernel::{
     fmt,
+    io::poll::read_poll_timeout,
     prelude::*,
-    time::{
-        delay::fsleep,
-        Delta, //
-    }, //
+    time::Delta, //
 };
 
 /// The measures.
@@ -177,11 +175,7 @@ impl Histogram {
         }
         self.change(|| {
             for (to, from) in self.buckets.iter().zip(&other.buckets) {
-                let count = from.get();
-
-                if count != 0 {
-                    to.add(count);
-                }
+                to.add(from.get());
             }
             self.sum.add(other.sum.get());
             self.min_inverted.raise(other.min_inverted.get());
@@ -191,17 +185,17 @@ impl Histogram {
 
     /// Reads a consistent state.
     ///
-    /// Sleeps between the tries, as the writer may not be on a CPU. Gives up after some of them, in
-    /// which case only some of the numbers may include the last values.
+    /// Sleeps between the tries, as the writer may not be on a CPU. Gives up after a tenth of a
+    /// second, in which case only some of the numbers may include the last values.
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
 
-        for _ in 0..100 {
-            if self.read_into(&mut snapshot) {
-                break;
-            }
-            fsleep(Delta::from_millis(1));
-        }
+        let _ = read_poll_timeout(
+            || Ok(self.read_into(&mut snapshot)),
+            |is_consistent| *is_consistent,
+            Delta::from_millis(1),
+            Delta::from_millis(100),
+        );
         snapshot
     }
 
