@@ -179,9 +179,9 @@ impl Tree {
         if unsafe { node.entry.remove_file() } {
             self.operations.keep();
         }
-        // The contents may own the object whose drop ends the tree.
+        // The contents, which go with `node` after this, may own the object whose drop ends the
+        // tree.
         drop(busy);
-        drop(node);
     }
 
     /// Removes all entries, and drops the contents of all files.
