@@ -261,8 +261,8 @@ class Source:
         elif text.endswith(";"):
             region = Region(start, end)
             self.changes(region)
-            # might_sleep() checks the caller, and does nothing.
-            if not re.match(r"_*\w+!|might_sleep\(", text):
+            # might_sleep() checks the caller, and lockdep is told of a wait: neither does anything.
+            if not re.match(r"_*\w+!|might_sleep\(|[\w.()]+\.map\.wait\(\);", text):
                 self.omit(region)
         elif tail:
             self.changes(Region(start, end))
