@@ -84,10 +84,11 @@ impl Command {
     ///
     /// Fails with [`EINVAL`], or [`ENAMETOOLONG`] for a name that is too long.
     pub(crate) fn parse(text: &[u8], period_us: u64) -> Result<Self> {
-        // No other newline, and no NUL, is part of a word that anything knows.
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        if text.iter().any(|byte| matches!(byte, b'\n' | b'\0')) {
+            return Err(EINVAL);
+        }
         let mut words = text
-            .strip_suffix(b"\n")
-            .unwrap_or(text)
             .split(|byte| matches!(byte, b' ' | b'\t'))
             .filter(|word| !word.is_empty());
 

@@ -36,7 +36,7 @@ repeat()
 	printf "%$2s" '' | sed "s/ /$1/g"
 }
 
-ktap_plan 71
+ktap_plan 72
 
 demo_load workers=0 max_workers=4
 do_all 'create new' 'run event' 'run beat kind=periodic period_us=3600000000' 'run parked' 'park parked'
@@ -116,7 +116,8 @@ ktap_eq 'a NUL is not a blank' EINVAL "$(printf 'wake\000event' | write1 "$DEMO/
 ktap_eq 'a NUL is not an end' EINVAL "$(printf 'wake event\000' | write1 "$DEMO/control")"
 ktap_eq 'a newline is not a blank' EINVAL "$(printf 'wake\nevent' | write1 "$DEMO/control")"
 ktap_eq 'a second newline is not an end' EINVAL "$(printf 'wake event\n\n' | write1 "$DEMO/control")"
-rejected=$((rejected + 6))
+ktap_eq 'a newline counts before a long name' EINVAL "$(printf 'wake abcdefghijklmnop a\nb' | write1 "$DEMO/control")"
+rejected=$((rejected + 7))
 
 ktap_eq 'all that were refused are counted' "$rejected" "$(total commands_rejected)"
 
