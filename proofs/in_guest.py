@@ -164,9 +164,9 @@ class Guests:
         chosen.sort(key=lambda name: len(self.tests[name][0]))
         guest = self.free.get()
         try:
-            for names in (chosen[:FIRST], chosen[FIRST:]):
+            for names in filter(None, (chosen[:FIRST], chosen[FIRST:])):
                 usual = sum(self.tests[name][1] for name in names)
-                passes, failed, _ = guest.run(number, names, 60 + 3 * usual) if names else (True, "", 0.0)
+                passes, failed, _ = guest.run(number, names, 60 + 3 * usual)
                 if not passes:
                     return False, failed
         finally:
