@@ -428,8 +428,9 @@ pub(super) fn reap(member: &dyn Member) {
         core.wait_entered();
         member.quiesce();
         if core.is_being_parked() {
-            // `kthread_stop()` would withdraw the request to park that somebody waits for.
-            core.end_sleeps();
+            // `kthread_stop()` would withdraw the request to park that the holder of the handle
+            // waits for. So this is the group, which has called `request_stop` before: all sleeps
+            // of the thread end.
             core.exit().wait();
         } else {
             // It may have been parked since, and would wait for that caller to unpark it.
