@@ -280,12 +280,10 @@ impl Members {
         let mut table = self.table.lock();
 
         if let Some(index) = table.find(place) {
-            if index >= table.leaving {
-                // INVARIANT: The entry follows those that were already leaving.
-                let leaving = table.leaving;
-                table.swap(leaving, index);
-                table.leaving += 1;
-            }
+            // INVARIANT: The entry, which leaves once, follows those that were already leaving.
+            let leaving = table.leaving;
+            table.swap(leaving, index);
+            table.leaving += 1;
         }
         let gone = table.take_exited(self.few);
         drop(table);
