@@ -341,6 +341,11 @@ pub fn allocated() {
     machine().live += 1;
 }
 
+/// What is not from `allocate()` has been freed.
+pub fn freed() {
+    machine().live -= 1;
+}
+
 /// Calls `f`, in which no allocation fails.
 pub fn with_memory<T>(f: impl FnOnce() -> T) -> T {
     let left = machine().fails_after.take();

@@ -252,7 +252,7 @@ impl<T: ?Sized> Drop for KBox<T> {
     }
 }
 
-#[derive(Clone)]
+/// Its memory counts as one allocation, if it has any.
 pub struct KVec<T>(Vec<T>);
 
 pub type KVVec<T> = KVec<T>;
@@ -269,10 +269,17 @@ impl<T> KVec<T> {
         Ok(new)
     }
 
+    fn has_memory(&self) -> bool {
+        self.0.capacity() > 0 && size_of::<T>() > 0
+    }
+
     pub fn reserve(&mut self, more: usize, _: Flags) -> Result {
         if self.0.capacity() - self.0.len() < more {
             if !machine::has_memory() {
                 return Err(ENOMEM);
+            }
+            if !self.has_memory() {
+                machine::allocated();
             }
             self.0.reserve(more);
         }
@@ -287,6 +294,14 @@ impl<T> KVec<T> {
 
     pub fn pop(&mut self) -> Option<T> {
         self.0.pop()
+    }
+}
+
+impl<T> Drop for KVec<T> {
+    fn drop(&mut self) {
+        if self.has_memory() {
+            machine::freed();
+        }
     }
 }
 
@@ -331,7 +346,10 @@ impl<T> IntoIterator for KVec<T> {
     type Item = T;
     type IntoIter = std::vec::IntoIter<T>;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+    fn into_iter(mut self) -> Self::IntoIter {
+        if self.has_memory() {
+            machine::freed();
+        }
+        std::mem::take(&mut self.0).into_iter()
     }
 }

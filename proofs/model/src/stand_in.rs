@@ -791,10 +791,13 @@ pub mod bindings {
         if !machine::has_memory() {
             return std::ptr::null_mut();
         }
+        machine::allocated();
         Box::into_raw(vec![0usize; size].into_boxed_slice()).cast()
     }
 
-    pub unsafe fn free_percpu(_pointer: *mut c_void) {}
+    pub unsafe fn free_percpu(_pointer: *mut c_void) {
+        machine::freed();
+    }
 
     pub unsafe fn kthread_affine_preferred(_: *mut task_struct, _: *const cpumask) -> c_int {
         match machine::has_memory() {
