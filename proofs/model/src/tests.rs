@@ -110,6 +110,7 @@ all! {
     death_ends_join 3
     death_ends_worker 2
     death_ends_two_flushes 2
+    death_ends_cancel 2
     completion_counts 2
     timeout_wake 2
     wait_queue 2
@@ -1176,6 +1177,24 @@ fn death_ends_worker() {
     MAY_LEAK.set(true);
 }
 
+fn death_ends_cancel() {
+    let group = shared_group();
+    let closing = group.clone();
+    let worker = Builder::new(fmt!("dies")).spawn_worker(&group).unwrap();
+    let job = Work::new_arc(Dies, GFP_KERNEL).unwrap();
+
+    assert!(worker.queue(job.clone()).is_ok());
+    // Who reaps the worker drops what is queued, which must not be what the other waits for.
+    let other = Other::new("other", move || closing.close());
+    match worker.cancel_sync(&job) {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error, ESRCH),
+    }
+    other.join();
+    drop(worker);
+    MAY_LEAK.set(true);
+}
+
 fn death_ends_two_flushes() {
     let group = group();
     let worker = Arc::new(
@@ -1287,6 +1306,15 @@ impl WorkItem for Job {
         // SAFETY: The model finds concurrent accesses.
         unsafe { *this.inside.0.get() += 1 };
         this.runs.add();
+    }
+}
+
+/// A work item in which the worker dies.
+struct Dies;
+
+impl WorkItem for Dies {
+    fn run(_: &Arc<Work<Self>>, _: &Context<'_>) {
+        sched::do_exit(9)
     }
 }
 
