@@ -48,7 +48,7 @@ is_not_ahead()
 	[ "$periods" -le "$most" ]
 }
 
-ktap_plan 17
+ktap_plan 18
 
 demo_load workers=0
 
@@ -80,6 +80,20 @@ else
 	ktap_ok_if 'they are not made up for' is_not_ahead held 20000000 "$begin"
 	ktap_ok_if 'nothing is counted twice' [ $((runs + 15)) -le "$most" ]
 fi
+
+do_all 'run paused kind=periodic period_us=20000'
+wait_for 10 at_least paused runs 3
+do_all 'park paused'
+begin=$(now)
+count paused 20000000 "$begin"
+before=$periods
+wait_for 10 eval "[ \$(now) -ge $((begin + 40 * 20000000)) ]"
+begin=$(now)
+do_all 'unpark paused'
+wait_for 10 at_least paused runs $((runs + 3))
+count paused 20000000 "$begin"
+ktap_diag "$((periods - before)) periods in $most since the worker is unparked"
+ktap_ok_if 'periods that pass while a worker is parked do not count' [ $((periods - before)) -le "$most" ]
 do_all 'stop-all'
 
 # A period that is shorter than the work and the wake-up.
