@@ -176,7 +176,7 @@ mutants:
 	$(check)
 	@scripts/setup.sh --proofs
 	@scripts/setup.sh --model
-	@proofs/mutants.sh $${SAMPLE:+--sample "$$SAMPLE"} $${SEED:+--seed "$$SEED"} $${MUTANT:+--only "$$MUTANT"}
+	@proofs/mutants.sh --kernel "$$KERNEL" $${SAMPLE:+--sample "$$SAMPLE"} $${SEED:+--seed "$$SEED"} $${MUTANT:+--only "$$MUTANT"}
 
 kunit:
 	$(check)

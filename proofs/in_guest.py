@@ -71,9 +71,11 @@ def tests(copy: str) -> list[str]:
 class Guest:
     """A copy of the project that runs one guest at a time."""
 
-    def __init__(self, copy: str) -> None:
+    def __init__(self, copy: str, kernel: str) -> None:
         self.copy = copy
-        self.modules = sorted(glob.glob(os.path.join(glob.escape(copy), "build", "fast", "module", "stripped", "*.ko")))
+        self.kernel = kernel
+        self.products = os.path.join(glob.escape(copy), "build", glob.escape(kernel))
+        self.modules = sorted(glob.glob(os.path.join(self.products, "module", "stripped", "*.ko")))
 
     def choose(self, number: int) -> int:
         """Writes the number into all modules. Returns how many have the mark."""
@@ -94,7 +96,7 @@ class Guest:
         if not self.choose(number):
             raise RuntimeError("no module of %s has the mutants in it" % self.copy)
         start = time.monotonic()
-        command = [os.path.join(self.copy, "scripts", "run.sh"), sys.executable, "qemu/test.py", "--kernel", "fast",
+        command = [os.path.join(self.copy, "scripts", "run.sh"), sys.executable, "qemu/test.py", "--kernel", self.kernel,
                    "--tests", " ".join(names), "--limit", str(int(limit))]
         failed = ""
         last = ""
@@ -115,11 +117,11 @@ class Guest:
 
     def reached(self, name: str) -> tuple[set[int], float]:
         """The mutants that a test reaches, and how long it takes."""
-        before = set(glob.glob(os.path.join(glob.escape(self.copy), "build", "fast", "runs", "*")))
+        before = set(glob.glob(os.path.join(self.products, "runs", "*")))
         # A test that reads the log may fail because of what is in it now.
         _, _, took = self.run(EVERY, [name], PATIENCE, to_the_end=True)
         found: set[int] = set()
-        for folder in set(glob.glob(os.path.join(glob.escape(self.copy), "build", "fast", "runs", "*"))) - before:
+        for folder in set(glob.glob(os.path.join(self.products, "runs", "*"))) - before:
             for path in glob.glob(os.path.join(glob.escape(folder), "**", "console.log"), recursive=True):
                 with open(path, encoding="utf-8", errors="replace") as file:
                     found |= set(map(int, re.findall(r"reached mutant (\d+)", file.read())))
@@ -129,16 +131,17 @@ class Guest:
 class Guests:
     """Several copies, of which each judge takes one."""
 
-    def __init__(self, first: str, count: int, known: str, say: Callable[[str], None]) -> None:
-        """The file `known` keeps what the tests reach."""
+    def __init__(self, first: str, kernel: str, count: int, known: str, say: Callable[[str], None]) -> None:
+        """The file `known` keeps what the tests reach, which is found out unless it exists."""
+        self.kernel = kernel
         self.free: queue.Queue[Guest] = queue.Queue()
         self.tests: dict[str, tuple[set[int], float]] = {}
-        guest = Guest(first)
+        # The tests that have been seen to pass without a mutant.
+        self.pass_without: set[str] = set()
+        guest = Guest(first, kernel)
         if not os.path.exists(known):
             say("running the guest's tests without a mutant")
-            passes, failed, _ = guest.run(0, tests(first), PATIENCE)
-            if not passes:
-                raise RuntimeError("a test of the guest fails without a mutant: %s" % failed)
+            self.check_without(guest, tests(first), PATIENCE)
             content = {}
             for name in tests(first):
                 reached, took = guest.reached(name)
@@ -153,15 +156,28 @@ class Guests:
             other = "%s.%d" % (first, number)
             shutil.rmtree(other, ignore_errors=True)
             shutil.copytree(first, other, symlinks=True, ignore=shutil.ignore_patterns("runs"))
-            self.free.put(Guest(other))
+            self.free.put(Guest(other, kernel))
 
     def reaches(self, number: int) -> bool:
         return any(number in reached for reached, _ in self.tests.values())
 
+    def check_without(self, guest: Guest, names: list[str], limit: float) -> None:
+        """Runs those of the tests that have not been seen to pass without a mutant."""
+        missing = [name for name in names if name not in self.pass_without]
+        if not missing:
+            return
+        passes, failed, _ = guest.run(0, missing, limit)
+        if not passes:
+            raise RuntimeError("a test fails without a mutant in the kernel '%s': %s" % (self.kernel, failed))
+        self.pass_without |= set(missing)
+
+    def chosen(self, number: int) -> list[str]:
+        """The tests that reach a mutant, those first that reach the fewest others."""
+        return sorted((name for name, (reached, _) in self.tests.items() if number in reached),
+                      key=lambda name: len(self.tests[name][0]))
+
     def judge(self, number: int, had_kunit: bool) -> tuple[bool, str]:
-        chosen = [name for name, (reached, _) in self.tests.items()
-                  if number in reached and not (had_kunit and name == KUNIT)]
-        chosen.sort(key=lambda name: len(self.tests[name][0]))
+        chosen = [name for name in self.chosen(number) if not (had_kunit and name == KUNIT)]
         guest = self.free.get()
         try:
             for names in filter(None, (chosen[:FIRST], chosen[FIRST:])):
@@ -172,3 +188,17 @@ class Guests:
         finally:
             self.free.put(guest)
         return True, ""
+
+    def judge_slowly(self, number: int) -> tuple[bool, str]:
+        """The same in a kernel that is slow, with the first tests alone, and KUnit."""
+        chosen = self.chosen(number)
+        names = chosen[:FIRST] + [name for name in chosen[FIRST:] if name == KUNIT]
+        if not names:
+            return True, ""
+        guest = self.free.get()
+        try:
+            self.check_without(guest, names, PATIENCE * 2)
+            passes, failed, _ = guest.run(number, names, PATIENCE * 2)
+        finally:
+            self.free.put(guest)
+        return passes, failed

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run the mutants of kthread/, demo/, stats/ and debugfs/, and list those that no test notices.
 
-usage: mutants.py [--only PATTERN] [--sample NUMBER --seed SEED] TREE HERD7 PLACE TOOL=VALUE...
+usage: mutants.py [--only PATTERN,...] [--sample NUMBER --seed SEED] [--kernel NAME] TREE HERD7 PLACE TOOL=VALUE...
 
 All mutants are compiled into one program, which is told the number of one of them. First the model runs
 the tests that reach it, in few interleavings, then User-Mode Linux the KUnit suites, then a guest its tests that
 reach it, then the model again, in many interleavings, until one fails; what passes all of that is compared with
-the litmus tests. PLACE has the series applied to the kernel tree, in tree/, which is built with the TOOLs.
+the litmus tests. If the kernel NAME is not `fast`, what is left runs in a guest with that kernel, too. PLACE has
+the series applied to the kernel tree, in tree/, which is built with the TOOLs.
 
 Prints KTAP. A mutant fails if it survives and is not in proofs/survivors, which says why each of those there
 is no fault. Results are kept in build/mutants/, as long as neither the code nor the tests change.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import fnmatch
+import functools
 import hashlib
 import json
 import os
@@ -39,6 +41,8 @@ from proofs import children, in_guest, mutate  # noqa: E402
 from qemu import ktap  # noqa: E402
 
 BUILD = os.path.join(TOP, "build", "mutants")
+# The kernel whose guests run for every mutant that is left.
+FAST = "fast"
 SURVIVORS = os.path.join(TOP, "proofs", "survivors")
 # Seconds without a word after which a kernel hangs. The longest test takes two.
 SILENCE = 30
@@ -83,6 +87,28 @@ class Verdict:
     said: str
 
 
+class Results:
+    """The verdicts of earlier runs and of this one, in a file."""
+
+    def __init__(self, name: str) -> None:
+        self.path = os.path.join(BUILD, "results." + name)
+        self.lock = threading.Lock()
+        self.known: dict[str, Verdict] = {}
+        if os.path.exists(self.path):
+            with open(self.path, encoding="utf-8") as file:
+                self.known = {name: Verdict(by, said) for name, by, said in map(json.loads, file)}
+
+    def get(self, name: str, judged: Callable[[], Verdict]) -> Verdict:
+        if name not in self.known:
+            verdict = judged()
+            # What has been ended looks as if it had failed.
+            children.check()
+            with self.lock, open(self.path, "a", encoding="utf-8") as file:
+                print(json.dumps([name, verdict.by, verdict.said]), file=file)
+                self.known[name] = verdict
+        return self.known[name]
+
+
 @dataclass
 class Programs:
     """What the mutants are run in."""
@@ -90,6 +116,8 @@ class Programs:
     model: str
     kernel: str
     guests: in_guest.Guests
+    # Guests with another kernel, for what nothing else notices.
+    others: in_guest.Guests | None
     # The tests of the model, and for each the mutants that it reaches.
     tests: dict[str, set[int]] = field(default_factory=dict)
     # The KUnit tests in the order in which they run, and the mutants that they reach.
@@ -269,15 +297,16 @@ def add_c(text: str) -> str:
     return text.replace('#include "mutex.c"\n', '#include "mutant.c"\n#include "mutex.c"\n')
 
 
-def build_guest(mutants: Mutants) -> in_guest.Guests:
-    """Builds the modules, unless it is known already what the tests reach in them."""
-    copy = os.path.join(BUILD, "guest")
-    known = os.path.join(BUILD, "reached." + mutants.key)
-    if not os.path.exists(known):
+def build_guest(mutants: Mutants, kernel: str) -> in_guest.Guests:
+    """Builds the modules for a kernel, unless that has been done."""
+    copy = os.path.join(BUILD, "guest." + kernel)
+    built = os.path.join(copy, "build", "built." + mutants.key)
+    if not os.path.exists(built):
         in_guest.copy_project(copy)
-        build(mutants, "the modules", copy, lambda: mutants.write(TOP, copy, in_guest.ASKS),
-              [os.path.join(copy, "scripts", "prepare.sh"), "fast"])
-    return in_guest.Guests(copy, os.cpu_count() or 1, known, say)
+        build(mutants, "the modules for " + kernel, copy, lambda: mutants.write(TOP, copy, in_guest.ASKS),
+              [os.path.join(copy, "scripts", "prepare.sh"), kernel])
+        write_if_changed(built, "")
+    return in_guest.Guests(copy, kernel, os.cpu_count() or 1, os.path.join(BUILD, "reached." + mutants.key), say)
 
 
 def run_model(program: str, test: str, number: int, effort: Iterable[str]) -> tuple[bool, str]:
@@ -389,6 +418,11 @@ def judge_model(programs: Programs, number: int, effort: Iterable[str]) -> tuple
     return True, ""
 
 
+def judge_slowly(guests: in_guest.Guests, number: int) -> Verdict:
+    passes, said = guests.judge_slowly(number)
+    return Verdict("", said) if passes else Verdict(guests.kernel, said)
+
+
 def judge(programs: Programs, mutants: Mutants, mutant: mutate.Mutant, tree: str, herd: str) -> Verdict:
     passes, said = judge_model(programs, mutant.number, LITTLE)
     if not passes:
@@ -420,7 +454,7 @@ def read_survivors() -> dict[str, str]:
 
 def main() -> int:
     arguments = sys.argv[1:]
-    options = {"--only": "*", "--sample": "", "--seed": ""}
+    options = {"--only": "*", "--sample": "", "--seed": "", "--kernel": FAST}
     while len(arguments) > 1 and arguments[0] in options:
         options[arguments[0]] = arguments[1]
         arguments = arguments[2:]
@@ -435,14 +469,18 @@ def main() -> int:
     if unknown:
         fail("proofs/survivors: there is no mutant '%s': proofs/mutate.py . lists them" % unknown[0])
 
-    if not any(fnmatch.fnmatchcase(mutant.name, options["--only"]) for mutant in mutants.all):
-        fail("there is no mutant '%s': proofs/mutate.py . lists them" % options["--only"])
+    patterns = options["--only"].split(",")
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(mutant.name, pattern) for mutant in mutants.all):
+            fail("there is no mutant '%s': proofs/mutate.py . lists them" % pattern)
 
-    programs = Programs(build_model(mutants), build_kernel(mutants, tree, place, tools), build_guest(mutants))
+    kernel = options["--kernel"]
+    programs = Programs(build_model(mutants), build_kernel(mutants, tree, place, tools), build_guest(mutants, FAST),
+                        build_guest(mutants, kernel) if kernel != FAST else None)
     learn(programs)
 
     chosen = [mutant for mutant in mutants.all if mutant.name not in mutants.without
-              and fnmatch.fnmatchcase(mutant.name, options["--only"])]
+              and any(fnmatch.fnmatchcase(mutant.name, pattern) for pattern in patterns)]
     if not chosen:
         fail("'%s': none of these compiles" % options["--only"])
     if options["--sample"]:
@@ -450,30 +488,25 @@ def main() -> int:
         say("a sample of %s, with SEED=%s" % (options["--sample"], seed))
         chosen = random.Random(seed).sample(chosen, min(len(chosen), int(options["--sample"])))
 
-    path = os.path.join(BUILD, "results." + key)
-    results: dict[str, list[str]] = {}
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            results = {name: [by, said] for name, by, said in map(json.loads, file)}
+    results = Results(key)
+    others = Results(key + "." + kernel)
+
+    def judged(mutant: mutate.Mutant) -> Verdict:
+        verdict = results.get(mutant.name, lambda: judge(programs, mutants, mutant, tree, herd))
+        other = programs.others
+        if verdict.by or not other:
+            return verdict
+        return others.get(mutant.name, functools.partial(judge_slowly, other, mutant.number))
+
     report = ktap.Printer(len(chosen))
     killed = 0
     excused = 0
-    with open(path, "a", encoding="utf-8") as kept, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        lock = threading.Lock()
-
-        def keep(mutant: mutate.Mutant) -> Verdict:
-            verdict = judge(programs, mutants, mutant, tree, herd)
-            # What has been ended looks as if it had failed.
-            children.check()
-            # At once, as the report waits for those before it.
-            with lock:
-                print(json.dumps([mutant.name, verdict.by, verdict.said]), file=kept, flush=True)
-            return verdict
-
-        jobs = [(mutant, None if mutant.name in results else pool.submit(keep, mutant)) for mutant in chosen]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        # The report waits for those before it, but what is known is kept at once.
+        jobs = [(mutant, pool.submit(judged, mutant)) for mutant in chosen]
         try:
             for mutant, job in jobs:
-                verdict = job.result() if job else Verdict(*results[mutant.name])
+                verdict = job.result()
                 where = "%s:%d: %s" % (mutant.file, mutant.line, mutant.said())
                 wrong = []
                 if verdict.by:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: mutants.sh [--only PATTERN] [--sample NUMBER --seed SEED]
+# usage: mutants.sh [--only PATTERN,...] [--sample NUMBER --seed SEED] [--kernel NAME]
 #
 # Shows which small changes of the code no test notices: see docs/proofs.md. Without arguments
 # it runs all of them, which takes hours, and goes on where an earlier run has stopped.

@@ -54,7 +54,7 @@ To change this project (see CONTRIBUTING.md):
                         three parties with few preemptions, and in many others
   make mutants [SAMPLE=N SEED=N] [MUTANT=PATTERN]
                         makes small changes of the code, one at a time, and lists those that no
-                        test notices
+                        test notices; with KERNEL=debug no test on that kernel either
 
 For kernel developers:
   make patches          writes the series for the kernel tree to build/patches

@@ -40,7 +40,7 @@ takes()
 	check-patches | build-matrix) echo "BUILDS KERNEL_SRC LLVM RUSTC BINDGEN LIBCLANG_PATH" ;;
 	proofs) echo "KERNEL_SRC" ;;
 	model) echo "RUSTC" ;;
-	mutants) echo "MUTANT SAMPLE SEED KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
+	mutants) echo "MUTANT SAMPLE SEED KERNEL KERNEL_SRC RUSTC BINDGEN LIBCLANG_PATH" ;;
 	upstream) echo "BUG QEMU_ACCEL $_build" ;;
 	rust-analyzer) echo "$_kernel KDIR MODULE" ;;
 	vm) echo "$_mine SCRIPT COMMAND LIMIT SHARE SHARE_RW OUT JUNIT" ;;
