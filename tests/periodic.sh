@@ -48,7 +48,7 @@ is_not_ahead()
 	[ "$periods" -le "$most" ]
 }
 
-ktap_plan 18
+ktap_plan 19
 
 demo_load workers=0
 
@@ -80,6 +80,10 @@ else
 	ktap_ok_if 'they are not made up for' is_not_ahead held 20000000 "$begin"
 	ktap_ok_if 'nothing is counted twice' [ $((runs + 15)) -le "$most" ]
 fi
+
+do_all 'run slow kind=periodic period_us=1000000'
+wait_for 10 at_least slow runs 1
+ktap_ok_if 'a period that is not over is not missed' is_not_ahead slow 1000000000 "$(first_run slow)"
 
 do_all 'run paused kind=periodic period_us=20000'
 wait_for 10 at_least paused runs 3
