@@ -203,8 +203,9 @@ class Source:
             value = "return Ok(());" if result else "return;"
             self.add(region, "empty", start, "", value)
         elif result == "bool":
-            self.add(region, "yes", start, "", "return true;")
-            self.add(region, "no", start, "", "return false;")
+            for kind, value in (("yes", "true"), ("no", "false")):
+                if self.flat(start, end).strip() != value:
+                    self.add(region, kind, start, "", "return %s;" % value)
 
     def block(self, start: int, end: int) -> int:
         """The statements of a block. Returns their number."""
