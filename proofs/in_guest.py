@@ -54,6 +54,8 @@ KUNIT = "kunit"
 PATIENCE = 900.0
 # How many tests run first: those that reach the fewest mutants, as one of them is likely to be about this one.
 FIRST = 8
+# How many run in a slow kernel, where each takes a minute or more.
+FIRST_SLOWLY = 4
 
 
 def copy_project(target: str) -> None:
@@ -100,8 +102,8 @@ class Guest:
                    "--tests", " ".join(names), "--limit", str(int(limit))]
         failed = ""
         last = ""
-        # test.py ends its guests when it is interrupted.
-        with children.started(command, self.copy, None, signal.SIGINT) as process:
+        # test.py ends its guests then. It may have been told to ignore interrupts.
+        with children.started(command, self.copy, None, signal.SIGTERM) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 last = line.strip() or last
@@ -192,7 +194,7 @@ class Guests:
     def judge_slowly(self, number: int) -> tuple[bool, str]:
         """The same in a kernel that is slow, with the first tests alone, and KUnit."""
         chosen = self.chosen(number)
-        names = chosen[:FIRST] + [name for name in chosen[FIRST:] if name == KUNIT]
+        names = chosen[:FIRST_SLOWLY] + [name for name in chosen[FIRST_SLOWLY:] if name == KUNIT]
         if not names:
             return True, ""
         guest = self.free.get()
