@@ -634,13 +634,14 @@ impl<M> Context<'_, M> {
     /// Waits until the thread may exit after its closure has returned.
     ///
     /// It may not exit while someone parks it: `kthread_park()` of a thread that exits instead of
-    /// parking never returns. The freezer waits for that call, which nothing delays.
+    /// parking never returns.
     #[inline(never)]
     pub(super) fn finish(&self) {
         // ORDERING: proofs/litmus/finish-park.litmus
         // ORDERING: proofs/litmus/finish-unasked.litmus
         // ORDERING: proofs/litmus/park-wait.litmus
         while !self.core.finish() {
+            self.freeze_point();
             // An interruptible sleep would end at once if the thread has been asked to stop.
             set_current_state(bindings::TASK_IDLE);
             if self.should_park() {
