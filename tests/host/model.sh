@@ -24,7 +24,7 @@ status=$?
 ktap_plan 6
 ktap_eq 'all tests pass, and all breaks are seen' '0 0' "$status $(grep -c '^not ok' "$work/log")" ||
 	ktap_diag "$(grep -A 3 '^not ok\|does not build' "$work/log")"
-ktap_match 'in many interleavings' '# [1-9][0-9][0-9] tests, [1-9][0-9][0-9][0-9][0-9]* interleavings; [1-9][0-9] breaks, *; 0 failed' \
+ktap_match 'in many interleavings' '# [1-9][0-9][0-9] tests, [1-9][0-9][0-9][0-9][0-9]* interleavings; [1-9][0-9][0-9] breaks, *; 0 failed' \
 	"$(tail -n 1 "$work/log")"
 
 mkdir "$work/breaks" "$work/code"
