@@ -341,7 +341,6 @@ pub fn allocated() {
     machine().live += 1;
 }
 
-/// What is not from `allocate()` has been freed.
 pub fn freed() {
     machine().live -= 1;
 }
@@ -370,7 +369,7 @@ pub fn has_memory() -> bool {
 /// The memory must not be used any more, and must have been allocated with this layout.
 pub unsafe fn free(pointer: *mut u8, layout: Layout) {
     check(pointer, "it is freed twice");
-    machine().live -= 1;
+    freed();
     if layout.size() == 0 {
         return;
     }

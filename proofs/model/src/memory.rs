@@ -269,8 +269,16 @@ impl<T> KVec<T> {
         Ok(new)
     }
 
-    fn has_memory(&self) -> bool {
+    fn is_allocated(&self) -> bool {
         self.0.capacity() > 0 && size_of::<T>() > 0
+    }
+
+    /// Leaves it without memory.
+    fn take(&mut self) -> Vec<T> {
+        if self.is_allocated() {
+            machine::freed();
+        }
+        std::mem::take(&mut self.0)
     }
 
     pub fn reserve(&mut self, more: usize, _: Flags) -> Result {
@@ -278,7 +286,7 @@ impl<T> KVec<T> {
             if !machine::has_memory() {
                 return Err(ENOMEM);
             }
-            if !self.has_memory() {
+            if !self.is_allocated() {
                 machine::allocated();
             }
             self.0.reserve(more);
@@ -299,9 +307,7 @@ impl<T> KVec<T> {
 
 impl<T> Drop for KVec<T> {
     fn drop(&mut self) {
-        if self.has_memory() {
-            machine::freed();
-        }
+        drop(self.take());
     }
 }
 
@@ -347,9 +353,6 @@ impl<T> IntoIterator for KVec<T> {
     type IntoIter = std::vec::IntoIter<T>;
 
     fn into_iter(mut self) -> Self::IntoIter {
-        if self.has_memory() {
-            machine::freed();
-        }
-        std::mem::take(&mut self.0).into_iter()
+        self.take().into_iter()
     }
 }
