@@ -1177,6 +1177,15 @@ fn death_ends_worker() {
     MAY_LEAK.set(true);
 }
 
+/// A work item in which the worker dies.
+struct Dies;
+
+impl WorkItem for Dies {
+    fn run(_: &Arc<Work<Self>>, _: &Context<'_>) {
+        sched::do_exit(9)
+    }
+}
+
 fn death_ends_cancel() {
     let group = shared_group();
     let closing = group.clone();
@@ -1306,15 +1315,6 @@ impl WorkItem for Job {
         // SAFETY: The model finds concurrent accesses.
         unsafe { *this.inside.0.get() += 1 };
         this.runs.add();
-    }
-}
-
-/// A work item in which the worker dies.
-struct Dies;
-
-impl WorkItem for Dies {
-    fn run(_: &Arc<Work<Self>>, _: &Context<'_>) {
-        sched::do_exit(9)
     }
 }
 
