@@ -52,9 +52,9 @@ To change this project (see CONTRIBUTING.md):
                         memory model, and that each barrier is needed
   make model            runs kthread/ on a model of the kernel, in all interleavings of two or
                         three parties with few preemptions, and in many others
-  make mutants [SAMPLE=N SEED=N] [MUTANT=PATTERN]
+  make mutants [SAMPLE=N SEED=N] [MUTANT=PATTERN,...] [KERNEL=debug]
                         makes small changes of the code, one at a time, and lists those that no
-                        test notices; with KERNEL=debug no test on that kernel either
+                        test notices, also on that kernel with KERNEL=debug
 
 For kernel developers:
   make patches          writes the series for the kernel tree to build/patches

@@ -41,7 +41,7 @@ for arch in ${LAB_ARCH:-$own $(archs | tr ' ' '\n' | grep -vx "$own")}; do
 done
 if [ -z "${TESTS:-}${LAB_ARCH:-}" ]; then
 	part 'the KUnit suites in the tree' make kunit
-	part 'a sample of mutants' make mutants SAMPLE=20
+	part 'a sample of mutants' make mutants SAMPLE=20 KERNEL=fast
 	part 'the series for the tree, patch by patch' make check-patches
 	part 'the series, other builds' make build-matrix
 	part 'the bugs of the kernel' make upstream
