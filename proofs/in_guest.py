@@ -15,6 +15,7 @@ import shutil
 import signal
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 
@@ -138,8 +139,9 @@ class Guests:
         self.kernel = kernel
         self.free: queue.Queue[Guest] = queue.Queue()
         self.tests: dict[str, tuple[set[int], float]] = {}
-        # The tests that have been seen to pass without a mutant.
+        # The tests that have been seen to pass without a mutant, and a lock for who finds that out.
         self.pass_without: set[str] = set()
+        self.checking = threading.Lock()
         guest = Guest(first, kernel)
         if not os.path.exists(known):
             say("running the guest's tests without a mutant")
@@ -165,13 +167,14 @@ class Guests:
 
     def check_without(self, guest: Guest, names: list[str], limit: float) -> None:
         """Runs those of the tests that have not been seen to pass without a mutant."""
-        missing = [name for name in names if name not in self.pass_without]
-        if not missing:
-            return
-        passes, failed, _ = guest.run(0, missing, limit)
-        if not passes:
-            raise RuntimeError("a test fails without a mutant in the kernel '%s': %s" % (self.kernel, failed))
-        self.pass_without |= set(missing)
+        with self.checking:
+            missing = [name for name in names if name not in self.pass_without]
+            if not missing:
+                return
+            passes, failed, _ = guest.run(0, missing, limit)
+            if not passes:
+                raise RuntimeError("a test fails without a mutant in the kernel '%s': %s" % (self.kernel, failed))
+            self.pass_without |= set(missing)
 
     def chosen(self, number: int) -> list[str]:
         """The tests that reach a mutant, those first that reach the fewest others."""
