@@ -97,7 +97,7 @@ impl Exit {
     /// Waits until the task has exited, and calls `pass_on` once if the caller is asked for
     /// something in the meantime.
     ///
-    /// `is_asked` is called in an uninterruptible sleep, and must only read. Code that makes it
+    /// `is_asked` is also called in an uninterruptible sleep, and must only read. Code that makes it
     /// true has to wake the caller.
     ///
     /// Sleeps.
@@ -146,6 +146,10 @@ impl Exit {
             unsafe { init_list_head(&raw mut (*waiter.get()).task_list) };
         }
         let exited = loop {
+            // After a sleep it usually is, and there is no need to queue again.
+            if is_ready() {
+                break false;
+            }
             for (queue, waiter) in queues.iter().zip(&waiters) {
                 // SAFETY: The queues are initialised, and so are the parts of the waiter that this
                 // function does not set.
