@@ -228,9 +228,11 @@ impl Asked {
 }
 
 /// A thread without its type parameters.
-pub(super) trait Member: Send + Sync {
-    fn core(&self) -> &Core;
-
+///
+/// # Safety
+///
+/// The type must be `repr(C)`, and its first field a [`Core`].
+pub(super) unsafe trait Member: Send + Sync {
     /// Asks the thread to stop, without waiting for it.
     ///
     /// May be called from any context.
@@ -264,6 +266,19 @@ pub(super) trait Member: Send + Sync {
     ///
     /// There must be one, and nobody else may take or drop it.
     unsafe fn drop_value(&self) {}
+}
+
+/// Finds the [`Core`] of a [`Member`] without a call, as it is at the same place in all of them.
+pub(super) trait HasCore {
+    fn core(&self) -> &Core;
+}
+
+impl<M: Member + ?Sized> HasCore for M {
+    #[inline]
+    fn core(&self) -> &Core {
+        // SAFETY: `Member` guarantees that a `Core` is the first field.
+        unsafe { &*core::ptr::from_ref(self).cast() }
+    }
 }
 
 /// The operations on the allocation that a [`Core`] begins, for each type.

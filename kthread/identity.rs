@@ -4,7 +4,10 @@
 
 use super::{
     context::Context,
-    core::Member, //
+    core::{
+        HasCore,
+        Member, //
+    }, //
 };
 use kernel::{
     bindings,

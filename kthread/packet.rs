@@ -9,6 +9,7 @@ use super::{
     context::Context,
     core::{
         Core,
+        HasCore,
         Kind,
         Member,
         Options,
@@ -156,11 +157,8 @@ impl<F, T> Packet<F, T> {
     }
 }
 
-impl<F: Send, T: Send> Member for Packet<F, T> {
-    fn core(&self) -> &Core {
-        &self.core
-    }
-
+// SAFETY: `Packet` is `repr(C)`, and `core` is its first field.
+unsafe impl<F: Send, T: Send> Member for Packet<F, T> {
     unsafe fn drop_closure(&self) {
         // SAFETY: The caller guarantees that the task has exited without taking the closure, and
         // that this is called once.

@@ -6,6 +6,7 @@ use super::{
     context::Context,
     core::{
         Core,
+        HasCore,
         Member,
         State, //
     },
@@ -515,6 +516,7 @@ impl Waker {
 #[kunit_tests(rust_kthread_thread)]
 mod tests {
     use super::super::{
+        core::HasCore,
         errno::edeadlk,
         kunit::*,
         *, //

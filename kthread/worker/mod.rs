@@ -36,7 +36,10 @@ use self::raw::{
 use super::{
     builder::Builder,
     context::Context,
-    core::Core,
+    core::{
+        Core,
+        HasCore, //
+    },
     errno::edeadlk,
     group::ThreadGroup,
     identity::Observer,

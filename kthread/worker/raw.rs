@@ -602,11 +602,8 @@ impl Shared {
     }
 }
 
-impl Member for Shared {
-    fn core(&self) -> &Core {
-        &self.core
-    }
-
+// SAFETY: `Shared` is `repr(C)`, and `core` is its first field.
+unsafe impl Member for Shared {
     fn request_stop(&self) {
         // ORDERING: proofs/litmus/worker-stop.litmus
         self.core.raise_stop();
