@@ -71,6 +71,7 @@ use super::{
         Read, //
     },
     completion::Completion,
+    errno::edeadlk,
     exit::Exit,
     ffi::{
         clear_notify_signal,
@@ -782,6 +783,11 @@ impl Core {
         // ORDERING: proofs/litmus/stop-finished.litmus
         // ORDERING: proofs/litmus/stop-park.litmus
         // ORDERING: proofs/litmus/stop-unpark.litmus
+        might_sleep();
+
+        if self.is_current() {
+            return Err(edeadlk());
+        }
         // A thread that parks before its first instruction would have to be unparked by the caller
         // that stops it, for its closure to run.
         self.wait_entered();

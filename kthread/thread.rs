@@ -271,7 +271,6 @@ impl<T: Send, S> Thread<T, S> {
     /// Wraps `kthread_park()` of [`kernel/kthread.c`](srctree/kernel/kthread.c).
     #[doc(alias = "kthread_park")]
     pub fn park(&mut self) -> Result {
-        may_wait_for(self.core())?;
         self.core().park()
     }
 
