@@ -139,7 +139,7 @@ pub enum Placement<'a> {
 #[derive(Clone)]
 #[must_use = "a builder does nothing before `create` or `spawn`"]
 pub struct Builder<'a> {
-    name: Result<Name>,
+    name: Name,
     placement: Placement<'a>,
     policy: Option<Policy>,
     freezable: bool,
@@ -355,11 +355,12 @@ impl<'a> Builder<'a> {
     /// Fails with [`EINVAL`] if a policy has been chosen for all of them.
     pub(super) fn one_of(&self, number: usize, policy: Policy) -> Result<Self> {
         match self.policy {
-            None => Ok(Self {
-                name: self.name.clone()?.with(fmt!("/{number}")),
-                policy: Some(policy),
-                ..self.clone()
-            }),
+            None => {
+                let mut one = self.clone();
+
+                one.name.append(fmt!("/{number}"));
+                Ok(one.policy(policy))
+            }
             Some(_) => Err(EINVAL),
         }
     }
@@ -368,7 +369,7 @@ impl<'a> Builder<'a> {
     ///
     /// Fails with [`EINVAL`] if anything else has been chosen, as C decides the rest, and with the
     /// errors of [`Policy::check_bound`].
-    pub(super) fn for_each_cpu(&self) -> Result<(Name, Option<Policy>)> {
+    pub(super) fn for_each_cpu(&self) -> Result<(&CStr, Option<Policy>)> {
         self.check_foreign()?;
         if let Some(policy) = self.policy {
             policy.check_bound()?;
@@ -379,7 +380,7 @@ impl<'a> Builder<'a> {
                     && self.memallocs.is_empty()
                     && self.timer_slack == Delta::ZERO =>
             {
-                Ok((self.name.clone()?, self.policy))
+                Ok((self.name.as_c_str()?, self.policy))
             }
             _ => Err(EINVAL),
         }
@@ -460,7 +461,8 @@ impl<'a> Builder<'a> {
     pub(super) fn birth(&self) -> Result<Birth<'_>> {
         self.check_policy()?;
         Ok(Birth {
-            name: self.name.as_ref().map_err(|error| *error)?.as_c_str()?,
+            name: self.name.as_c_str()?,
+            name_is_format: self.name.is_format(),
             node: self.node()?,
             cpu: match self.placement {
                 Placement::Cpu(cpu) => Some(cpu),
@@ -672,11 +674,18 @@ fn online_node(node: u32) -> Result<c_int> {
 /// The name of a thread.
 ///
 /// It is formatted here, because the C side formats twice and warns if the results differ.
+///
+/// # Invariants
+///
+/// - `len` is less than `SIZE`, and the bytes from there on are NUL.
+/// - If `is_plain`, the bytes before `len` are greater than `%`, and so are no NUL.
 #[derive(Clone)]
 pub(super) struct Name {
     bytes: [u8; Name::SIZE],
     len: usize,
-    is_too_long: bool,
+    is_plain: bool,
+    /// Why it cannot be used.
+    error: Option<Error>,
 }
 
 impl Name {
@@ -685,39 +694,51 @@ impl Name {
     const SIZE: usize = 64;
 
     #[inline(never)]
-    pub(super) fn format(args: fmt::Arguments<'_>) -> Result<Self> {
-        let name = Self {
+    pub(super) fn format(args: fmt::Arguments<'_>) -> Self {
+        // INVARIANT: There are no bytes yet.
+        let mut name = Self {
             bytes: [0; Self::SIZE],
             len: 0,
-            is_too_long: false,
+            is_plain: true,
+            error: None,
         };
 
-        name.with(args)
+        name.append(args);
+        name
     }
 
-    /// Returns the name followed by `args`.
-    fn with(mut self, args: fmt::Arguments<'_>) -> Result<Self> {
+    fn append(&mut self, args: fmt::Arguments<'_>) {
         let written = match args.as_str() {
             // Most names are constant.
             Some(constant) => self.write_str(constant),
             None => self.write_fmt(args),
         };
 
-        match written {
-            Ok(()) => Ok(self),
-            Err(_) if self.is_too_long => Err(enametoolong()),
-            // A value reported that it cannot be displayed.
-            Err(_) => Err(EINVAL),
+        if written.is_err() {
+            // A value reported that it cannot be displayed, unless the name is too long.
+            self.error.get_or_insert(EINVAL);
         }
     }
 
     pub(super) fn as_c_str(&self) -> Result<&CStr> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
         if self.len == 0 {
             return Err(EINVAL);
         }
         let bytes = self.bytes.get(..=self.len).ok_or(EINVAL)?;
 
-        CStr::from_bytes_with_nul(bytes).map_err(|_| EINVAL)
+        match self.is_plain {
+            // SAFETY: By the type invariants the last of these bytes is NUL, and no other.
+            true => Ok(unsafe { CStr::from_bytes_with_nul_unchecked(bytes) }),
+            false => CStr::from_bytes_with_nul(bytes).map_err(|_| EINVAL),
+        }
+    }
+
+    /// Returns whether the name, as a format string, prints itself.
+    pub(super) fn is_format(&self) -> bool {
+        self.is_plain
     }
 }
 
@@ -727,14 +748,16 @@ impl Write for Name {
 
         // The last byte stays NUL.
         if end >= Self::SIZE {
-            self.is_too_long = true;
+            self.error = Some(enametoolong());
             return Err(fmt::Error);
         }
         self.bytes
             .get_mut(self.len..end)
             .ok_or(fmt::Error)?
             .copy_from_slice(s.as_bytes());
+        // INVARIANT: Only bytes before the new length have changed, and all new ones are looked at.
         self.len = end;
+        self.is_plain &= s.bytes().all(|byte| byte > b'%');
         Ok(())
     }
 }
@@ -894,8 +917,14 @@ mod tests {
     #[test]
     fn a_name_is_not_a_format() -> Result {
         let group = group()?;
-        let thread = group.spawn(fmt!("{}", "%p%n%s"), until_stopped)?;
-        assert_eq!(&comm(&thread)[..7], b"%p%n%s\0");
+        let named =
+            |name: fmt::Arguments<'_>| Ok::<_, Error>(comm(&group.spawn(name, until_stopped)?));
+
+        assert_eq!(&named(fmt!("{}", "%p%n%s"))?[..7], b"%p%n%s\0");
+        // A part without a format follows one with a format.
+        assert_eq!(&named(fmt!("%s%{}", "%d"))?[..6], b"%s%%d\0");
+        assert_eq!(&named(fmt!("%{}", "us"))?[..4], b"%us\0");
+        assert_eq!(&named(fmt!(" !\"#$ {}", '&'))?[..8], b" !\"#$ &\0");
 
         let thread = group.spawn(fmt!("{}-and-more", "0123456789"), until_stopped)?;
         assert_eq!(&comm(&thread), b"0123456789-and-\0");

@@ -613,44 +613,38 @@ impl Core {
         }
     }
 
-    /// Asks kthreadd for the task.
+    /// Asks kthreadd for the task, whose name `format` prints.
     ///
-    /// With a `cpu`, the task is bound to that CPU, `name` must be a format string that prints
-    /// itself, and `node` is ignored.
+    /// With a `cpu`, the task is bound to that CPU, and `node` is ignored.
     ///
     /// Sleeps.
     ///
     /// # Safety
     ///
+    /// - `format` takes no arguments.
     /// - There is no task yet, and nobody but the caller uses this `Core`.
     /// - With a `cpu`, the caller keeps [CPU hotplug off](hotplug::lock).
     /// - This `Core` is not moved until the task has exited.
-    pub(super) unsafe fn fork(&self, name: &CStr, node: c_int, cpu: Option<CpuId>) -> Result {
+    #[inline]
+    pub(super) unsafe fn fork(&self, format: &CStr, node: c_int, cpu: Option<CpuId>) -> Result {
         // ORDERING: proofs/litmus/close-create.litmus
         // ORDERING: proofs/litmus/publish-task.litmus
         might_sleep();
 
         let data = core::ptr::from_ref(self).cast_mut().cast::<c_void>();
-        let name = name.as_char_ptr();
+        let format = format.as_char_ptr();
         let task = match cpu {
             // SAFETY: The caller guarantees that this `Core` stays until the task has exited, so
-            // `thread_fn` may be called with `data`. The format expects one C string, and `name` is
-            // one that outlives the call.
+            // `thread_fn` may be called with `data`, and that the format takes no arguments.
             None => unsafe {
-                bindings::kthread_create_on_node(
-                    Some(thread_fn),
-                    data,
-                    node,
-                    c"%s".as_char_ptr(),
-                    name,
-                )
+                bindings::kthread_create_on_node(Some(thread_fn), data, node, format)
             },
             Some(cpu) => {
                 hotplug::check_online(cpu)?;
-                // SAFETY: `thread_fn` may be called with `data`, as above. `name` is a format
-                // string without arguments. The CPU is online, and so possible.
+                // SAFETY: `thread_fn` may be called with `data`, and the format takes no arguments,
+                // as above. The CPU is online, and so possible.
                 unsafe {
-                    bindings::kthread_create_on_cpu(Some(thread_fn), data, cpu.as_u32(), name)
+                    bindings::kthread_create_on_cpu(Some(thread_fn), data, cpu.as_u32(), format)
                 }
             }
         };

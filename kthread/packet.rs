@@ -29,7 +29,8 @@ use core::{
     mem::{
         ManuallyDrop,
         MaybeUninit, //
-    }, //
+    },
+    slice::from_ref, //
 };
 use kernel::{
     bindings,
@@ -193,24 +194,27 @@ impl<F: Send, T: Send> Returns<T> for Packet<F, T> {
     }
 }
 
-/// Returns a format string that prints `name`, followed by the format `suffix` and a NUL.
-pub(super) fn to_format(name: &CStr, suffix: &[u8]) -> Result<KVec<u8>> {
+/// Returns a format string that prints `name`, followed by the format `suffix`, which ends in a NUL.
+pub(super) fn to_format(name: &CStr, suffix: &'static [u8]) -> Result<KVec<u8>> {
     let mut format = KVec::new();
 
     for byte in name.to_bytes() {
-        if *byte == b'%' {
-            format.push(b'%', GFP_KERNEL)?;
-        }
-        format.push(*byte, GFP_KERNEL)?;
+        let printed = match byte {
+            b'%' => b"%%",
+            byte => from_ref(byte),
+        };
+
+        format.extend_from_slice(printed, GFP_KERNEL)?;
     }
     format.extend_from_slice(suffix, GFP_KERNEL)?;
-    format.push(0, GFP_KERNEL)?;
     Ok(format)
 }
 
 /// What a new task is created from: choices that have been checked.
 pub(super) struct Birth<'a> {
     pub(super) name: &'a CStr,
+    /// Whether the name, as a format string, prints itself.
+    pub(super) name_is_format: bool,
     pub(super) node: c_int,
     pub(super) cpu: Option<CpuId>,
     pub(super) options: Options,
@@ -231,18 +235,17 @@ impl Birth<'_> {
     ///
     /// The requirements of [`Core::fork`] hold. The guard of [`Birth::keep_cpus`] must be alive.
     unsafe fn fork(&self, core: &Core) -> Result {
-        match self.cpu {
-            // SAFETY: The caller guarantees what `Core::fork` requires.
-            None => unsafe { core.fork(self.name, self.node, None) },
-            Some(cpu) => {
-                let format = to_format(self.name, b"")?;
-                let format = CStr::from_bytes_with_nul(&format).map_err(|_| EINVAL)?;
-
-                // SAFETY: The caller guarantees what `Core::fork` requires, and the format prints
-                // itself.
-                unsafe { core.fork(format, self.node, Some(cpu)) }
+        let escaped;
+        let format = match self.name_is_format {
+            true => self.name,
+            false => {
+                escaped = to_format(self.name, b"\0")?;
+                CStr::from_bytes_with_nul(&escaped).map_err(|_| EINVAL)?
             }
-        }
+        };
+
+        // SAFETY: The caller guarantees what `Core::fork` requires, and the format prints the name.
+        unsafe { core.fork(format, self.node, self.cpu) }
     }
 
     /// Creates the task of a thread that is no member of anything.

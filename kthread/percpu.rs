@@ -556,7 +556,7 @@ impl<T: PerCpuThread> PerCpuThreads<T> {
             return Err(edeadlk());
         }
         let (name, policy) = builder.for_each_cpu()?;
-        let comm = to_format(name.as_c_str()?, b"/%u")?;
+        let comm = to_format(name, b"/%u\0")?;
         let mut cpus = KVVec::new();
 
         for _ in 0..kernel::cpu::nr_cpu_ids() {

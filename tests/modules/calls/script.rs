@@ -120,13 +120,12 @@ type ThreadFn = unsafe extern "C" fn(*mut c_void) -> c_int;
 
 /// Creates a thread and does not wake it.
 fn create(function: ThreadFn, data: *mut c_void) -> Result<ARef<Task>> {
-    // SAFETY: The function may be called with the data, and the format takes one string.
+    // SAFETY: The function may be called with the data, and the format takes no arguments.
     let task = kernel::error::from_err_ptr(unsafe {
         bindings::kthread_create_on_node(
             Some(function),
             data,
             bindings::NUMA_NO_NODE,
-            c"%s".as_char_ptr(),
             c"calls".as_char_ptr(),
         )
     })?;

@@ -171,17 +171,14 @@ pub unsafe fn kthread_create_on_node(
     data: *mut c_void,
     _node: c_int,
     format: *const c_char,
-    name: *const c_char,
 ) -> *mut task_struct {
     might_sleep();
-    // SAFETY: The caller passes C strings.
-    let (format, name) = unsafe {
-        (
-            std::ffi::CStr::from_ptr(format.cast()).to_str().unwrap(),
-            std::ffi::CStr::from_ptr(name.cast()).to_str().unwrap(),
-        )
-    };
-    assert!(format == "%s");
+    // SAFETY: The caller passes a C string.
+    let name = unsafe { std::ffi::CStr::from_ptr(format.cast()) }
+        .to_str()
+        .unwrap();
+    // That of a per-CPU thread ends in the number of its CPU.
+    assert!(!name.trim_end_matches("/%u").contains('%'));
     if !machine::has_memory() {
         // `ERR_PTR(-ENOMEM)`.
         return std::ptr::without_provenance_mut(ENOMEM.to_errno() as isize as usize);
@@ -223,10 +220,10 @@ pub unsafe fn kthread_create_on_cpu(
     threadfn: Option<ThreadFn>,
     data: *mut c_void,
     cpu: c_uint,
-    name: *const c_char,
+    format: *const c_char,
 ) -> *mut task_struct {
     // SAFETY: The caller guarantees that the new thread may call `threadfn` with `data`.
-    let task = unsafe { create_on_any_cpu(threadfn, data, cpu, name) };
+    let task = unsafe { create_on_any_cpu(threadfn, data, cpu, format) };
 
     assert!(
         cpu_online(cpu),
@@ -244,10 +241,10 @@ pub unsafe fn create_on_any_cpu(
     threadfn: Option<ThreadFn>,
     data: *mut c_void,
     cpu: c_uint,
-    name: *const c_char,
+    format: *const c_char,
 ) -> *mut task_struct {
     // SAFETY: The caller guarantees that the new thread may call `threadfn` with `data`.
-    let task = unsafe { kthread_create_on_node(threadfn, data, 0, c"%s".as_ptr().cast(), name) };
+    let task = unsafe { kthread_create_on_node(threadfn, data, 0, format) };
 
     if from_err_ptr(task).is_ok() {
         // SAFETY: The task was just created.
