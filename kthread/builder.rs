@@ -142,11 +142,7 @@ pub struct Builder<'a> {
     name: Name,
     placement: Placement<'a>,
     policy: Option<Policy>,
-    freezable: bool,
-    parks_itself: bool,
-    timer_slack: Delta,
-    memallocs: Memallocs,
-    signals: Signals,
+    options: Options,
 }
 
 impl<'a> Builder<'a> {
@@ -159,11 +155,7 @@ impl<'a> Builder<'a> {
             name: Name::format(name),
             placement: Placement::Anywhere,
             policy: None,
-            freezable: false,
-            parks_itself: false,
-            timer_slack: Delta::ZERO,
-            memallocs: Memallocs::NONE,
-            signals: Signals::NONE,
+            options: Options::NONE,
         }
     }
 
@@ -176,6 +168,7 @@ impl<'a> Builder<'a> {
     /// Chooses where the thread runs.
     pub fn placement(mut self, placement: Placement<'a>) -> Self {
         self.placement = placement;
+        self.options.movable = matches!(placement, Placement::Cpus(_));
         self
     }
 
@@ -190,6 +183,7 @@ impl<'a> Builder<'a> {
     #[doc(alias = "sched_setattr_nocheck")]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
+        self.options.deadline = policy.is_deadline();
         self
     }
 
@@ -199,7 +193,7 @@ impl<'a> Builder<'a> {
     /// being frozen stays parked, and freezes if it is unparked before they are thawed.
     #[doc(alias = "set_freezable")]
     pub fn freezable(mut self, freezable: bool) -> Self {
-        self.freezable = freezable;
+        self.options.freezable = freezable;
         self
     }
 
@@ -231,7 +225,7 @@ impl<'a> Builder<'a> {
     /// ```
     #[doc(alias = "schedule_hrtimeout_range")]
     pub fn timer_slack(mut self, slack: Delta) -> Self {
-        self.timer_slack = slack;
+        self.options.timer_slack = slack;
         self
     }
 
@@ -270,7 +264,7 @@ impl<'a> Builder<'a> {
     /// [`Wake::Park`]: super::Wake::Park
     #[doc(alias = "kthread_parkme")]
     pub fn parks_itself(mut self) -> Self {
-        self.parks_itself = true;
+        self.options.parks_itself = true;
         self
     }
 
@@ -301,7 +295,7 @@ impl<'a> Builder<'a> {
     /// [`memalloc_scope`]: super::memalloc_scope
     #[doc(alias = "PF_MEMALLOC")]
     pub fn memalloc(mut self, memalloc: Memalloc) -> Self {
-        self.memallocs = self.memallocs.with(memalloc);
+        self.options.memallocs = self.options.memallocs.with(memalloc);
         self
     }
 
@@ -345,7 +339,7 @@ impl<'a> Builder<'a> {
     /// [`Wake::Signal`]: super::Wake::Signal
     #[doc(alias = "allow_signal")]
     pub fn allow(mut self, signal: Signal) -> Self {
-        self.signals = self.signals.with(signal);
+        self.options.signals = self.options.signals.with(signal);
         self
     }
 
@@ -376,9 +370,9 @@ impl<'a> Builder<'a> {
         }
         match self.placement {
             Placement::Anywhere
-                if !self.freezable
-                    && self.memallocs.is_empty()
-                    && self.timer_slack == Delta::ZERO =>
+                if !self.options.freezable
+                    && self.options.memallocs.is_empty()
+                    && self.options.timer_slack == Delta::ZERO =>
             {
                 Ok((self.name.as_c_str()?, self.policy))
             }
@@ -389,7 +383,7 @@ impl<'a> Builder<'a> {
     /// Returns an error if something has been chosen that only the waits of a [`Context`] support.
     pub(super) fn check_foreign(&self) -> Result {
         // The thread would no longer sleep, as nobody takes the signal.
-        if !self.signals.is_empty() {
+        if !self.options.signals.is_empty() {
             return Err(EINVAL);
         }
         self.check_parked()
@@ -397,7 +391,7 @@ impl<'a> Builder<'a> {
 
     /// Returns an error if the way to park has been chosen for a thread that cannot be parked.
     fn check_parked(&self) -> Result {
-        match self.parks_itself {
+        match self.options.parks_itself {
             false => Ok(()),
             true => Err(EINVAL),
         }
@@ -442,7 +436,9 @@ impl<'a> Builder<'a> {
         F: FnOnce(&Context<'_>) -> T + Send,
         T: Send,
     {
-        let birth = &self.birth()?;
+        let birth = self.birth();
+        // It stays in the result, as moving it out would copy it.
+        let birth = birth.as_ref().map_err(|error| *error)?;
         // SAFETY: The caller guarantees what `packet::create` requires of the borrows of `F` and
         // `T`.
         let (creation, packet) = unsafe { packet::create(members, birth, site, closure)? };
@@ -460,6 +456,9 @@ impl<'a> Builder<'a> {
     #[inline(never)]
     pub(super) fn birth(&self) -> Result<Birth<'_>> {
         self.check_policy()?;
+        if self.options.timer_slack.is_negative() {
+            return Err(EINVAL);
+        }
         Ok(Birth {
             name: self.name.as_c_str()?,
             name_is_format: self.name.is_format(),
@@ -468,7 +467,7 @@ impl<'a> Builder<'a> {
                 Placement::Cpu(cpu) => Some(cpu),
                 _ => None,
             },
-            options: self.options()?,
+            options: &self.options,
         })
     }
 
@@ -558,18 +557,6 @@ impl<'a> Builder<'a> {
 
         thread.detach();
         Ok(waker)
-    }
-
-    fn options(&self) -> Result<Options> {
-        Ok(Options {
-            freezable: self.freezable,
-            memallocs: self.memallocs,
-            movable: matches!(self.placement, Placement::Cpus(_)),
-            parks_itself: self.parks_itself,
-            timer_slack: self.timer_slack.as_nanos().try_into().map_err(|_| EINVAL)?,
-            deadline: self.policy.is_some_and(Policy::is_deadline),
-            signals: self.signals,
-        })
     }
 
     /// Returns an error if no thread can have the policy with the chosen placement.

@@ -623,7 +623,8 @@ impl<M> Context<'_, M> {
                 unsafe {
                     bindings::schedule_hrtimeout_range(
                         &raw mut left,
-                        self.core.options.timer_slack,
+                        // CAST: It is not negative.
+                        self.core.options.timer_slack.as_nanos() as u64,
                         bindings::hrtimer_mode_HRTIMER_MODE_REL,
                     )
                 };

@@ -116,7 +116,8 @@ use kernel::{
     task::{
         might_sleep,
         Task, //
-    }, //
+    },
+    time::Delta, //
 };
 
 /// How far a thread has got.
@@ -203,14 +204,29 @@ pub(super) struct Options {
     pub(super) movable: bool,
     /// Whether the closure, rather than its waits, parks the thread.
     pub(super) parks_itself: bool,
-    /// How late its waits may end, in nanoseconds.
-    pub(super) timer_slack: u64,
+    /// How late its waits may end.
+    ///
+    /// Not negative, once a thread has been created with it.
+    pub(super) timer_slack: Delta,
     /// Whether it was created with a deadline policy, which only the thread changes.
     pub(super) deadline: bool,
     /// What applies to all its allocations.
     pub(super) memallocs: Memallocs,
     /// Which signals it takes.
     pub(super) signals: Signals,
+}
+
+impl Options {
+    /// What a thread has for which nothing is chosen.
+    pub(super) const NONE: Self = Self {
+        freezable: false,
+        movable: false,
+        parks_itself: false,
+        timer_slack: Delta::ZERO,
+        deadline: false,
+        memallocs: Memallocs::NONE,
+        signals: Signals::NONE,
+    };
 }
 
 /// The requests to a thread other than parking, one bit each, so that one load finds that there are

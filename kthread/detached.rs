@@ -134,7 +134,7 @@ where
             }
         };
         // SAFETY: `run` and `own` expect the `core` of such a packet.
-        let core = unsafe { Core::new(None, birth.options, site, kind) };
+        let core = unsafe { Core::new(None, *birth.options, site, kind) };
         // SAFETY: `run` and `own` expect the `core` of such a packet, as above.
         let packet = Arc::pin_init(
             unsafe { Packet::<F, ModuleRef>::new(core, closure) },

@@ -217,7 +217,7 @@ pub(super) struct Birth<'a> {
     pub(super) name_is_format: bool,
     pub(super) node: c_int,
     pub(super) cpu: Option<CpuId>,
-    pub(super) options: Options,
+    pub(super) options: &'a Options,
 }
 
 impl Birth<'_> {
@@ -312,7 +312,7 @@ where
     let core = unsafe {
         Core::new(
             Some(members.clone()),
-            birth.options,
+            *birth.options,
             site,
             const {
                 &Kind {

@@ -524,7 +524,7 @@ impl Builder<'_> {
         self.check_foreign()?;
         let birth = self.birth()?;
         let shared = Arc::pin_init(
-            Shared::new(members.clone(), birth.options, site),
+            Shared::new(members.clone(), *birth.options, site),
             GFP_KERNEL,
         )?;
         // SAFETY: `core` is part of the worker, which stays where it is while the table holds it.

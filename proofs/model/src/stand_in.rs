@@ -521,6 +521,10 @@ pub mod time {
         pub const fn as_nanos(self) -> i64 {
             self.0
         }
+
+        pub const fn is_negative(self) -> bool {
+            self.0 < 0
+        }
     }
 
     #[derive(Clone, Copy)]
