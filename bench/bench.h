@@ -33,6 +33,13 @@ u64 bench_free_bytes(void);
  */
 u64 bench_free_deferred(void);
 
+/* Starts threads that never sleep, which bench_unload() stops. Returns 0 or -errno. */
+int bench_load(void);
+void bench_unload(void);
+
+/* Sorts @values, and puts the quantiles that guest.sh names into the BENCH_VALUES of @ns. */
+void bench_quantiles(u64 *values, u32 n, u64 *ns);
+
 /* The content of `stats_c`. */
 int twin_stats_show(struct seq_file *seq, void *unused);
 

@@ -14,6 +14,7 @@ pub mod kthread;
 mod stats;
 
 use kernel::{
+    error::to_result,
     fmt,
     prelude::*,
     sync::{
@@ -77,9 +78,15 @@ unsafe impl Sync for Op {}
 extern "C" {
     fn bench_free_bytes() -> u64;
     fn bench_free_deferred() -> u64;
+    fn bench_load() -> c_int;
+    fn bench_quantiles(values: *mut u64, n: u32, ns: *mut u64);
+    fn bench_unload();
     fn bench_init();
     fn bench_exit();
 }
+
+/// `BENCH_VALUES` of `bench.h`.
+const VALUES: usize = 8;
 
 /// The result of an operation.
 trait Figures {
@@ -87,7 +94,7 @@ trait Figures {
     ///
     /// # Safety
     ///
-    /// `to` must be valid for writes of eight values.
+    /// `to` must be valid for writes of [`VALUES`].
     unsafe fn put(self, to: *mut u64) -> c_int;
 }
 
@@ -99,11 +106,12 @@ impl Figures for u64 {
     }
 }
 
-impl Figures for [u64; 7] {
+impl<const N: usize> Figures for [u64; N] {
     unsafe fn put(self, to: *mut u64) -> c_int {
+        const { assert!(N <= VALUES) };
         // SAFETY: The caller guarantees that `to` is valid for writes.
         unsafe { to.cast::<Self>().write(self) };
-        7
+        N as c_int
     }
 }
 
@@ -152,6 +160,7 @@ operations! {
     histogram_record
     scale
     stop_slow
+    wake_load
     workqueue_queue
 }
 
@@ -458,6 +467,72 @@ fn stop_slow(n: u32, _: &ThreadGroup) -> Result<u64> {
     let since = monotonic_ns();
     group.stop_all();
     Ok(monotonic_ns() - since)
+}
+
+/// When the last wake-up was, and whether it has led to a run.
+#[pin_data]
+struct Woken {
+    since: Atomic<u64>,
+    #[pin]
+    ran: Completion,
+}
+
+/// Threads that never sleep, until this is dropped.
+struct Load;
+
+impl Load {
+    fn new() -> Result<Self> {
+        // SAFETY: One operation runs at a time.
+        to_result(unsafe { bench_load() })?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        // SAFETY: The threads are running.
+        unsafe { bench_unload() };
+    }
+}
+
+/// The times from a wake-up to the run of the thread, among others that never sleep.
+fn wake_load(n: u32, group: &ThreadGroup) -> Result<[u64; VALUES]> {
+    let woken = Arc::pin_init(
+        pin_init!(Woken {
+            since: Atomic::new(0),
+            ran <- Completion::new(),
+        }),
+        GFP_KERNEL,
+    )?;
+    let there = woken.clone();
+    let mut values = KVVec::with_capacity(n as usize, GFP_KERNEL)?;
+    let mut thread = group.spawn(fmt!("bench"), move |ctx| {
+        while ctx.wait() == Wake::Ready {
+            let took = monotonic_ns() - there.since.load(Relaxed);
+            // There is room for one value for each wake-up.
+            let _ = values.push_within_capacity(took);
+            there.ran.complete();
+        }
+        values
+    })?;
+    // It has started when it can be parked.
+    drop(thread.park_guard()?);
+    let load = Load::new()?;
+
+    for _ in 0..n {
+        woken.since.store(monotonic_ns(), Relaxed);
+        thread.wake();
+        woken.ran.wait_for_completion();
+    }
+    drop(load);
+    let mut values = thread.stop()?;
+    if values.len() != n as usize {
+        return Err(EIO);
+    }
+    let mut figures = [0; VALUES];
+    // SAFETY: There are `n` values, and room for the figures.
+    unsafe { bench_quantiles(values.as_mut_ptr(), n, figures.as_mut_ptr()) };
+    Ok(figures)
 }
 
 /// Does the same as [`queue_flush`] with a workqueue, which has no flush in Rust.

@@ -11,6 +11,7 @@
 
 #include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
@@ -18,6 +19,7 @@
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/string.h>
 
 #include "bench.h"
@@ -156,6 +158,59 @@ u64 bench_free_deferred(void)
 	}
 	set_user_nice(current, nice);
 	return ran;
+}
+
+static struct task_struct *busy[4];
+
+static int keep_busy(void *unused)
+{
+	while (!kthread_should_stop())
+		cond_resched();
+	return 0;
+}
+
+int bench_load(void)
+{
+	int i, ret;
+
+	for (i = 0; i < ARRAY_SIZE(busy); i++) {
+		busy[i] = kthread_run(keep_busy, NULL, "busy");
+		if (IS_ERR(busy[i])) {
+			ret = PTR_ERR(busy[i]);
+			busy[i] = NULL;
+			bench_unload();
+			return ret;
+		}
+	}
+	return 0;
+}
+
+void bench_unload(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(busy); i++) {
+		if (busy[i])
+			kthread_stop(busy[i]);
+		busy[i] = NULL;
+	}
+}
+
+static int compare(const void *one, const void *other)
+{
+	u64 a = *(const u64 *)one, b = *(const u64 *)other;
+
+	return a < b ? -1 : a > b;
+}
+
+void bench_quantiles(u64 *values, u32 n, u64 *ns)
+{
+	static const u8 percent[BENCH_VALUES] = { 0, 10, 25, 50, 75, 90, 99, 100 };
+	int i;
+
+	sort(values, n, sizeof(*values), compare, NULL);
+	for (i = 0; i < BENCH_VALUES; i++)
+		ns[i] = values[(n - 1) * percent[i] / 100];
 }
 
 static int free_deferred_show(struct seq_file *seq, void *unused)

@@ -4,12 +4,15 @@
 # Runs in the guest for run.py, and prints a line for each measurement:
 #
 #	sample SIDE OPERATION N NS
+#	wake SIDE N NS...
 #	scale SIDE N FIGURES
 #	unload N NS
 #	latency LINE OF THE DEMO'S FILE
 #
 # where N repetitions of an operation took NS of the guest's clock. twin.c and
-# programs/cost.c describe the figures.
+# programs/cost.c describe the figures. Of N wake-ups, the NS are the times that 0, 10,
+# 25, 50, 75, 90, 99 and 100 % of them took at most. With PAIRS set, only what both sides
+# have is measured.
 
 BENCH=/sys/kernel/debug/kthread_bench
 
@@ -77,9 +80,9 @@ exec 7>&1 >/tmp/samples
 
 modprobe kthread_bench || exit 1
 
-# The operations of both sides, in the order of the table. `scale` and `stop_slow`
-# take a number of threads for N.
-operations=$(grep -v -e ' scale$' -e ' stop_slow$' "$BENCH/operations")
+# The operations of both sides, in the order of the table. `scale`, `stop_slow` and
+# `wake_load` have figures of their own.
+operations=$(grep -v -e ' scale$' -e ' stop_slow$' -e ' wake_load$' "$BENCH/operations")
 has()
 {
 	printf '%s\n' "$operations" | grep -qx "$1 $2"
@@ -87,11 +90,25 @@ has()
 for op in $(printf '%s\n' "$operations" | sed -n 's/^c //p'); do
 	if has rust "$op"; then
 		measure "$op" c rust
-	else
+	elif [ -z "${PAIRS:-}" ]; then
 		measure "$op" c
 	fi
 done
 measure stats_read c rust
+
+echo "wake_load: c rust" >&2
+for _ in 1 2 3 4 5 6 7 8 9; do
+	for side in c rust; do
+		run $side wake_load 1000
+		echo "wake $side 1000 $ns"
+	done
+done
+
+if [ "${PAIRS:-}" ]; then
+	rmmod kthread_bench || exit 1
+	cat /tmp/samples >&7
+	exit
+fi
 for op in $(printf '%s\n' "$operations" | sed -n 's/^rust //p'); do
 	has c "$op" || measure "$op" rust
 done

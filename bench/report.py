@@ -32,6 +32,15 @@ class Samples(TypedDict):
     ns: list[int]
 
 
+# By operation and side.
+Table = dict[str, dict[str, Samples]]
+
+# By side, the quantiles of each round of `wake_load`.
+Rounds = dict[str, list[list[int]]]
+
+# Times of the processor's own clock, on which machine, and whether there is one.
+Wall = TypedDict("Wall", {"on": str, "is real": bool, "samples": Table, "wake": Rounds})
+
 Configuration = TypedDict("Configuration", {
     "kernel": str, "kernel name": str, "options": dict[str, str], "architecture": str, "qemu": str,
     "accelerator": str, "ns per instruction": int, "commit": str})
@@ -41,7 +50,9 @@ class Results(TypedDict):
     """What is in results.json."""
 
     configuration: Configuration
-    samples: dict[str, dict[str, Samples]]  # by operation and side
+    samples: Table
+    wake: Rounds
+    wall: Wall
     scale: dict[str, dict[str, list[list[int]]]]  # by side and number of workers, the figures of each round
     unload: dict[str, list[int]]  # by number of workers
     latency: list[str]
@@ -144,6 +155,35 @@ def show_stop(results: Results) -> None:
               "a group in Rust" % (sides["c"]["n"], cpus, ratio))
 
 
+# Which part of the wake-ups each figure of `wake_load` is about, in percent.
+QUANTILES = (0, 10, 25, 50, 75, 90, 99, 100)
+
+
+def show_wake(wake: Rounds) -> None:
+    """Rust over C for each quantile, median and range of the pairs of rounds."""
+    print("\nfrom a wake-up to the run, among threads that never sleep: Rust / C, median (lowest to highest)")
+    for place, percent in enumerate(QUANTILES):
+        found = [rust[place] / c[place] for rust, c in zip(wake["rust"], wake["c"])]
+        print("%3d %% take at most %17.3f (%.3f to %.3f)" % (percent, statistics.median(found), min(found), max(found)))
+
+
+def show_wall(wall: Wall) -> None:
+    if not wall["is real"]:
+        print("\nno times: the guest is emulated: " + wall["on"])
+        return
+    print("\n%-20s %10s %10s   %s   on %s" % ("nanoseconds", "C", "Rust", "Rust / C, median (quartiles)", wall["on"]))
+    rows = {op: {side: [ns / entry["n"] for ns in entry["ns"]] for side, entry in sides.items()}
+            for op, sides in wall["samples"].items()}
+    for place, percent in enumerate(QUANTILES):
+        rows["wake_load, %d %%" % percent] = {side: [quantiles[place] for quantiles in rounds]
+                                              for side, rounds in wall["wake"].items()}
+    for name, sides in rows.items():
+        c, rust = sides["c"], sides["rust"]
+        low, middle, high = quartiles([ours / theirs for ours, theirs in zip(rust, c)])
+        print("%-20s %10.1f %10.1f   %.3f (%.3f to %.3f)"
+              % (name, statistics.median(c), statistics.median(rust), middle, low, high))
+
+
 def show(results: Results) -> None:
     pairs = both_sides(results)
     print("\n%-20s %10s %10s   %s" % ("instructions", "C", "Rust", "Rust / C, median (quartiles)"))
@@ -159,6 +199,8 @@ def show(results: Results) -> None:
                 print("%-20s %10.0f   %s" % (op, median(results, op, side), side))
     for op, ratio in plain(results).items():
         print("%-20s %10.3f   Rust / C without the guarantees" % (op, ratio))
+    show_wake(results["wake"])
+    show_wall(results["wall"])
     show_scale(results)
     print()
     show_stop(results)

@@ -10,6 +10,7 @@ Writes results.json to DIR (default build/bench), for report.py, plot.py and com
 import argparse
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -21,7 +22,7 @@ VM = os.path.join(TOP, "qemu", "vm.py")
 sys.path.insert(0, TOP)
 
 from bench import baseline, report, size  # noqa: E402
-from qemu import guest, machine  # noqa: E402
+from qemu import accel, guest, lab, machine  # noqa: E402
 
 
 def first_line(*command: str) -> str:
@@ -52,28 +53,39 @@ def configuration(kernel: str, seed: int) -> report.Configuration:
     }
 
 
-def boot(kernel: str, script: str, *options: str) -> Iterator[str]:
+def boot(kernel: str, *options: str) -> Iterator[str]:
     """Run a script in a guest. Yields the lines that it prints."""
-    command = [VM, "--kernel", kernel, "--script", script, *options]
+    command = [VM, "--kernel", kernel, *options]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as vm:
         yield from vm.stdout or ()
     if vm.returncode:
         sys.exit("run.py: the guest failed, see above")
 
 
+GUEST = os.path.join(TOP, "bench", "guest.sh")
+
 # The numbers of CPUs for stop.sh. The instruction clock allows one CPU only, so these boots measure time.
 STOP_CPUS = (1, 2, 4)
 
 
+def keep(samples: report.Table, words: list[str]) -> None:
+    side, op, n, ns = words
+    samples.setdefault(op, {}).setdefault(side, {"n": int(n), "ns": []})["ns"].append(int(ns))
+
+
+def keep_wake(wake: report.Rounds, words: list[str]) -> None:
+    side, _, *quantiles = words
+    wake.setdefault(side, []).append([int(ns) for ns in quantiles])
+
+
 def count(results: report.Results, kernel: str, seed: int) -> None:
     """The boot in which the clock counts instructions."""
-    for line in boot(kernel, os.path.join(TOP, "bench", "guest.sh"), "--count", str(seed),
-                     "--mem", "1024", "--limit", "1800"):
+    for line in boot(kernel, "--script", GUEST, "--count", str(seed), "--mem", "1024", "--limit", "1800"):
         word, *rest = line.split()
         if word == "sample":
-            side, op, n, ns = rest
-            entry = results["samples"].setdefault(op, {}).setdefault(side, {"n": int(n), "ns": []})
-            entry["ns"].append(int(ns))
+            keep(results["samples"], rest)
+        elif word == "wake":
+            keep_wake(results["wake"], rest)
         elif word == "scale":
             side, n, *figures = rest
             results["scale"].setdefault(side, {}).setdefault(n, []).append([int(figure) for figure in figures])
@@ -86,10 +98,35 @@ def count(results: report.Results, kernel: str, seed: int) -> None:
 def stop(results: report.Results, kernel: str, cpus: int) -> None:
     """The boot in real time, for the ratio of two times that are measured in turns."""
     entry = results["stop"].setdefault(str(cpus), {})
-    for line in boot(kernel, os.path.join(TOP, "bench", "stop.sh"), "--smp", str(cpus)):
+    for line in boot(kernel, "--script", os.path.join(TOP, "bench", "stop.sh"), "--smp", str(cpus)):
         word, side, n, ns = line.split()
         if word == "stop":
             entry.setdefault(side, {"n": int(n), "ns": []})["ns"].append(int(ns))
+
+
+def processor() -> str:
+    """The name that the processor has in /proc/cpuinfo, or its architecture."""
+    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as f:
+        found = re.search(r"^model name\s*: (.*)$", f.read(), re.M)
+    return found.group(1) if found else platform.machine()
+
+
+def wall(results: report.Results, kernel: str) -> None:
+    """The boot that measures time, if the guest runs on the processor and not on an emulation of one."""
+    built = lab.Kernel(kernel)
+    choice = accel.choose(built, lab.RunDir(built, "bench"))
+    entry = results["wall"] = {"on": "%s, %s" % (choice, processor()), "is real": choice.kind != "tcg", "samples": {},
+                               "wake": {}}
+    if not entry["is real"]:
+        return
+    with open(GUEST, encoding="utf-8") as f:
+        script = "PAIRS=1\n" + f.read()
+    for line in boot(kernel, "--command", script, "--mem", "1024"):
+        word, *rest = line.split()
+        if word == "sample":
+            keep(entry["samples"], rest)
+        elif word == "wake":
+            keep_wake(entry["wake"], rest)
 
 
 def main() -> None:
@@ -104,8 +141,10 @@ def main() -> None:
     start = time.monotonic()
     results: report.Results = {
         "configuration": configuration(args.kernel, args.seed), "samples": {}, "scale": {}, "unload": {},
-        "latency": [], "stop": {}, "size": size.sizes(args.kernel)}
+        "latency": [], "wake": {}, "wall": {"on": "", "is real": False, "samples": {}, "wake": {}}, "stop": {},
+        "size": size.sizes(args.kernel)}
     count(results, args.kernel, args.seed)
+    wall(results, args.kernel)
     for cpus in STOP_CPUS:
         stop(results, args.kernel, cpus)
     path = os.path.join(args.out, "results.json")

@@ -1049,6 +1049,61 @@ static int stop_slow(u32 n, u64 *ns)
 	return ret;
 }
 
+struct wake {
+	u64 since;
+	u64 *next;
+	struct completion ran;
+};
+
+static u64 record_wakes(struct twin_thread *thread, void *data)
+{
+	struct wake *wake = data;
+
+	while (twin_wait(thread)) {
+		*wake->next++ = ktime_get_ns() - wake->since;
+		complete(&wake->ran);
+	}
+	return 0;
+}
+
+/* The times from a wake-up to the run of the thread, among others that never sleep. */
+static int wake_load(u32 n, u64 *ns)
+{
+	u64 *values = kvmalloc_objs(*values, n), value;
+	struct wake wake = { .next = values };
+	struct twin_thread *thread;
+	int ret = -ENOMEM;
+	u32 i;
+
+	if (!values)
+		return ret;
+	init_completion(&wake.ran);
+	thread = twin_create(record_wakes, &wake, "bench");
+	if (IS_ERR(thread)) {
+		ret = PTR_ERR(thread);
+		goto free;
+	}
+	twin_start(thread);
+	twin_await_entered(thread);
+	ret = bench_load();
+	if (ret)
+		goto stop;
+
+	for (i = 0; i < n; i++) {
+		wake.since = ktime_get_ns();
+		twin_wake(thread);
+		wait_for_completion(&wake.ran);
+	}
+	bench_unload();
+	bench_quantiles(values, n, ns);
+	ret = BENCH_VALUES;
+stop:
+	twin_stop(thread, &value);
+free:
+	kvfree(values);
+	return ret;
+}
+
 const struct bench_op bench_c_ops[] = {
 	{ "create_start_stop", create_start_stop },
 	{ "create", create },
@@ -1068,5 +1123,6 @@ const struct bench_op bench_c_ops[] = {
 	{ "plain_delayed_cancel", plain_delayed_cancel },
 	{ "scale", scale },
 	{ "stop_slow", stop_slow },
+	{ "wake_load", wake_load },
 	{ }
 };
