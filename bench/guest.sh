@@ -125,7 +125,7 @@ rounds()
 	case $1 in
 	1 | 10 | 100) echo 1 2 3 4 5 6 7 8 9 ;;
 	1000) echo 1 2 3 ;;
-	*) echo 1 ;;
+	*) echo 1 2 ;;
 	esac
 }
 for n in 1 10 100 1000 10000; do
