@@ -97,8 +97,8 @@ impl Exit {
     /// Waits until the task has exited, and calls `pass_on` once if the caller is asked for
     /// something in the meantime.
     ///
-    /// `is_asked` is also called in an uninterruptible sleep, and must only read. Code that makes it
-    /// true has to wake the caller.
+    /// `is_asked` is also called in an uninterruptible sleep, and must only read. Code that makes
+    /// it true has to wake the caller.
     ///
     /// Sleeps.
     pub(super) fn wait_or(self, is_asked: impl Fn() -> bool, pass_on: impl FnOnce()) {

@@ -194,7 +194,7 @@ impl<F: Send, T: Send> Returns<T> for Packet<F, T> {
     }
 }
 
-/// Returns a format string that prints `name`, followed by the format `suffix`, which ends in a NUL.
+/// Returns a format string that prints `name`, followed by `suffix`, a format that ends in a NUL.
 pub(super) fn to_format(name: &CStr, suffix: &'static [u8]) -> Result<KVec<u8>> {
     let mut format = KVec::new();
 
