@@ -187,6 +187,9 @@ def show_wall(wall: Wall) -> None:
 
 
 def show(results: Results) -> None:
+    missing = Results.__required_keys__ - results.keys()
+    if missing:
+        sys.exit("report.py: there is no '%s' in the results: make bench measures it" % min(missing))
     pairs = both_sides(results)
     print("\n%-20s %10s %10s   %s" % ("instructions", "C", "Rust", "Rust / C, median (quartiles)"))
     for op in pairs:

@@ -22,7 +22,7 @@ VM = os.path.join(TOP, "qemu", "vm.py")
 sys.path.insert(0, TOP)
 
 from bench import baseline, report, size  # noqa: E402
-from qemu import accel, guest, lab, machine  # noqa: E402
+from qemu import accel, guest, lab, machine, verdict  # noqa: E402
 
 
 def first_line(*command: str) -> str:
@@ -111,17 +111,17 @@ def processor() -> str:
     return found.group(1) if found else platform.machine()
 
 
-def wall(results: report.Results, kernel: str) -> None:
-    """The boot that measures time, if the guest runs on the processor and not on an emulation of one."""
+def machine_of(kernel: str) -> report.Wall:
     built = lab.Kernel(kernel)
     choice = accel.choose(built, lab.RunDir(built, "bench"))
-    entry = results["wall"] = {"on": "%s, %s" % (choice, processor()), "is real": choice.kind != "tcg", "samples": {},
-                               "wake": {}}
-    if not entry["is real"]:
-        return
+    return {"on": "%s, %s" % (choice, processor()), "is real": choice.kind != "tcg", "samples": {}, "wake": {}}
+
+
+def wall(entry: report.Wall, kernel: str) -> None:
+    """The boot that measures time, on one CPU."""
     with open(GUEST, encoding="utf-8") as f:
         script = "PAIRS=1\n" + f.read()
-    for line in boot(kernel, "--command", script, "--mem", "1024"):
+    for line in boot(kernel, "--command", script, "--smp", "1", "--mem", "1024"):
         word, *rest = line.split()
         if word == "sample":
             keep(entry["samples"], rest)
@@ -141,10 +141,11 @@ def main() -> None:
     start = time.monotonic()
     results: report.Results = {
         "configuration": configuration(args.kernel, args.seed), "samples": {}, "scale": {}, "unload": {},
-        "latency": [], "wake": {}, "wall": {"on": "", "is real": False, "samples": {}, "wake": {}}, "stop": {},
+        "latency": [], "wake": {}, "wall": machine_of(args.kernel), "stop": {},
         "size": size.sizes(args.kernel)}
     count(results, args.kernel, args.seed)
-    wall(results, args.kernel)
+    if results["wall"]["is real"]:
+        wall(results["wall"], args.kernel)
     for cpus in STOP_CPUS:
         stop(results, args.kernel, cpus)
     path = os.path.join(args.out, "results.json")
@@ -163,4 +164,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except verdict.SetupError as e:
+        sys.exit("run.py: %s" % e)

@@ -12,10 +12,7 @@ use super::{
     errno::enametoolong,
     group::ThreadGroup,
     lockdep::Site,
-    memalloc::{
-        Memalloc,
-        Memallocs, //
-    },
+    memalloc::Memalloc,
     members::Members,
     packet::{
         self,
@@ -25,10 +22,7 @@ use super::{
         self,
         Policy, //
     },
-    signal::{
-        Signal,
-        Signals, //
-    },
+    signal::Signal,
     thread::{
         NewThread,
         Thread,
@@ -352,7 +346,7 @@ impl<'a> Builder<'a> {
             None => {
                 let mut one = self.clone();
 
-                one.name.append(fmt!("/{number}"));
+                one.name.append(fmt!("/{number}"))?;
                 Ok(one.policy(policy))
             }
             Some(_) => Err(EINVAL),
@@ -456,13 +450,17 @@ impl<'a> Builder<'a> {
     #[inline(never)]
     pub(super) fn birth(&self) -> Result<Birth<'_>> {
         self.check_policy()?;
+        let name = self.name.as_c_str()?;
+        let node = self.node()?;
+
         if self.options.timer_slack.is_negative() {
             return Err(EINVAL);
         }
+        // INVARIANT: `is_plain` says that there is no `%`.
         Ok(Birth {
-            name: self.name.as_c_str()?,
-            name_is_format: self.name.is_format(),
-            node: self.node()?,
+            name,
+            name_is_format: self.name.is_plain,
+            node,
             cpu: match self.placement {
                 Placement::Cpu(cpu) => Some(cpu),
                 _ => None,
@@ -690,11 +688,13 @@ impl Name {
             error: None,
         };
 
-        name.append(args);
+        // The error stays in the name.
+        let _ = name.append(args);
         name
     }
 
-    fn append(&mut self, args: fmt::Arguments<'_>) {
+    /// Appends `args`, and returns why the name cannot be used, if it cannot.
+    fn append(&mut self, args: fmt::Arguments<'_>) -> Result {
         let written = match args.as_str() {
             // Most names are constant.
             Some(constant) => self.write_str(constant),
@@ -705,6 +705,7 @@ impl Name {
             // A value reported that it cannot be displayed, unless the name is too long.
             self.error.get_or_insert(EINVAL);
         }
+        self.error.map_or(Ok(()), Err)
     }
 
     pub(super) fn as_c_str(&self) -> Result<&CStr> {
@@ -722,11 +723,6 @@ impl Name {
             false => CStr::from_bytes_with_nul(bytes).map_err(|_| EINVAL),
         }
     }
-
-    /// Returns whether the name, as a format string, prints itself.
-    pub(super) fn is_format(&self) -> bool {
-        self.is_plain
-    }
 }
 
 impl Write for Name {
@@ -735,7 +731,7 @@ impl Write for Name {
 
         // The last byte stays NUL.
         if end >= Self::SIZE {
-            self.error = Some(enametoolong());
+            self.error.get_or_insert(enametoolong());
             return Err(fmt::Error);
         }
         self.bytes
@@ -908,8 +904,8 @@ mod tests {
             |name: fmt::Arguments<'_>| Ok::<_, Error>(comm(&group.spawn(name, until_stopped)?));
 
         assert_eq!(&named(fmt!("{}", "%p%n%s"))?[..7], b"%p%n%s\0");
-        // A part without a format follows one with a format.
         assert_eq!(&named(fmt!("%s%{}", "%d"))?[..6], b"%s%%d\0");
+        // A part without a percent sign follows one with it.
         assert_eq!(&named(fmt!("%{}", "us"))?[..4], b"%us\0");
         assert_eq!(&named(fmt!(" !\"#$ {}", '&'))?[..8], b" !\"#$ &\0");
 
@@ -1030,6 +1026,7 @@ mod tests {
 
         let group = group()?;
         assert_eq!(group.spawn(fmt!("{}", Bad), |_| ()).err(), Some(EINVAL));
+        assert_eq!(group.spawn(fmt!("rx{}", Bad), |_| ()).err(), Some(EINVAL));
         assert!(group.is_empty());
         Ok(())
     }

@@ -248,7 +248,7 @@ impl Asked {
 ///
 /// # Safety
 ///
-/// The type must be `repr(C)`, and its first field a [`Core`].
+/// The type must be `repr(C)` and not packed, and its first field a [`Core`].
 pub(super) unsafe trait Member: Send + Sync {
     /// Asks the thread to stop, without waiting for it.
     ///

@@ -211,9 +211,12 @@ pub(super) fn to_format(name: &CStr, suffix: &'static [u8]) -> Result<KVec<u8>> 
 }
 
 /// What a new task is created from: choices that have been checked.
+///
+/// # Invariants
+///
+/// If `name_is_format`, there is no `%` in `name`, so that it prints itself.
 pub(super) struct Birth<'a> {
     pub(super) name: &'a CStr,
-    /// Whether the name, as a format string, prints itself.
     pub(super) name_is_format: bool,
     pub(super) node: c_int,
     pub(super) cpu: Option<CpuId>,
@@ -244,7 +247,9 @@ impl Birth<'_> {
             }
         };
 
-        // SAFETY: The caller guarantees what `Core::fork` requires, and the format prints the name.
+        // SAFETY: The caller guarantees what `Core::fork` requires of it. By the type invariants a
+        // name that is its own format holds no `%`, and in others each is escaped, so the format
+        // takes no arguments.
         unsafe { core.fork(format, self.node, self.cpu) }
     }
 

@@ -33,6 +33,6 @@ ktap_eq 'both show the same statistics' "$(cut -d ' ' -f 1 "$BENCH/stats_c")" \
 	"$(cut -d ' ' -f 1 "${BENCH}_rust/stats")"
 ktap_ok_if 'the module can be unloaded' rmmod kthread_bench
 ktap_eq 'no thread is left' '' "$(ps -o ppid,args |
-	awk '$1 == 2 && $2 ~ /^\[(bench|ping|pong)\]$/ { print $2 }')"
+	awk '$1 == 2 && $2 ~ /^\[(bench|busy|ping|pong)\]$/ { print $2 }')"
 
 ktap_finished

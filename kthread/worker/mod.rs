@@ -36,10 +36,7 @@ use self::raw::{
 use super::{
     builder::Builder,
     context::Context,
-    core::{
-        Core,
-        HasCore, //
-    },
+    core::Core,
     errno::edeadlk,
     group::ThreadGroup,
     identity::Observer,
