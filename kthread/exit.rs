@@ -146,10 +146,6 @@ impl Exit {
             unsafe { init_list_head(&raw mut (*waiter.get()).task_list) };
         }
         let exited = loop {
-            // After a sleep it usually is, and there is no need to queue again.
-            if is_ready() {
-                break false;
-            }
             for (queue, waiter) in queues.iter().zip(&waiters) {
                 // SAFETY: The queues are initialised, and so are the parts of the waiter that this
                 // function does not set.
@@ -172,6 +168,10 @@ impl Exit {
             }
             // SAFETY: The state of the task has been set, and this is process context.
             unsafe { bindings::schedule() };
+            // Usually it is now, and the caller need not queue again.
+            if is_ready() {
+                break false;
+            }
         };
 
         for (queue, waiter) in queues.iter().zip(&waiters) {
