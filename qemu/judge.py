@@ -40,6 +40,7 @@ class Facts:
     reports: bool = True  # it has to print KTAP, and to end with 0, 1 or 4
     status: int | str | None = None  # a number, "timeout", "stuck" (it could not even be killed) or "lost"
     ktap: Parser = field(default_factory=Parser)
+    where: str = ""  # each of its processes, and in which functions of the kernel, if it timed out
     counters: str = ""
     left: str = ""
     console: Sequence[str] = ()
@@ -49,7 +50,7 @@ class Facts:
         """A fact as the guest reports it."""
         if word == "status":
             self.status = int(text) if text.isdigit() else text
-        elif word in ("counters", "left"):
+        elif word in ("where", "counters", "left"):
             setattr(self, word, text)
 
     @property
@@ -90,6 +91,7 @@ def _judge_status(facts: Facts, failed: list[Result]) -> Failure | None:
     status = facts.status
     if status in ("timeout", "stuck"):
         more = ", and it could not be killed" if status == "stuck" else ""
+        more += "; then there were " + facts.where if facts.where else ""
         return Failure("timeout", "it ran longer than its limit of %s seconds%s" % (facts.limit, more), facts.name)
     if status in (None, "lost"):
         return Failure("status", "its exit status was lost", facts.name)

@@ -185,6 +185,18 @@ await_group_end()
 	done
 }
 
+# whereabouts PGID: prints each process of the group, its state and where it is in the kernel, innermost function first.
+whereabouts()
+{
+	processes | grep ") [^Z] [0-9]* $1 " | while read -r pid rest; do
+		state=${rest##*) }
+		printf '%s %s) %s' "$pid" "${rest%)*}" "${state%% *}"
+		# It may have ended since.
+		sed 's/^\[[^ ]*\( [^+]*\).*/\1/' "/proc/$pid/stack" 2>/dev/null | tr -d '\n'
+		printf ', '
+	done
+}
+
 # indent: copies lines, indented by two columns.
 indent()
 {
@@ -228,8 +240,8 @@ more_facts()
 
 # execute NAME LIMIT DIR COMMAND...: runs COMMAND in DIR, in its own process group, for at
 # most LIMIT seconds (0: no limit), and reports the facts for the verdict to the host under
-# NAME: the exit status (or `timeout`, `stuck` if SIGKILL does not end it, or `lost`), the
-# changed counters and what was left behind. Sets $status, and $broken if the guest is
+# NAME: the exit status (or `timeout`, `stuck` if SIGKILL does not end it, or `lost`), where
+# it was after its limit, the changed counters and what was left behind. Sets $status, and $broken if the guest is
 # unusable.
 #
 # The output of COMMAND goes to descriptors 5 and 6; it inherits none from 3 on. $reader is
@@ -278,9 +290,10 @@ execute()
 	fi
 	exec 7<&-
 	left=
+	where=
 	case $status in
 	# Leftovers of a killed test do not count.
-	timeout) ;;
+	timeout) where=$(whereabouts "$group") ;;
 	*) settle "$inventory_before" ;;
 	esac
 	await_group_end "$group" || status=stuck
@@ -295,6 +308,7 @@ execute()
 	echo "kdemo-test: end $test" >/dev/kmsg
 	say "fact $test status $status"
 	[ -z "$moved" ] || say "fact $test counters ${moved%, }"
+	[ -z "$where" ] || say "fact $test where ${where%, }"
 	[ -z "$left" ] || say "fact $test left ${left%, }"
 	say "end $test"
 	broken=
