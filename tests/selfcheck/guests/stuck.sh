@@ -10,4 +10,4 @@
 
 ktap_plan 1
 ktap_pass "as if nothing had happened"
-modprobe broken_init
+modprobe broken_stuck
