@@ -10,6 +10,7 @@ import os
 import shutil
 import struct
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO
@@ -131,39 +132,81 @@ def compiler(arch: machine.Arch) -> str:
     raise SetupError("no C compiler found for tests/programs: install clang or gcc")
 
 
+def run_compiler(arch: machine.Arch, arguments: list[str], what: str) -> None:
+    run = subprocess.run([compiler(arch), *STATIC_CFLAGS, *arguments],
+                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if run.returncode != 0:
+        raise SetupError("failed to compile %s for the guest:\n%s" % (what, run.stderr.rstrip()))
+
+
 def compile_program(arch: machine.Arch, source: str, program: str) -> None:
     """Compile one program, complete or not at all: another run may want it too."""
     part = "%s.%d" % (program, os.getpid())
-    run = subprocess.run([compiler(arch), *STATIC_CFLAGS, "-o", part, source],
-                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    if run.returncode != 0:
-        raise SetupError("failed to compile %s for the guest:\n%s" % (source, run.stderr.rstrip()))
+    run_compiler(arch, ["-o", part, source], source)
     os.rename(part, program)
 
 
 # The source directories of programs, for tests and the benchmark.
 SOURCES = [os.path.join(lab.ROOT, where) for where in lab.PROJECT["PROJECT_PROGRAMS"].split(":")]
 
+# One program that contains all, as busybox does.
+ALL = "programs"
+DISPATCHER = """#include <stdio.h>
+#include <string.h>
 
-def programs(arch: machine.Arch) -> dict[str, str]:
-    """Compile the guest's programs where that was not yet done. Returns their paths by name."""
-    out_dir = os.path.join(lab.ROOT, "build", "programs" if arch.is_host else "programs@" + arch.name)
-    built = {}
-    os.makedirs(out_dir, exist_ok=True)
+%(declarations)s
+
+int main(int argc, char **argv)
+{
+	const char *slash = strrchr(argv[0], '/');
+	const char *name = slash ? slash + 1 : argv[0];
+
+%(calls)s
+	fprintf(stderr, "there is no program %%s\\n", name);
+	return 127;
+}
+"""
+
+
+def compile_all(arch: machine.Arch, sources: dict[str, str], program: str) -> None:
+    """Compile programs, by name, into one that acts as the one by whose name it is called."""
+    text = DISPATCHER % {
+        "declarations": "\n".join("int %s_main(int argc, char **argv);" % name for name in sources),
+        "calls": "\n".join('\tif (!strcmp(name, "%s"))\n\t\treturn %s_main(argc, argv);' % (name, name)
+                           for name in sources)}
+    with tempfile.TemporaryDirectory() as work:
+        objects = []
+        for name, source in sources.items():
+            objects.append(os.path.join(work, name + ".o"))
+            run_compiler(arch, ["-c", "-Dmain=%s_main" % name, "-o", objects[-1], source], source)
+        dispatcher = os.path.join(work, ALL + ".c")
+        with open(dispatcher, "w", encoding="utf-8") as out:
+            out.write(text)
+        part = "%s.%d" % (program, os.getpid())
+        run_compiler(arch, ["-o", part, dispatcher, *objects], "the programs")
+    os.rename(part, program)
+
+
+def programs(arch: machine.Arch) -> tuple[str, list[str]]:
+    """Compile the guest's programs where that was not yet done. Returns the one that contains all, and their names.
+
+    With a libc in each they would be most of the initramfs, and a slow kernel takes long to unpack that.
+    """
+    program = os.path.join(lab.ROOT, "build", "programs" if arch.is_host else "programs@" + arch.name, ALL)
+    sources = {}
+    newest = os.path.getmtime(__file__)
     with COMPILING:
         for source_dir in SOURCES:
-            items = sorted(os.listdir(source_dir)) if os.path.isdir(source_dir) else []
-            headers = [os.path.join(source_dir, item) for item in items if item.endswith(".h")]
-            for item in items:
-                if not item.endswith(".c"):
-                    continue
-                source = os.path.join(source_dir, item)
-                program = os.path.join(out_dir, item[:-2])
-                newest = max(os.path.getmtime(path) for path in [source, *headers])
-                if not os.path.exists(program) or os.path.getmtime(program) < newest:
-                    compile_program(arch, source, program)
-                built[item[:-2]] = program
-    return built
+            for item in sorted(os.listdir(source_dir)) if os.path.isdir(source_dir) else []:
+                path = os.path.join(source_dir, item)
+                if item.endswith(".c"):
+                    sources[item[:-2]] = path
+                if item.endswith((".c", ".h")):
+                    newest = max(newest, os.path.getmtime(path))
+        if not os.path.exists(program) or os.path.getmtime(program) < newest:
+            os.makedirs(os.path.dirname(program), exist_ok=True)
+            compile_all(arch, sources, program)
+    return program, list(sources)
 
 
 def module_depends(path: str) -> list[str]:
@@ -229,8 +272,10 @@ def write(path: str, kernel: lab.Kernel, conf: str, modules: Iterable[str] = (),
         if tests:
             cpio.tree("tests", lab.TESTS, without=("host", "selfcheck", "programs", "__pycache__"))
             cpio.file("docs/debugfs.md", os.path.join(lab.ROOT, "docs", "debugfs.md"), 0o644)
-            for name, program in programs(kernel.arch).items():
-                cpio.file("bin/" + name, program)
+            program, names = programs(kernel.arch)
+            cpio.file("bin/" + ALL, program)
+            for name in names:
+                cpio.symlink("bin/" + name, ALL)
             add_kselftest(cpio, kernel)
         for name, data in extra:
             cpio.data(name, data)

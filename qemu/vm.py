@@ -204,7 +204,7 @@ def take_out(out: outdir.OutDir, vm: ScriptGuest, run_dir: lab.RunDir) -> list[v
 
 def run_script(kernel: lab.Kernel, args: argparse.Namespace) -> int:
     guest.find_qemu(kernel.arch)
-    programs = initramfs.applets() + list(initramfs.programs(kernel.arch))
+    programs = initramfs.applets() + initramfs.programs(kernel.arch)[1]
     script, headers = read_script(args, programs)
     tour = args.script is not None and os.path.samefile(args.script, TOUR)
     if args.junit:

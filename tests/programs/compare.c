@@ -408,8 +408,10 @@ static void compare_all(const struct way *way)
 	caller();
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc != 1)
+		die("usage: %s", argv[0]);
 	if (access(DEMO "/control", W_OK))
 		die("load " MODULE " first");
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
