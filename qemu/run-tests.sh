@@ -154,7 +154,7 @@ before_deadline()
 }
 
 # settle BEFORE: waits until the kernel has released everything new, at most $settle
-# seconds.
+# seconds, and not after an oops since $oopses: the task that died releases nothing.
 settle()
 {
 	set_deadline $((settle * factor))
@@ -162,6 +162,8 @@ settle()
 		read_inventory
 		left=$(left_behind "$1")
 		[ -n "$left" ] && before_deadline || return 0
+		read -r oopses_now </sys/kernel/oops_count
+		[ "$oopses_now" = "$oopses" ] || return 0
 		usleep 50000
 	done
 }
@@ -258,6 +260,7 @@ execute()
 	counters_before=$counters
 	read_inventory
 	inventory_before=$inventory
+	read -r oopses </sys/kernel/oops_count
 	echo "kdemo-test: begin $test" >/dev/kmsg
 	say "begin $test $limit"
 	# The status comes through a separate pipe, so that an end without a status is noticed at
