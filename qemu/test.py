@@ -35,7 +35,7 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     options.add(parser)
     parser.add_argument("--tests", default="*", metavar="GLOB",
                         help="only the tests whose name matches this, or one of several (host tests are host/NAME, "
-                             "the self-check is selfcheck)")
+                             "the self-check is selfcheck), or guest for all tests in the guest")
     parser.add_argument("--limit", type=options.above_zero, metavar="SECONDS",
                         help="kill all guests after this time (default: 600, more for slow kernels)")
     parser.add_argument("--soak", type=options.above_zero, metavar="MINUTES",
@@ -147,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
     kernel = lab.Kernel(args.kernel)
     options.check(kernel, args)
     tests = [suite.Test(path) for path in sorted(glob.glob(os.path.join(glob.escape(lab.TESTS), "*.sh")))]
-    tests = [test for test in tests if matches(test.name, args.tests)]
+    tests = [test for test in tests if args.tests == "guest" or matches(test.name, args.tests)]
     # What is the same for any kernel is run with this one, or, if it is asked for, with another of this machine's.
     hosts = hosttest.find(once=kernel.name == "fast" or args.tests != "*" and kernel.arch.is_host)
     hosts = [test for test in hosts if matches(test.name, args.tests)]

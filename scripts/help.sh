@@ -90,7 +90,7 @@ Variables:
                         with SHARE_RW=1 the guest can write to it
   GDB_PORT=N            where "make gdb" waits (1234 by default)
   SYMBOLS=1             for "make gdb": fetches the symbols of a packaged kernel, 1 GB or more
-  TESTS=GLOB            only the tests whose name matches
+  TESTS=GLOB            only the tests whose name matches; "guest" for all tests in the guest
   JUNIT=FILE            "make test" and "make vm" also write a report for CI to FILE
   SEED=N                other random numbers in the guest of "make bench"
   WITH='WORD...'        for test-distro: user, german, hostile, slow, fresh, stock, quick (see docs/lab.md)

@@ -179,7 +179,7 @@ fi
 if value TESTS; then
 	found=
 	set +f
-	for test in selfcheck "$TOP"/tests/*.sh "$TOP"/tests/host/*.sh; do
+	for test in guest selfcheck "$TOP"/tests/*.sh "$TOP"/tests/host/*.sh; do
 		test=${test#"$TOP/tests/"}
 		# shellcheck disable=SC2254 # it is a pattern
 		case ${test%.sh} in
@@ -188,7 +188,7 @@ if value TESTS; then
 	done
 	set -f
 	[ -n "$found" ] ||
-		refuse "TESTS='$value' matches no test: give a pattern for the names of tests/*.sh, as 'work*', or selfcheck, or 'host/*'"
+		refuse "TESTS='$value' matches no test: give a pattern for the names of tests/*.sh, as 'work*', or guest for all of these, or selfcheck, or 'host/*'"
 fi
 
 if value BUG; then

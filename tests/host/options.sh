@@ -59,7 +59,7 @@ Error 2" "$status $said"
 	[ "$(printf '%s\n' "$said" | grep -c '')" -eq 2 ] || ktap_fail "in one line"
 }
 
-ktap_plan 145
+ktap_plan 146
 
 boots='demo test vm shell gdb'
 arrives KERNEL "$boots soak bench trace compare lint rust-analyzer rustdoc"
@@ -154,6 +154,9 @@ taken = socket.create_server(("127.0.0.1", 0))
 sys.exit(subprocess.call([*sys.argv[1:], "GDB_PORT=%d" % taken.getsockname()[1]]))
 ' make -s -C "$top" gdb >"$work/log" 2>&1 </dev/null
 ktap_match 'refused: a port that is taken' '2 make gdb: the port * is taken*' "$? $(cat "$work/log")"
+
+ktap_ok_if 'all tests in the guest have a name' \
+	env LAB_GOALS=test LAB_GIVEN=TESTS TESTS=guest "$top/scripts/options.sh" test
 
 # With several targets each takes its own options.
 ktap_ok_if 'an option of another target is no fault' \
