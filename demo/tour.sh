@@ -32,10 +32,13 @@ state()
 	fi
 }
 
-# stat NAME KEY: prints one value of the worker's statistics.
+# stat NAME KEY: prints one value of the worker's statistics. Starts no program, which takes long
+# in an emulated guest.
 stat()
 {
-	sed -n "s/^$2 //p" "$debugfs/workers/$1/stats"
+	while read -r key value; do
+		[ "$key" != "$2" ] || echo "$value"
+	done <"$debugfs/workers/$1/stats"
 }
 
 # elapsed FROM TO: microseconds between two values of busybox' EPOCHREALTIME.
@@ -49,8 +52,13 @@ elapsed()
 threads()
 {
 	echo '         PID  PPID STAT COMMAND'
+	listed=$(ps -o pid,ppid,stat,args)
 	for name; do
-		line=$(ps -o pid,ppid,stat,args | awk -v name="[$name]" '$NF == name && NF == 4')
+		line=$(echo "$listed" | while IFS= read -r line; do
+			case $line in
+			*" [$name]") echo "$line" ;;
+			esac
+		done)
 		[ -n "$line" ] || fail "ps does not show [$name]"
 		echo "       $line"
 		# shellcheck disable=SC2086 # The fields are to be split.
@@ -86,9 +94,11 @@ wait_for()
 {
 	text=$1
 	shift
-	deadline=$(($(date +%s) + 10))
+	# shellcheck disable=SC3028
+	deadline=$((${EPOCHREALTIME%.*} + 10))
 	until "$@"; do
-		[ "$(date +%s)" -lt "$deadline" ] || fail "waited ten seconds for $text"
+		# shellcheck disable=SC3028
+		[ "${EPOCHREALTIME%.*}" -lt "$deadline" ] || fail "waited ten seconds for $text"
 		sleep 0.01
 	done
 }

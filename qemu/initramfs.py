@@ -264,6 +264,8 @@ def write(path: str, kernel: lab.Kernel, conf: str, modules: Iterable[str] = (),
             if name != "busybox":
                 cpio.symlink("bin/" + name, "busybox")
         cpio.symlink("sbin", "bin")
+        for name, target in ("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"):
+            cpio.symlink("lib/dev/" + name, target)
         cpio.file("init", os.path.join(lab.ROOT, "qemu", "init.sh"))
         cpio.file("lib/run-tests.sh", os.path.join(lab.ROOT, "qemu", "run-tests.sh"))
         cpio.data("etc/guest.conf", conf, 0o644)
