@@ -187,10 +187,11 @@ await_group_end()
 	done
 }
 
-# whereabouts PGID: prints each process of the group, its state and where it is in the kernel, innermost function first.
+# whereabouts PGID: prints processes of the group, no more than the host has patience for, each with its state and where it
+# is in the kernel, innermost function first.
 whereabouts()
 {
-	processes | grep ") [^Z] [0-9]* $1 " | while read -r pid rest; do
+	processes | grep -m 8 ") [^Z] [0-9]* $1 " | while read -r pid rest; do
 		state=${rest##*) }
 		printf '%s %s) %s' "$pid" "${rest%)*}" "${state%% *}"
 		# It may have ended since.
