@@ -150,7 +150,7 @@ def compile_program(arch: machine.Arch, source: str, program: str) -> None:
 SOURCES = [os.path.join(lab.ROOT, where) for where in lab.PROJECT["PROJECT_PROGRAMS"].split(":")]
 
 # One program that contains all, as busybox does.
-ALL = "programs"
+ALL = "test-programs"
 DISPATCHER = """#include <stdio.h>
 #include <string.h>
 

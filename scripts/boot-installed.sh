@@ -29,9 +29,9 @@ tar -C / --one-file-system --exclude=./proc/\* --exclude=./sys/\* --exclude=./de
 	tar -C "$place/root" -xf - || die "no room for a copy of the root in $place"
 mkdir -p "$place/root/check/bin" "$place/root/root" "$place/root/home"
 cp -R "$TOP/tests" "$TOP/docs" "$place/root/check"
-cp "$TOP/build/programs/programs" "$place/root/check/bin"
+cp "$TOP/build/programs/test-programs" "$place/root/check/bin"
 for source in "$TOP"/tests/programs/*.c; do
-	ln -s programs "$place/root/check/bin/$(basename "$source" .c)"
+	ln -s test-programs "$place/root/check/bin/$(basename "$source" .c)"
 done
 echo "options $PROJECT_MODULE workers=3 max_workers=64" >"$place/root/etc/modprobe.d/$PROJECT_MODULE.conf"
 
