@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
+# ksft-timeout: 60
 #
 # Each error of a command, and that a failed command changes nothing.
 

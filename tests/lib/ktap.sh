@@ -87,7 +87,10 @@ ktap_bail()
 # on. The tr of Debian 12's busybox has no classes.
 ktap_printable()
 {
-	printf '%s' "$1" | tr -c ' -~' '?'
+	case $1 in
+	*[!\ -~]*) printf '%s' "$1" | tr -c ' -~' '?' ;;
+	*) printf '%s' "$1" ;;
+	esac
 }
 
 # ktap_ok_if NAME COMMAND...: passes if the command succeeds.
@@ -143,7 +146,7 @@ ktap_errno()
 # name of its errno, OK, or SHORT if not all of it was taken.
 write_errno()
 {
-	printf '%s' "${2-}" | write1 "$1"
+	write1 "$1" "${2-}"
 }
 
 # wait_for SECONDS COMMAND...: polls until the command succeeds; its output is
