@@ -158,12 +158,12 @@ DISPATCHER = """#include <stdio.h>
 
 int main(int argc, char **argv)
 {
-	const char *slash = strrchr(argv[0], '/');
-	const char *name = slash ? slash + 1 : argv[0];
+    const char *slash = strrchr(argv[0], '/');
+    const char *name = slash ? slash + 1 : argv[0];
 
 %(calls)s
-	fprintf(stderr, "there is no program %%s\\n", name);
-	return 127;
+    fprintf(stderr, "there is no program %%s\\n", name);
+    return 127;
 }
 """
 
