@@ -11,11 +11,11 @@
 
 ktap_plan 1
 ktap_pass "as if nothing had happened"
-# Complain after a second.
-echo 1 >/proc/sys/kernel/hung_task_check_interval_secs
-echo 1 >/proc/sys/kernel/hung_task_timeout_secs
+# Complain after five seconds, which is also what there is left to end that before the next check.
+echo 5 >/proc/sys/kernel/hung_task_check_interval_secs
+echo 5 >/proc/sys/kernel/hung_task_timeout_secs
 modprobe broken_hung_task
-wait_for 10 grep -q '[1-9]' /proc/sys/kernel/hung_task_detect_count
+wait_for 20 grep -q '[1-9]' /proc/sys/kernel/hung_task_detect_count
 # The next check would find it again before rmmod has ended it.
 echo 0 >/proc/sys/kernel/hung_task_timeout_secs
 rmmod broken_hung_task
