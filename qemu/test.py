@@ -147,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
     kernel = lab.Kernel(args.kernel)
     options.check(kernel, args)
     tests = [suite.Test(path) for path in sorted(glob.glob(os.path.join(glob.escape(lab.TESTS), "*.sh")))]
-    tests = [test for test in tests if args.tests == "guest" or matches(test.name, args.tests)]
+    tests = [test for test in tests if "guest" in args.tests.split() or matches(test.name, args.tests)]
     # What is the same for any kernel is run with this one, or, if it is asked for, with another of this machine's.
     hosts = hosttest.find(once=kernel.name == "fast" or args.tests != "*" and kernel.arch.is_host)
     hosts = [test for test in hosts if matches(test.name, args.tests)]

@@ -178,8 +178,10 @@ fi
 
 if value TESTS; then
 	found=
+	# The word for all tests in the guest is not matched by a pattern for the names of some.
+	[ "$value" != guest ] || found=yes
 	set +f
-	for test in guest selfcheck "$TOP"/tests/*.sh "$TOP"/tests/host/*.sh; do
+	for test in selfcheck "$TOP"/tests/*.sh "$TOP"/tests/host/*.sh; do
 		test=${test#"$TOP/tests/"}
 		# shellcheck disable=SC2254 # it is a pattern
 		case ${test%.sh} in

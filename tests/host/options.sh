@@ -59,7 +59,7 @@ Error 2" "$status $said"
 	[ "$(printf '%s\n' "$said" | grep -c '')" -eq 2 ] || ktap_fail "in one line"
 }
 
-ktap_plan 146
+ktap_plan 147
 
 boots='demo test vm shell gdb'
 arrives KERNEL "$boots soak bench trace compare lint rust-analyzer rustdoc"
@@ -103,7 +103,7 @@ done
 for value in nothing.config ../config/fast . 'fast ' 'a;b' '*'; do
 	refused 'there is no kernel' demo "KERNEL=$value"
 done
-for value in nothing 'work hung' '[' host; do
+for value in nothing 'work hung' '[' host 'gues?'; do
 	refused 'matches no test' test "TESTS=$value"
 done
 for value in console=tty0 init=/bin/sh rdinit=/x panic=5 quiet 'a loglevel=0' -- 'a="b' 'a="b c"' "$(printf 'a\nb')" \
