@@ -132,17 +132,17 @@ def compiler(arch: machine.Arch) -> str:
     raise SetupError("no C compiler found for tests/programs: install clang or gcc")
 
 
-def run_compiler(arch: machine.Arch, arguments: list[str], what: str) -> None:
+def run_compiler(arch: machine.Arch, arguments: list[str], source: str) -> None:
     run = subprocess.run([compiler(arch), *STATIC_CFLAGS, *arguments],
                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if run.returncode != 0:
-        raise SetupError("failed to compile %s for the guest:\n%s" % (what, run.stderr.rstrip()))
+        raise SetupError("failed to compile %s for the guest:\n%s" % (source, run.stderr.rstrip()))
 
 
-def compile_program(arch: machine.Arch, source: str, program: str) -> None:
+def compile_program(arch: machine.Arch, source: str, program: str, objects: Iterable[str] = ()) -> None:
     """Compile one program, complete or not at all: another run may want it too."""
     part = "%s.%d" % (program, os.getpid())
-    run_compiler(arch, ["-o", part, source], source)
+    run_compiler(arch, ["-o", part, source, *objects], source)
     os.rename(part, program)
 
 
@@ -182,9 +182,7 @@ def compile_all(arch: machine.Arch, sources: dict[str, str], program: str) -> No
         dispatcher = os.path.join(work, ALL + ".c")
         with open(dispatcher, "w", encoding="utf-8") as out:
             out.write(text)
-        part = "%s.%d" % (program, os.getpid())
-        run_compiler(arch, ["-o", part, dispatcher, *objects], "the programs")
-    os.rename(part, program)
+        compile_program(arch, dispatcher, program, objects)
 
 
 def programs(arch: machine.Arch) -> tuple[str, list[str]]:

@@ -154,7 +154,7 @@ before_deadline()
 }
 
 # settle BEFORE: waits until the kernel has released everything new, at most $settle
-# seconds, and not after an oops since $oopses: the task that died releases nothing.
+# seconds, and not after an oops since $counters_before: the task that died releases nothing.
 settle()
 {
 	set_deadline $((settle * factor))
@@ -162,8 +162,11 @@ settle()
 		read_inventory
 		left=$(left_behind "$1")
 		[ -n "$left" ] && before_deadline || return 0
-		read -r oopses_now </sys/kernel/oops_count
-		[ "$oopses_now" = "$oopses" ] || return 0
+		read -r oopses </sys/kernel/oops_count
+		case "$counters_before " in
+		*" oops_count=$oopses "*) ;;
+		*) return 0 ;;
+		esac
 		usleep 50000
 	done
 }
@@ -195,7 +198,7 @@ whereabouts()
 		state=${rest##*) }
 		printf '%s %s) %s' "$pid" "${rest%)*}" "${state%% *}"
 		# It may have ended since.
-		sed 's/^\[[^ ]*\( [^+]*\).*/\1/' "/proc/$pid/stack" 2>/dev/null | tr -d '\n'
+		awk '{ sub(/\+.*/, "", $2); printf " %s", $2 }' "/proc/$pid/stack" 2>/dev/null
 		printf ', '
 	done
 }
@@ -244,8 +247,8 @@ more_facts()
 # execute NAME LIMIT DIR COMMAND...: runs COMMAND in DIR, in its own process group, for at
 # most LIMIT seconds (0: no limit), and reports the facts for the verdict to the host under
 # NAME: the exit status (or `timeout`, `stuck` if SIGKILL does not end it, or `lost`), where
-# it was after its limit, the changed counters and what was left behind. Sets $status, and $broken if the guest is
-# unusable.
+# it was after its limit, the changed counters and what was left behind. Sets $status, and
+# $broken if the guest is unusable.
 #
 # The output of COMMAND goes to descriptors 5 and 6; it inherits none from 3 on. $reader is
 # the process that copies the output, or empty.
@@ -261,7 +264,6 @@ execute()
 	counters_before=$counters
 	read_inventory
 	inventory_before=$inventory
-	read -r oopses </sys/kernel/oops_count
 	echo "kdemo-test: begin $test" >/dev/kmsg
 	say "begin $test $limit"
 	# The status comes through a separate pipe, so that an end without a status is noticed at
