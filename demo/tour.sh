@@ -54,11 +54,7 @@ threads()
 	echo '         PID  PPID STAT COMMAND'
 	listed=$(ps -o pid,ppid,stat,args)
 	for name; do
-		line=$(echo "$listed" | while IFS= read -r line; do
-			case $line in
-			*" [$name]") echo "$line" ;;
-			esac
-		done)
+		line=$(echo "$listed" | grep " \[$name\]$")
 		[ -n "$line" ] || fail "ps does not show [$name]"
 		echo "       $line"
 		# shellcheck disable=SC2086 # The fields are to be split.
